@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+const (
+	// drainBytes and drainTime bound what a connection is worth: a body that is
+	// read to its end leaves the connection to the next attempt, one that is not
+	// costs a new one.
+	drainBytes = 256 << 10
+	drainTime  = 50 * time.Millisecond
+	// errorBody is how much of a refusal's body is kept.
+	errorBody = 64 << 10
+)
+
+// ErrTooLong is a body longer than Read may keep.
+var ErrTooLong = errors.New("body too long")
+
+// Read reads a body to its end, at most limit bytes; zero is no limit. length is
+// what the answer announced, -1 if nothing.
+func Read(body io.Reader, length, limit int64) ([]byte, error) {
+	if limit > 0 {
+		body = io.LimitReader(body, limit+1)
+	}
+	// An announced length is believed up to a point: it costs nothing to promise.
+	buf := make([]byte, 0, min(max(length+1, 512), 1<<20))
+	for {
+		n, err := body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case limit > 0 && int64(len(buf)) > limit:
+			return buf[:limit], ErrTooLong
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, err
+		case len(buf) == cap(buf):
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
+
+// ReadError reads the beginning of a refusal's body. That it breaks off is not
+// worth mentioning beside the refusal.
+func ReadError(body io.Reader) []byte {
+	b, _ := Read(body, -1, errorBody)
+	return b
+}
+
+// Drain reads what is left of a body and closes it, so that its connection can
+// be used again; cancel is called if that takes too long.
+func Drain(body io.ReadCloser, cancel func()) {
+	timer := time.AfterFunc(drainTime, cancel)
+	defer timer.Stop()
+	_, _ = io.CopyN(io.Discard, body, drainBytes)
+	_ = body.Close()
+}

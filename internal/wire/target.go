@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Target is the address of a path below base. The base is a fence: a path that
+// leads to another host, or above the base's own path, is refused, however it is
+// written.
+func Target(base *url.URL, path string) (*url.URL, error) {
+	u, err := url.Parse(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("path %q cannot be parsed", withoutQuery(path))
+	case u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "":
+		return nil, fmt.Errorf("path %q leads away from the base URL: must be a path below it", withoutQuery(path))
+	case slices.Contains(strings.Split(u.Path, "/"), ".."):
+		return nil, fmt.Errorf("path %q has a %q in it: must stay below the base URL", withoutQuery(path), "..")
+	}
+	out := *base
+	if u.Path != "" {
+		out.Path = strings.TrimRight(base.Path, "/") + "/" + strings.TrimLeft(u.Path, "/")
+		out.RawPath = strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.TrimLeft(u.EscapedPath(), "/")
+	}
+	out.RawQuery = u.RawQuery
+	return &out, nil
+}
+
+// withoutQuery is a path as it may be shown: a query may hold a key, and so may
+// what stands before an @.
+func withoutQuery(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	if at := strings.LastIndex(path, "@"); at >= 0 {
+		path = "…" + path[at:]
+	}
+	return path
+}
+
+// Shown is an address as it may be shown: with neither userinfo nor query nor
+// fragment.
+func Shown(u *url.URL) string {
+	s := *u
+	s.User, s.RawQuery, s.Fragment, s.RawFragment, s.ForceQuery = nil, "", "", "", false
+	return s.String()
+}
