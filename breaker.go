@@ -1,0 +1,258 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/breaker"
+	"github.com/holdfast-go/holdfast/internal/shell"
+)
+
+// Breaker is a circuit breaker that calls share: so many failures in a row open
+// it, then it refuses everything for a while, then a few probes may try, and as
+// many successes close it. It is safe for any number of goroutines.
+//
+// Most callers get theirs with a Client or hand one to a Policy. On its own, use
+// Do; use Acquire where a call cannot be put into a function.
+type Breaker struct {
+	name     string
+	handle   *shell.Breaker
+	each     bool // BreakerConfig.CountAttempts
+	observer Observer
+	openFor  time.Duration
+
+	refusal  atomic.Pointer[RejectedError] // given out again while its epoch is open
+	rejected atomic.Uint64
+}
+
+// NewBreaker returns a closed breaker. The error names every field that is out
+// of bounds.
+func NewBreaker(cfg BreakerConfig, opts ...Option) (*Breaker, error) {
+	ck := &check{in: "BreakerConfig."}
+	rules := ck.breakerRules("", cfg)
+	if err := ck.err(); err != nil {
+		return nil, err
+	}
+	all := collect(opts)
+	return newBreaker(cmp.Or(cfg.Name, "breaker"), rules, cfg.CountAttempts, all.observer()), nil
+}
+
+// MustBreaker is NewBreaker for package variables: it panics on a bad setting.
+func MustBreaker(cfg BreakerConfig, opts ...Option) *Breaker { return must(NewBreaker(cfg, opts...)) }
+
+func newBreaker(name string, rules breaker.Config, each bool, o Observer) *Breaker {
+	return &Breaker{name: name, handle: shell.NewBreaker(rules), each: each, observer: o, openFor: rules.OpenFor}
+}
+
+// Do calls fn if the breaker admits it, and counts what it returns: nil is a
+// Success, an error after the caller's cancellation is Canceled, any other error
+// Transient. fn's error is returned as it is; a refusal is a *RejectedError. A
+// panic passes through and is not counted.
+func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error {
+	p, err := b.Acquire()
+	if err != nil {
+		return err
+	}
+	verdict := Unknown
+	defer func() { p.Done(verdict) }()
+	err = fn(ctx)
+	switch {
+	case err == nil:
+		verdict = Success
+	case ctx.Err() == context.Canceled:
+		verdict = Canceled
+	default:
+		verdict = Transient
+	}
+	return err
+}
+
+// Acquire asks for a permit. Whoever gets one returns it with Done, once,
+// whatever happens. The error is a *RejectedError that says when to come back.
+//
+// A half-open permit that never returns is forgotten after ten minutes and the
+// open timeout, so that a lost one cannot keep a breaker from recovering.
+func (b *Breaker) Acquire() (Permit, error) {
+	if t, ok := b.handle.Load().Admit(); ok {
+		return Permit{b, t}, nil
+	}
+	t, refused := b.admit(context.Background(), 0)
+	if refused != nil {
+		return Permit{}, refused
+	}
+	return Permit{b, t}, nil
+}
+
+// Permit is the right to make one call. It is a small value: copies of it are
+// the same permit, and the zero Permit is none.
+type Permit struct {
+	b *Breaker
+	t breaker.Ticket
+}
+
+// Done returns the permit with what the call came to. Calling it again does
+// nothing, and neither does a permit from before the breaker last changed its
+// state.
+func (p Permit) Done(o Outcome) {
+	if p.b == nil || p.b.handle.Load().Quiet(p.t, o) {
+		return
+	}
+	p.b.done(context.Background(), p.t, o, nil)
+}
+
+// Probe reports whether the permit is one of a half-open breaker's. Make one
+// attempt with it: retries inside probes multiply the load on a service that is
+// just getting up.
+func (p Permit) Probe() bool { return p.t.Probe() }
+
+// admit is the way of everyone whom the word does not admit. limit is how long
+// the operation may take, zero for no limit.
+func (b *Breaker) admit(ctx context.Context, limit time.Duration) (breaker.Ticket, *RejectedError) {
+	now := time.Now()
+	if epoch, open := b.handle.Load().Open(); open {
+		if r := b.refusal.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
+			return breaker.Ticket{}, b.reject(ctx, now, r)
+		}
+	}
+	t, retryAt, c, ok := b.handle.Allow(now, limit)
+	return b.admitted(ctx, now, t, retryAt, c, ok)
+}
+
+// confirm asks again for a ticket that the word does not confirm.
+func (b *Breaker) confirm(ctx context.Context, t breaker.Ticket, limit time.Duration) (breaker.Ticket, *RejectedError) {
+	now := time.Now()
+	again, retryAt, c, ok := b.handle.Confirm(now, t, limit)
+	if ok && again == t {
+		return t, nil
+	}
+	return b.admitted(ctx, now, again, retryAt, c, ok)
+}
+
+// admitted tells what the machine decided.
+func (b *Breaker) admitted(ctx context.Context, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, *RejectedError) {
+	b.changed(ctx, now, c, nil)
+	if ok {
+		if b.observer != nil && t.Probe() {
+			b.observer.Observe(ctx, Event{Kind: EventProbe, Time: now, Name: b.name, Probe: true})
+		}
+		return t, nil
+	}
+	epoch, open := b.handle.Load().Open()
+	r := &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen, epoch: epoch}
+	if open {
+		b.refusal.Store(r)
+	}
+	return breaker.Ticket{}, b.reject(ctx, now, r)
+}
+
+func (b *Breaker) reject(ctx context.Context, now time.Time, r *RejectedError) *RejectedError {
+	n := b.rejected.Add(1)
+	if b.observer != nil {
+		b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: n})
+	}
+	return r
+}
+
+// done returns a ticket; cause is the failure, where it is known.
+func (b *Breaker) done(ctx context.Context, t breaker.Ticket, o Outcome, cause error) {
+	now := time.Now()
+	b.changed(ctx, now, b.handle.Done(now, t, o), cause)
+}
+
+// note counts an outcome and keeps the ticket.
+func (b *Breaker) note(ctx context.Context, t breaker.Ticket, o Outcome, cause error) {
+	if b.handle.Load().Quiet(t, o) {
+		return
+	}
+	now := time.Now()
+	b.changed(ctx, now, b.handle.Note(now, t, o), cause)
+}
+
+// changed tells of a change of state.
+func (b *Breaker) changed(ctx context.Context, now time.Time, c breaker.Change, cause error) {
+	if b.observer == nil || !c.Happened() {
+		return
+	}
+	e := Event{Time: now, Name: b.name, Epoch: c.Epoch, Duration: now.Sub(c.Since)}
+	switch c.To {
+	case breaker.Open:
+		e.Kind, e.Failures, e.RetryAt, e.Delay, e.Err = EventBreakerOpened, c.Failures, c.RetryAt, b.openFor, cause
+		// Later than the publication, so that an attempt which the word still let
+		// through is seen to be earlier than the change.
+		e.Time, e.Duration = time.Now(), 0
+	case breaker.HalfOpen:
+		e.Kind = EventBreakerHalfOpen
+	case breaker.Closed:
+		e.Kind = EventBreakerClosed
+	}
+	b.observer.Observe(ctx, e)
+}
+
+// State is what a breaker does with those who ask.
+type State = breaker.State
+
+const (
+	// Closed admits everyone.
+	Closed = breaker.Closed
+	// Open refuses everyone.
+	Open = breaker.Open
+	// HalfOpen admits a few probes at a time.
+	HalfOpen = breaker.HalfOpen
+)
+
+// State is the state now. An open breaker whose time is over is half-open,
+// although nothing has asked it yet.
+func (b *Breaker) State() State { return b.handle.Snapshot(time.Now()).State }
+
+// BreakerStats is a breaker at one moment.
+type BreakerStats struct {
+	Name         string
+	State        State
+	FailureCount int       // in a row; those that opened it while it is not closed
+	SuccessCount int       // in a row, in half-open
+	LastFailure  time.Time // zero if there was none
+	OpenedAt     time.Time // zero while it is closed
+	RetryAt      time.Time // zero while it is closed
+	Rejected     uint64    // operations that it has refused so far
+}
+
+// Stats reads the breaker.
+func (b *Breaker) Stats() BreakerStats {
+	s := b.handle.Snapshot(time.Now())
+	return BreakerStats{
+		Name: b.name, State: s.State, FailureCount: s.Failures, SuccessCount: s.Successes,
+		LastFailure: s.LastFailure, OpenedAt: s.OpenedAt, RetryAt: s.RetryAt, Rejected: b.rejected.Load(),
+	}
+}
+
+// MarshalJSON writes the statistics under the names that the second seed gives
+// them; instants that did not happen are null.
+func (s BreakerStats) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name         string     `json:"name"`
+		State        string     `json:"state"`
+		FailureCount int        `json:"failure_count"`
+		SuccessCount int        `json:"success_count"`
+		LastFailure  *time.Time `json:"last_failure"`
+		OpenedAt     *time.Time `json:"opened_at"`
+		RetryAt      *time.Time `json:"retry_at"`
+		Rejected     uint64     `json:"rejected"`
+	}{s.Name, s.State.String(), s.FailureCount, s.SuccessCount, some(s.LastFailure), some(s.OpenedAt), some(s.RetryAt), s.Rejected})
+}
+
+func some(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

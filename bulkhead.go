@@ -1,0 +1,99 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/shell"
+)
+
+// Bulkhead is a limit, shared by those who call, on how much runs at once, with
+// a bounded queue that is served in order. It is safe for any number of
+// goroutines.
+//
+// Most callers get theirs with a Client or hand one to a Policy. On its own, use
+// Do; use Acquire where the work cannot be put into a function.
+type Bulkhead struct {
+	name   string
+	handle *shell.Bulkhead
+	slots  int
+}
+
+// NewBulkhead returns an empty bulkhead. The error names every field that is out
+// of bounds.
+func NewBulkhead(cfg BulkheadConfig, opts ...Option) (*Bulkhead, error) {
+	ck := &check{in: "BulkheadConfig."}
+	rules := ck.bulkheadRules("", cfg, 50)
+	if err := ck.err(); err != nil {
+		return nil, err
+	}
+	return newBulkhead(cmp.Or(cfg.Name, "bulkhead"), rules), nil
+}
+
+// MustBulkhead is NewBulkhead for package variables: it panics on a bad setting.
+func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
+	return must(NewBulkhead(cfg, opts...))
+}
+
+func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
+	return &Bulkhead{name: name, handle: shell.NewBulkhead(rules), slots: rules.Slots}
+}
+
+// Do runs fn in a slot, and gives the slot back whatever happens, a panic
+// included. fn's error is returned as it is; without a slot the error is
+// ErrPoolTimeout, ErrCanceled or ErrTimeout and fn was not called.
+func (b *Bulkhead) Do(ctx context.Context, fn func(context.Context) error) error {
+	s, err := b.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Release()
+	return fn(ctx)
+}
+
+// Acquire waits for a slot, in line. Whoever gets one gives it back with
+// Release, once. The error is ErrPoolTimeout if no slot came free in time or too
+// many wait already, and ErrCanceled or ErrTimeout if ctx ended first.
+func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
+	if b.handle.TryTake() {
+		return Slot{b.handle}, nil
+	}
+	start := time.Now()
+	switch b.handle.Take(ctx, start, time.Time{}) {
+	case shell.Taken:
+		return Slot{b.handle}, nil
+	case shell.ContextEnded:
+		kind, cause := contextKind(ctx)
+		return Slot{}, &Error{Name: b.name, Err: cause, kind: kind, Took: time.Since(start)}
+	default:
+		return Slot{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: time.Since(start)}
+	}
+}
+
+// TryAcquire takes a slot if one is free and nobody waits for it.
+func (b *Bulkhead) TryAcquire() (Slot, bool) {
+	if b.handle.TryTake() {
+		return Slot{b.handle}, true
+	}
+	return Slot{}, false
+}
+
+// InUse is the number of slots that are taken now.
+func (b *Bulkhead) InUse() int { return b.handle.InUse() }
+
+// Waiting is the number of callers that wait for a slot now.
+func (b *Bulkhead) Waiting() int { return b.handle.Waiting() }
+
+// Slot is a place in a bulkhead. It is a small value; copies of it are the same
+// slot, and the zero Slot is none.
+type Slot struct{ b *shell.Bulkhead }
+
+// Release gives the slot back, to the first in line if there is one. It must be
+// called once: a second call would give back somebody else's.
+func (s Slot) Release() {
+	if s.b != nil {
+		s.b.Give()
+	}
+}

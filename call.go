@@ -1,0 +1,134 @@
+package holdfast
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// CallOption changes one call.
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	attempt time.Duration
+	header  http.Header
+	key     string
+	repeat  Repeat
+	problem error
+}
+
+// WithAttemptTimeout limits each attempt of this call, instead of
+// Timeouts.Attempt; Off for no limit. The context bounds the whole call.
+func WithAttemptTimeout(d time.Duration) CallOption {
+	return func(o *callOptions) {
+		switch {
+		case d == Off:
+			o.attempt = 0
+		case d <= 0 || d > longest:
+			o.problem = fmt.Errorf("holdfast: WithAttemptTimeout is %v: must be positive and at most %v, or Off", d, longest)
+		default:
+			o.attempt = d
+		}
+	}
+}
+
+// WithHeader sends a header with this call, instead of what Config.Header says of
+// it.
+func WithHeader(name, value string) CallOption {
+	return func(o *callOptions) {
+		ck := check{}
+		ck.header("WithHeader", name, []string{value})
+		if err := ck.err(); err != nil {
+			o.problem = err
+			return
+		}
+		if o.header == nil {
+			o.header = http.Header{}
+		}
+		o.header.Set(name, value)
+	}
+}
+
+// WithIdempotencyKey sends key as Idempotency-Key, and as the operation's id
+// where no other was given: for a call that must not be made twice even by
+// different processes.
+func WithIdempotencyKey(key string) CallOption {
+	return func(o *callOptions) {
+		if key == "" || !plain(key) {
+			o.problem = fmt.Errorf("holdfast: WithIdempotencyKey is empty or has a control character: must be printable")
+			return
+		}
+		o.key = key
+	}
+}
+
+// WithNoRepeat sends this call once if it may have reached the service, whatever
+// its method; see RepeatNever.
+func WithNoRepeat() CallOption {
+	return func(o *callOptions) { o.repeat = RepeatNever }
+}
+
+// Response is an answer, read to its end: there is nothing to close.
+type Response struct {
+	Status    int
+	Proto     string // HTTP/1.1 or HTTP/2.0
+	Header    http.Header
+	Body      []byte
+	RequestID string // the operation's
+	Attempts  int    // how many it took
+
+	url string
+}
+
+// Decode decodes the body, which is JSON, into v.
+func (r *Response) Decode(v any) error {
+	if err := json.Unmarshal(r.Body, v); err != nil {
+		return &Error{URL: r.url, RequestID: r.RequestID, Err: err, kind: ErrDecode}
+	}
+	return nil
+}
+
+// encode makes a body of what a caller hands in, and says what type it is.
+func encode(in any) (body []byte, mediaType string, err error) {
+	switch in := in.(type) {
+	case nil:
+		return nil, "", nil
+	case []byte:
+		return in, "application/octet-stream", nil
+	case json.RawMessage:
+		return in, "application/json", nil
+	case io.Reader:
+		return nil, "", fmt.Errorf("a %T cannot be encoded as JSON: send it with Client.Do", in)
+	}
+	body, err = json.Marshal(in)
+	return body, "application/json", err
+}
+
+// newID is a UUIDv4 (RFC 9562, 5.4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand says so
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	const hex = "0123456789abcdef"
+	id := make([]byte, 0, 36)
+	for i, v := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			id = append(id, '-')
+		}
+		id = append(id, hex[v>>4], hex[v&15])
+	}
+	return string(id)
+}
+
+// misuse is a call that could not be made: the error of a caller's own mistake.
+func (c *Client) misuse(_ context.Context, method, shown string, err error) *Error {
+	return &Error{
+		Name: c.rules.name, Method: method, URL: shown, Err: err, kind: ErrInvalidRequest,
+		Stopped: "the request cannot be made",
+	}
+}

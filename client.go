@@ -1,0 +1,308 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// Client calls one service over HTTP: one pool of connections, one breaker, one
+// bulkhead, shared by all who call. Make one for each service, keep it as long
+// as the program runs, and Close it at the end. It is safe for any number of
+// goroutines.
+//
+// A call blocks its goroutine, and its context bounds it; there are no other
+// variants.
+type Client struct {
+	settings  settings
+	rules     rules
+	transport http.RoundTripper
+	own       *http.Transport // nil if the transport is somebody else's
+	running   running
+	counts    counters
+}
+
+// New makes a client. It opens no connection yet. The error names every field of
+// cfg that is out of bounds.
+func New(cfg Config, opts ...Option) (*Client, error) {
+	s, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	all := collect(opts)
+	c := &Client{settings: s, transport: all.transport}
+	s.header = s.header.Clone()
+	if c.transport == nil {
+		c.own = wire.NewTransport(wire.TransportConfig{
+			Connect: s.timeouts.Connect, MaxConns: s.pool.MaxConns, MaxIdleConns: s.pool.MaxIdleConns,
+			IdleExpiry: s.pool.IdleExpiry, Dial: all.dial,
+		})
+		c.transport = c.own
+	}
+	c.rules = rules{
+		name: s.name, retry: s.retry, attempt: s.timeouts.Attempt, total: s.timeouts.Total,
+		pause: new(shell.Pause), mayHold: cmp.Or(s.bulkhead.Queue, 1000),
+		observer: all.observer(), counts: &c.counts,
+	}
+	if s.breaker.Threshold > 0 {
+		c.rules.breaker = newBreaker(cmp.Or(cfg.Breaker.Name, s.name), s.breaker, s.eachCounts, c.rules.observer)
+	}
+	if s.bulkhead.Slots > 0 {
+		c.rules.bulkhead = newBulkhead(cmp.Or(cfg.Bulkhead.Name, s.name), s.bulkhead)
+	}
+	c.running.calls = map[*exchange]struct{}{}
+	return c, nil
+}
+
+// Get calls path below the base URL and reads the whole answer.
+func (c *Client) Get(ctx context.Context, path string, opts ...CallOption) (*Response, error) {
+	return c.buffered(ctx, http.MethodGet, path, nil, opts)
+}
+
+// Post sends in as JSON; see Call for what else it may be.
+func (c *Client) Post(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
+	return c.buffered(ctx, http.MethodPost, path, in, opts)
+}
+
+// Put sends in as JSON; see Call for what else it may be.
+func (c *Client) Put(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
+	return c.buffered(ctx, http.MethodPut, path, in, opts)
+}
+
+// Patch sends in as JSON; see Call for what else it may be.
+func (c *Client) Patch(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
+	return c.buffered(ctx, http.MethodPatch, path, in, opts)
+}
+
+// Delete calls path below the base URL and reads the whole answer.
+func (c *Client) Delete(ctx context.Context, path string, opts ...CallOption) (*Response, error) {
+	return c.buffered(ctx, http.MethodDelete, path, nil, opts)
+}
+
+// Call sends in as JSON to path below the client's base URL, and decodes the
+// answer into an Out. The answer is read within the attempt, so that one which
+// breaks off is repeated.
+//
+// in may be nil for no body, and a []byte or json.RawMessage is sent as it is.
+// A body that is a reader goes through Client.Do. The error is an *Error; one
+// that is ErrDecode means that the call was made and answered.
+func Call[Out any](ctx context.Context, c *Client, method, path string, in any, opts ...CallOption) (Out, error) {
+	var out Out
+	resp, err := c.buffered(ctx, method, path, in, opts)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(resp.Body, &out); err != nil {
+		return out, &Error{
+			Name: c.rules.name, Method: method, URL: resp.url, RequestID: resp.RequestID,
+			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), err), kind: ErrDecode,
+		}
+	}
+	return out, nil
+}
+
+// Get calls path and decodes the answer into an Out; see Call.
+func Get[Out any](ctx context.Context, c *Client, path string, opts ...CallOption) (Out, error) {
+	return Call[Out](ctx, c, http.MethodGet, path, nil, opts...)
+}
+
+// Post sends in and decodes the answer into an Out; see Call.
+func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...CallOption) (Out, error) {
+	return Call[Out](ctx, c, http.MethodPost, path, in, opts...)
+}
+
+// Do makes a request of the caller's own and hands out the answer with its body
+// still to be read: for uploads and downloads, and for what must not be held in
+// memory. The caller closes the body; until then it occupies its slot.
+//
+// req's URL may be relative, and is then below the base URL; an absolute one has
+// to be at the base URL's origin, since the client's headers go with it. A body
+// is repeated if req.GetBody is set, as http.NewRequest does for readers that it
+// knows; one that can be read once is sent once. The attempt's limit ends with
+// the headers; from there the context and Timeouts.Total count.
+//
+// An answer of 400 and above, or a redirect, is an *Error whose *StatusError has
+// the beginning of its body.
+func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, error) {
+	o, err := c.live(req, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.run(); err != nil {
+		return nil, err
+	}
+	return o.raw, nil
+}
+
+// Breaker is the client's circuit breaker, nil if it has none.
+func (c *Client) Breaker() *Breaker { return c.rules.breaker }
+
+// Close ends the client at once: running calls end with ErrClosed, their
+// connections are closed, and so does every later call. Calling it again does
+// nothing.
+func (c *Client) Close() error {
+	c.running.close()
+	c.running.endAll()
+	c.closeIdle()
+	return nil
+}
+
+// Shutdown refuses new calls with ErrClosed, waits for the running ones, bodies
+// that callers still read among them, and then closes what is idle. If ctx ends
+// first, Shutdown returns its error, and the running calls go on; Close ends
+// them.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.running.close()
+	select {
+	case <-c.running.none():
+	case <-ctx.Done():
+		return fmt.Errorf("holdfast: %s: shutdown left %d calls running: %w", c.rules.name, c.running.count(), context.Cause(ctx))
+	}
+	c.closeIdle()
+	return nil
+}
+
+func (c *Client) closeIdle() {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// running is the calls that have begun and not ended, so that Close can end them
+// and Shutdown can wait. A call is one of them until its body is closed.
+type running struct {
+	mu     sync.Mutex
+	closed bool
+	calls  map[*exchange]struct{}
+	empty  chan struct{} // made by who waits for the last; closed by it
+}
+
+// add is false if the client is closed.
+func (r *running) add(o *exchange) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.calls[o] = struct{}{}
+	return true
+}
+
+func (r *running) remove(o *exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.calls, o)
+	if len(r.calls) == 0 && r.empty != nil {
+		close(r.empty)
+		r.empty = nil
+	}
+}
+
+// close refuses whoever comes from now on.
+func (r *running) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+}
+
+func (r *running) endAll() {
+	r.mu.Lock()
+	all := make([]*exchange, 0, len(r.calls))
+	for o := range r.calls {
+		all = append(all, o)
+	}
+	r.mu.Unlock()
+	for _, o := range all {
+		o.own.End()
+	}
+}
+
+// none is closed when the last call has ended.
+func (r *running) none() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.empty == nil {
+		r.empty = make(chan struct{})
+		if len(r.calls) == 0 {
+			done := r.empty
+			r.empty = nil
+			close(done)
+			return done
+		}
+	}
+	return r.empty
+}
+
+func (r *running) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.calls)
+}
+
+// ClientStats is a client at one moment: its settings, and what it has counted
+// since it was made.
+type ClientStats struct {
+	Name             string        `json:"name"`
+	BaseURL          string        `json:"base_url"`
+	DefaultTimeout   time.Duration `json:"-"` // of one attempt
+	MaxConns         int           `json:"max_connections"`
+	MaxIdleConns     int           `json:"max_keepalive_connections"`
+	MaxRetries       int           `json:"max_retries"`
+	BaseDelay        time.Duration `json:"-"`
+	MaxDelay         time.Duration `json:"-"`
+	BreakerState     string        `json:"circuit_breaker_state"`     // off if there is none
+	BreakerThreshold int           `json:"circuit_breaker_threshold"` // zero if there is none
+
+	Operations uint64        `json:"operations"`
+	Succeeded  uint64        `json:"succeeded"`
+	Failed     uint64        `json:"failed"`
+	Attempts   uint64        `json:"attempts"`
+	Retries    uint64        `json:"retries"`
+	Rejected   uint64        `json:"rejected"` // by the breaker
+	Waits      uint64        `json:"waits"`    // for a slot
+	Waited     time.Duration `json:"-"`        // all of them together
+	InFlight   int           `json:"in_flight"`
+	Queued     int           `json:"queued"` // for a slot
+}
+
+// MarshalJSON writes durations in seconds, as the second seed does.
+func (s ClientStats) MarshalJSON() ([]byte, error) {
+	type plain ClientStats
+	return json.Marshal(struct {
+		plain
+		DefaultTimeout float64 `json:"default_timeout"`
+		BaseDelay      float64 `json:"retry_base_delay"`
+		MaxDelay       float64 `json:"retry_max_delay"`
+		Waited         float64 `json:"waited"`
+	}{plain(s), s.DefaultTimeout.Seconds(), s.BaseDelay.Seconds(), s.MaxDelay.Seconds(), s.Waited.Seconds()})
+}
+
+// Stats reads the client. The counts are read one after the other, so that a
+// busy client's need not add up to the last one.
+func (c *Client) Stats() ClientStats {
+	s := ClientStats{
+		Name: c.rules.name, BaseURL: wire.Shown(c.settings.base), DefaultTimeout: c.settings.timeouts.Attempt,
+		MaxConns: c.settings.pool.MaxConns, MaxIdleConns: c.settings.pool.MaxIdleConns,
+		MaxRetries: c.settings.retry.Retries, BaseDelay: c.settings.retry.Base, MaxDelay: c.settings.retry.Max,
+		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
+		Succeeded: c.counts.succeeded.Load(), Failed: c.counts.failed.Load(),
+		Attempts: c.counts.attempts.Load(), Retries: c.counts.retries.Load(),
+		Waits: c.counts.waits.Load(), Waited: time.Duration(c.counts.waitedFor.Load()),
+		InFlight: c.running.count(),
+	}
+	s.Operations = s.Succeeded + s.Failed
+	if b := c.rules.breaker; b != nil {
+		s.BreakerState, s.Rejected = b.State().String(), b.rejected.Load()
+	}
+	if b := c.rules.bulkhead; b != nil {
+		s.Queued = b.Waiting()
+	}
+	return s
+}

@@ -1,0 +1,371 @@
+package holdfast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The errors of holdfast, to be looked for with errors.Is. Each failed call
+// returns an *Error that is one of these, or several where one includes another:
+// ErrUnavailable is also ErrServer, and ErrServer is also ErrConnection.
+var (
+	// ErrConnection includes every failure that is worth repeating: timeouts,
+	// lost connections, 408 and 5xx. After the last attempt one of these is left.
+	ErrConnection error = &sentinel{text: "connection failed"}
+	// ErrTimeout is a limit on this side that was reached; a *TimeoutError says
+	// which. It is also context.DeadlineExceeded.
+	ErrTimeout error = &sentinel{text: "timed out", is: []error{ErrConnection, context.DeadlineExceeded}}
+	// ErrServerTimeout is a 408.
+	ErrServerTimeout error = &sentinel{text: "server timed out", is: []error{ErrConnection}}
+	// ErrServer is any 5xx.
+	ErrServer error = &sentinel{text: "server error", is: []error{ErrConnection}}
+	// ErrUnavailable is a 502, 503 or 504.
+	ErrUnavailable error = &sentinel{text: "service unavailable", is: []error{ErrServer}}
+
+	// ErrStatus includes every answer that is a refusal: redirects that were not
+	// followed and 4xx other than 408. A *StatusError has the answer.
+	ErrStatus error = &sentinel{text: "refused by the service"}
+	// ErrAuthentication is a 401 or 403.
+	ErrAuthentication error = &sentinel{text: "not authorized", is: []error{ErrStatus}}
+	// ErrNotFound is a 404.
+	ErrNotFound error = &sentinel{text: "not found", is: []error{ErrStatus}}
+	// ErrInvalidRequest is a 400 or 422.
+	ErrInvalidRequest error = &sentinel{text: "invalid request", is: []error{ErrStatus}}
+	// ErrRateLimited is a 429, or a call that was not made because an earlier 429
+	// asked for a silence that it could not wait out.
+	ErrRateLimited error = &sentinel{text: "rate limited", is: []error{ErrStatus}}
+
+	// ErrCircuitOpen is the breaker's refusal: nothing was sent. A *RejectedError
+	// says when to come back.
+	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request"}
+	// ErrPoolTimeout means that this client is saturated: no slot came free in
+	// time, or too many were waiting for one.
+	ErrPoolTimeout error = &sentinel{text: "no slot came free in time"}
+	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
+	ErrCanceled error = &sentinel{text: "canceled by the caller", is: []error{context.Canceled}}
+	// ErrClosed is a call through a client that was closed.
+	ErrClosed error = &sentinel{text: "client closed"}
+	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes.
+	ErrBodyTooLarge error = &sentinel{text: "response body too large"}
+	// ErrDecode is an answer that is not what the caller wanted to decode it into.
+	ErrDecode error = &sentinel{text: "response could not be decoded"}
+)
+
+// sentinel is an error that includes others.
+type sentinel struct {
+	text string
+	is   []error
+}
+
+func (s *sentinel) Error() string   { return "holdfast: " + s.text }
+func (s *sentinel) Unwrap() []error { return s.is }
+
+// Error is the failure of one operation: every failed call returns one. It knows
+// each attempt and why there was no further one; Explain tells it to a person.
+//
+// Use errors.Is with ErrTimeout and the others for its kind, errors.As for the
+// *StatusError, *TimeoutError, *RejectedError or error of the standard library
+// that it was caused by.
+type Error struct {
+	// Name is the client's or the policy's.
+	Name string
+	// Method and URL are those of the request, empty for a policy. The URL has
+	// neither userinfo nor query values.
+	Method, URL string
+	// RequestID is the operation's, the same on all its attempts.
+	RequestID string
+	// Attempts are those that were made, in order; empty if nothing was sent.
+	Attempts []Attempt
+	// Stopped says why there was no further attempt.
+	Stopped string
+	// Took is how long the operation lasted, its waits included.
+	Took time.Duration
+	// Allowed is how long it might have taken, zero if it had no limit.
+	Allowed time.Duration
+	// Err is the cause: what the last attempt came to, or what kept it from
+	// being made.
+	Err error
+
+	kind error // the sentinel; nil for a policy's error that nothing classified
+	last error // the last attempt's failure, where Err is something that came after it
+}
+
+// Attempt is one attempt of an operation that failed.
+type Attempt struct {
+	Number int       // from 1
+	Start  time.Time // when it started
+	// Took is how long it was until its answer, or what stood for one, was known.
+	// The first attempt of a Policy without AttemptTimeout, Total and observer is
+	// not timed, since reading the clock costs more than all else that is done for
+	// a call that succeeds: Took is zero, and Start is when it ended.
+	Took    time.Duration
+	Outcome Outcome
+	Err     error // what went wrong
+	Status  int   // of the answer; zero if there was none
+	Reused  bool  // it went over a connection that others had used before
+	Probe   bool  // it was a half-open breaker's probe
+	// RetryAfter is what the service asked for, zero if it did not ask.
+	RetryAfter time.Duration
+	// Wait is the wait that followed, MaxWait the most that chance might have
+	// made of it. Both are zero after the last attempt.
+	Wait, MaxWait time.Duration
+}
+
+// Error is one line: what failed, how often and how long, and the cause. It has
+// no credential and no query value.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("holdfast: ")
+	if subject := e.subject(); subject != "" {
+		b.WriteString(subject + ": ")
+	}
+	b.WriteString(e.summary())
+	if cause := e.cause(); cause != "" {
+		b.WriteString(": " + cause)
+	}
+	return b.String()
+}
+
+// subject is what was called: method and path, or the policy's name.
+func (e *Error) subject() string {
+	if e.Method == "" {
+		return e.Name
+	}
+	if u, err := url.Parse(e.URL); err == nil && u.Path != "" {
+		return e.Method + " " + u.EscapedPath()
+	}
+	return e.Method + " " + e.URL
+}
+
+// summary says what it came to: "rate limited after 3 attempts in 4.1s".
+func (e *Error) summary() string {
+	what := "failed"
+	if s, ok := e.kind.(*sentinel); ok {
+		what = s.text
+	}
+	switch n := len(e.Attempts); n {
+	case 0:
+		return what
+	case 1:
+		return fmt.Sprintf("%s after 1 attempt in %v", what, rounded(e.Took))
+	default:
+		return fmt.Sprintf("%s after %d attempts in %v", what, n, rounded(e.Took))
+	}
+}
+
+// cause is the text of Err where it says more than the kind does.
+func (e *Error) cause() string {
+	switch err := e.Err.(type) {
+	case nil, *RejectedError:
+		return ""
+	default:
+		if err == e.kind {
+			return ""
+		}
+		return text(err)
+	}
+}
+
+// text is an error's text without the URL that net/http's own errors carry,
+// whose query may hold a secret.
+func text(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return text(u.Err)
+	}
+	return err.Error()
+}
+
+// Unwrap gives the kind, the cause, and the last attempt's failure where
+// something else ended the operation after it.
+func (e *Error) Unwrap() []error {
+	chain := make([]error, 0, 3)
+	for _, err := range []error{e.kind, e.Err, e.last} {
+		if err != nil {
+			chain = append(chain, err)
+		}
+	}
+	return chain
+}
+
+// Timeout reports whether the operation ended by a limit on this side. With
+// Temporary it makes an Error a net.Error.
+func (e *Error) Timeout() bool { return errors.Is(e.kind, ErrTimeout) }
+
+// Temporary reports whether the failure is one that may pass. It is there for
+// net.Error; ask errors.Is(err, ErrConnection) instead.
+func (e *Error) Temporary() bool { return errors.Is(e.kind, ErrConnection) }
+
+// Explain tells the whole operation, a line for each attempt: what it came to,
+// what was waited and why it ended. It has no credential and no query value.
+func (e *Error) Explain() string {
+	var b strings.Builder
+	head := e.Name
+	if e.Method != "" {
+		head = e.Method + " " + e.URL
+	}
+	b.WriteString(head)
+	if e.RequestID != "" {
+		b.WriteString(" · request " + shortID(e.RequestID))
+	}
+	if e.Allowed > 0 {
+		fmt.Fprintf(&b, " · %v allowed", rounded(e.Allowed))
+	}
+	b.WriteByte('\n')
+
+	rows := make([][3]string, len(e.Attempts))
+	var widths [2]int
+	for i, a := range e.Attempts {
+		rows[i] = [3]string{a.what(), a.connection(), a.then()}
+		if i == len(rows)-1 {
+			rows[i][2] = "stopped: " + e.Stopped
+		}
+		for c := range widths {
+			widths[c] = max(widths[c], len(rows[i][c]))
+		}
+	}
+	for i, row := range rows {
+		fmt.Fprintf(&b, "%3d  %-*s   ", e.Attempts[i].Number, widths[0], row[0])
+		if widths[1] > 0 {
+			fmt.Fprintf(&b, "%-*s   ", widths[1], row[1])
+		}
+		b.WriteString(row[2] + "\n")
+	}
+	if len(rows) == 0 && e.Stopped != "" {
+		b.WriteString("  nothing was sent: " + e.Stopped + "\n")
+	}
+	b.WriteString(e.summary())
+	return b.String()
+}
+
+func (a Attempt) what() string {
+	if a.Status != 0 {
+		s := fmt.Sprintf("%d after %v", a.Status, rounded(a.Took))
+		if a.RetryAfter > 0 {
+			s += fmt.Sprintf(", Retry-After %v", rounded(a.RetryAfter))
+		}
+		return s
+	}
+	return fmt.Sprintf("%s (%v)", text(a.Err), rounded(a.Took))
+}
+
+func (a Attempt) connection() string {
+	var status *StatusError
+	switch {
+	case a.Reused:
+		return "reused connection"
+	case errors.As(a.Err, &status):
+		return "new connection"
+	}
+	return ""
+}
+
+func (a Attempt) then() string {
+	if a.MaxWait == 0 {
+		return ""
+	}
+	return fmt.Sprintf("waited %v of at most %v", rounded(a.Wait), rounded(a.MaxWait))
+}
+
+// shortID is the part of a request id that is enough to find it in a log.
+func shortID(id string) string { return id[:min(len(id), 8)] }
+
+// rounded is a duration as a person reads it: three digits, not nine.
+func rounded(d time.Duration) time.Duration {
+	for unit := time.Second * 10; unit >= time.Microsecond; unit /= 10 {
+		if d >= unit {
+			return d.Round(unit / 100)
+		}
+	}
+	return d
+}
+
+// StatusError is an answer that was a refusal or a failure: any 4xx and 5xx, and
+// a redirect that was not followed.
+type StatusError struct {
+	Status int
+	Header http.Header
+	// Body is the beginning of the answer's body, at most 64 KiB of it.
+	Body []byte
+}
+
+// Error gives the status and its name. The body stays out of it: it may repeat
+// what was sent.
+func (e *StatusError) Error() string {
+	if name := http.StatusText(e.Status); name != "" {
+		return fmt.Sprintf("%d %s", e.Status, name)
+	}
+	return fmt.Sprintf("status %d", e.Status)
+}
+
+// statusKind is the error that a status is.
+func statusKind(status int) error {
+	switch {
+	case status == http.StatusRequestTimeout:
+		return ErrServerTimeout
+	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+		return ErrUnavailable
+	case status >= 500:
+		return ErrServer
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return ErrAuthentication
+	case status == http.StatusNotFound:
+		return ErrNotFound
+	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
+		return ErrInvalidRequest
+	case status == http.StatusTooManyRequests:
+		return ErrRateLimited
+	default:
+		return ErrStatus
+	}
+}
+
+// TimeoutError is a limit on this side that was reached.
+type TimeoutError struct {
+	// Phase names the limit: connect, attempt, total or deadline, the last being
+	// the caller's own.
+	Phase string
+	// Limit is what it was set to, zero for the caller's own.
+	Limit time.Duration
+}
+
+// Error names the phase and the limit.
+func (e *TimeoutError) Error() string {
+	if e.Limit <= 0 {
+		return e.Phase + " passed"
+	}
+	return fmt.Sprintf("%s timeout of %v", e.Phase, rounded(e.Limit))
+}
+
+// Unwrap makes every TimeoutError a context.DeadlineExceeded.
+func (e *TimeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// Timeout is true: with Temporary it makes a TimeoutError a net.Error.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Temporary is true; see Timeout.
+func (e *TimeoutError) Temporary() bool { return true }
+
+// RejectedError is a call that was not let through: nothing was sent.
+type RejectedError struct {
+	// Name is the breaker's, or the client's that is holding back.
+	Name string
+	// RetryAt is when asking again makes sense. A half-open breaker whose probes
+	// are all out names the instant at which it will not wait for them any longer.
+	RetryAt time.Time
+
+	kind  error
+	epoch uint64 // of the open breaker that this refusal may be given out for again
+}
+
+// Error is the text of what refused.
+func (e *RejectedError) Error() string { return e.kind.Error() }
+
+// Unwrap gives ErrCircuitOpen for a breaker, ErrRateLimited for a silence that
+// the service had asked for.
+func (e *RejectedError) Unwrap() error { return e.kind }

@@ -1,0 +1,424 @@
+package holdfast
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/call"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// exchange is the operation of a client: one request and, in the end, its answer.
+type exchange struct {
+	operation
+	client *Client
+	own    shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
+	repeat Repeat
+
+	mediaType string // of a body that was encoded here
+
+	request *http.Request // what every attempt is made from; its body comes from body
+	body    func() (io.ReadCloser, error)
+	single  bool // the body can be read once
+	spent   bool // and it was
+
+	answer *Response      // of a buffered call
+	raw    *http.Response // of a live one
+	isLive bool
+}
+
+// buffered makes a call whose answer is read within the attempt.
+func (c *Client) buffered(ctx context.Context, method, path string, in any, opts []CallOption) (*Response, error) {
+	target, err := wire.Target(c.settings.base, path)
+	if err != nil {
+		return nil, c.misuse(ctx, method, wire.Shown(c.settings.base), err)
+	}
+	body, mediaType, err := encode(in)
+	if err != nil {
+		return nil, c.misuse(ctx, method, wire.Shown(target), err)
+	}
+	// http.NewRequest would parse the URL again.
+	req := (&http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(ctx)
+	o := &exchange{client: c, request: req}
+	if body != nil {
+		o.mediaType = mediaType
+		req.ContentLength = int64(len(body))
+		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	if err := o.prepare(ctx, opts); err != nil {
+		return nil, err
+	}
+	if err := o.run(); err != nil {
+		return nil, err
+	}
+	o.answer.Attempts = o.made
+	return o.answer, nil
+}
+
+// live prepares a call whose body the caller reads.
+func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
+	ctx := in.Context()
+	target, base := in.URL, c.settings.base
+	switch {
+	case target.Scheme == "" && target.Host == "":
+		var err error
+		if target, err = wire.Target(base, target.String()); err != nil {
+			return nil, c.misuse(ctx, in.Method, wire.Shown(base), err)
+		}
+	case target.Scheme != base.Scheme || target.Host != base.Host:
+		return nil, c.misuse(ctx, in.Method, wire.Shown(target),
+			fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host))
+	}
+	req := in.Clone(ctx)
+	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
+	o := &exchange{client: c, request: req, isLive: true}
+	switch {
+	case in.Body == nil || in.Body == http.NoBody:
+	case in.GetBody != nil:
+		first := in.Body
+		o.body = func() (io.ReadCloser, error) {
+			if body := first; body != nil {
+				first = nil
+				return body, nil
+			}
+			return in.GetBody()
+		}
+	default:
+		o.single = true
+		o.body = func() (io.ReadCloser, error) { return in.Body, nil }
+	}
+	if err := o.prepare(ctx, opts); err != nil {
+		o.discard()
+		return nil, err
+	}
+	return o, nil
+}
+
+// prepare gives the request its headers and its id.
+func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
+	c := o.client
+	all := callOptions{attempt: c.rules.attempt, repeat: c.settings.repeat}
+	for _, opt := range opts {
+		opt(&all)
+	}
+	o.method, o.path, o.url = cmp.Or(o.request.Method, http.MethodGet), o.request.URL.EscapedPath(), wire.Shown(o.request.URL)
+	if all.problem != nil {
+		return c.misuse(ctx, o.method, o.url, all.problem)
+	}
+	o.repeat = all.repeat
+
+	h := o.request.Header
+	for name, values := range all.header {
+		h[name] = values
+	}
+	for name, values := range c.settings.header {
+		if name = http.CanonicalHeaderKey(name); h[name] == nil {
+			h[name] = values
+		}
+	}
+	if !o.isLive {
+		setDefault(h, "Accept", "application/json")
+		setDefault(h, "Content-Type", o.mediaType)
+	}
+	o.id = h.Get(c.settings.idHeader)
+	made := o.id == ""
+	if made {
+		o.id = cmp.Or(all.key, newID())
+		h.Set(c.settings.idHeader, o.id)
+	}
+	switch {
+	case all.key != "":
+		h.Set("Idempotency-Key", all.key)
+	case c.settings.alsoAsKey && h.Get("Idempotency-Key") == "":
+		h.Set("Idempotency-Key", o.id)
+	}
+
+	o.begin(ctx, &c.rules)
+	o.attempt = all.attempt
+	o.own.Init(ctx, o.deadline)
+	o.ctx = &o.own
+	if made && all.key == "" {
+		o.tell(Event{Kind: EventKeyGenerated, Time: o.began})
+	}
+	o.tell(Event{Kind: EventStarted, Time: o.began, Limit: all.attempt})
+	return nil
+}
+
+func setDefault(h http.Header, name, value string) {
+	if value != "" && h[name] == nil {
+		h[name] = []string{value}
+	}
+}
+
+// run takes the request through the rules.
+func (o *exchange) run() error {
+	if !o.client.running.add(o) {
+		o.own.End()
+		o.discard()
+		return o.end(retry.Decision{Why: retry.Ended})
+	}
+	handedOut := false
+	defer func() { // through a panic of Authorize, too
+		if !handedOut {
+			o.finish()
+		}
+	}()
+	d := call.Run(o, &o.rules.retry)
+	if o.made == 0 {
+		o.discard()
+	}
+	err := o.end(d)
+	handedOut = err == nil && o.isLive
+	return err
+}
+
+// finish ends the operation's context and takes it off the client's list.
+func (o *exchange) finish() {
+	o.own.End()
+	o.client.running.remove(o)
+}
+
+// discard closes a body that was never sent: a Transport would have.
+func (o *exchange) discard() {
+	if o.body == nil || o.spent {
+		return
+	}
+	o.spent = true
+	if body, err := o.body(); err == nil {
+		_ = body.Close()
+	}
+}
+
+// Attempt sends the request once.
+func (o *exchange) Attempt(n int) outcome.Result {
+	ctx := o.start(n)
+	handedOut := false
+	defer func() {
+		if !handedOut {
+			ctx.End()
+		}
+	}()
+	req, err := o.attemptRequest(ctx)
+	if err != nil {
+		// Nothing was sent, and it is no fault of the service.
+		return o.failed(Attempt{Outcome: Unknown, Err: err}, nil, true)
+	}
+	resp, trace, err := wire.RoundTrip(o.client.transport, req)
+	switch {
+	case err != nil:
+		return o.lost(ctx, trace, err, 0)
+	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
+		return o.turnedDown(ctx, trace, resp)
+	case o.isLive:
+		handedOut = true
+		o.handOut(ctx, resp)
+		return o.succeeded(resp.StatusCode)
+	}
+	return o.read(ctx, trace, resp)
+}
+
+// attemptRequest makes the request of one attempt, with a body of its own.
+func (o *exchange) attemptRequest(ctx context.Context) (*http.Request, error) {
+	req := o.request.WithContext(ctx)
+	if o.client.settings.authorize != nil {
+		req.Header = req.Header.Clone() // what one attempt is given is not for the next
+		if err := o.client.settings.authorize(req); err != nil {
+			return nil, fmt.Errorf("Authorize: %w", err)
+		}
+	}
+	if o.body == nil {
+		return req, nil
+	}
+	body, err := o.body()
+	if err != nil {
+		return nil, fmt.Errorf("the request body cannot be had again: %w", err)
+	}
+	o.spent = true
+	// Without GetBody: net/http would repeat it where nobody counts.
+	req.Body = body
+	return req, nil
+}
+
+// read reads the answer within the attempt.
+func (o *exchange) read(ctx *shell.Attempt, trace wire.Trace, resp *http.Response) outcome.Result {
+	body, err := wire.Read(resp.Body, resp.ContentLength, o.client.settings.maxBody)
+	if errors.Is(err, wire.ErrTooLong) {
+		wire.Drain(resp.Body, ctx.End)
+		err = fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", o.client.settings.maxBody)
+		return o.failed(Attempt{Outcome: Permanent, Err: err, Status: resp.StatusCode, Reused: trace.Reused}, ErrBodyTooLarge, true)
+	}
+	_ = resp.Body.Close()
+	if err != nil {
+		return o.lost(ctx, trace, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), resp.StatusCode)
+	}
+	o.answer = &Response{
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, url: o.url,
+	}
+	return o.succeeded(resp.StatusCode)
+}
+
+// lost is an attempt without an answer, or with only a part of one.
+func (o *exchange) lost(ctx *shell.Attempt, trace wire.Trace, err error, status int) outcome.Result {
+	a := Attempt{Outcome: Transient, Err: err, Reused: trace.Reused, Status: status}
+	limit := o.timedOut(ctx)
+	if o.ctx.Err() == context.Canceled {
+		kind, _ := o.ended()
+		a.Outcome = Canceled
+		return o.failed(a, kind, true)
+	}
+	kind := ErrConnection
+	hopeless := false
+	if limit == nil {
+		switch wire.Classify(err) {
+		case wire.ConnectTimeout:
+			limit = &TimeoutError{Phase: "connect", Limit: o.client.settings.timeouts.Connect}
+		case wire.Hopeless:
+			hopeless = true
+		}
+	}
+	if limit != nil {
+		kind, a.Err = ErrTimeout, &limited{limit, err}
+	}
+	return o.judged(a, kind, hopeless || !o.mayRepeat(trace.Connected))
+}
+
+// turnedDown is an attempt whose answer is a refusal or a failure.
+func (o *exchange) turnedDown(ctx *shell.Attempt, trace wire.Trace, resp *http.Response) outcome.Result {
+	arrived := time.Now()
+	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body)}
+	wire.Drain(resp.Body, ctx.End)
+	a := Attempt{
+		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trace.Reused,
+		RetryAfter: wire.RetryAfter(resp.Header, arrived),
+	}
+	undone := false // refused, rather than perhaps done
+	switch s := resp.StatusCode; {
+	case s == http.StatusTooManyRequests:
+		a.Outcome, undone = Throttled, true
+		if most := o.rules.retry.MaxRetryAfter; a.RetryAfter > 0 && a.RetryAfter <= most {
+			o.rules.pause.Ask(arrived, a.RetryAfter)
+		}
+	case s == http.StatusRequestTimeout, s >= 500:
+		a.Outcome = Transient
+		undone = s == http.StatusServiceUnavailable && a.RetryAfter > 0
+	}
+	noRepeat := !o.mayRepeat(!undone)
+	if again, said := wire.ShouldRetry(resp.Header); said {
+		noRepeat = noRepeat || !again
+	}
+	return o.judged(a, statusKind(resp.StatusCode), noRepeat)
+}
+
+// judged lets the caller's own filter decide what is worth repeating.
+func (o *exchange) judged(a Attempt, kind error, noRepeat bool) outcome.Result {
+	if on := o.client.settings.on; on != nil {
+		switch worth := on(&limited{limit: kind, err: a.Err}); {
+		case !worth:
+			noRepeat = true
+		case a.Outcome == Permanent:
+			a.Outcome = Transient
+		}
+	}
+	return o.failed(a, kind, noRepeat)
+}
+
+// mayRepeat reports whether the request may be sent again, given whether the
+// last time may have done what it asks for.
+func (o *exchange) mayRepeat(mayBeDone bool) bool {
+	switch {
+	case o.single && o.spent:
+		return false
+	case !mayBeDone, o.repeat == RepeatKeyed:
+		return true
+	}
+	return o.repeat == RepeatSafe && wire.Idempotent(o.method)
+}
+
+// handOut gives the answer to the caller with its body still to be read. The
+// slot, the attempt's context and the operation's place on the client's list
+// stay with the body until it is closed.
+func (o *exchange) handOut(ctx *shell.Attempt, resp *http.Response) {
+	ctx.Extend(o.deadline)
+	b := &liveBody{ReadCloser: resp.Body, o: o, ctx: ctx, slot: o.slot}
+	o.slot = false
+	resp.Body = b
+	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
+		resp.Body = struct {
+			*liveBody
+			io.Writer
+		}{b, w}
+	}
+	o.raw = resp
+}
+
+// liveBody is a body that the caller reads.
+type liveBody struct {
+	io.ReadCloser
+	o    *exchange
+	ctx  *shell.Attempt
+	slot bool
+	once sync.Once
+}
+
+func (b *liveBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		b.release()
+		return n, err
+	}
+	failure := b.broke(err)
+	b.release()
+	return n, failure
+}
+
+// broke says what a body that ended early means. The verdict was given with the
+// headers; that the connection broke afterwards is a failure of its own.
+func (b *liveBody) broke(err error) error {
+	o := b.o
+	e := &Error{
+		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id, Took: time.Since(o.began),
+		Stopped: "the answer had begun", Err: fmt.Errorf("the answer broke off: %w", err), kind: ErrConnection,
+	}
+	limit := o.timedOut(b.ctx)
+	switch {
+	case limit != nil:
+		e.kind, e.Err = ErrTimeout, &limited{limit, err}
+	case b.ctx.Err() != nil:
+		e.kind, e.Err = o.ended()
+		return e
+	}
+	if br := o.rules.breaker; br != nil {
+		br.note(o.caller, o.ticket, Transient, e)
+	}
+	return e
+}
+
+// Close gives back the slot and the connection.
+func (b *liveBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.release()
+	return err
+}
+
+func (b *liveBody) release() {
+	b.once.Do(func() {
+		b.ctx.End()
+		if b.slot {
+			b.o.rules.bulkhead.handle.Give()
+		}
+		b.o.finish()
+	})
+}

@@ -1,0 +1,87 @@
+package holdfast
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// log is the observer that writes to a slog.Logger: constant messages, the
+// particulars in attributes. Nothing is formatted for a level that is off.
+type log struct {
+	logger     *slog.Logger
+	retryLevel slog.Level
+	rejected   atomic.Int64 // when a rejection was last logged, in Unix nanoseconds
+}
+
+func newLog(l *slog.Logger, retryLevel slog.Level) *log {
+	return &log{logger: l, retryLevel: retryLevel}
+}
+
+// rejectedEvery is how often a rejection is logged at most: an open breaker may
+// refuse thousands of calls a second, and one line with their count says it.
+const rejectedEvery = time.Second
+
+func (l *log) Observe(ctx context.Context, e Event) {
+	level, ok := l.level(e)
+	if !ok || !l.logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 6)
+	attrs = append(attrs, slog.String("client", e.Name))
+	if e.RequestID != "" && e.Kind != EventKeyGenerated {
+		attrs = append(attrs, slog.String("request_id", e.RequestID))
+	}
+	switch e.Kind {
+	case EventBreakerOpened:
+		attrs = append(attrs, slog.Int("failures", e.Failures), slog.Duration("open_for", e.Delay))
+		if e.Err != nil {
+			attrs = append(attrs, slog.String("last_error", text(e.Err)))
+		}
+	case EventBreakerHalfOpen, EventBreakerClosed:
+		attrs = append(attrs, slog.Duration("after", e.Duration))
+	case EventRejected:
+		if !l.due(e.Time) {
+			return
+		}
+		attrs = append(attrs, slog.Time("retry_at", e.RetryAt), slog.Uint64("rejected", e.Rejected))
+	case EventStarted:
+		attrs = append(attrs, slog.String("method", e.Method), slog.String("path", e.Path), slog.Duration("timeout", e.Limit))
+	case EventSucceeded:
+		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration))
+	case EventFailed:
+		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
+	case EventRetrying:
+		attrs = append(attrs, slog.String("error", text(e.Err)), slog.Duration("delay", e.Delay),
+			slog.Int("attempt", e.Attempt), slog.Int("of", e.Of))
+	case EventSlotAcquired:
+		attrs = append(attrs, slog.Int("remaining", e.Remaining), slog.Duration("waited", e.Duration))
+	case EventHeldBack:
+		attrs = append(attrs, slog.Duration("delay", e.Delay))
+	case EventKeyGenerated:
+		attrs = append(attrs, slog.String("key", e.RequestID))
+	}
+	l.logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
+}
+
+// level is an event's level, and false for events that are too fine for a log.
+func (l *log) level(e Event) (slog.Level, bool) {
+	switch e.Kind {
+	case EventBreakerOpened, EventRejected:
+		return slog.LevelWarn, true
+	case EventBreakerHalfOpen, EventBreakerClosed:
+		return slog.LevelInfo, true
+	case EventRetrying:
+		return l.retryLevel, true
+	case EventAttempt, EventAttemptDone, EventProbe:
+		return 0, false
+	}
+	return slog.LevelDebug, true
+}
+
+// due reports whether a rejection at now may be logged, and takes the turn.
+func (l *log) due(now time.Time) bool {
+	last, at := l.rejected.Load(), now.UnixNano()
+	return at-last >= int64(rejectedEvery) && l.rejected.CompareAndSwap(last, at)
+}

@@ -1,0 +1,424 @@
+package holdfast
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/breaker"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/shell"
+)
+
+// rules are what the operations of one client or policy have in common.
+type rules struct {
+	name     string
+	retry    retry.Config
+	attempt  time.Duration // the limit of one attempt; zero is none
+	total    time.Duration // of the operation; zero is none
+	breaker  *Breaker      // nil is none
+	bulkhead *Bulkhead     // nil is none
+	pause    *shell.Pause  // nil is none
+	mayHold  int           // how many may wait out a silence at once
+	held     atomic.Int64  // how many do
+	observer Observer      // nil: nobody listens
+	counts   *counters     // nil: nobody counts
+}
+
+// operation is one operation under its rules: all effects of call.Effects but
+// the attempt itself, which is what the operations of a policy and of a client
+// differ in.
+type operation struct {
+	rules    *rules
+	caller   context.Context
+	ctx      context.Context // the operation's: the caller's, or one that follows it
+	began    time.Time
+	attempt  time.Duration // the limit of each attempt; zero is none
+	deadline time.Time     // by rules.total; zero if it has none
+
+	ticket breaker.Ticket
+	slot   bool          // it holds one
+	asked  time.Time     // when the breaker was last asked; the attempt counts from there
+	first  shell.Attempt // the first attempt's context, so that it costs nothing
+	made   int           // attempts so far
+	noted  bool          // the breaker has counted the last one already
+
+	// What is kept for an error. A successful attempt leaves no trace here.
+	failures []Attempt
+	kind     error // the last attempt's, among the Err variables
+	refused  error // why an attempt was not made
+
+	// What names the operation in events and errors; empty for a policy.
+	id, method, path, url string
+}
+
+// begin starts the clock.
+func (o *operation) begin(ctx context.Context, r *rules) {
+	o.rules, o.caller, o.ctx, o.attempt = r, ctx, ctx, r.attempt
+	if r.total > 0 || r.observer != nil || r.counts != nil {
+		o.began = time.Now()
+	}
+	if r.total > 0 {
+		o.deadline = o.began.Add(r.total)
+	}
+}
+
+// Now, Chance and Deadline are the world's.
+
+func (o *operation) Now() time.Time  { return time.Now() }
+func (o *operation) Chance() float64 { return rand.Float64() }
+
+// Deadline is the earlier of the rules' and the caller's.
+func (o *operation) Deadline() time.Time {
+	if theirs, ok := o.caller.Deadline(); ok && (o.deadline.IsZero() || theirs.Before(o.deadline)) {
+		return theirs
+	}
+	return o.deadline
+}
+
+// limit is how long the operation may still take, zero if it has no limit.
+func (o *operation) limit() time.Duration {
+	if d := o.Deadline(); !d.IsZero() {
+		return max(time.Until(d), time.Nanosecond)
+	}
+	return 0
+}
+
+// The breaker's part.
+
+func (o *operation) Admit() bool {
+	b := o.rules.breaker
+	if b == nil {
+		return true
+	}
+	var ok bool
+	if o.ticket, ok = b.handle.Load().Admit(); ok {
+		return true
+	}
+	return o.askBreaker(b.admit(o.caller, o.limit()))
+}
+
+func (o *operation) Confirm() bool {
+	// The clock first: an attempt whose time is later than a change to open was
+	// really let through after it.
+	o.asked = time.Now()
+	b := o.rules.breaker
+	if b == nil || b.handle.Load().Confirms(o.ticket) {
+		return true
+	}
+	return o.askBreaker(b.confirm(o.caller, o.ticket, o.limit()))
+}
+
+func (o *operation) askBreaker(t breaker.Ticket, refused *RejectedError) bool {
+	if refused != nil {
+		o.refused = refused
+		return false
+	}
+	o.ticket = t
+	return true
+}
+
+func (o *operation) Admits(t time.Time) bool {
+	b := o.rules.breaker
+	if b == nil {
+		return true
+	}
+	if _, open := b.handle.Load().Open(); !open {
+		return true
+	}
+	return b.handle.Snapshot(t).State != breaker.Open
+}
+
+func (o *operation) Probe() bool { return o.ticket.Probe() }
+
+func (o *operation) Verdict(v outcome.Outcome) {
+	b := o.rules.breaker
+	if o.noted {
+		v = Unknown
+	}
+	if b == nil || b.handle.Load().Quiet(o.ticket, v) {
+		return
+	}
+	b.done(o.caller, o.ticket, v, o.lastError())
+}
+
+// The waits.
+
+func (o *operation) Silence() retry.Reason {
+	p := o.rules.pause
+	if p == nil || !p.Asked() {
+		return retry.Go
+	}
+	now := time.Now()
+	at, silent := p.Until(now, o.Chance())
+	if !silent {
+		return retry.Go
+	}
+	deadline := o.Deadline()
+	full := o.rules.held.Add(1) > int64(o.rules.mayHold)
+	defer o.rules.held.Add(-1)
+	if full || !deadline.IsZero() && !at.Before(deadline) {
+		o.refused = &RejectedError{Name: o.rules.name, RetryAt: at, kind: ErrRateLimited}
+		return retry.HeldBack
+	}
+	o.tell(Event{Kind: EventHeldBack, Time: now, Delay: at.Sub(now)})
+	return o.sleep(at.Sub(now))
+}
+
+func (o *operation) Silent() bool {
+	p := o.rules.pause
+	if p == nil || !p.Asked() {
+		return false
+	}
+	_, silent := p.Until(time.Now(), 0)
+	return silent
+}
+
+func (o *operation) Slot() retry.Reason {
+	if o.ctx.Err() != nil {
+		return retry.Ended
+	}
+	b := o.rules.bulkhead
+	if b == nil {
+		return retry.Go
+	}
+	if b.handle.TryTake() {
+		o.slot = true
+		if o.rules.observer != nil {
+			o.tell(Event{Kind: EventSlotAcquired, Time: time.Now(), Remaining: b.slots - b.handle.InUse()})
+		}
+		return retry.Go
+	}
+	return o.waitForSlot(b)
+}
+
+func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
+	now := time.Now()
+	o.tell(Event{Kind: EventWaiting, Time: now})
+	switch b.handle.Take(o.ctx, now, o.deadline) {
+	case shell.Taken:
+		o.slot = true
+		if o.rules.observer != nil || o.rules.counts != nil {
+			got := time.Now()
+			o.rules.counts.waited(got.Sub(now))
+			o.tell(Event{Kind: EventSlotAcquired, Time: got, Remaining: b.slots - b.handle.InUse(), Duration: got.Sub(now)})
+		}
+		return retry.Go
+	case shell.ContextEnded:
+		return retry.Ended
+	}
+	if !o.deadline.IsZero() && !time.Now().Before(o.deadline) {
+		return retry.Ended
+	}
+	o.refused = ErrPoolTimeout
+	return retry.NoSlot
+}
+
+func (o *operation) Free() {
+	if o.slot {
+		o.slot = false
+		o.rules.bulkhead.handle.Give()
+	}
+}
+
+func (o *operation) Backoff(d retry.Decision) retry.Reason {
+	failed := &o.failures[len(o.failures)-1]
+	failed.Wait, failed.MaxWait = d.Wait, d.Most
+	if b := o.rules.breaker; b != nil && b.each {
+		b.note(o.caller, o.ticket, failed.Outcome, failed.Err)
+		o.noted = true
+	}
+	o.rules.counts.retried()
+	o.tell(Event{Kind: EventRetrying, Time: time.Now(), Attempt: failed.Number, Of: o.most(), Err: failed.Err, Delay: d.Wait})
+	return o.sleep(time.Until(d.At))
+}
+
+// sleep waits for d, or until the operation's context ends.
+func (o *operation) sleep(d time.Duration) retry.Reason {
+	if d <= 0 {
+		return retry.Go
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return retry.Go
+	case <-o.ctx.Done():
+		return retry.Ended
+	}
+}
+
+// The attempts.
+
+// start opens the books for attempt n and gives it a context of its own, which
+// whoever makes the attempt ends.
+func (o *operation) start(n int) *shell.Attempt {
+	ctx := &o.first
+	if n > 1 {
+		ctx = new(shell.Attempt)
+	}
+	o.made, o.noted = n, false
+	deadline := o.deadline
+	if o.attempt > 0 {
+		if own := o.asked.Add(o.attempt); deadline.IsZero() || own.Before(deadline) {
+			deadline = own
+		}
+	}
+	ctx.Init(o.ctx, deadline)
+	o.tell(Event{Kind: EventAttempt, Time: o.asked, Attempt: n, Of: o.most(), Probe: o.Probe()})
+	return ctx
+}
+
+// succeeded closes them.
+func (o *operation) succeeded(status int) outcome.Result {
+	o.tellDone(Attempt{Number: o.made, Outcome: Success, Status: status})
+	return outcome.Result{Outcome: Success}
+}
+
+// failed keeps what a failed attempt came to.
+func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result {
+	a.Number, a.Start, a.Probe = o.made, o.asked, o.Probe()
+	if now := time.Now(); a.Start.IsZero() {
+		a.Start = now // see Attempt.Took
+	} else {
+		a.Took = now.Sub(a.Start)
+	}
+	o.failures, o.kind = append(o.failures, a), kind
+	o.tellDone(a)
+	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: noRepeat}
+}
+
+func (o *operation) tellDone(a Attempt) {
+	o.rules.counts.attempt()
+	if o.rules.observer == nil {
+		return
+	}
+	now := time.Now()
+	o.tell(Event{
+		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
+		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, Duration: now.Sub(o.asked),
+	})
+}
+
+// timedOut says which limit has ended ctx, nil if none has. It is asked before
+// ctx is ended with its attempt.
+func (o *operation) timedOut(ctx *shell.Attempt) *TimeoutError {
+	if ctx.Err() != context.DeadlineExceeded {
+		return nil
+	}
+	now := time.Now()
+	switch theirs, ok := o.caller.Deadline(); {
+	case ok && !now.Before(theirs):
+		return &TimeoutError{Phase: "deadline"}
+	case !o.deadline.IsZero() && !now.Before(o.deadline):
+		return &TimeoutError{Phase: "total", Limit: o.rules.total}
+	}
+	return &TimeoutError{Phase: "attempt", Limit: o.attempt}
+}
+
+func (o *operation) lastError() error {
+	if len(o.failures) == 0 {
+		return nil
+	}
+	return o.failures[len(o.failures)-1].Err
+}
+
+// most is how many attempts there can be.
+func (o *operation) most() int { return o.rules.retry.Retries + 1 }
+
+// tell tells the observer, if there is one.
+func (o *operation) tell(e Event) {
+	if o.rules.observer == nil {
+		return
+	}
+	e.Name, e.RequestID, e.Method, e.Path = o.rules.name, o.id, o.method, o.path
+	o.rules.observer.Observe(o.caller, e)
+}
+
+// end turns how the operation ended into its error, nil for success, and tells
+// it.
+func (o *operation) end(d retry.Decision) error {
+	answered := d.Why == retry.Answered
+	o.rules.counts.ended(answered)
+	if answered {
+		if o.rules.observer != nil {
+			now := time.Now()
+			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: now.Sub(o.began)})
+		}
+		return nil
+	}
+	now := time.Now()
+	e := o.error(d, now)
+	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Duration: e.Took})
+	return e
+}
+
+func (o *operation) error(d retry.Decision, now time.Time) *Error {
+	e := &Error{
+		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id,
+		Attempts: o.failures, Stopped: o.stopped(d, now), kind: o.kind, Err: o.lastError(),
+	}
+	began := o.began
+	if began.IsZero() && len(o.failures) > 0 {
+		began = o.failures[0].Start
+	}
+	if !began.IsZero() {
+		e.Took = now.Sub(began)
+		if deadline := o.Deadline(); !deadline.IsZero() {
+			e.Allowed = deadline.Sub(began)
+		}
+	}
+	switch {
+	case d.Why == retry.Ended:
+		e.last = e.Err
+		e.kind, e.Err = o.ended()
+	case len(o.failures) == 0: // refused before anything was sent
+		e.Err = o.refused
+		switch d.Why {
+		case retry.NoSlot:
+			e.kind = ErrPoolTimeout
+		case retry.HeldBack:
+			e.kind = ErrRateLimited
+		default:
+			e.kind = ErrCircuitOpen
+		}
+	}
+	return e
+}
+
+// ended says why the operation's context, or its own time, is over.
+func (o *operation) ended() (kind, cause error) {
+	switch {
+	case o.caller.Err() != nil:
+		return contextKind(o.caller)
+	case o.ctx.Err() == context.Canceled: // and not by the caller
+		return ErrClosed, ErrClosed
+	}
+	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.rules.total}
+}
+
+// contextKind tells a caller's deadline from its cancellation, and keeps the
+// cause that the caller gave.
+func contextKind(ctx context.Context) (kind, cause error) {
+	if ctx.Err() == context.DeadlineExceeded {
+		if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
+			return ErrTimeout, cause
+		}
+		return ErrTimeout, &TimeoutError{Phase: "deadline"}
+	}
+	return ErrCanceled, context.Cause(ctx)
+}
+
+// stopped says in words why there was no further attempt.
+func (o *operation) stopped(d retry.Decision, now time.Time) string {
+	switch d.Why {
+	case retry.NoTime:
+		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(d.Wait), rounded(max(0, o.Deadline().Sub(now))))
+	case retry.AskedTooMuch:
+		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.rules.retry.MaxRetryAfter))
+	}
+	return d.Why.String()
+}
