@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# need.sh TOOL...: see to it that each tool works. What Debian has is installed
+# where that is allowed (root, apt-get); anything else is named, and the run
+# stops. Nothing is skipped for want of a tool.
+set -euo pipefail
+
+go_floor=1.26 # as in go.mod
+
+# works TOOL: not only there, but good for what we use it for.
+works() {
+	case $1 in
+	go)
+		local have
+		have=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || return 1
+		[[ $(printf '%s\n' "$go_floor" "${have#go}" | sort -V | head -n 1) == "$go_floor" ]]
+		;;
+	gcc) echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1 ;; # headers too: cgo needs them
+	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
+	esac
+}
+
+# packages TOOL: what Debian calls it; nothing where Debian's is too old.
+packages() {
+	case $1 in
+	gcc) echo gcc libc6-dev ;;
+	esac
+}
+
+install() {
+	echo "installing $*" >&2
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+missing=0
+for tool in "$@"; do
+	works "$tool" && continue
+	read -ra names <<<"$(packages "$tool")"
+	if ((${#names[@]})) && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+		install "${names[@]}" >&2 || true # whether it helped is seen next
+		works "$tool" && continue
+	fi
+	case $tool in
+	go) echo "missing: Go $go_floor or newer, from https://go.dev/dl ($(command -v go >/dev/null && go version || echo "no go in PATH"))" >&2 ;;
+	*) echo "missing: $tool (apt-get install ${names[*]})" >&2 ;;
+	esac
+	missing=1
+done
+exit "$missing"
