@@ -1,0 +1,115 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	minPairs = 20
+
+	// maxPairs ends the doubling: a ratio that 320 pairs cannot tell from its bar
+	// is reported as unresolved, and a bar is met only by holds.
+	maxPairs = 320
+)
+
+type verdict string
+
+const (
+	holds      verdict = "holds"      // the whole interval is at or below the bar
+	fails      verdict = "fails"      // the whole interval is above it
+	unresolved verdict = "unresolved" // the bar lies inside
+)
+
+// judge places an interval against its bar.
+func judge(low, high, bar float64) verdict {
+	switch {
+	case high <= bar:
+		return holds
+	case low > bar:
+		return fails
+	default:
+		return unresolved
+	}
+}
+
+// estimate is what a series of ratios says.
+type estimate struct {
+	ratio     float64 // the median
+	low, high float64 // its 95 % interval
+	pairs     int
+	verdict   verdict // empty without a bar
+}
+
+// compare draws ratios until their interval settles on one side of the bar,
+// doubling their number as long as it does not. Without a bar (nil) the first
+// round is all there is.
+//
+// The interval is looked at once per round, at most five times from 20 pairs to
+// 320. So if the true ratio were exactly the bar, holds would be said wrongly in
+// up to one case in eight rather than one in forty; a bar that matters leaves
+// more room than that.
+func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, error) {
+	var ratios []float64
+	for want := pairs; ; want = min(2*want, maxPairs) {
+		for len(ratios) < want {
+			r, err := next()
+			if err != nil {
+				return estimate{}, err
+			}
+			ratios = append(ratios, r)
+		}
+		e := estimate{pairs: len(ratios)}
+		e.ratio, e.low, e.high = medianInterval(ratios)
+		if bar == nil {
+			return e, nil
+		}
+		e.verdict = judge(e.low, e.high, *bar)
+		if e.verdict != unresolved || want >= maxPairs {
+			return e, nil
+		}
+	}
+}
+
+// medianInterval gives the median of xs and the sign-test interval of the
+// median they were drawn from: the k-th smallest to the k-th largest value.
+//
+// It is this one and not a bootstrap because it assumes nothing about the shape
+// of the noise (a neighbour on the machine makes long tails to one side), its
+// coverage is known exactly for every number of pairs and never less than 95 %,
+// and the same ratios always give the same answer. See Conover, Practical
+// Nonparametric Statistics, "Confidence interval for a quantile"; Le Boudec,
+// Performance Evaluation, theorem 2.1.
+func medianInterval(xs []float64) (mid, low, high float64) {
+	xs = slices.Sorted(slices.Values(xs))
+	k := signRank(len(xs))
+	if k == 0 {
+		return median(xs), math.Inf(-1), math.Inf(1)
+	}
+	return median(xs), xs[k-1], xs[len(xs)-k]
+}
+
+// signRank is the greatest k for which the k-th smallest and the k-th largest
+// of n values enclose the median with at least 95 %. Each value falls below the
+// true median like a coin, so the k-th smallest lies above it exactly when fewer
+// than k coins of n fell that way. Below six values there is no such k: 0.
+func signRank(n int) int {
+	p := math.Pow(0.5, float64(n)) // of exactly i coins; 5e-97 at maxPairs
+	below := 0.0                   // of at most i coins
+	for i := 0; ; i++ {
+		below += p
+		if below > 0.025 {
+			return i
+		}
+		p *= float64(n-i) / float64(i+1)
+	}
+}
+
+func median(xs []float64) float64 {
+	xs = slices.Sorted(slices.Values(xs))
+	half := len(xs) / 2
+	if len(xs)%2 == 1 {
+		return xs[half]
+	}
+	return (xs[half-1] + xs[half]) / 2
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"slices"
+	"testing"
+)
+
+func TestMedianInterval(t *testing.T) {
+	count := func(from, to int) (xs []float64) {
+		for i := from; i <= to; i++ {
+			xs = append(xs, float64(i))
+		}
+		return xs
+	}
+	shuffled := []float64{14, 3, 20, 7, 1, 18, 9, 12, 5, 16, 2, 11, 6, 19, 8, 15, 4, 17, 10, 13}
+	for _, test := range []struct {
+		name           string
+		xs             []float64
+		mid, low, high float64
+	}{
+		{"five say nothing", count(1, 5), 3, math.Inf(-1), math.Inf(1)},
+		{"six: the whole range", count(1, 6), 3.5, 1, 6},
+		{"twenty: the 6th of each end", count(1, 20), 10.5, 6, 15},
+		{"in any order", shuffled, 10.5, 6, 15},
+		{"twenty-five: the 8th", count(1, 25), 13, 8, 18},
+		{"one outlier moves nothing", append(count(1, 19), 1e9), 10.5, 6, 15},
+		{"all alike", []float64{2, 2, 2, 2, 2, 2, 2, 2}, 2, 2, 2},
+	} {
+		before := slices.Clone(test.xs)
+		mid, low, high := medianInterval(test.xs)
+		if mid != test.mid || low != test.low || high != test.high {
+			t.Errorf("%s: got %v (%v to %v), want %v (%v to %v)", test.name, mid, low, high, test.mid, test.low, test.high)
+		}
+		if !slices.Equal(before, test.xs) {
+			t.Errorf("%s: the ratios were reordered in place", test.name)
+		}
+	}
+}
+
+// The interval from rank k misses the median if fewer than k of n coins fall on
+// one side. In whole numbers: 2 · Σ C(n, i<k) of 2^n must be at most 5 %, and one
+// rank further in must be more.
+func TestSignRankCoversExactly(t *testing.T) {
+	missAtMost5 := func(n, k int) bool {
+		sum := new(big.Int)
+		for i := range k {
+			sum.Add(sum, new(big.Int).Binomial(int64(n), int64(i)))
+		}
+		sum.Mul(sum, big.NewInt(2*20))
+		return sum.Cmp(new(big.Int).Lsh(big.NewInt(1), uint(n))) <= 0
+	}
+	for n := 1; n <= maxPairs; n++ {
+		if k := signRank(n); !missAtMost5(n, k) || missAtMost5(n, k+1) {
+			t.Errorf("signRank(%d) = %d is not the greatest rank that covers 95 %%", n, k)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, test := range []struct {
+		low, high, bar float64
+		want           verdict
+	}{
+		{0.04, 0.06, 0.1, holds},
+		{0.04, 0.1, 0.1, holds}, // at the bar is met
+		{0.04, 0.11, 0.1, unresolved},
+		{0.1, 0.11, 0.1, unresolved}, // it may still be at the bar
+		{0.11, 0.12, 0.1, fails},
+		{0, 0, 0, holds}, // allocations: no interval
+		{0.001, 0.001, 0, fails},
+		{2, 2, 2, holds},
+		{math.Inf(-1), math.Inf(1), 1, unresolved},
+	} {
+		if got := judge(test.low, test.high, test.bar); got != test.want {
+			t.Errorf("judge(%v, %v, bar %v) = %s, want %s", test.low, test.high, test.bar, got, test.want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	always := func(r float64) func(int) float64 { return func(int) float64 { return r } }
+	// wide straddles 1 for the first n pairs, as a noisy neighbour would make it.
+	wide := func(n int, after float64) func(int) float64 {
+		return func(i int) float64 {
+			switch {
+			case i >= n:
+				return after
+			case i%2 == 0:
+				return 0.5
+			default:
+				return 1.5
+			}
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		start int
+		ratio func(pair int) float64
+		bar   *float64
+		want  verdict
+		pairs int
+	}{
+		{"clearly below", 20, always(0.5), new(1.0), holds, 20},
+		{"planted slow contender", 20, always(1.2), new(1.0), fails, 20},
+		{"exactly the bar", 20, always(1), new(1.0), holds, 20},
+		{"noise for 20, then below", 20, wide(20, 0.5), new(1.0), holds, 40},
+		{"noise for 20, then above", 20, wide(20, 1.5), new(1.0), fails, 40},
+		{"noise for 60, then below", 20, wide(60, 0.5), new(1.0), holds, 80},
+		{"noise without end", 20, wide(1000, 0), new(1.0), unresolved, 320},
+		{"doubling stops at the limit", 300, wide(1000, 0), new(1.0), unresolved, 320},
+		{"the limit to begin with", 320, wide(1000, 0), new(1.0), unresolved, 320},
+		{"no bar, no doubling", 20, wide(1000, 0), nil, "", 20},
+	} {
+		drawn := 0
+		got, err := compare(test.start, test.bar, func() (float64, error) {
+			drawn++
+			return test.ratio(drawn - 1), nil
+		})
+		if err != nil || got.verdict != test.want || got.pairs != test.pairs || drawn != test.pairs {
+			t.Errorf("%s: %q after %d pairs (%d drawn), %v; want %q after %d", test.name, got.verdict, got.pairs, drawn, err, test.want, test.pairs)
+		}
+	}
+
+	broken := errors.New("broken")
+	if _, err := compare(20, nil, func() (float64, error) { return 0, broken }); err != broken {
+		t.Errorf("an error of the contender came back as %v", err)
+	}
+}
