@@ -1,0 +1,54 @@
+package fault
+
+import (
+	"math"
+	"time"
+)
+
+// Latency is a wait: exactly one of its fields is set. All durations are at most
+// [MaxLatency]; a sample that would be longer is cut to it.
+type Latency struct {
+	// Fixed is always the same.
+	Fixed time.Duration `json:"fixed"`
+	// Uniform is any wait in a range, each as likely.
+	Uniform *Uniform `json:"uniform"`
+	// Lognormal is the shape that latencies of real services have: mostly near
+	// the median, with a long tail.
+	Lognormal *Lognormal `json:"lognormal"`
+}
+
+// Uniform is the range from Min up to Max.
+type Uniform struct {
+	Min time.Duration `json:"min"`
+	Max time.Duration `json:"max"`
+}
+
+// Lognormal is given by what one reads off a dashboard: half of the waits are
+// below Median, 99 in 100 below P99.
+type Lognormal struct {
+	Median time.Duration `json:"median"`
+	P99    time.Duration `json:"p99"`
+}
+
+// z99 is the standard normal distribution's 99th percentile.
+const z99 = 2.3263478740408408
+
+// sample gives the wait that stands at u, in [0, 1), of the distribution. The
+// zero Latency is no wait.
+func (l *Latency) sample(u float64) time.Duration {
+	switch {
+	case l.Uniform != nil:
+		return l.Uniform.Min + time.Duration(u*float64(l.Uniform.Max-l.Uniform.Min))
+	case l.Lognormal != nil:
+		median, p99 := float64(l.Lognormal.Median), float64(l.Lognormal.P99)
+		sigma := math.Log(p99/median) / z99
+		z := math.Sqrt2 * math.Erfinv(2*u-1) // -Inf at u = 0, which is a wait of 0
+		wait := median * math.Exp(sigma*z)
+		if math.IsNaN(wait) { // median equals p99 and u is 0: 0 times infinity
+			return l.Lognormal.Median
+		}
+		return time.Duration(min(wait, float64(MaxLatency)))
+	default:
+		return l.Fixed
+	}
+}

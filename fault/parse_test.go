@@ -1,0 +1,310 @@
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const everything = `{
+  "version": 1, "seed": 18446744073709551615,
+  "pace": [
+    {"when": {"until": "9s"}, "latency": {"fixed": "8ms"}},
+    {"match": {"path": "/v1/*"}, "latency": {"uniform": {"min": "0s", "max": "20ms"}}}
+  ],
+  "rules": [
+    {"name": "warm up", "match": {"method": "POST", "path": "/embeddings", "header": {"X-Shard": "a"}}, "nth": "1-2",
+     "fault": {"status": 503, "body": "busy", "header": {"X-Why": "load"}, "retry_after": "2s"}},
+    {"nth": "3-", "fault": {"statuses": [503, 503, 200]}},
+    {"when": {"from": "5s", "until": "10s"}, "probability": 0.5, "fault": {"commit": true, "reset": "before_answer"}},
+    {"fault": {"close": "before_answer"}},
+    {"fault": {"hang": "after_headers"}},
+    {"fault": {"cut": {"after": 10, "by": "rst"}, "latency": {"lognormal": {"median": "50ms", "p99": "800ms"}}}},
+    {"fault": {"mix": [{"weight": 1.5, "fault": {"status": 500}}, {"weight": 2, "fault": {"healthy": true}}]}}
+  ]
+}`
+
+func everythingPlan() Plan {
+	return Plan{
+		Version: 1, Seed: math.MaxUint64,
+		Pace: []Pace{
+			{When: Window{Until: 9 * s}, Latency: Latency{Fixed: 8 * ms}},
+			{Match: Match{Path: "/v1/*"}, Latency: Latency{Uniform: &Uniform{0, 20 * ms}}},
+		},
+		Rules: []Rule{
+			{Name: "warm up", Match: Match{"POST", "/embeddings", map[string]string{"X-Shard": "a"}}, Nth: "1-2",
+				Fault: Fault{Status: 503, Body: "busy", Header: map[string]string{"X-Why": "load"}, RetryAfter: 2 * s}},
+			{Nth: "3-", Fault: Fault{Statuses: []int{503, 503, 200}}},
+			{When: Window{5 * s, 10 * s}, Probability: 0.5, Fault: Fault{Commit: true, Reset: BeforeAnswer}},
+			{Fault: Fault{Close: BeforeAnswer}},
+			{Fault: Fault{Hang: AfterHeaders}},
+			{Fault: Fault{Cut: &Cut{10, RST}, Latency: &Latency{Lognormal: &Lognormal{50 * ms, 800 * ms}}}},
+			{Fault: Fault{Mix: []Choice{{1.5, Fault{Status: 500}}, {2, Fault{Healthy: true}}}}},
+		},
+	}
+}
+
+func TestParseReadsEverything(t *testing.T) {
+	got, err := Parse([]byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := everythingPlan(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestThePlanInThePackageComment keeps the manual true.
+func TestThePlanInThePackageComment(t *testing.T) {
+	source, err := os.ReadFile("plan.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sample, _ := strings.Cut(string(source), "# A plan in JSON\n//\n")
+	sample, _, _ = strings.Cut(sample, "package fault")
+	plan, err := Parse([]byte(strings.ReplaceAll(sample, "//\t", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Pace) != 2 || len(plan.Rules) != 5 {
+		t.Errorf("%d entries of pace, %d rules", len(plan.Pace), len(plan.Rules))
+	}
+}
+
+func TestMarshalWritesWhatParseReads(t *testing.T) {
+	data, err := json.Marshal(struct{ Plan Plan }{everythingPlan()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Plan Plan }
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := everythingPlan(); !reflect.DeepEqual(got.Plan, want) {
+		t.Errorf("got  %+v\nwant %+v", got.Plan, want)
+	}
+}
+
+func TestParseProblems(t *testing.T) {
+	tests := []struct {
+		name, json string
+		want       []string
+	}{
+		{"nothing", ``, []string{`line 1, column 1: unexpected end of JSON input`}},
+		{"not JSON", "{\n  \"seed\": 7,\n  oops\n}", []string{`line 3, column 3: invalid character 'o' looking for beginning of object key string`}},
+		{"more than one value", `{} {}`, []string{`line 1, column 4: invalid character '{' after top-level value`}},
+		{"not an object", `[]`, []string{`a list must be an object`}},
+		{"another version", `{"version": 2}`, []string{`version: 2 is not known: must be 1`}},
+		{"a status, with its path", `{"rules": [{"fault": {"healthy": true}}, {"fault": {"healthy": true}}, {"fault": {"status": 99}}]}`,
+			[]string{`rules[2].fault.status: 99 must be 200 to 599`}},
+		{"all at once, meaning and form, and nothing twice",
+			`{"sede": 7, "rules": [{"fault": {"statsu": 503}}, {"nth": "0", "fault": {"status": "503"}}, {"probability": 1.5, "fault": {}}], "seed": 1, "seed": -2}`,
+			[]string{
+				`sede: unknown key; did you mean seed?`,
+				`rules[0].fault.statsu: unknown key; did you mean status?`,
+				`rules[1].fault.status: "503" must be a whole number`,
+				`seed: is given twice`,
+				`rules[1].nth: "0" must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`,
+				`rules[2].probability: 1.5 must be above 0 and at most 1`,
+				`rules[2].fault: is empty: name a fault, or healthy`,
+			}},
+		{"a key like nothing", `{"rules": [{"when": {"whatever": "1s"}, "fault": {"healthy": true}}]}`,
+			[]string{`rules[0].when.whatever: unknown key; known are from, until`}},
+		{"a probability of 0 would mean always", `{"rules": [{"probability": 0, "fault": {"status": 500}}]}`,
+			[]string{`rules[0].probability: 0 must be above 0; leave it out for always`}},
+		{"types", `{"seed": 1.5, "pace": {}, "rules": [{"name": 1, "when": {"from": 5}, "match": {"header": {"A": 1}}, "fault": {"healthy": 1, "cut": null, "mix": [{"weight": "x"}], "latency": {"fixed": "soon"}}}]}`,
+			[]string{
+				`seed: 1.5 must be a whole number from 0 to 18446744073709551615`,
+				`pace: an object must be a list`,
+				`rules[0].name: 1 must be a string`,
+				`rules[0].when.from: 5 must be a duration in quotes, as "250ms" or "2s"`,
+				`rules[0].match.header.A: 1 must be a string`,
+				`rules[0].fault.healthy: 1 must be true or false`,
+				`rules[0].fault.cut: null must be an object`,
+				`rules[0].fault.mix[0].weight: "x" must be a number`,
+				`rules[0].fault.latency.fixed: "soon" must be a duration, as "250ms" or "2s"`,
+				`rules[0].fault.mix[0].fault: is empty: name a fault, or healthy`,
+			}},
+		{"match and when", `{"rules": [{"match": {"method": "post", "path": "embeddings", "header": {"a b": "c"}}, "when": {"from": "-1s", "until": "-2s"}, "fault": {"healthy": true}},
+			{"match": {"path": "/a*b"}, "when": {"from": "3s", "until": "3s"}, "nth": "5-4", "fault": {"healthy": true}}]}`,
+			[]string{
+				`rules[0].match.method: "post" must be a method in upper case`,
+				`rules[0].match.path: "embeddings" must begin with "/"`,
+				`rules[0].match.header: "a b" is not a header's name`,
+				`rules[0].when.from: -1s must be 0s or more`,
+				`rules[0].when.until: -2s must be after from (-1s), or left out for no end`,
+				`rules[1].match.path: "/a*b" may have "*" at its end only`,
+				`rules[1].nth: "5-4" must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`,
+				`rules[1].when.until: 3s must be after from (3s), or left out for no end`,
+			}},
+		{"faults that exclude each other", `{"rules": [{"fault": {"status": 500, "reset": "before_answer"}}]}`,
+			[]string{`rules[0].fault: has status and reset: only one of them can happen to a request`}},
+		{"what goes with a status", `{"rules": [{"fault": {"hang": "before_answer", "body": "x", "retry_after": "1s", "header": {"A": "b"}}},
+			{"fault": {"status": 204, "body": "x", "retry_after": "-1s", "header": {"Content-Length": "3", "Retry-After": "soon", "X": "a\r\nb"}}}]}`,
+			[]string{
+				`rules[0].fault.header: needs a status to go with`,
+				`rules[0].fault.body: needs a status to go with`,
+				`rules[0].fault.retry_after: needs a status to go with`,
+				`rules[1].fault.retry_after: -1s must be positive`,
+				`rules[1].fault.body: cannot go with status 204, which has none`,
+				`rules[1].fault.header.Content-Length: is the server's to set`,
+				`rules[1].fault.header.Retry-After: stands beside retry_after: give one of them`,
+				`rules[1].fault.header.X: "a\r\nb" holds a line break or a zero byte`,
+			}},
+		{"points and cuts", `{"rules": [{"fault": {"hang": "now"}}, {"fault": {"reset": "after_headers"}}, {"fault": {"cut": {"after": -1, "by": "axe"}}}]}`,
+			[]string{
+				`rules[0].fault.hang: "now" must be "before_answer" or "after_headers"`,
+				`rules[1].fault.reset: "after_headers" must be "before_answer"`,
+				`rules[2].fault.cut.after: -1 must be 0 or more bytes`,
+				`rules[2].fault.cut.by: "axe" must be "fin" or "rst"`,
+			}},
+		{"commit needs a fault that can come after the work", `{"rules": [{"fault": {"commit": true, "cut": {"after": 1}}}]}`,
+			[]string{`rules[0].fault.commit: goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all`}},
+		{"latencies", `{"pace": [{"latency": {"fixed": "-1s"}}, {"latency": {"fixed": "2h"}}, {"latency": {"uniform": {"min": "2s", "max": "1s"}}},
+			{"latency": {"lognormal": {"median": "0s", "p99": "1s"}}}, {"latency": {"lognormal": {"median": "2s", "p99": "1s"}}},
+			{"latency": {"fixed": "1s", "uniform": {"max": "1s"}}}], "rules": [{"fault": {"latency": {}}}]}`,
+			[]string{
+				`pace[0].latency.fixed: -1s must be 0s or more`,
+				`pace[1].latency.fixed: 2h0m0s must be at most 1h0m0s`,
+				`pace[2].latency.uniform.max: 1s must be at least min (2s)`,
+				`pace[3].latency.lognormal.median: 0s must be above 0s`,
+				`pace[4].latency.lognormal.p99: 1s must be at least the median (2s)`,
+				`pace[5].latency: must have one of fixed, uniform, lognormal`,
+				`rules[0].fault.latency: is empty: give one of fixed, uniform, lognormal`,
+			}},
+		{"sequences and mixes", `{"rules": [{"probability": 0.5, "fault": {"statuses": [503, 1]}}, {"fault": {"statuses": []}}, {"fault": {"mix": []}},
+			{"fault": {"latency": {"fixed": "1s"}, "mix": [{"weight": 0, "fault": {"status": 500}}, {"weight": 1, "fault": {"mix": []}}, {"weight": 1, "fault": {"statuses": [500]}}, {"weight": 1, "fault": {"status": 600}}]}}]}`,
+			[]string{
+				`rules[0].probability: cannot stand beside fault.statuses, which goes by the request's number`,
+				`rules[0].fault.statuses[1]: 1 must be 200 to 599`,
+				`rules[1].fault.statuses: is empty: give at least one status`,
+				`rules[2].fault.mix: is empty: give at least one choice`,
+				`rules[3].fault.latency: cannot stand beside mix: give it to the choices`,
+				`rules[3].fault.mix[0].weight: 0 must be above 0`,
+				`rules[3].fault.mix[1].fault.mix: cannot stand in a mix`,
+				`rules[3].fault.mix[2].fault.statuses: cannot stand in a mix, which goes by chance; give a status`,
+				`rules[3].fault.mix[3].fault.status: 600 must be 200 to 599`,
+			}},
+		{"bounds", `{"rules": [` + strings.Repeat(`{"fault":{"healthy":true}},`, MaxRules) + `{"fault":{"healthy":true}}]}`,
+			[]string{`rules: has 1001 rules, at most 1000 are allowed`}},
+		{"more rules than any list may have", `{"rules": [` + strings.Repeat(`{},`, MaxStatuses) + `{}]}`,
+			[]string{`rules: has 10001 entries, at most 10000 are allowed`}},
+		{"too long", strings.Repeat(" ", MaxPlanBytes) + "{}",
+			[]string{`has 1048578 bytes, at most 1048576 are allowed`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Parse([]byte(test.json))
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			var got []string
+			for _, p := range e.Problems {
+				got = append(got, p.String())
+			}
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(test.want, "\n  "))
+			}
+		})
+	}
+}
+
+func TestProblemsAreBounded(t *testing.T) {
+	// As many unknown keys, and as many empty faults, as the text has room for.
+	_, err := Parse([]byte(`{"rules": [` + strings.Repeat(`{"a":0},`, MaxStatuses-1) + `{}], "pace": [` + strings.Repeat(`{"a":0},`, MaxStatuses-1) + `{}]}`))
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if n := len(e.Problems); n > 2*MaxProblems+2 || e.Problems[MaxProblems].String() != "and more that are not listed" {
+		t.Errorf("%d problems, the last %s", n, e.Problems[n-1])
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	one := &Error{[]Problem{{"seed", "is odd"}}}
+	two := &Error{append(one.Problems, Problem{"", "is empty"})}
+	if got, want := one.Error(), "fault plan: seed: is odd"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := two.Error(), "fault plan: 2 problems\n  seed: is odd\n  is empty"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestValidateInGo(t *testing.T) {
+	for name, plan := range map[string]Plan{
+		"a probability that is no number": {Rules: []Rule{{Probability: math.NaN(), Fault: Fault{Status: 500}}}},
+		"a weight that is no number":      {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.NaN(), Fault{Status: 500}}}}}}},
+		"weights without a finite sum":    {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.MaxFloat64, Fault{Status: 500}}}}}}},
+		"a fault forgotten":               {Rules: []Rule{{Nth: "1"}}},
+		"a body too long":                 {Rules: []Rule{{Fault: Fault{Status: 500, Body: strings.Repeat("x", MaxBody+1)}}}},
+	} {
+		if _, err := plan.Compile(); err == nil {
+			t.Errorf("%s: compiles", name)
+		}
+	}
+	if err := (Plan{}).Validate(); err != nil {
+		t.Errorf("the zero plan: %v", err)
+	}
+}
+
+func TestCatalog(t *testing.T) {
+	catalog := map[ID]bool{}
+	for _, entry := range Catalog() {
+		if catalog[entry.ID] {
+			t.Errorf("%s stands twice in the catalog", entry.ID)
+		}
+		catalog[entry.ID] = true
+		if entry.Purpose == "" || entry.Faithful == "" {
+			t.Errorf("%s lacks a word about its purpose or its faithfulness", entry.ID)
+		}
+	}
+	applied := map[ID]bool{}
+	for _, f := range []Fault{
+		{Status: 503, RetryAfter: time.Second, Commit: true, Latency: &Latency{Fixed: 1}},
+		{Hang: BeforeAnswer}, {Hang: AfterHeaders}, {Reset: BeforeAnswer}, {Close: BeforeAnswer},
+		{Cut: &Cut{}}, {Cut: &Cut{By: RST}},
+	} {
+		for _, id := range f.ids() {
+			applied[id] = true
+		}
+	}
+	if !reflect.DeepEqual(catalog, applied) {
+		t.Errorf("the catalog has %v, faults apply %v", catalog, applied)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(everything))
+	f.Add([]byte(`{"rules": [{"fault": {"mix": [{"weight": 1e308, "fault": {"cut": {}}}]}}]}`))
+	f.Add([]byte(`{"rules": [{"nth": "999999999999999-", "fault": {"statuses": [200]}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		plan, err := Parse(data)
+		if err != nil {
+			return
+		}
+		m, err := plan.Compile()
+		if err != nil {
+			t.Fatalf("parsed, but does not compile: %v", err)
+		}
+		for _, at := range []time.Duration{-1, 0, time.Second, math.MaxInt64} {
+			if d := m.Next(at, post); d.Delay < 0 || d.Delay > MaxLatency {
+				t.Fatalf("a delay of %s", d.Delay)
+			}
+		}
+		written, err := json.Marshal(plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(written); err != nil {
+			t.Fatalf("cannot read what was written: %v\n%s", err, written)
+		}
+	})
+}

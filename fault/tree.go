@@ -1,0 +1,151 @@
+package fault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// node is a JSON value that still knows the order of its keys and whether one
+// came twice, which a map would have forgotten.
+type node struct {
+	kind  kind
+	text  string   // of a string, unquoted; of a number, a bool and null, as written
+	keys  []string // of an object, in order
+	items []node   // of an object, one for each key; of an array
+}
+
+type kind byte
+
+const (
+	aNull kind = iota
+	aBool
+	aNumber
+	aString
+	anArray
+	anObject
+)
+
+// String shows a value within a problem: briefly.
+func (n node) String() string {
+	switch n.kind {
+	case anObject:
+		return "an object"
+	case anArray:
+		return "a list"
+	case aString:
+		if len(n.text) > 40 {
+			return strconv.Quote(n.text[:40] + "…")
+		}
+		return strconv.Quote(n.text)
+	default:
+		return n.text
+	}
+}
+
+// parseTree reads one JSON value and nothing after it.
+func parseTree(data []byte) (node, error) {
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
+		return node{}, syntaxError(data, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return parseNode(d)
+}
+
+// parseNode reads the next value; its depth is bounded by encoding/json, which
+// has seen the whole before.
+func parseNode(d *json.Decoder) (node, error) {
+	token, err := d.Token()
+	if err != nil {
+		return node{}, err
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		n := node{kind: anArray}
+		if t == '{' {
+			n.kind = anObject
+		}
+		for d.More() {
+			if n.kind == anObject {
+				key, err := d.Token()
+				if err != nil {
+					return node{}, err
+				}
+				n.keys = append(n.keys, key.(string))
+			}
+			item, err := parseNode(d)
+			if err != nil {
+				return node{}, err
+			}
+			n.items = append(n.items, item)
+		}
+		_, err := d.Token() // the closing bracket
+		return n, err
+	case string:
+		return node{kind: aString, text: t}, nil
+	case json.Number:
+		return node{kind: aNumber, text: t.String()}, nil
+	case bool:
+		return node{kind: aBool, text: strconv.FormatBool(t)}, nil
+	default:
+		return node{kind: aNull, text: "null"}, nil
+	}
+}
+
+// syntaxError says where the text stops being JSON.
+func syntaxError(data []byte, err error) error {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return err
+	}
+	before := data[:min(max(int(syntax.Offset)-1, 0), len(data))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len(before) - bytes.LastIndexByte(before, '\n')
+	return fmt.Errorf("line %d, column %d: %s", line, column, syntax.Error())
+}
+
+// nearest gives the name that key most likely was meant to be; empty if none is
+// near: a third of its letters may be wrong, and one of a short key.
+func nearest(key string, names []string) string {
+	best, least := "", max(1, len(key)/3)+1
+	for _, name := range names {
+		if d := distance(key, name); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be put in, taken out, replaced or swapped with
+// their neighbour to make b of a (optimal string alignment). A key of absurd
+// length is simply far from everything.
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replace := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			d[i][j] = min(replace, d[i-1][j]+1, d[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
