@@ -1,0 +1,448 @@
+package holdfast_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// script is a function that ends its calls as the list says, and the last one
+// for ever. It keeps when it was called.
+type script struct {
+	ends  []error
+	calls []time.Time
+}
+
+func (s *script) call(context.Context) (int, error) {
+	s.calls = append(s.calls, time.Now())
+	n := len(s.calls)
+	return n, s.ends[min(n, len(s.ends))-1]
+}
+
+// Everything that a policy does, it does both on the quick way and on the one
+// that an observer sees.
+func ways(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
+	t.Run("quick", func(t *testing.T) { bubble(t, func(t *testing.T) { f(t) }) })
+	t.Run("observed", func(t *testing.T) {
+		bubble(t, func(t *testing.T) { f(t, holdfast.WithObserver(new(recorder))) })
+	})
+}
+
+var noJitter = holdfast.Retry{Jitter: holdfast.NoJitter}
+
+func policy(t *testing.T, cfg holdfast.PolicyConfig, opts ...holdfast.Option) *holdfast.Policy {
+	t.Helper()
+	p, err := holdfast.NewPolicy(cfg, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func breakerOf(t *testing.T, cfg holdfast.BreakerConfig, opts ...holdfast.Option) *holdfast.Breaker {
+	t.Helper()
+	b, err := holdfast.NewBreaker(cfg, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Second seed, "Testing @with_retry Decorator".
+func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		f := &script{ends: []error{errDown, nil}}
+		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, On: holdfast.Is(errDown)}}, opts...)
+		out, err := holdfast.Do(t.Context(), p, f.call)
+		if out != 2 || err != nil {
+			t.Errorf("Do gives %d, %v", out, err)
+		}
+		equal(t, "number of calls", len(f.calls), 2)
+	})
+}
+
+// Second seed, "Testing @with_retry Decorator".
+func TestRetryDecoratorExhaustsRetries(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		f := &script{ends: []error{errDown}}
+		p := policy(t, holdfast.PolicyConfig{Name: "op", Retry: noJitter}, opts...)
+		out, err := holdfast.Do(t.Context(), p, f.call)
+		is(t, err, errDown)
+		isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout) // nothing classified it
+		equal(t, "what the last call returned", out, 4)
+
+		// 500ms, doubled: "delay = min(base * 2 ** attempt, max)".
+		waits := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
+		all := attempts(t, err)
+		if len(all) != 4 {
+			t.Fatalf("%d attempts, want 4", len(all))
+		}
+		for i, want := range waits {
+			equal(t, "a wait", f.calls[i+1].Sub(f.calls[i]), want)
+			equal(t, "the wait that the error tells", all[i].Wait, want)
+			equal(t, "its upper end", all[i].MaxWait, want)
+		}
+		equal(t, "the wait after the last attempt", all[3].Wait, 0)
+	})
+}
+
+// Second seed, "Testing @with_retry Decorator".
+func TestRetryDecoratorIgnoresOtherExceptions(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		other := errors.New("not retryable")
+		f := &script{ends: []error{other}}
+		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.Is(errDown)}}, opts...)
+		_, err := holdfast.Do(t.Context(), p, f.call)
+		is(t, err, other)
+		equal(t, "number of calls", len(f.calls), 1)
+		equal(t, "outcome", attempts(t, err)[0].Outcome, holdfast.Permanent)
+	})
+}
+
+type throttled struct{}
+
+func (throttled) Error() string             { return "slow down" }
+func (throttled) RetryAfter() time.Duration { return 7 * time.Second }
+
+func TestClassifyAndFilters(t *testing.T) {
+	outcomes := map[string]holdfast.Outcome{
+		"unknown": holdfast.Unknown, "transient": holdfast.Transient, "throttled": holdfast.Throttled,
+		"permanent": holdfast.Permanent,
+	}
+	for _, c := range []struct {
+		ends  string
+		calls int
+		kind  error
+	}{
+		{"unknown", 1, nil},
+		{"transient", 3, holdfast.ErrConnection},
+		{"throttled", 3, holdfast.ErrRateLimited},
+		{"permanent", 1, holdfast.ErrStatus},
+	} {
+		t.Run(c.ends, func(t *testing.T) {
+			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+				f := &script{ends: []error{errors.New(c.ends)}}
+				p := policy(t, holdfast.PolicyConfig{
+					Retry:    holdfast.Retry{MaxRetries: 2},
+					Classify: func(err error) holdfast.Outcome { return outcomes[err.Error()] },
+				}, opts...)
+				_, err := holdfast.Do(t.Context(), p, f.call)
+				equal(t, "number of calls", len(f.calls), c.calls)
+				if c.kind != nil {
+					is(t, err, c.kind)
+				}
+				equal(t, "outcome", attempts(t, err)[0].Outcome, outcomes[c.ends])
+			})
+		})
+	}
+
+	t.Run("an error that says how long to wait", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			f := &script{ends: []error{fmt.Errorf("wrapped: %w", throttled{}), nil}}
+			p := policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...)
+			_, err := holdfast.Do(t.Context(), p, f.call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := f.calls[1].Sub(f.calls[0]); d < 7*time.Second || d > 7700*time.Millisecond {
+				t.Errorf("waited %v, want 7s and at most a tenth more", d)
+			}
+		})
+	})
+
+	t.Run("Any, Is and As", func(t *testing.T) {
+		on := holdfast.Any(holdfast.Is(errDown), holdfast.As[throttled]())
+		for err, want := range map[error]bool{
+			fmt.Errorf("x: %w", errDown): true, throttled{}: true, errors.New("else"): false,
+		} {
+			equal(t, "match of "+err.Error(), on(err), want)
+		}
+	})
+}
+
+// The caller's own end: a cancellation is never a timeout, a deadline is one.
+func TestTheCallersContext(t *testing.T) {
+	hang := func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	}
+	t.Run("deadline on the wire", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
+			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			_, err := holdfast.Do(ctx, p, hang)
+			is(t, err, holdfast.ErrTimeout, holdfast.ErrConnection, context.DeadlineExceeded)
+			isNot(t, err, holdfast.ErrCanceled)
+			equal(t, "number of attempts", len(attempts(t, err)), 1)
+			// Else a service that hangs is never noticed.
+			equal(t, "state", b.State(), holdfast.Open)
+			var limit *holdfast.TimeoutError
+			if !errors.As(err, &limit) || limit.Phase != "deadline" {
+				t.Errorf("the limit is %+v", limit)
+			}
+		})
+	})
+	t.Run("deadline during a backoff", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
+			f := &script{ends: []error{errDown}}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := holdfast.Do(ctx, p, f.call)
+			is(t, err, errDown)
+			// A wait that does not fit is not begun.
+			equal(t, "time taken", time.Since(start), 0)
+			var e *holdfast.Error
+			errors.As(err, &e)
+			equal(t, "reason", e.Stopped, "a wait of 5s does not fit into the 3s that are left")
+		})
+	})
+	t.Run("deadline before any attempt", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
+			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
+			f := &script{ends: []error{nil}}
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+			defer cancel()
+			_, err := holdfast.Do(ctx, p, f.call)
+			is(t, err, holdfast.ErrTimeout)
+			equal(t, "number of calls", len(f.calls), 0)
+			equal(t, "state", b.State(), holdfast.Closed)
+		})
+	})
+	why := errors.New("the user went home")
+	t.Run("cancel on the wire", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
+			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(why) })
+			_, err := holdfast.Do(ctx, p, hang)
+			is(t, err, holdfast.ErrCanceled, context.Canceled, why)
+			isNot(t, err, holdfast.ErrTimeout, holdfast.ErrConnection)
+			equal(t, "state", b.State(), holdfast.Closed)
+		})
+	})
+	t.Run("cancel during a backoff", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second})
+			p := policy(t, holdfast.PolicyConfig{Breaker: b, Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(why) })
+			f := &script{ends: []error{errDown}}
+			_, err := holdfast.Do(ctx, p, f.call)
+			// What ended it, and what it had met before that.
+			is(t, err, holdfast.ErrCanceled, why, errDown)
+			// The verdict is the last attempt's, whatever stopped the retries.
+			equal(t, "failures", b.Stats().FailureCount, 1)
+		})
+	})
+}
+
+func TestAttemptTimeout(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		p := policy(t, holdfast.PolicyConfig{
+			Name: "slow", AttemptTimeout: 2 * time.Second,
+			Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Second, Jitter: holdfast.NoJitter},
+		}, opts...)
+		var contexts []context.Context
+		start := time.Now()
+		_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+			contexts = append(contexts, ctx)
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		is(t, err, holdfast.ErrTimeout, context.DeadlineExceeded)
+		equal(t, "time taken", time.Since(start), 5*time.Second)
+		if len(contexts) != 2 || contexts[0] == contexts[1] {
+			t.Errorf("the attempts' contexts are %v", contexts)
+		}
+		equal(t, "the error", err.Error(), "holdfast: slow: timed out after 2 attempts in 5s: attempt timeout of 2s")
+	})
+	t.Run("that no filter matches is not repeated, and is counted", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := breakerOf(t, holdfast.BreakerConfig{})
+			p := policy(t, holdfast.PolicyConfig{
+				AttemptTimeout: time.Second, Breaker: b, Retry: holdfast.Retry{On: holdfast.Is(errDown)},
+			}, opts...)
+			_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			equal(t, "number of attempts", len(attempts(t, err)), 1)
+			equal(t, "failures", b.Stats().FailureCount, 1)
+		})
+	})
+	t.Run("ends with the attempt", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			p := policy(t, holdfast.PolicyConfig{}, opts...)
+			ctx, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (context.Context, error) {
+				if ctx.Err() != nil {
+					t.Error("the context has ended before its attempt")
+				}
+				return ctx, nil
+			})
+			if err != nil || ctx.Err() != context.Canceled {
+				t.Errorf("after the attempt the context's error is %v", ctx.Err())
+			}
+		})
+	})
+}
+
+func TestTotal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := policy(t, holdfast.PolicyConfig{Name: "bounded", Total: 3 * time.Second})
+		start := time.Now()
+		_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		is(t, err, holdfast.ErrTimeout)
+		equal(t, "time taken", time.Since(start), 3*time.Second)
+		equal(t, "the error", err.Error(), "holdfast: bounded: timed out after 1 attempt in 3s: total timeout of 3s")
+	})
+}
+
+// Panics and Goexit pass through, and leave neither a slot nor a permit behind.
+func TestPanicAndGoexit(t *testing.T) {
+	for name, act := range map[string]func(){
+		"panic":  func() { panic("a bug of the caller's") },
+		"Goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+				b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
+				slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := policy(t, holdfast.PolicyConfig{Breaker: b, Bulkhead: slots}, opts...)
+				for _, state := range []holdfast.State{holdfast.Closed, holdfast.HalfOpen} {
+					done, recovered := make(chan struct{}), any(nil)
+					go func() {
+						defer close(done)
+						defer func() { recovered = recover() }()
+						_, _ = holdfast.Do(t.Context(), p, func(context.Context) (int, error) {
+							act()
+							return 0, nil
+						})
+					}()
+					<-done
+					if name == "panic" && recovered != "a bug of the caller's" {
+						t.Errorf("recovered %v", recovered)
+					}
+					equal(t, "slots in use", slots.InUse(), 0)
+					equal(t, "state", b.State(), state)
+					if state == holdfast.Closed { // now the same with a half-open permit
+						permit, _ := b.Acquire()
+						permit.Done(holdfast.Transient)
+						time.Sleep(time.Second)
+					}
+				}
+				// The probe's slot is free, so the next one recovers the breaker.
+				if _, err := holdfast.Do(t.Context(), p, (&script{ends: []error{nil}}).call); err != nil {
+					t.Error(err)
+				}
+				equal(t, "state", b.State(), holdfast.Closed)
+			})
+		})
+	}
+}
+
+func TestNestedPoliciesCountForThemselves(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2}}, opts...)
+		f := &script{ends: []error{errDown}}
+		_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+			return holdfast.Do(ctx, p, f.call)
+		})
+		is(t, err, errDown)
+		equal(t, "number of calls", len(f.calls), 9)
+	})
+}
+
+func TestWrap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		calls := 0
+		double := holdfast.Wrap(policy(t, holdfast.PolicyConfig{}), func(_ context.Context, n int) (int, error) {
+			if calls++; calls < 3 {
+				return 0, errDown
+			}
+			return 2 * n, nil
+		})
+		out, err := double(t.Context(), 21)
+		if out != 42 || err != nil {
+			t.Errorf("double(21) = %d, %v", out, err)
+		}
+	})
+}
+
+func TestPolicyWaitsForASlot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		seen := new(recorder)
+		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: 2 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := policy(t, holdfast.PolicyConfig{Name: "narrow", Bulkhead: slots, Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+			holdfast.WithObserver(seen))
+		slow := func(context.Context) (int, error) {
+			time.Sleep(2500 * time.Millisecond)
+			return 1, nil
+		}
+		first := make(chan error, 1)
+		go func() {
+			_, err := holdfast.Do(t.Context(), p, slow)
+			first <- err
+		}()
+		time.Sleep(time.Second) // 1s: the slot is taken until 2.5s
+		second := make(chan error, 1)
+		go func() {
+			_, err := holdfast.Do(t.Context(), p, slow)
+			second <- err
+		}()
+		time.Sleep(time.Second / 2) // 1.5s: one waits, which is all that may
+		_, err = holdfast.Do(t.Context(), p, slow)
+		is(t, err, holdfast.ErrPoolTimeout)
+		isNot(t, err, holdfast.ErrConnection) // it is not worth repeating
+		equal(t, "attempts", len(attempts(t, err)), 0)
+
+		if err := <-first; err != nil { // 2.5s: the second, waiting since 1s, gets the slot
+			t.Error(err)
+		}
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+		equal(t, "waits", len(seen.all(holdfast.EventWaiting)), 2)
+	})
+}
+
+func TestPolicyConfigProblems(t *testing.T) {
+	_, err := holdfast.NewPolicy(holdfast.PolicyConfig{
+		AttemptTimeout: -3 * time.Second,
+		Retry:          holdfast.Retry{MaxRetries: 101, BaseDelay: -5 * time.Second, MaxDelay: holdfast.Off, On: holdfast.Is(errDown)},
+		Classify:       func(error) holdfast.Outcome { return holdfast.Unknown },
+	})
+	want := `holdfast: PolicyConfig.Retry.MaxRetries is 101: must be at most 100
+holdfast: PolicyConfig.Retry.BaseDelay is -5s: must be positive, zero for 500ms, or Off
+holdfast: PolicyConfig.Retry.MaxDelay is -1ns: must be positive or zero for 10s
+holdfast: PolicyConfig.AttemptTimeout is -3s: must be positive, zero for none, or Off
+holdfast: PolicyConfig.Retry.On is set beside Classify, which replaces it: set one of them`
+	if err == nil || err.Error() != want {
+		t.Errorf("the problems are\n%v\nwant\n%s", err, want)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("MustPolicy does not panic")
+		}
+	}()
+	holdfast.MustPolicy(holdfast.PolicyConfig{Total: -7})
+}
