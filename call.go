@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -126,7 +125,7 @@ func newID() string {
 }
 
 // misuse is a call that could not be made: the error of a caller's own mistake.
-func (c *Client) misuse(_ context.Context, method, shown string, err error) *Error {
+func (c *Client) misuse(method, shown string, err error) *Error {
 	return &Error{
 		Name: c.rules.name, Method: method, URL: shown, Err: err, kind: ErrInvalidRequest,
 		Stopped: "the request cannot be made",

@@ -38,7 +38,6 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	all := collect(opts)
 	c := &Client{settings: s, transport: all.transport}
-	s.header = s.header.Clone()
 	if c.transport == nil {
 		c.own = wire.NewTransport(wire.TransportConfig{
 			Connect: s.timeouts.Connect, MaxConns: s.pool.MaxConns, MaxIdleConns: s.pool.MaxIdleConns,
@@ -163,7 +162,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	select {
 	case <-c.running.none():
 	case <-ctx.Done():
-		return fmt.Errorf("holdfast: %s: shutdown left %d calls running: %w", c.rules.name, c.running.count(), context.Cause(ctx))
+		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.rules.name, c.running.count(), context.Cause(ctx))
 	}
 	c.closeIdle()
 	return nil

@@ -21,10 +21,11 @@ const (
 	// for. Delay.
 	EventHeldBack
 	// EventAttempt: an attempt starts. Attempt, Of, Probe. Its Time is earlier
-	// than the breaker's last yes to it.
+	// than the breaker's last yes to it, and than the last look at what the service
+	// had asked for.
 	EventAttempt
 	// EventAttemptDone: it has ended. Attempt, Of, Probe, Outcome, Err, Status,
-	// RetryAfter, Duration.
+	// Duration, RetryAfter, and RetryAt where all attempts are held back until then.
 	EventAttemptDone
 	// EventRetrying: another attempt follows. Attempt (that failed), Of, Err, Delay.
 	EventRetrying

@@ -41,11 +41,11 @@ type exchange struct {
 func (c *Client) buffered(ctx context.Context, method, path string, in any, opts []CallOption) (*Response, error) {
 	target, err := wire.Target(c.settings.base, path)
 	if err != nil {
-		return nil, c.misuse(ctx, method, wire.Shown(c.settings.base), err)
+		return nil, c.misuse(method, wire.Shown(c.settings.base), err)
 	}
 	body, mediaType, err := encode(in)
 	if err != nil {
-		return nil, c.misuse(ctx, method, wire.Shown(target), err)
+		return nil, c.misuse(method, wire.Shown(target), err)
 	}
 	// http.NewRequest would parse the URL again.
 	req := (&http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(ctx)
@@ -70,13 +70,15 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	ctx := in.Context()
 	target, base := in.URL, c.settings.base
 	switch {
+	case target == nil:
+		return nil, c.misuse(in.Method, wire.Shown(base), errors.New("the request has no URL"))
 	case target.Scheme == "" && target.Host == "":
 		var err error
 		if target, err = wire.Target(base, target.String()); err != nil {
-			return nil, c.misuse(ctx, in.Method, wire.Shown(base), err)
+			return nil, c.misuse(in.Method, wire.Shown(base), err)
 		}
 	case target.Scheme != base.Scheme || target.Host != base.Host:
-		return nil, c.misuse(ctx, in.Method, wire.Shown(target),
+		return nil, c.misuse(in.Method, wire.Shown(target),
 			fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host))
 	}
 	req := in.Clone(ctx)
@@ -113,7 +115,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	}
 	o.method, o.path, o.url = cmp.Or(o.request.Method, http.MethodGet), o.request.URL.EscapedPath(), wire.Shown(o.request.URL)
 	if all.problem != nil {
-		return c.misuse(ctx, o.method, o.url, all.problem)
+		return c.misuse(o.method, o.url, all.problem)
 	}
 	o.repeat = all.repeat
 
@@ -305,8 +307,9 @@ func (o *exchange) turnedDown(ctx *shell.Attempt, trace wire.Trace, resp *http.R
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests:
 		a.Outcome, undone = Throttled, true
-		if most := o.rules.retry.MaxRetryAfter; a.RetryAfter > 0 && a.RetryAfter <= most {
+		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter {
 			o.rules.pause.Ask(arrived, a.RetryAfter)
+			o.retryAt = arrived.Add(a.RetryAfter)
 		}
 	case s == http.StatusRequestTimeout, s >= 500:
 		a.Outcome = Transient

@@ -48,8 +48,9 @@ type operation struct {
 
 	// What is kept for an error. A successful attempt leaves no trace here.
 	failures []Attempt
-	kind     error // the last attempt's, among the Err variables
-	refused  error // why an attempt was not made
+	kind     error     // the last attempt's, among the Err variables
+	retryAt  time.Time // when the service wants to hear again, after the last attempt
+	refused  error     // why an attempt was not made
 
 	// What names the operation in events and errors; empty for a policy.
 	id, method, path, url string
@@ -102,9 +103,6 @@ func (o *operation) Admit() bool {
 }
 
 func (o *operation) Confirm() bool {
-	// The clock first: an attempt whose time is later than a change to open was
-	// really let through after it.
-	o.asked = time.Now()
 	b := o.rules.breaker
 	if b == nil || b.handle.Load().Confirms(o.ticket) {
 		return true
@@ -168,12 +166,16 @@ func (o *operation) Silence() retry.Reason {
 	return o.sleep(at.Sub(now))
 }
 
+// Silent is asked right before Confirm. It reads the clock for both, and first:
+// an attempt whose time is later than a 429's arrival, or than a breaker's
+// change to open, was really let through after it.
 func (o *operation) Silent() bool {
+	o.asked = time.Now()
 	p := o.rules.pause
 	if p == nil || !p.Asked() {
 		return false
 	}
-	_, silent := p.Until(time.Now(), 0)
+	_, silent := p.Until(o.asked, 0)
 	return silent
 }
 
@@ -260,7 +262,7 @@ func (o *operation) start(n int) *shell.Attempt {
 	if n > 1 {
 		ctx = new(shell.Attempt)
 	}
-	o.made, o.noted = n, false
+	o.made, o.noted, o.retryAt = n, false, time.Time{}
 	deadline := o.deadline
 	if o.attempt > 0 {
 		if own := o.asked.Add(o.attempt); deadline.IsZero() || own.Before(deadline) {
@@ -299,7 +301,7 @@ func (o *operation) tellDone(a Attempt) {
 	now := time.Now()
 	o.tell(Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
-		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, Duration: now.Sub(o.asked),
+		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: now.Sub(o.asked),
 	})
 }
 

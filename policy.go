@@ -135,6 +135,8 @@ func (f *function[T]) Admit() bool { return f.quick.attempt != nil || f.operatio
 
 func (f *function[T]) Confirm() bool { return f.quick.attempt != nil || f.operation.Confirm() }
 
+func (f *function[T]) Silent() bool { return f.quick.attempt == nil && f.operation.Silent() }
+
 func (f *function[T]) Slot() retry.Reason {
 	if f.quick.attempt != nil {
 		return retry.Go

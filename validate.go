@@ -148,7 +148,7 @@ func (c Config) Validate() error {
 func (c Config) resolve() (settings, error) {
 	ck := &check{in: "Config."}
 	s := settings{
-		header: c.Header, authorize: c.Authorize, on: c.Retry.On, repeat: c.Retry.Repeat,
+		header: c.Header.Clone(), authorize: c.Authorize, on: c.Retry.On, repeat: c.Retry.Repeat,
 		alsoAsKey: c.IdempotencyKey, eachCounts: c.Breaker.CountAttempts,
 	}
 	s.base = ck.baseURL(c.BaseURL)

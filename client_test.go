@@ -1,0 +1,821 @@
+package holdfast_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// echo is what the fault server answers when it is well.
+type echo struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	RequestID string `json:"request_id"`
+	BodyBytes int    `json:"body_bytes"`
+}
+
+// Second seed, "Mocking HttpClient": the provider retries on transient failures.
+func TestProviderRequestRetry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "1", fault.Fault{Reset: fault.BeforeAnswer})), holdfast.Config{})
+		out, err := holdfast.Post[echo](t.Context(), c, "/embeddings", map[string]any{"input": []string{"test"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "path", out.Path, "/embeddings")
+		equal(t, "body bytes", out.BodyBytes, len(`{"input":["test"]}`))
+		all := s.Record()
+		if len(all) != 2 {
+			t.Fatalf("%d attempts, want 2", len(all))
+		}
+		// Row A4: one id an operation, a UUIDv4.
+		id := all[0].RequestID
+		equal(t, "id of the second attempt", all[1].RequestID, id)
+		equal(t, "id in the answer", out.RequestID, id)
+		if len(id) != 36 || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) {
+			t.Errorf("%q is no UUIDv4", id)
+		}
+		equal(t, "backoff", all[1].At-all[0].At, time.Second)
+	})
+}
+
+func TestMethods(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(), holdfast.Config{})
+		ctx := t.Context()
+		for method, call := range map[string]func() (*holdfast.Response, error){
+			"GET":    func() (*holdfast.Response, error) { return c.Get(ctx, "/a?b=c") },
+			"POST":   func() (*holdfast.Response, error) { return c.Post(ctx, "/a", map[string]int{"n": 1}) },
+			"PUT":    func() (*holdfast.Response, error) { return c.Put(ctx, "/a", []byte("raw")) },
+			"PATCH":  func() (*holdfast.Response, error) { return c.Patch(ctx, "/a", json.RawMessage(`{}`)) },
+			"DELETE": func() (*holdfast.Response, error) { return c.Delete(ctx, "/a") },
+		} {
+			resp, err := call()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got echo
+			if err := resp.Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "method", got.Method, method)
+			equal(t, "status", resp.Status, 200)
+			equal(t, "attempts", resp.Attempts, 1)
+			equal(t, "request id", got.RequestID, resp.RequestID)
+		}
+		got, err := holdfast.Get[echo](ctx, c, "sub/path")
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "path", got.Path, "/sub/path")
+		// Row A2: one after the other they need one connection.
+		equal(t, "connections", s.Connections(), 1)
+	})
+}
+
+// The table of errors, row A9.
+func TestErrorKinds(t *testing.T) {
+	all := []error{
+		holdfast.ErrConnection, holdfast.ErrTimeout, holdfast.ErrServerTimeout, holdfast.ErrServer, holdfast.ErrUnavailable,
+		holdfast.ErrStatus, holdfast.ErrAuthentication, holdfast.ErrNotFound, holdfast.ErrInvalidRequest, holdfast.ErrRateLimited,
+	}
+	for status, kinds := range map[int][]error{
+		301: {holdfast.ErrStatus}, 400: {holdfast.ErrStatus, holdfast.ErrInvalidRequest},
+		401: {holdfast.ErrStatus, holdfast.ErrAuthentication}, 403: {holdfast.ErrStatus, holdfast.ErrAuthentication},
+		404: {holdfast.ErrStatus, holdfast.ErrNotFound}, 408: {holdfast.ErrConnection, holdfast.ErrServerTimeout},
+		409: {holdfast.ErrStatus}, 422: {holdfast.ErrStatus, holdfast.ErrInvalidRequest},
+		429: {holdfast.ErrStatus, holdfast.ErrRateLimited}, 500: {holdfast.ErrConnection, holdfast.ErrServer},
+		501: {holdfast.ErrConnection, holdfast.ErrServer}, 502: {holdfast.ErrConnection, holdfast.ErrServer, holdfast.ErrUnavailable},
+		503: {holdfast.ErrConnection, holdfast.ErrServer, holdfast.ErrUnavailable},
+		504: {holdfast.ErrConnection, holdfast.ErrServer, holdfast.ErrUnavailable},
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, s := service(t, plan(rule("", "", fault.Fault{Status: status, Body: "why"})), holdfast.Config{
+					Retry: holdfast.Retry{MaxRetries: 1},
+				})
+				_, err := c.Get(t.Context(), "/x")
+				for _, kind := range all {
+					want := false
+					for _, k := range kinds {
+						want = want || k == kind
+					}
+					equal(t, fmt.Sprintf("is %q", kind), errors.Is(err, kind), want)
+				}
+				var answer *holdfast.StatusError
+				if !errors.As(err, &answer) {
+					t.Fatal(err)
+				}
+				equal(t, "status", answer.Status, status)
+				equal(t, "body", string(answer.Body), "why")
+				repeated := errors.Is(err, holdfast.ErrConnection) || status == 429
+				equal(t, "repeated", len(s.Record()) == 2, repeated)
+				equal(t, "attempts told", len(attempts(t, err)), len(s.Record()))
+				var netErr net.Error
+				equal(t, "is a net.Error", errors.As(err, &netErr), true)
+				equal(t, "timeout", netErr.Timeout(), false)
+				equal(t, "connections", s.Connections(), 1) // refusals are drained
+			})
+		})
+	}
+}
+
+func TestNotModifiedIsAnAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "", fault.Fault{Status: 304})), holdfast.Config{})
+		resp, err := c.Get(t.Context(), "/x")
+		if err != nil || resp.Status != 304 {
+			t.Errorf("%v, %v", resp, err)
+		}
+	})
+}
+
+func TestHangingService(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "", fault.Fault{Hang: fault.BeforeAnswer})), holdfast.Config{
+			Timeouts: holdfast.Timeouts{Attempt: 4 * time.Second}, Retry: holdfast.Retry{MaxRetries: 1},
+		})
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/slow")
+		is(t, err, holdfast.ErrTimeout, holdfast.ErrConnection, context.DeadlineExceeded)
+		equal(t, "time taken", time.Since(start), 4*time.Second+time.Second+4*time.Second)
+		equal(t, "the error", err.Error(), "holdfast: GET /slow: timed out after 2 attempts in 9s: attempt timeout of 4s")
+
+		// The call's own limit, and none.
+		start = time.Now()
+		_, err = c.Get(t.Context(), "/slow", holdfast.WithAttemptTimeout(time.Second))
+		is(t, err, holdfast.ErrTimeout)
+		equal(t, "time taken", time.Since(start), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start = time.Now()
+		_, err = c.Get(ctx, "/slow", holdfast.WithAttemptTimeout(holdfast.Off))
+		is(t, err, holdfast.ErrTimeout)
+		equal(t, "time taken", time.Since(start), time.Hour)
+		equal(t, "attempts", len(s.Record()), 5)
+		equal(t, "failures", c.Breaker().Stats().FailureCount, 3)
+	})
+}
+
+func TestTotalBoundsAClientsCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}), rule("/503", "", fault.Fault{Status: 503})), holdfast.Config{
+			Timeouts: holdfast.Timeouts{Total: 2500 * time.Millisecond},
+		})
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/hang")
+		is(t, err, holdfast.ErrTimeout)
+		equal(t, "time taken", time.Since(start), 2500*time.Millisecond)
+		equal(t, "the error", err.Error(), "holdfast: GET /hang: timed out after 1 attempt in 2.5s: total timeout of 2.5s")
+		_, err = c.Get(t.Context(), "/503")
+		is(t, err, holdfast.ErrUnavailable)
+		var e *holdfast.Error
+		errors.As(err, &e)
+		equal(t, "reason", e.Stopped, "a wait of 2s does not fit into the 1.5s that are left")
+	})
+}
+
+// A body that breaks off is a failed attempt, for calls that read it within.
+func TestCutBody(t *testing.T) {
+	for _, end := range []fault.End{fault.FIN, fault.RST} {
+		t.Run(string(end), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, s := service(t, plan(rule("", "1", fault.Fault{Cut: &fault.Cut{After: 10, By: end}})), holdfast.Config{})
+				if _, err := holdfast.Get[echo](t.Context(), c, "/x"); err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "attempts", len(s.Record()), 2)
+			})
+		})
+	}
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 10}})), holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+		_, err := c.Get(t.Context(), "/x")
+		is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
+		equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
+	})
+}
+
+func TestMaxResponseBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(), holdfast.Config{MaxResponseBytes: 20})
+		_, err := c.Get(t.Context(), "/x")
+		is(t, err, holdfast.ErrBodyTooLarge)
+		isNot(t, err, holdfast.ErrConnection)
+		equal(t, "attempts", len(s.Record()), 1)
+		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+	})
+}
+
+func TestDecodeErrors(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "", fault.Fault{Healthy: true})), holdfast.Config{})
+		_, err := holdfast.Get[[]int](t.Context(), c, "/x")
+		is(t, err, holdfast.ErrDecode)
+		var syntax *json.UnmarshalTypeError
+		equal(t, "is json's error", errors.As(err, &syntax), true)
+		equal(t, "attempts", len(s.Record()), 1)
+	})
+}
+
+// Rows X1 and B4c.
+func TestRetryAfter(t *testing.T) {
+	t.Run("is obeyed, above MaxDelay too", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 20 * time.Second})), holdfast.Config{})
+			if _, err := c.Get(t.Context(), "/x"); err != nil {
+				t.Fatal(err)
+			}
+			all := s.Record()
+			if d := all[1].At - all[0].At; d < 20*time.Second || d > 22*time.Second {
+				t.Errorf("came back after %v", d)
+			}
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+		})
+	})
+	t.Run("that is longer than allowed ends the call", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: time.Hour})), holdfast.Config{})
+			start := time.Now()
+			_, err := c.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrRateLimited)
+			equal(t, "time taken", time.Since(start), 0)
+			var e *holdfast.Error
+			errors.As(err, &e)
+			equal(t, "reason", e.Stopped, "the service asked for 1h0m0s, more than the 1m0s that are allowed")
+			equal(t, "asked", e.Attempts[0].RetryAfter, time.Hour)
+		})
+	})
+	t.Run("holds back everybody", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			seen := new(recorder)
+			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{},
+				holdfast.WithObserver(seen))
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if _, err := c.Get(t.Context(), "/x"); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Millisecond)
+			}
+			// One that cannot wait so long is told at once.
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := c.Get(ctx, "/x")
+			is(t, err, holdfast.ErrRateLimited)
+			var refused *holdfast.RejectedError
+			equal(t, "says when", errors.As(err, &refused), true)
+			equal(t, "time taken", time.Since(start), 0)
+			equal(t, "attempts", len(attempts(t, err)), 0)
+			wg.Wait()
+
+			all := s.Record()
+			equal(t, "attempts", len(all), 51)
+			last := all[0].At
+			for _, a := range all[1:] {
+				if d := a.At - all[0].At; d < 10*time.Second || d > 11*time.Second {
+					t.Errorf("sent after %v", d)
+				}
+				last = max(last, a.At)
+			}
+			// Not as one wave.
+			if last-all[0].At < 10*time.Second+500*time.Millisecond {
+				t.Errorf("all came back within %v", last-all[0].At-10*time.Second)
+			}
+			equal(t, "held back", len(seen.all(holdfast.EventHeldBack)), 49)
+		})
+	})
+	t.Run("holds back a bounded number", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{
+				Bulkhead: holdfast.BulkheadConfig{MaxQueue: 5},
+			})
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			refused := 0
+			for range 20 {
+				wg.Go(func() {
+					if _, err := c.Get(t.Context(), "/x"); errors.Is(err, holdfast.ErrRateLimited) {
+						mu.Lock()
+						refused++
+						mu.Unlock()
+					} else if err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Millisecond)
+			}
+			wg.Wait()
+			equal(t, "refused at once", refused, 14)
+		})
+	})
+	t.Run("of a 503 is a failure that asks for patience", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503, RetryAfter: 20 * time.Second})), holdfast.Config{})
+			if _, err := c.Post(t.Context(), "/x", nil, holdfast.WithNoRepeat()); err != nil {
+				t.Fatal(err) // it was refused, so that it may be sent again
+			}
+			if d := s.Record()[1].At; d < 20*time.Second {
+				t.Errorf("came back after %v", d)
+			}
+		})
+	})
+}
+
+// Row X2: what may be sent again.
+func TestRepeat(t *testing.T) {
+	lost := fault.Fault{Reset: fault.BeforeAnswer, Commit: true}
+	for _, c := range []struct {
+		repeat       holdfast.Repeat
+		method       string
+		fault        fault.Fault
+		opts         []holdfast.CallOption
+		wantAttempts int
+	}{
+		{holdfast.RepeatKeyed, "POST", lost, nil, 2},
+		{holdfast.RepeatKeyed, "PATCH", lost, nil, 2},
+		{holdfast.RepeatKeyed, "POST", lost, []holdfast.CallOption{holdfast.WithNoRepeat()}, 1},
+		{holdfast.RepeatSafe, "POST", lost, nil, 1},
+		{holdfast.RepeatSafe, "PUT", lost, nil, 2},
+		{holdfast.RepeatSafe, "GET", lost, nil, 2},
+		{holdfast.RepeatNever, "GET", lost, nil, 1},
+		{holdfast.RepeatNever, "POST", fault.Fault{Status: 429, RetryAfter: time.Second}, nil, 2}, // refused: not done
+		{holdfast.RepeatSafe, "POST", fault.Fault{Status: 500}, nil, 1},
+		{holdfast.RepeatKeyed, "POST", fault.Fault{Status: 500, Header: map[string]string{"X-Should-Retry": "false"}}, nil, 1},
+	} {
+		t.Run(fmt.Sprint(c.repeat, c.method, c.fault.Status, c.wantAttempts), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				client, s := service(t, plan(rule("", "1", c.fault)), holdfast.Config{Retry: holdfast.Retry{Repeat: c.repeat}})
+				_, err := holdfast.Call[echo](t.Context(), client, c.method, "/x", nil, c.opts...)
+				equal(t, "attempts", len(s.Record()), c.wantAttempts)
+				equal(t, "succeeded", err == nil, c.wantAttempts == 2)
+				equal(t, "effects done twice", s.Effects().Duplicates, 0)
+			})
+		})
+	}
+	t.Run("what never left may go again", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			dials := 0
+			s := faultserver.Start(t, plan(), faultserver.InMemory())
+			c, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}},
+				holdfast.WithDialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if dials++; dials < 3 {
+						return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+					}
+					return s.Dial(ctx, network, addr)
+				}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			resp, err := c.Post(t.Context(), "/x", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "attempts", resp.Attempts, 3)
+			equal(t, "that arrived", len(s.Record()), 1)
+		})
+	})
+}
+
+func TestConnectTimeoutAndHopelessFailures(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		dial     func(ctx context.Context) error
+		attempts int
+		text     string
+		kind     error
+	}{
+		{"silence", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, "connect timeout of 3s", holdfast.ErrTimeout},
+		{"no such host", func(context.Context) error { return &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true} }, 1, "no such host", holdfast.ErrConnection},
+		{"a resolver that is down", func(context.Context) error { return &net.DNSError{Err: "server misbehaving", IsTemporary: true} }, 2, "server misbehaving", holdfast.ErrConnection},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				client, err := holdfast.New(holdfast.Config{
+					BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: 1}, Timeouts: holdfast.Timeouts{Connect: 3 * time.Second},
+				}, holdfast.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return nil, c.dial(ctx) }))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				_, err = client.Get(t.Context(), "/")
+				is(t, err, c.kind, holdfast.ErrConnection)
+				equal(t, "attempts", len(attempts(t, err)), c.attempts)
+				if !strings.Contains(err.Error(), c.text) {
+					t.Errorf("error %q does not say %q", err, c.text)
+				}
+				equal(t, "failures", client.Breaker().Stats().FailureCount, 1) // counted, as row A5b says
+			})
+		})
+	}
+}
+
+func TestHeadersAndIDs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got []http.Header
+		tokens := 0
+		c, err := holdfast.New(holdfast.Config{
+			BaseURL: "http://x.test/v1/", IdempotencyKey: true, RequestIDHeader: "X-Op",
+			Header: http.Header{"x-team": {"infra"}, "Accept": {"text/plain"}},
+			Authorize: func(r *http.Request) error {
+				tokens++
+				r.Header.Set("Authorization", fmt.Sprint("Bearer ", tokens))
+				return nil
+			},
+		}, holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+			got = append(got, r.Header)
+			status := 503
+			if len(got)%2 == 0 {
+				status = 200
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Post(t.Context(), "/x", 1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), "/x", holdfast.WithHeader("X-Op", "mine"), holdfast.WithIdempotencyKey("key"), holdfast.WithHeader("x-team", "web")); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []map[string]string{
+			{"X-Team": "infra", "Authorization": "Bearer 1", "Content-Type": "application/json", "Accept": "text/plain"},
+			{"X-Team": "infra", "Authorization": "Bearer 2"},
+			{"X-Team": "web", "X-Op": "mine", "Idempotency-Key": "key", "Content-Type": ""},
+			{"X-Op": "mine", "Authorization": "Bearer 4"},
+		} {
+			for name, value := range want {
+				equal(t, fmt.Sprint("attempt ", i+1, ": ", name), got[i].Get(name), value)
+			}
+		}
+		equal(t, "the key", got[0].Get("Idempotency-Key"), got[0].Get("X-Op"))
+		equal(t, "the second attempt's id", got[1].Get("X-Op"), got[0].Get("X-Op"))
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestAuthorizeFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		noToken := errors.New("no token")
+		c, s := service(t, plan(), holdfast.Config{Authorize: func(*http.Request) error { return noToken }})
+		_, err := c.Get(t.Context(), "/x")
+		is(t, err, noToken)
+		isNot(t, err, holdfast.ErrConnection)
+		equal(t, "sent", len(s.Record()), 0)
+		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+	})
+}
+
+// What a caller can do wrong is said before anything is sent.
+func TestMisuse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(), holdfast.Config{})
+		ctx := t.Context()
+		foreign, _ := http.NewRequestWithContext(ctx, "GET", "http://elsewhere.test/x?key=s3cret", nil)
+		for name, call := range map[string]func() error{
+			"another host":      func() error { _, err := c.Get(ctx, "//evil.test/x"); return err },
+			"an address":        func() error { _, err := c.Get(ctx, "http://evil.test/x"); return err },
+			"upwards":           func() error { _, err := c.Get(ctx, "/a/../../b"); return err },
+			"upwards, encoded":  func() error { _, err := c.Get(ctx, "/a/%2e%2e/b?key=s3cret"); return err },
+			"no path":           func() error { _, err := c.Get(ctx, "/a%zz?key=s3cret"); return err },
+			"a reader":          func() error { _, err := c.Post(ctx, "/x", strings.NewReader("x")); return err },
+			"not for JSON":      func() error { _, err := c.Post(ctx, "/x", func() {}); return err },
+			"a header":          func() error { _, err := c.Get(ctx, "/x", holdfast.WithHeader("X", "s3cret\r\nEvil: 1")); return err },
+			"a header's name":   func() error { _, err := c.Get(ctx, "/x", holdfast.WithHeader("X Y", "s3cret")); return err },
+			"a key":             func() error { _, err := c.Get(ctx, "/x", holdfast.WithIdempotencyKey("a\nb")); return err },
+			"a limit":           func() error { _, err := c.Get(ctx, "/x", holdfast.WithAttemptTimeout(-7)); return err },
+			"a foreign request": func() error { _, err := c.Do(foreign); return err },
+		} {
+			err := call()
+			if err == nil {
+				t.Errorf("%s: goes through", name)
+				continue
+			}
+			is(t, err, holdfast.ErrInvalidRequest)
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s: the error shows a secret: %v", name, err)
+			}
+		}
+		equal(t, "sent", len(s.Record()), 0)
+	})
+}
+
+// A live body holds its slot until it is closed, and is bounded by the operation
+// and no longer by the attempt.
+func TestLiveBody(t *testing.T) {
+	get := func(t *testing.T, ctx context.Context) *http.Request {
+		req, err := http.NewRequestWithContext(ctx, "GET", "/download", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+	slowly := faultserver.Backend(func(faultserver.Request) faultserver.Answer {
+		return faultserver.Answer{Status: 200, Body: bytes.Repeat([]byte("x"), 1<<20)}
+	})
+	client := func(t *testing.T, p fault.Plan, cfg holdfast.Config) (*holdfast.Client, *faultserver.Server) {
+		s := faultserver.Start(t, p, faultserver.InMemory(), slowly)
+		cfg.BaseURL = s.URL()
+		c, err := holdfast.New(cfg, holdfast.WithDialContext(s.Dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close(); time.Sleep(time.Second) })
+		return c, s
+	}
+	t.Run("slot, limit, close", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := client(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{
+				Timeouts: holdfast.Timeouts{Attempt: 2 * time.Second, Pool: time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
+			})
+			resp, err := c.Do(get(t, t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute) // far beyond the attempt's limit
+			_, err = c.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrPoolTimeout)
+			equal(t, "in flight", c.Stats().InFlight, 1)
+			b, err := io.ReadAll(resp.Body)
+			if err != nil || len(b) != 1<<20 {
+				t.Errorf("read %d bytes, %v", len(b), err)
+			}
+			equal(t, "in flight", c.Stats().InFlight, 0)
+			if err := resp.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Get(t.Context(), "/x"); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("left early", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := client(t, plan(), holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
+			for range 3 {
+				resp, err := c.Do(get(t, t.Context()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = resp.Body.Read(make([]byte, 10))
+				resp.Body.Close()
+				resp.Body.Close()
+			}
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+		})
+	})
+	t.Run("breaks off", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := client(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 1000}})), holdfast.Config{})
+			resp, err := c.Do(get(t, t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			equal(t, "bytes read", len(b), 1000)
+			is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
+			equal(t, "in flight", c.Stats().InFlight, 0)
+		})
+	})
+	t.Run("hangs", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := client(t, plan(rule("", "", fault.Fault{Hang: fault.AfterHeaders})), holdfast.Config{Timeouts: holdfast.Timeouts{Total: 5 * time.Second}})
+			start := time.Now()
+			resp, err := c.Do(get(t, t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.ReadAll(resp.Body)
+			is(t, err, holdfast.ErrTimeout)
+			equal(t, "time taken", time.Since(start), 5*time.Second)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
+
+			// The caller's own cancellation is nobody's failure.
+			ctx, cancel := context.WithCancel(t.Context())
+			resp, err = c.Do(get(t, ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Second, cancel)
+			_, err = io.ReadAll(resp.Body)
+			is(t, err, holdfast.ErrCanceled)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+		})
+	})
+	t.Run("refused", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := client(t, plan(rule("", "", fault.Fault{Status: 404, Body: "nothing here"})), holdfast.Config{})
+			_, err := c.Do(get(t, t.Context()))
+			is(t, err, holdfast.ErrNotFound)
+			equal(t, "in flight", c.Stats().InFlight, 0)
+		})
+	})
+}
+
+func TestUploads(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "1-2", fault.Fault{Status: 503})), holdfast.Config{})
+		// A reader that can be had again is sent again.
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", strings.NewReader("twelve bytes"))
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		all := s.Record()
+		equal(t, "attempts", len(all), 3)
+		for _, a := range all {
+			equal(t, "bytes", a.Bytes, 12)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
+		// One that can be read once is sent once, and the error says why; it is
+		// closed once, whatever happens.
+		body := &once{Reader: strings.NewReader("twelve bytes")}
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
+		_, err := c.Do(req)
+		is(t, err, holdfast.ErrUnavailable)
+		var e *holdfast.Error
+		errors.As(err, &e)
+		equal(t, "reason", e.Stopped, "this request must not be repeated")
+		equal(t, "attempts", len(s.Record()), 1)
+		equal(t, "closed", body.closed, 1)
+
+		c.Close()
+		body = &once{Reader: strings.NewReader("twelve bytes")}
+		req, _ = http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
+		_, err = c.Do(req)
+		is(t, err, holdfast.ErrClosed)
+		equal(t, "closed", body.closed, 1)
+	})
+}
+
+type once struct {
+	io.Reader
+	closed int
+}
+
+func (o *once) Close() error { o.closed++; return nil }
+
+// Row A1: Close ends at once, Shutdown waits.
+func TestCloseAndShutdown(t *testing.T) {
+	hanging := plan(rule("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}), rule("/503", "", fault.Fault{Status: 503}),
+		rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: 5 * time.Second}}))
+	for _, path := range []string{"/hang", "/503"} { // on the wire, and between two attempts
+		t.Run("Close"+path, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, _ := service(t, hanging, holdfast.Config{})
+				ended := make(chan error, 1)
+				go func() {
+					_, err := c.Get(t.Context(), path)
+					ended <- err
+				}()
+				time.Sleep(time.Second / 2)
+				start := time.Now()
+				c.Close()
+				err := <-ended
+				is(t, err, holdfast.ErrClosed)
+				isNot(t, err, holdfast.ErrTimeout, holdfast.ErrCanceled)
+				equal(t, "time taken", time.Since(start), 0)
+				equal(t, "failures", c.Breaker().Stats().FailureCount, map[string]int{"/503": 1}[path])
+				_, err = c.Get(t.Context(), "/x")
+				is(t, err, holdfast.ErrClosed)
+				c.Close()
+			})
+		})
+	}
+	t.Run("Shutdown", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, hanging, holdfast.Config{})
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Get(t.Context(), "/slow")
+				ended <- err
+			}()
+			time.Sleep(time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := c.Shutdown(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "holdfast: echo: shutdown has left calls running (1): context deadline exceeded" {
+				t.Errorf("error is %v", err)
+			}
+			_, err = c.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrClosed)
+			if err := c.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("a running call: %v", err)
+			}
+			if err := c.Shutdown(t.Context()); err != nil { // nothing is left to wait for
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestRetryOnIsTheCallers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("/404", "1", fault.Fault{Status: 404}), rule("/500", "1", fault.Fault{Status: 500})), holdfast.Config{
+			Retry: holdfast.Retry{On: holdfast.Is(holdfast.ErrNotFound)},
+		})
+		if _, err := c.Get(t.Context(), "/404"); err != nil {
+			t.Error(err)
+		}
+		_, err := c.Get(t.Context(), "/500")
+		is(t, err, holdfast.ErrServer)
+		equal(t, "attempts", len(s.Record()), 3)
+	})
+}
+
+func TestBreakerOfAClient(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("/503", "", fault.Fault{Status: 503}), rule("/404", "", fault.Fault{Status: 404})), holdfast.Config{
+			Breaker: holdfast.BreakerConfig{FailureThreshold: 2, HalfOpenMaxCalls: 1}, Retry: holdfast.Retry{MaxRetries: 1},
+		})
+		for range 10 { // row A7: 4xx do not affect the breaker
+			_, _ = c.Get(t.Context(), "/404")
+		}
+		for range 2 {
+			_, err := c.Get(t.Context(), "/503")
+			is(t, err, holdfast.ErrUnavailable)
+		}
+		sent := len(s.Record())
+		_, err := c.Get(t.Context(), "/fine")
+		is(t, err, holdfast.ErrCircuitOpen)
+		equal(t, "sent", len(s.Record()), sent)
+		equal(t, "rejected", c.Stats().Rejected, 1)
+		time.Sleep(time.Minute)
+		// A service that answers 404 is up.
+		_, err = c.Get(t.Context(), "/404")
+		is(t, err, holdfast.ErrNotFound)
+		equal(t, "state", c.Breaker().State(), holdfast.Closed)
+	})
+}
+
+// Row B11: the second seed's example, key by key.
+func TestClientStats(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{Breaker: holdfast.BreakerConfig{FailureThreshold: 10}})
+		if _, err := c.Get(t.Context(), "/x"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(c.Stats())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		_ = json.Unmarshal(b, &got)
+		for key, want := range map[string]any{
+			"base_url": "http://faultserver.test", "default_timeout": 60.0, "max_connections": 50.0,
+			"max_keepalive_connections": 20.0, "max_retries": 3.0, "retry_base_delay": 1.0, "retry_max_delay": 10.0,
+			"circuit_breaker_state": "closed", "circuit_breaker_threshold": 10.0,
+			"operations": 1.0, "succeeded": 1.0, "failed": 0.0, "attempts": 2.0, "retries": 1.0, "in_flight": 0.0,
+		} {
+			equal(t, key, got[key], want)
+		}
+	})
+}
+
+func TestPartsThatAreOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "", fault.Fault{Status: 503})), holdfast.Config{
+			Breaker:  holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
+			Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: holdfast.Off},
+			Retry:    holdfast.Retry{MaxRetries: holdfast.Off},
+			Timeouts: holdfast.Timeouts{Connect: holdfast.Off, Attempt: holdfast.Off, Pool: holdfast.Off},
+		})
+		for range 30 {
+			_, err := c.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrUnavailable)
+		}
+		equal(t, "attempts", len(s.Record()), 30)
+		equal(t, "state", c.Stats().BreakerState, "off")
+		if c.Breaker() != nil {
+			t.Error("there is a breaker")
+		}
+	})
+}
