@@ -385,7 +385,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 		case retry.HeldBack:
 			e.kind = ErrRateLimited
 		default:
-			e.kind = ErrCircuitOpen
+			e.kind, e.Stopped = ErrCircuitOpen, "the circuit breaker is open"
 		}
 	}
 	return e
@@ -418,7 +418,11 @@ func contextKind(ctx context.Context) (kind, cause error) {
 func (o *operation) stopped(d retry.Decision, now time.Time) string {
 	switch d.Why {
 	case retry.NoTime:
-		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(d.Wait), rounded(max(0, o.Deadline().Sub(now))))
+		wait := d.Wait
+		if asked := o.failures[len(o.failures)-1].RetryAfter; asked > 0 {
+			wait = asked // what chance would have added is nothing to explain
+		}
+		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))
 	case retry.AskedTooMuch:
 		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.rules.retry.MaxRetryAfter))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // longest bounds every duration: no setting means a wait of a year, and sums of
@@ -204,10 +205,12 @@ func (c *check) baseURL(raw string) *url.URL {
 	case err == nil && u.User != nil:
 		// Not shown: this is where passwords are.
 		c.problem("BaseURL", "has a user or password in it: send credentials by Header or Authorize")
-	case err != nil || u.Host == "" && strings.Contains(raw, ":") && !strings.Contains(raw, "://"):
+	case !strings.Contains(raw, "://") && strings.Contains(raw, ":") && !strings.Contains(raw, "@"):
 		c.problem("BaseURL", "is %q: has no scheme; did you mean %q?", raw, "http://"+raw)
+	case err != nil:
+		c.problem("BaseURL", "cannot be parsed") // not shown: what is wrong with it may be a password
 	case u.Scheme != "http" && u.Scheme != "https":
-		c.problem("BaseURL", "is %q: must begin with http:// or https://", raw)
+		c.problem("BaseURL", "is %q: must begin with http:// or https://", wire.Shown(u))
 	case u.Host == "":
 		c.problem("BaseURL", "is %q: has no host", raw)
 	case u.RawQuery != "" || u.Fragment != "":

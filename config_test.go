@@ -1,0 +1,103 @@
+package holdfast_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// Row B2a: every problem at once, each with the field, its value and what is
+// allowed.
+func TestConfigProblems(t *testing.T) {
+	err := holdfast.Config{
+		BaseURL:          "localhost:11434",
+		Header:           http.Header{"X Y": {"v"}, "X-Key": {"a\nb"}},
+		Timeouts:         holdfast.Timeouts{Connect: -5 * time.Second, Total: 1000 * 24 * time.Hour},
+		Pool:             holdfast.Pool{MaxConns: -3, MaxIdleConns: 1 << 21},
+		Retry:            holdfast.Retry{BaseDelay: 20 * time.Second, MaxDelay: 10 * time.Second, Jitter: 9, Repeat: 9},
+		Breaker:          holdfast.BreakerConfig{OpenTimeout: holdfast.Off},
+		Bulkhead:         holdfast.BulkheadConfig{MaxWait: time.Second},
+		RequestIDHeader:  "X:ID",
+		MaxResponseBytes: -9,
+	}.Validate()
+	want := map[string]bool{
+		`holdfast: Config.BaseURL is "localhost:11434": has no scheme; did you mean "http://localhost:11434"?`: true,
+		`holdfast: Config.Header has the name "X Y": must be letters, digits and hyphens`:                      true,
+		`holdfast: Config.Header X-Key has a control character in its value`:                                   true,
+		`holdfast: Config.RequestIDHeader has the name "X:ID": must be letters, digits and hyphens`:            true,
+		`holdfast: Config.Timeouts.Connect is -5s: must be positive, zero for 10s, or Off`:                     true,
+		`holdfast: Config.Timeouts.Total is 24000h0m0s: must be at most 8760h0m0s`:                             true,
+		`holdfast: Config.Pool.MaxConns is -3: must be positive, zero for 50, or Off`:                          true,
+		`holdfast: Config.Pool.MaxIdleConns is 2097152: must be at most 1048576`:                               true,
+		`holdfast: Config.Retry.MaxDelay is 10s: must be at least BaseDelay, which is 20s`:                     true,
+		`holdfast: Config.Retry.Jitter is 9: must be Full, Proportional, Decorrelated or NoJitter`:             true,
+		`holdfast: Config.Retry.Repeat is 9: must be RepeatKeyed, RepeatSafe or RepeatNever`:                   true,
+		`holdfast: Config.Breaker.OpenTimeout is -1ns: must be positive or zero for 1m0s`:                      true,
+		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool`:                        true,
+		`holdfast: Config.MaxResponseBytes is -9: must be positive, zero for 33554432, or Off`:                 true,
+	}
+	problems, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatal(err)
+	}
+	for _, p := range problems.Unwrap() {
+		if !want[p.Error()] {
+			t.Errorf("unexpected: %v", p)
+		}
+		delete(want, p.Error())
+	}
+	for p := range want {
+		t.Errorf("not reported: %s", p)
+	}
+}
+
+func TestBaseURLProblems(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                    `holdfast: Config.BaseURL is empty: must be an address like "https://api.example.com/v1"`,
+		"ftp://api.test":      `holdfast: Config.BaseURL is "ftp://api.test": must begin with http:// or https://`,
+		"https://":            `holdfast: Config.BaseURL is "https://": has no host`,
+		"api.test":            `holdfast: Config.BaseURL is "api.test": must begin with http:// or https://`,
+		"http://a.test/?k=v":  `holdfast: Config.BaseURL has a query or a fragment: must end with its path`,
+		"http://u:p@a.test":   `holdfast: Config.BaseURL has a user or password in it: send credentials by Header or Authorize`,
+		"http://a.test/%zz":   `holdfast: Config.BaseURL cannot be parsed`,
+		"http://a.test/v1":    "",
+		"me:s3cret@a.test":    `holdfast: Config.BaseURL is "me:s3cret@a.test": must begin with http:// or https://`,
+		"https://a.test:8443": "",
+	} {
+		got := ""
+		if err := (holdfast.Config{BaseURL: url}).Validate(); err != nil {
+			got = err.Error()
+		}
+		equal(t, url, got, want)
+	}
+}
+
+// A default gives way to what was set.
+func TestDefaultsGiveWay(t *testing.T) {
+	if err := (holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{BaseDelay: time.Minute}}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the caller does to its Config afterwards is no business of the client's.
+func TestConfigIsCopied(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got http.Header
+		h := http.Header{"X-Team": {"infra"}}
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test", Header: h},
+			holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+				got = r.Header
+				return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+			})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Set("X-Team", "web")
+		if _, err := c.Get(t.Context(), "/"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "header", got.Get("X-Team"), "infra")
+	})
+}

@@ -1,0 +1,342 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+)
+
+// secure is a TLS server that speaks HTTP/2, and a transport that trusts it.
+func secure(t *testing.T, cfg TransportConfig, h http.HandlerFunc) (*http.Transport, *httptest.Server) {
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	rt := NewTransport(cfg)
+	rt.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+	rt.TLSClientConfig.RootCAs.AddCert(s.Certificate())
+	t.Cleanup(rt.CloseIdleConnections)
+	return rt, s
+}
+
+func get(t *testing.T, ctx context.Context, url string) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// A Transport with a dialler of its own speaks HTTP/1.1 only, unless it is told
+// otherwise.
+func TestHTTP2StaysOn(t *testing.T) {
+	rt, s := secure(t, TransportConfig{Connect: 10 * time.Second, MaxConns: 5, MaxIdleConns: 5}, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Proto)
+	})
+	for i := range 3 {
+		resp, trace, err := RoundTrip(rt, get(t, t.Context(), s.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Read(resp.Body, resp.ContentLength, 0)
+		resp.Body.Close()
+		if err != nil || string(b) != "HTTP/2.0" || resp.Proto != "HTTP/2.0" {
+			t.Errorf("%q over %s, %v", b, resp.Proto, err)
+		}
+		if !trace.Connected || trace.Reused != (i > 0) {
+			t.Errorf("request %d: %+v", i+1, trace)
+		}
+	}
+}
+
+func TestUntrustedCertificateIsHopeless(t *testing.T) {
+	rt, s := secure(t, TransportConfig{}, func(http.ResponseWriter, *http.Request) {})
+	rt.TLSClientConfig = nil
+	_, trace, err := RoundTrip(rt, get(t, t.Context(), s.URL))
+	if trace.Connected || err == nil || Classify(err) != Hopeless {
+		t.Errorf("%+v, %v", trace, err)
+	}
+	// Plain HTTP where TLS is spoken, the other way round.
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	_, _, err = RoundTrip(rt, get(t, t.Context(), strings.Replace(plain.URL, "http:", "https:", 1)))
+	if err == nil || Classify(err) != Hopeless {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want Failure
+	}{
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, Lost},
+		{syscall.ECONNRESET, Lost},
+		{io.EOF, Lost},
+		{io.ErrUnexpectedEOF, Lost},
+		{fmt.Errorf("dial: %w", &connectTimeout{context.DeadlineExceeded}), ConnectTimeout},
+		{errors.New("net/http: TLS handshake timeout"), ConnectTimeout},
+		{&net.DNSError{IsNotFound: true}, Hopeless},
+		{&net.DNSError{IsTemporary: true}, Lost},
+		{&net.DNSError{IsTimeout: true}, Lost},
+		{fmt.Errorf("tls: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), Hopeless},
+		{x509.HostnameError{Certificate: &x509.Certificate{}}, Hopeless},
+		{tls.RecordHeaderError{}, Hopeless},
+		{http.ErrSchemeMismatch, Hopeless},
+		{errors.New(`unsupported protocol scheme "ftp"`), Hopeless},
+	} {
+		if got := Classify(c.err); got != c.want {
+			t.Errorf("%v is %v, want %v", c.err, got, c.want)
+		}
+	}
+	if inner := errors.New("x"); !errors.Is(&connectTimeout{inner}, inner) || (&connectTimeout{inner}).Error() != "x" {
+		t.Error("a dial that timed out has lost its cause")
+	}
+}
+
+// A dial that nobody waits for any more ends by itself.
+func TestConnectIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			ended++
+			return nil, ctx.Err()
+		}
+		rt := NewTransport(TransportConfig{Connect: 3 * time.Second, Dial: silent})
+		start := time.Now()
+		_, trace, err := RoundTrip(rt, get(t, t.Context(), "http://x.test"))
+		if time.Since(start) != 3*time.Second || Classify(err) != ConnectTimeout || trace.Connected {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		// Whoever gives up earlier leaves the dial behind, for another two seconds.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err = RoundTrip(rt, get(t, ctx, "http://x.test")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if ended != 2 {
+			t.Errorf("%d of 2 dials have ended", ended)
+		}
+		// Without a limit it is the caller's.
+		rt = NewTransport(TransportConfig{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})
+		if _, _, err = RoundTrip(rt, get(t, t.Context(), "http://x.test")); !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSomebodyElsesTransport(t *testing.T) {
+	_, trace, err := RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.EOF }), get(t, t.Context(), "http://x.test"))
+	if !trace.Connected || err != io.EOF {
+		t.Error("what is not known to be unsent must count as sent")
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestIdempotent(t *testing.T) {
+	for _, m := range []string{"", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"} {
+		if !Idempotent(m) {
+			t.Errorf("%q is not", m)
+		}
+	}
+	for _, m := range []string{"POST", "PATCH", "CONNECT", "get"} {
+		if Idempotent(m) {
+			t.Errorf("%q is", m)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		header http.Header
+		want   time.Duration
+	}{
+		{http.Header{}, 0},
+		{http.Header{"Retry-After": {"120"}}, 2 * time.Minute},
+		{http.Header{"Retry-After": {" 1.5 "}}, 1500 * time.Millisecond},
+		{http.Header{"Retry-After": {"0"}}, 0},
+		{http.Header{"Retry-After": {"-5"}}, 0},
+		{http.Header{"Retry-After": {"soon"}}, 0},
+		{http.Header{"Retry-After": {"NaN"}}, 0},
+		{http.Header{"Retry-After": {"9223372037"}}, 1<<63 - 1}, // overflows a Duration
+		{http.Header{"Retry-After": {"1e300"}}, 1<<63 - 1},
+		{http.Header{"Retry-After": {"1e999"}}, 1<<63 - 1},
+		{http.Header{"Retry-After": {strings.Repeat("1", 65)}}, 0}, // no honest value
+		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 10:00:30 GMT"}}, 30 * time.Second},
+		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 09:00:00 GMT"}}, 0}, // past
+		// A clock that is wrong by an hour on either side does no harm.
+		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 11:00:30 GMT"}, "Date": {"Sun, 22 Nov 2026 11:00:00 GMT"}}, 30 * time.Second},
+		{http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"250"}}, 250 * time.Millisecond},
+		{http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"x"}}, 7 * time.Second},
+	} {
+		if got := RetryAfter(c.header, now); got != c.want {
+			t.Errorf("%v asks for %v, want %v", c.header, got, c.want)
+		}
+	}
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, v := range []string{"1", "-1", "9223372037", "1e400", "Sun, 06 Nov 1994 08:49:37 GMT", "NaN", "0x10"} {
+		f.Add(v, v)
+	}
+	f.Fuzz(func(t *testing.T, seconds, ms string) {
+		if d := RetryAfter(http.Header{"Retry-After": {seconds}, "Retry-After-Ms": {ms}}, time.Now()); d < 0 {
+			t.Errorf("%q, %q ask for %v", seconds, ms, d)
+		}
+	})
+}
+
+func TestShouldRetry(t *testing.T) {
+	for v, want := range map[string][2]bool{"true": {true, true}, "FALSE": {false, true}, "": {false, false}, "maybe": {false, false}} {
+		again, said := ShouldRetry(http.Header{"X-Should-Retry": {v}})
+		if [2]bool{again, said} != want {
+			t.Errorf("%q says %v, %v", v, again, said)
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	text := strings.Repeat("0123456789", 500)
+	for _, length := range []int64{-1, 0, 5000, 1 << 62} { // what was announced need not be true
+		for _, limit := range []int64{0, 5000, 4999, 10} {
+			got, err := Read(iotest.OneByteReader(strings.NewReader(text)), length, limit)
+			want, long := text, false
+			if limit > 0 && limit < 5000 {
+				want, long = text[:limit], true
+			}
+			if string(got) != want || errors.Is(err, ErrTooLong) != long {
+				t.Errorf("length %d, limit %d: %d bytes, %v", length, limit, len(got), err)
+			}
+		}
+	}
+	got, err := Read(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)), -1, 0)
+	if string(got) != "abc" || err != io.ErrUnexpectedEOF {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got := ReadError(bytes.NewReader(make([]byte, 100<<10))); len(got) != errorBody {
+		t.Errorf("%d bytes of a refusal are kept", len(got))
+	}
+}
+
+type body struct {
+	io.Reader
+	read   int
+	closed bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.read += n
+	return n, err
+}
+
+func (b *body) Close() error { b.closed = true; return nil }
+
+// Draining is bounded in bytes and in time.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		short := &body{Reader: strings.NewReader("rest")}
+		Drain(short, func() { t.Error("canceled") })
+		if short.read != 4 || !short.closed {
+			t.Errorf("read %d, closed %v", short.read, short.closed)
+		}
+		endless := &body{Reader: io.LimitReader(zeros{}, 1<<40)}
+		Drain(endless, func() { t.Error("canceled") })
+		if endless.read > drainBytes+64<<10 || !endless.closed {
+			t.Errorf("read %d, closed %v", endless.read, endless.closed)
+		}
+		r, w := io.Pipe()
+		start := time.Now()
+		Drain(r, func() { w.CloseWithError(context.Canceled) })
+		if time.Since(start) != drainTime {
+			t.Errorf("gave up after %v", time.Since(start))
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestTarget(t *testing.T) {
+	for _, c := range []struct{ base, path, want string }{
+		{"http://a.test", "", "http://a.test"},
+		{"http://a.test", "x", "http://a.test/x"},
+		{"http://a.test/v1", "/x/", "http://a.test/v1/x/"},
+		{"http://a.test/v1/", "x?q=1#f", "http://a.test/v1/x?q=1"},
+		{"http://a.test/v1", "?q=1", "http://a.test/v1?q=1"},
+		{"http://a.test/v1", "/a%2Fb/c", "http://a.test/v1/a%2Fb/c"},
+		{"http://a.test/v1", "/a..b/...", "http://a.test/v1/a..b/..."},
+		{"http://a.test/v1", "///x", "http://a.test/v1/x"},
+	} {
+		base, _ := url.Parse(c.base)
+		got, err := Target(base, c.path)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s below %s is %v, %v, want %s", c.path, c.base, got, err, c.want)
+		}
+	}
+}
+
+// The fence: whatever the path, the request goes to the base's host, below the
+// base's path, or nowhere.
+func FuzzTarget(f *testing.F) {
+	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1"} {
+		f.Add(p)
+	}
+	base, _ := url.Parse("https://api.test:8443/v1")
+	f.Fuzz(func(t *testing.T, path string) {
+		got, err := Target(base, path)
+		if err != nil {
+			return
+		}
+		// What net/http would dial and send is what is judged.
+		again, err := url.Parse(got.String())
+		if err != nil {
+			t.Fatalf("%q becomes %q, which cannot be parsed: %v", path, got, err)
+		}
+		if again.Scheme != "https" || again.Host != "api.test:8443" || again.User != nil {
+			t.Errorf("%q leads to %q", path, again)
+		}
+		if again.Path != "/v1" && !strings.HasPrefix(again.Path, "/v1/") {
+			t.Errorf("%q leads to %q", path, again.Path)
+		}
+		for _, segment := range strings.Split(again.Path, "/") {
+			if segment == ".." {
+				t.Errorf("%q leads upwards: %q", path, again.Path)
+			}
+		}
+	})
+}
+
+func TestShown(t *testing.T) {
+	u, _ := url.Parse("https://me:s3cret@a.test/x?key=s3cret#s3cret")
+	if got := Shown(u); got != "https://a.test/x" {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x"} {
+		if got := withoutQuery(in); got != want {
+			t.Errorf("%q is shown as %q", in, got)
+		}
+	}
+}
