@@ -1,0 +1,234 @@
+package holdfast_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// Row A2, on real sockets: a thousand calls, failed and repeated ones among
+// them, over no more connections than run at once, and one more for each that
+// the service tore down. Afterwards nothing is left.
+func TestConnectionsAreReused(t *testing.T) {
+	before := runtime.NumGoroutine()
+	const torn = 10
+	s := faultserver.Start(t, fault.Plan{Seed: 1, Rules: []fault.Rule{
+		{Match: fault.Match{Path: "/gone"}, Fault: fault.Fault{Status: 404, Body: strings.Repeat("x", 100<<10)}},
+		{Nth: "1-10", Fault: fault.Fault{Reset: fault.BeforeAnswer}},
+		{Probability: 0.2, Fault: fault.Fault{Status: 503, Body: strings.Repeat("x", 10<<10)}},
+	}})
+	const callers = 4
+	c, err := holdfast.New(holdfast.Config{
+		BaseURL:  s.URL(),
+		Pool:     holdfast.Pool{MaxConns: callers, MaxIdleConns: callers},
+		Breaker:  holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
+		Retry:    holdfast.Retry{MaxRetries: 20, BaseDelay: holdfast.Off},
+		Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: callers},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for i := range 250 {
+				path := "/x"
+				if i%10 == 0 {
+					path = "/gone"
+				}
+				if _, err := c.Get(t.Context(), path); err != nil && !errors.Is(err, holdfast.ErrNotFound) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.Connections(); n > callers+torn {
+		t.Errorf("%d connections for %d callers and %d that were torn down", n, callers, torn)
+	}
+	if n := len(s.Record()); n < 1100 {
+		t.Errorf("%d attempts: the faults did not strike", n)
+	}
+	c.Close()
+	s.Close()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left of %d", runtime.NumGoroutine()-before, runtime.NumGoroutine())
+		}
+	}
+}
+
+// A switched protocol keeps its connection, in both directions.
+func TestUpgradePassesThrough(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		r := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n")
+		line, _ := r.ReadString('\n')
+		fmt.Fprint(conn, strings.ToUpper(line))
+	}()
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	req, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "shout")
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	equal(t, "status", resp.StatusCode, 101)
+	w, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok {
+		t.Fatalf("a %T cannot be written to", resp.Body)
+	}
+	fmt.Fprintln(w, "hello")
+	line, err := bufio.NewReader(w).ReadString('\n')
+	if line != "HELLO\n" {
+		t.Errorf("answered %q, %v", line, err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://" + addr, Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Post(t.Context(), "/x", nil, holdfast.WithNoRepeat())
+	is(t, err, holdfast.ErrConnection)
+	equal(t, "attempts", len(attempts(t, err)), 2) // it never left
+	if !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %q does not say why", err)
+	}
+}
+
+// The URL in an error of somebody else's transport may hold a key.
+func TestURLErrorsAreUnwrapped(t *testing.T) {
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+		holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+			return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: io.ErrClosedPipe}
+		})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Get(t.Context(), "/x?key=s3cret")
+	is(t, err, io.ErrClosedPipe)
+	equal(t, "the error", strings.Contains(err.Error(), "s3cret"), false)
+}
+
+// Both ways lead to the same end: whatever an operation meets, the quick way and
+// the one through all the rules tell the same of it.
+func TestQuickWayEqualsTheLongOne(t *testing.T) {
+	for _, ends := range [][]error{{nil}, {errDown, nil}, {errDown, errDown, errDown, errDown}, {throttled{}, nil}} {
+		var told [2]string
+		for i, opts := range [][]holdfast.Option{nil, {holdfast.WithObserver(new(recorder))}} {
+			synctest.Test(t, func(t *testing.T) {
+				b := breakerOf(t, holdfast.BreakerConfig{})
+				slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
+				p := policy(t, holdfast.PolicyConfig{
+					Name: "op", Breaker: b, Bulkhead: slots, AttemptTimeout: time.Minute,
+					Retry: holdfast.Retry{Jitter: holdfast.NoJitter, MaxRetryAfter: holdfast.Off},
+				}, opts...)
+				f := &script{ends: ends}
+				start := time.Now()
+				out, err := holdfast.Do(t.Context(), p, f.call)
+				told[i] = fmt.Sprint(out, err, time.Since(start), b.Stats().FailureCount, slots.InUse())
+				var e *holdfast.Error
+				if errors.As(err, &e) {
+					told[i] += e.Explain()
+				}
+			})
+		}
+		equal(t, "the long way", told[1], told[0])
+	}
+}
+
+// A shared breaker, bulkhead and client under many goroutines: for the race
+// detector, and for counts that must add up.
+func TestManyGoroutines(t *testing.T) {
+	seen := new(recorder)
+	b := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 3, OpenTimeout: time.Millisecond}, holdfast.WithObserver(seen))
+	slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 4, MaxQueue: 100})
+	p := holdfast.MustPolicy(holdfast.PolicyConfig{
+		Breaker: b, Bulkhead: slots, AttemptTimeout: time.Second, Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off},
+	})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	counts := map[string]int{}
+	inside, most := 0, 0
+	for g := range 32 {
+		wg.Go(func() {
+			for i := range 200 {
+				_, err := holdfast.Do(t.Context(), p, func(context.Context) (int, error) {
+					mu.Lock()
+					inside++
+					most = max(most, inside)
+					mu.Unlock()
+					defer func() { mu.Lock(); inside--; mu.Unlock() }()
+					if (g+i)%3 == 0 {
+						return 0, errDown
+					}
+					return 1, nil
+				})
+				mu.Lock()
+				switch {
+				case err == nil:
+					counts["done"]++
+				case errors.Is(err, errDown):
+					counts["failed"]++
+				case errors.Is(err, holdfast.ErrCircuitOpen):
+					counts["refused"]++
+				default:
+					t.Error(err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	equal(t, "operations", counts["done"]+counts["failed"]+counts["refused"], 32*200)
+	equal(t, "slots in use", slots.InUse(), 0)
+	if most > 4 {
+		t.Errorf("%d inside four slots", most)
+	}
+	if counts["done"] == 0 || counts["failed"] == 0 {
+		t.Errorf("counts are %v", counts)
+	}
+}
