@@ -311,6 +311,12 @@ func TestBreakerEvents(t *testing.T) {
 	})
 }
 
+func TestNamesOfWhatIsOutOfRange(t *testing.T) {
+	for _, name := range []string{holdfast.Outcome(99).String(), holdfast.State(99).String(), holdfast.Jitter(99).String(), holdfast.EventKind(99).String()} {
+		equal(t, "name", name, "invalid")
+	}
+}
+
 // Row B11: the second seed's names.
 func TestBreakerStatsJSON(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -217,6 +218,17 @@ func TestMaxResponseBytes(t *testing.T) {
 		isNot(t, err, holdfast.ErrConnection)
 		equal(t, "attempts", len(s.Record()), 1)
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+	})
+}
+
+func TestDecode(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(), holdfast.Config{})
+		resp, err := c.Get(t.Context(), "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		is(t, resp.Decode(new([]int)), holdfast.ErrDecode)
 	})
 }
 
@@ -624,6 +636,26 @@ func TestLiveBody(t *testing.T) {
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 		})
 	})
+	t.Run("misused", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, s := client(t, plan(), holdfast.Config{})
+			for name, req := range map[string]*http.Request{
+				"no URL":  {},
+				"upwards": {URL: &url.URL{Path: "/../x"}},
+			} {
+				_, err := c.Do(req.WithContext(t.Context()))
+				if !errors.Is(err, holdfast.ErrInvalidRequest) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			body := &once{Reader: strings.NewReader("x")}
+			req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/x", body)
+			_, err := c.Do(req, holdfast.WithAttemptTimeout(-7))
+			is(t, err, holdfast.ErrInvalidRequest)
+			equal(t, "closed", body.closed, 1)
+			equal(t, "sent", len(s.Record()), 0)
+		})
+	})
 	t.Run("refused", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := client(t, plan(rule("", "", fault.Fault{Status: 404, Body: "nothing here"})), holdfast.Config{})
@@ -670,6 +702,21 @@ func TestUploads(t *testing.T) {
 		_, err = c.Do(req)
 		is(t, err, holdfast.ErrClosed)
 		equal(t, "closed", body.closed, 1)
+	})
+}
+
+// A body that cannot be had again ends the call, and the failure before it is
+// not lost.
+func TestUploadThatCannotBeHadAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", strings.NewReader("x"))
+		gone := errors.New("the file is gone")
+		req.GetBody = func() (io.ReadCloser, error) { return nil, gone }
+		_, err := c.Do(req)
+		is(t, err, gone)
+		equal(t, "attempts", len(attempts(t, err)), 2)
+		equal(t, "the first", attempts(t, err)[0].Status, 503)
 	})
 }
 

@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -377,6 +378,8 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.Ended:
 		e.last = e.Err
 		e.kind, e.Err = o.ended()
+	case o.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.caller)): // why the caller cancelled must not be lost
+		e.last, e.Err = e.Err, context.Cause(o.caller)
 	case len(o.failures) == 0: // refused before anything was sent
 		e.Err = o.refused
 		switch d.Why {

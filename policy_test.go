@@ -231,6 +231,24 @@ func TestTheCallersContext(t *testing.T) {
 			equal(t, "state", b.State(), holdfast.Closed)
 		})
 	})
+	t.Run("cancel, and a function that does not tell why", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), func(context.Context) (int, error) {
+				cancel(why)
+				return 0, errDown
+			})
+			is(t, err, holdfast.ErrCanceled, why, errDown)
+		})
+	})
+	t.Run("deadline with a cause", func(t *testing.T) {
+		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), -1, why)
+			defer cancel()
+			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), (&script{ends: []error{nil}}).call)
+			is(t, err, holdfast.ErrTimeout, context.DeadlineExceeded, why)
+		})
+	})
 	t.Run("cancel during a backoff", func(t *testing.T) {
 		ways(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second})
@@ -294,6 +312,54 @@ func TestAttemptTimeout(t *testing.T) {
 				t.Errorf("after the attempt the context's error is %v", ctx.Err())
 			}
 		})
+	})
+}
+
+// A permit of a half-open breaker is kept for as long as the operation may take.
+func TestLimitOfAProbe(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
+		p := policy(t, holdfast.PolicyConfig{Total: 5 * time.Second, Breaker: b})
+		_ = b.Do(t.Context(), func(context.Context) error { return errDown })
+		time.Sleep(time.Second)
+		_, err := holdfast.Do(t.Context(), p, func(context.Context) (int, error) {
+			time.Sleep(5 * time.Second) // deaf to its context
+			if _, err := b.Acquire(); err == nil {
+				t.Error("the slot was given away while its holder may still come back")
+			}
+			time.Sleep(time.Second)
+			other, err := b.Acquire()
+			if err != nil {
+				t.Errorf("nobody may have the slot of a probe that is lost: %v", err)
+			}
+			other.Done(holdfast.Canceled)
+			return 1, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		equal(t, "state after a verdict that came too late", b.State(), holdfast.HalfOpen)
+	})
+}
+
+// A slot that is waited for beyond the operation's own time is a timeout.
+func TestTotalBoundsTheWaitForASlot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+		taken, _ := slots.TryAcquire()
+		defer taken.Release()
+		p := policy(t, holdfast.PolicyConfig{Total: time.Second, Bulkhead: slots})
+		start := time.Now()
+		_, err := holdfast.Do(t.Context(), p, (&script{ends: []error{nil}}).call)
+		is(t, err, holdfast.ErrTimeout)
+		isNot(t, err, holdfast.ErrPoolTimeout)
+		equal(t, "time taken", time.Since(start), time.Second)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		_, err = holdfast.Do(ctx, p, (&script{ends: []error{nil}}).call)
+		is(t, err, holdfast.ErrTimeout)
+		equal(t, "waiting", slots.Waiting(), 0)
 	})
 }
 

@@ -5,6 +5,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -70,11 +71,20 @@ type Trace struct {
 	Reused bool
 }
 
+var errNothing = errors.New("the transport returned neither an answer nor an error")
+
 // RoundTrip makes one attempt. Redirects are answers like others.
 func RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, Trace, error) {
 	own, ok := rt.(*http.Transport)
 	if !ok { // somebody else's: it need not tell when it has a connection
 		resp, err := rt.RoundTrip(req)
+		switch {
+		case err != nil:
+		case resp == nil:
+			err = errNothing
+		case resp.Body == nil: // a fake's, as http.Client allows it
+			resp.Body = http.NoBody
+		}
 		return resp, Trace{Connected: true}, err
 	}
 	// The hook may be called after RoundTrip has returned, when a connection comes

@@ -147,6 +147,14 @@ func TestSomebodyElsesTransport(t *testing.T) {
 	if !trace.Connected || err != io.EOF {
 		t.Error("what is not known to be unsent must count as sent")
 	}
+	_, _, err = RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil }), get(t, t.Context(), "http://x.test"))
+	if err != errNothing {
+		t.Error(err)
+	}
+	resp, _, err := RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }), get(t, t.Context(), "http://x.test"))
+	if err != nil || resp.Body == nil {
+		t.Errorf("%+v, %v", resp, err)
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
