@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
@@ -36,7 +37,11 @@ func TestLiveBody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.Close(); time.Sleep(time.Second) })
+		t.Cleanup(func() {
+			c.Close()
+			synctest.Wait()
+			time.Sleep(time.Second) // as in service
+		})
 		return c, s
 	}
 	t.Run("slot, limit, close", func(t *testing.T) {

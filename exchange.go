@@ -235,7 +235,7 @@ func (o *exchange) attemptRequest(ctx context.Context) (*http.Request, error) {
 	if o.client.settings.authorize != nil {
 		req.Header = req.Header.Clone() // what one attempt is given is not for the next
 		if err := o.client.settings.authorize(req); err != nil {
-			return nil, fmt.Errorf("Authorize: %w", err)
+			return nil, fmt.Errorf("the request was not authorized: %w", err)
 		}
 	}
 	if o.body == nil {

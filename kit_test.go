@@ -42,7 +42,8 @@ func service(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfas
 	}
 	t.Cleanup(func() {
 		c.Close()
-		time.Sleep(time.Second) // virtual: net/http lingers half a second over a connection it cuts
+		synctest.Wait()
+		time.Sleep(time.Second) // net/http lingers half a second over a connection it cuts
 	})
 	return c, s
 }
