@@ -93,9 +93,10 @@ type Permit struct {
 	t breaker.Ticket
 }
 
-// Done returns the permit with what the call came to. Calling it again does
-// nothing, and neither does a permit from before the breaker last changed its
-// state.
+// Done returns the permit with what the call came to. Call it once: a half-open
+// permit is taken once, but while the breaker is closed a failure that is told
+// twice counts twice. A permit from before the breaker last changed its state
+// does nothing.
 func (p Permit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().Quiet(p.t, o) {
 		return

@@ -144,22 +144,21 @@ func (b *Breaker) Allow(now time.Time, limit time.Duration) (t Ticket, retryAt t
 // opened. A ticket that is still good comes back as it is; one of an older
 // epoch, or of a slot that has expired, has to be admitted anew.
 func (b *Breaker) Confirm(now time.Time, t Ticket, limit time.Duration) (Ticket, time.Time, Change, bool) {
-	if b.holds(t) {
+	if b.holds(now, t) {
 		return t, time.Time{}, Change{}, true
 	}
 	return b.Allow(now, limit)
 }
 
 // Done takes the ticket back with the operation's verdict. A ticket of an older
-// epoch, and one that was returned before, changes nothing.
+// epoch changes nothing, and neither does a permit that was returned before or
+// has expired.
 func (b *Breaker) Done(now time.Time, t Ticket, o outcome.Outcome) Change {
-	if !b.holds(t) {
+	if !b.holds(now, t) {
 		return Change{}
 	}
 	if t.probe != 0 {
-		s := &b.slots[t.probe-1]
-		s.generation++ // whoever returns this ticket again finds it gone
-		s.expires = time.Time{}
+		b.slots[t.probe-1].expires = time.Time{} // free: whoever returns this ticket again finds it gone
 	}
 	return b.judge(now, o)
 }
@@ -224,11 +223,15 @@ func (b *Breaker) become(s State) Change {
 }
 
 // holds reports whether t is a ticket of this epoch that is still out.
-func (b *Breaker) holds(t Ticket) bool {
+func (b *Breaker) holds(now time.Time, t Ticket) bool {
 	if t.epoch != b.epoch {
 		return false
 	}
-	return t.probe == 0 || b.slots[t.probe-1].generation == t.generation
+	if t.probe == 0 {
+		return true
+	}
+	s := b.slots[t.probe-1]
+	return s.generation == t.generation && s.expires.After(now)
 }
 
 // slotFree is the first instant at which an occupied slot expires.
