@@ -81,28 +81,41 @@ func (b *Bulkhead) Take(ctx context.Context, now, deadline time.Time) Wait {
 	case <-woken:
 		return Taken
 	case <-timeout:
-		if b.leave(t) {
-			return TooLong
-		}
-		return Taken // served in the same moment
+		return b.tooLong(t)
 	case <-ctx.Done():
-		if !b.leave(t) {
-			b.Give() // served in the same moment, and no longer wanted
-		}
-		return ContextEnded
+		return b.unwanted(t)
 	}
+}
+
+// tooLong ends a wait that has taken its time.
+func (b *Bulkhead) tooLong(t bulkhead.Ticket) Wait {
+	if b.leave(t) {
+		return TooLong
+	}
+	return Taken // served in the same moment
+}
+
+// unwanted ends a wait for somebody who no longer wants the slot.
+func (b *Bulkhead) unwanted(t bulkhead.Ticket) Wait {
+	if !b.leave(t) {
+		b.Give() // served in the same moment
+	}
+	return ContextEnded
 }
 
 // Give gives a slot back: to the first in line, if there is one. It panics if
 // more slots were given back than were taken, since then the limit no longer
 // holds.
 func (b *Bulkhead) Give() {
-	if w := bulkhead.Word(b.word.Add(^uint64(0))); w.Waited() {
+	if w := b.put(); !w.Plain() {
 		b.given(w)
 	}
 }
 
-// given is the rest of Give where the word is out of the ordinary.
+// put is the whole of Give where the word is plain.
+func (b *Bulkhead) put() bulkhead.Word { return bulkhead.Word(b.word.Add(^uint64(0))) }
+
+// given is the rest of it where the word is not.
 func (b *Bulkhead) given(w bulkhead.Word) {
 	if w.Overdrawn() {
 		b.word.Add(1)
@@ -165,18 +178,23 @@ func (b *Bulkhead) join(now time.Time, woken chan<- struct{}) (bulkhead.Ticket, 
 func (b *Bulkhead) serve() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.machine.Waiting() > 0 {
-		w := b.load()
-		next, free := w.Serve(b.slots, b.machine.Waiting() == 1)
-		if !free {
-			return
-		}
-		if b.swap(w, next) {
-			t, _ := b.machine.Serve()
-			b.wake[t] <- struct{}{}
-			delete(b.wake, t)
-		}
+	for b.serveFirst() {
 	}
+}
+
+// serveFirst is one round of serve, and false if there is nothing more to do.
+func (b *Bulkhead) serveFirst() bool {
+	if b.machine.Waiting() == 0 {
+		return false
+	}
+	w := b.load()
+	next, free := w.Serve(b.slots, b.machine.Waiting() == 1)
+	if free && b.swap(w, next) {
+		t, _ := b.machine.Serve()
+		b.wake[t] <- struct{}{}
+		delete(b.wake, t)
+	}
+	return free
 }
 
 // leave is a locked step: it takes a caller that gave up out of the line. It is

@@ -54,8 +54,9 @@ func (w Word) Wait() Word { return w | waiting }
 // Calm gives the word after the last in line has left it.
 func (w Word) Calm() Word { return w &^ waiting }
 
-// Waited reports whether somebody waits.
-func (w Word) Waited() bool { return w&waiting != 0 }
+// Plain reports whether the word is a count and nothing else: nobody waits, and
+// no more was given back than was taken.
+func (w Word) Plain() bool { return w <= MaxSlots }
 
 // Overdrawn reports whether more slots were given back than were taken.
 func (w Word) Overdrawn() bool { return w.Calm() > MaxSlots }
