@@ -1,0 +1,24 @@
+package outcome
+
+import "testing"
+
+// The zero outcome is Unknown: a forgotten assignment neither closes a breaker
+// nor opens one.
+func TestZero(t *testing.T) {
+	var forgotten Result
+	if forgotten.Outcome != Unknown {
+		t.Errorf("the zero outcome is %v", forgotten.Outcome)
+	}
+}
+
+func TestString(t *testing.T) {
+	for o, want := range map[Outcome]string{
+		Unknown: "unknown", Success: "success", Transient: "transient",
+		Throttled: "throttled", Permanent: "permanent", Canceled: "canceled",
+		Canceled + 1: "invalid",
+	} {
+		if got := o.String(); got != want {
+			t.Errorf("Outcome(%d) is %q, want %q", uint8(o), got, want)
+		}
+	}
+}

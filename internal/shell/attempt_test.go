@@ -1,0 +1,391 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// attempt is one whose own deadline is that far away, zero for none.
+func attempt(parent context.Context, d time.Duration) *Attempt {
+	c := new(Attempt)
+	var deadline time.Time
+	if d != 0 {
+		deadline = time.Now().Add(d)
+	}
+	c.Init(parent, deadline)
+	return c
+}
+
+// ended expects that a context has ended, by Err and by Done.
+func ended(t *testing.T, c context.Context, want error) {
+	t.Helper()
+	if err := c.Err(); err != want {
+		t.Errorf("Err is %v, want %v", err, want)
+	}
+	select {
+	case <-c.Done():
+	default:
+		t.Error("Done is open")
+	}
+	if err := c.Err(); err != want {
+		t.Errorf("asked again, Err is %v, want %v", err, want)
+	}
+}
+
+// goesOn expects that it has not.
+func goesOn(t *testing.T, c context.Context) {
+	t.Helper()
+	if err := c.Err(); err != nil {
+		t.Errorf("Err is %v, and nothing has ended it", err)
+	}
+	select {
+	case <-c.Done():
+		t.Error("Done is closed")
+	default:
+	}
+}
+
+func TestAttemptEndsAtItsDeadline(t *testing.T) {
+	for _, watched := range []bool{false, true} {
+		t.Run(fmt.Sprintf("watched %v", watched), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := attempt(t.Context(), time.Second)
+				if watched {
+					c.Done()
+				}
+				if at, ok := c.Deadline(); !ok || time.Until(at) != time.Second {
+					t.Errorf("deadline %v %v", at, ok)
+				}
+				time.Sleep(time.Second - time.Nanosecond)
+				if err := c.Err(); err != nil {
+					t.Errorf("a nanosecond before its deadline: %v", err)
+				}
+				time.Sleep(time.Nanosecond)
+				synctest.Wait()
+				ended(t, c, context.DeadlineExceeded)
+				if cause := context.Cause(c); cause != context.DeadlineExceeded {
+					t.Errorf("cause %v", cause)
+				}
+				c.End() // too late: it has its reason
+				ended(t, c, context.DeadlineExceeded)
+			})
+		})
+	}
+}
+
+// Nobody has to ask: whoever waits for Done is woken.
+func TestAttemptWakesWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		<-attempt(t.Context(), time.Second).Done()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("Done closed after %v", took)
+		}
+	})
+}
+
+func TestAttemptEndsWithItsParent(t *testing.T) {
+	why := errors.New("the caller had enough")
+	for _, watched := range []bool{false, true} {
+		t.Run(fmt.Sprintf("watched %v", watched), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				parent, cancel := context.WithCancelCause(t.Context())
+				c := attempt(parent, time.Minute)
+				if watched {
+					c.Done()
+				}
+				goesOnUnwatched(t, c, watched)
+				cancel(why)
+				synctest.Wait()
+				ended(t, c, context.Canceled)
+				if cause := context.Cause(c); cause != why {
+					t.Errorf("cause %v, want the parent's", cause)
+				}
+			})
+		})
+	}
+}
+
+// goesOnUnwatched asks Err alone, which must not make a watch.
+func goesOnUnwatched(t *testing.T, c *Attempt, watched bool) {
+	t.Helper()
+	if err := c.Err(); err != nil {
+		t.Errorf("Err is %v", err)
+	}
+	if got := c.watch.Load() != nil; got != watched {
+		t.Errorf("watched %v, want %v", got, watched)
+	}
+}
+
+func TestAttemptHasItsParentsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, own := range []time.Duration{0, time.Minute} {
+			if at, ok := attempt(parent, own).Deadline(); !ok || time.Until(at) != time.Second {
+				t.Errorf("own %v: deadline %v %v, want the parent's", own, at, ok)
+			}
+		}
+		if at, ok := attempt(parent, time.Millisecond).Deadline(); !ok || time.Until(at) != time.Millisecond {
+			t.Errorf("deadline %v %v, want its own, which is earlier", at, ok)
+		}
+		if at, ok := attempt(t.Context(), 0).Deadline(); ok {
+			t.Errorf("deadline %v, and nobody has one", at)
+		}
+		c := attempt(parent, time.Minute)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		ended(t, c, context.DeadlineExceeded)
+	})
+}
+
+// odd is a context of another make, with an error of its own.
+type odd struct {
+	context.Context
+	done chan struct{}
+	err  error
+}
+
+func (o *odd) Done() <-chan struct{} { return o.done }
+func (o *odd) Err() error            { return o.err }
+
+func TestAttemptKeepsItsParentsError(t *testing.T) {
+	why := errors.New("the shift is over")
+	c := attempt(&odd{context.Background(), make(chan struct{}), why}, 0)
+	ended(t, c, why)
+}
+
+func TestAttemptEndsAtEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unwatched := attempt(t.Context(), time.Minute)
+		unwatched.End()
+		ended(t, unwatched, context.Canceled)
+
+		watched := attempt(t.Context(), time.Minute)
+		goesOn(t, watched)
+		done := watched.Done()
+		watched.End()
+		watched.End()
+		<-done
+		ended(t, watched, context.Canceled)
+		if at, ok := watched.Deadline(); !ok || time.Until(at) != time.Minute {
+			t.Errorf("deadline %v %v: it had one", at, ok)
+		}
+		if at, ok := unwatched.Deadline(); !ok || time.Until(at) != time.Minute {
+			t.Errorf("deadline %v %v: it had one", at, ok)
+		}
+	})
+}
+
+// A context that has ended stays ended, with the same reason, whatever comes
+// after.
+func TestAttemptNeverUnends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(t.Context())
+		late := attempt(parent, time.Second)
+		time.Sleep(time.Second)
+		ended(t, late, context.DeadlineExceeded)
+		cancel()
+		synctest.Wait()
+		late.Extend(time.Now().Add(time.Hour))
+		ended(t, late, context.DeadlineExceeded)
+
+		over := attempt(t.Context(), time.Second)
+		done := over.Done()
+		over.End()
+		over.Extend(time.Now().Add(time.Hour))
+		if over.Done() != done {
+			t.Error("Done has changed its channel")
+		}
+		time.Sleep(2 * time.Second) // beyond the deadline that it had
+		ended(t, over, context.Canceled)
+	})
+}
+
+func TestAttemptExtend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Further away: the old deadline passes without a trace.
+		c := attempt(t.Context(), time.Second)
+		done := c.Done()
+		c.Extend(time.Now().Add(time.Minute))
+		if at, _ := c.Deadline(); time.Until(at) != time.Minute {
+			t.Errorf("deadline in %v", time.Until(at))
+		}
+		time.Sleep(time.Minute - time.Nanosecond)
+		goesOn(t, c)
+		time.Sleep(time.Nanosecond)
+		<-done
+		ended(t, c, context.DeadlineExceeded)
+
+		// To none: the operation bounds it, which is its parent.
+		parent, cancel := context.WithCancel(t.Context())
+		c = attempt(parent, time.Second) // and nobody watched it so far
+		c.Extend(time.Time{})
+		if at, ok := c.Deadline(); ok {
+			t.Errorf("deadline %v", at)
+		}
+		time.Sleep(time.Hour)
+		goesOn(t, c)
+		cancel()
+		synctest.Wait()
+		ended(t, c, context.Canceled)
+
+		// Nearer, even past.
+		c = attempt(t.Context(), time.Hour)
+		c.Extend(time.Now().Add(-time.Second))
+		synctest.Wait()
+		ended(t, c, context.DeadlineExceeded)
+	})
+}
+
+// A child context follows without a goroutine of its own, and leaves when it is
+// cancelled before.
+func TestAttemptChildren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		why := errors.New("the caller had enough")
+		parent, cancelParent := context.WithCancelCause(t.Context())
+		c := attempt(parent, time.Minute)
+		before := runtime.NumGoroutine()
+		var children []context.Context
+		for range 10 {
+			child, cancel := context.WithCancel(c)
+			defer cancel()
+			children = append(children, child)
+		}
+		grandchild, cancel := context.WithTimeout(children[0], time.Hour)
+		defer cancel()
+		synctest.Wait()
+		if n := runtime.NumGoroutine(); n != before {
+			t.Errorf("%d goroutines for ten children", n-before)
+		}
+		gone, cancelGone := context.WithCancel(c)
+		cancelGone()
+		ended(t, gone, context.Canceled)
+		if n := len(c.watch.Load().children); n != 10 {
+			t.Errorf("it keeps %d children, want the 10 that are left", n)
+		}
+		for _, child := range append(children, grandchild) {
+			goesOn(t, child)
+		}
+
+		cancelParent(why)
+		synctest.Wait()
+		for _, child := range append(children, grandchild) {
+			ended(t, child, context.Canceled)
+			if cause := context.Cause(child); cause != why {
+				t.Errorf("a child's cause is %v", cause)
+			}
+		}
+
+		born, cancel := context.WithCancel(c) // of one that has ended
+		defer cancel()
+		synctest.Wait()
+		ended(t, born, context.Canceled)
+	})
+}
+
+func TestAttemptAfterFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := attempt(t.Context(), time.Second)
+		ran := make(chan string, 3)
+		c.AfterFunc(func() { ran <- "runs" })
+		stop := c.AfterFunc(func() { ran <- "was stopped" })
+		if !stop() || stop() {
+			t.Error("one stops once")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		late := c.AfterFunc(func() { ran <- "came late" })
+		synctest.Wait()
+		if late() {
+			t.Error("what runs already cannot be stopped")
+		}
+		close(ran)
+		var got []string
+		for s := range ran {
+			got = append(got, s)
+		}
+		if fmt.Sprint(got) != "[runs came late]" {
+			t.Errorf("ran: %v", got)
+		}
+	})
+}
+
+// An attempt inside an attempt, as a policy around a client has it.
+func TestAttemptInsideAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outer := attempt(t.Context(), time.Second)
+		inner := attempt(outer, time.Minute)
+		goesOn(t, inner)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		ended(t, inner, context.DeadlineExceeded)
+		ended(t, outer, context.DeadlineExceeded)
+	})
+}
+
+func TestAttemptValueAndName(t *testing.T) {
+	type name struct{}
+	c := attempt(context.WithValue(t.Context(), name{}, "parent's"), 0)
+	if got := c.Value(name{}); got != "parent's" {
+		t.Errorf("value %v", got)
+	}
+	if c.String() != "holdfast attempt" {
+		t.Errorf("named %q", c)
+	}
+}
+
+// Without a bubble, for the race detector: all that can meet does.
+func TestAttemptFromManyGoroutines(t *testing.T) {
+	for range 300 {
+		parent, cancel := context.WithCancel(context.Background())
+		c := attempt(parent, 100*time.Microsecond)
+		var wg sync.WaitGroup
+		for _, f := range []func(){
+			func() { <-c.Done() },
+			func() { c.Err() },
+			func() { c.Deadline() },
+			func() { c.Extend(time.Now().Add(200 * time.Microsecond)) },
+			func() { c.AfterFunc(func() {})() },
+			func() { child, cancel := context.WithCancel(c); <-child.Done(); cancel() },
+			func() { inner := attempt(c, time.Minute); <-inner.Done() },
+			cancel,
+			c.End,
+		} {
+			wg.Go(f)
+		}
+		wg.Wait()
+		first := c.Err()
+		if first == nil || c.Err() != first {
+			t.Fatalf("ended with %v, then with %v", first, c.Err())
+		}
+	}
+}
+
+// What an attempt costs that nobody looks at: itself.
+func TestAttemptAllocates(t *testing.T) {
+	parent, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	deadline := time.Now().Add(time.Hour)
+	var c *Attempt
+	if n := testing.AllocsPerRun(100, func() {
+		c = new(Attempt)
+		kept = c
+		c.Init(parent, deadline)
+		if c.Err() != nil {
+			t.Error("ended")
+		}
+		c.End()
+	}); n != 1 {
+		t.Errorf("%v allocations, want the attempt and nothing else", n)
+	}
+}
+
+// kept makes what it is given escape.
+var kept any
