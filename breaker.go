@@ -24,7 +24,7 @@ type Breaker struct {
 	observer Observer
 	openFor  time.Duration
 
-	refusal  atomic.Pointer[RejectedError] // given out again while its epoch is open
+	refusal  atomic.Pointer[RejectedError] // of the last opening; given out while its epoch stands
 	rejected atomic.Uint64
 }
 
@@ -141,12 +141,7 @@ func (b *Breaker) admitted(ctx context.Context, now time.Time, t breaker.Ticket,
 		}
 		return t, nil
 	}
-	epoch, open := b.handle.Load().Open()
-	r := &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen, epoch: epoch}
-	if open {
-		b.refusal.Store(r)
-	}
-	return breaker.Ticket{}, b.reject(ctx, now, r)
+	return breaker.Ticket{}, b.reject(ctx, now, &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen})
 }
 
 func (b *Breaker) reject(ctx context.Context, now time.Time, r *RejectedError) *RejectedError {
@@ -172,9 +167,16 @@ func (b *Breaker) note(ctx context.Context, t breaker.Ticket, o Outcome, cause e
 	b.changed(ctx, now, b.handle.Note(now, t, o), cause)
 }
 
-// changed tells of a change of state.
+// changed tells of a change of state, and prepares the refusal of a breaker that
+// has opened: it is the same for all until that one's open time is over.
 func (b *Breaker) changed(ctx context.Context, now time.Time, c breaker.Change, cause error) {
-	if b.observer == nil || !c.Happened() {
+	if !c.Happened() {
+		return
+	}
+	if c.To == breaker.Open {
+		b.refusal.Store(&RejectedError{Name: b.name, RetryAt: c.RetryAt, kind: ErrCircuitOpen, epoch: c.Epoch})
+	}
+	if b.observer == nil {
 		return
 	}
 	e := Event{Time: now, Name: b.name, Epoch: c.Epoch, Duration: now.Sub(c.Since)}

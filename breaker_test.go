@@ -281,6 +281,36 @@ func TestPermits(t *testing.T) {
 	})
 }
 
+// A refusal of half-open names the expiry of its probes, far away; it must not be
+// given out for the open state that follows a failed probe.
+func TestRefusalsAreThoseOfTheirState(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for range 500 {
+			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
+			_ = b.Do(t.Context(), func(context.Context) error { return errDown })
+			time.Sleep(time.Second)
+			probe, err := b.Acquire()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					for range 20 {
+						_, _ = b.Acquire()
+					}
+				})
+			}
+			wg.Go(func() { probe.Done(holdfast.Transient) })
+			wg.Wait()
+			time.Sleep(time.Second)
+			if _, err := b.Acquire(); err != nil {
+				t.Fatalf("still refused after the open time: %v", err)
+			}
+		}
+	})
+}
+
 func TestBreakerEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		seen := new(recorder)

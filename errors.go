@@ -276,7 +276,7 @@ type RejectedError struct {
 	RetryAt time.Time
 
 	kind  error
-	epoch uint64 // of the open breaker that this refusal may be given out for again
+	epoch uint64 // of the opening that this refusal was prepared for; zero for none
 }
 
 // Error is the text of what refused.
