@@ -1,0 +1,174 @@
+package mixedbread
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// embed asks a service that suffers the faults, in virtual time, with the
+// settings of Config.
+func embed(t *testing.T, texts []string, check func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error), faults ...fault.Rule) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := faultserver.Start(t, fault.Plan{Rules: faults}, faultserver.InMemory(), faultserver.Backend(faultserver.Embeddings))
+		cfg := Config("secret")
+		cfg.BaseURL = s.URL() + "/v1"
+		client, err := holdfast.New(cfg, holdfast.WithDialContext(s.Dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		vectors, err := New(client, "").Embed(t.Context(), texts)
+		check(t, s, vectors, err)
+	})
+}
+
+func TestEmbed(t *testing.T) {
+	embed(t, []string{"rye", "spelt", "oat"}, func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error) {
+		if err != nil || len(vectors) != 3 {
+			t.Fatalf("%d vectors, %v; want 3", len(vectors), err)
+		}
+		if slices.Equal(vectors[0], vectors[1]) {
+			t.Error("different texts have the same vector")
+		}
+		if r := s.Record(); len(r) != 1 || r[0].Method != "POST" || r[0].Path != "/v1/embeddings" {
+			t.Errorf("the service saw %+v; want one POST /v1/embeddings", r)
+		}
+	})
+}
+
+func TestEmbedOutlivesTwo503s(t *testing.T) {
+	embed(t, []string{"rye"}, func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error) {
+		if err != nil || len(vectors) != 1 {
+			t.Fatalf("%d vectors, %v; want 1", len(vectors), err)
+		}
+		r := s.Record()
+		if len(r) != 3 {
+			t.Fatalf("%d attempts; want 3", len(r))
+		}
+		if r[0].RequestID == "" || r[1].RequestID != r[0].RequestID || r[2].RequestID != r[0].RequestID {
+			t.Errorf("request ids %q, %q, %q; want the same one", r[0].RequestID, r[1].RequestID, r[2].RequestID)
+		}
+		// 1 s give or take half, then 2 s give or take half.
+		for i, most := range []time.Duration{1500 * time.Millisecond, 3 * time.Second} {
+			if wait := r[i+1].At - r[i].At; wait < most/3 || wait > most {
+				t.Errorf("wait %d was %v; want %v to %v", i+1, wait, most/3, most)
+			}
+		}
+	}, fault.Rule{Fault: fault.Fault{Statuses: []int{503, 503, 200}}})
+}
+
+func TestEmbedIsToldNo(t *testing.T) {
+	embed(t, []string{"rye"}, func(t *testing.T, s *faultserver.Server, _ [][]float32, err error) {
+		if !errors.Is(err, holdfast.ErrNotFound) {
+			t.Errorf("error %v; want ErrNotFound", err)
+		}
+		if n := len(s.Record()); n != 1 {
+			t.Errorf("%d attempts; want 1: a 404 is an answer", n)
+		}
+	}, fault.Rule{Fault: fault.Fault{Status: http.StatusNotFound}})
+}
+
+// TestEmbedAuthorizes: the rule lets through what carries the key, and refuses
+// the rest.
+func TestEmbedAuthorizes(t *testing.T) {
+	embed(t, []string{"rye"}, func(t *testing.T, _ *faultserver.Server, _ [][]float32, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	},
+		fault.Rule{Match: fault.Match{Header: map[string]string{"Authorization": "Bearer secret"}}, Fault: fault.Fault{Healthy: true}},
+		fault.Rule{Fault: fault.Fault{Status: http.StatusUnauthorized}})
+}
+
+func TestEmbedLosesNothingSilently(t *testing.T) {
+	const rye, spelt = `{"embedding":[0.1],"index":0}`, `{"embedding":[0.2],"index":1}`
+	tests := []struct{ name, data, want string }{
+		{"fewer embeddings than texts", rye, "2 texts were sent, 1 embeddings came back"},
+		{"none", ``, "2 texts were sent, 0 embeddings came back"},
+		{"more", rye + "," + spelt + "," + rye, "2 texts were sent, 3 embeddings came back"},
+		{"one twice", rye + "," + rye, "two embeddings came back for text 0"},
+		{"one for a text that was not sent", rye + `,{"embedding":[1],"index":2}`, "2 texts were sent, an embedding came back for text 2"},
+		{"an index below zero", rye + `,{"embedding":[1],"index":-1}`, "an embedding came back for text -1"},
+		{"an empty one", rye + `,{"embedding":[],"index":1}`, "an embedding without numbers came back for text 1"},
+		{"a null one", rye + `,{"embedding":null,"index":1}`, "an embedding without numbers came back for text 1"},
+		{"the other way round, which is fine", spelt + "," + rye, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := fault.Fault{Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: `{"data":[` + tt.data + `]}`}
+			embed(t, []string{"rye", "spelt"}, func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error) {
+				if n := len(s.Record()); n != 1 {
+					t.Errorf("%d attempts; want 1: the call was answered", n)
+				}
+				if tt.want == "" {
+					if err != nil || vectors[0][0] != 0.1 || vectors[1][0] != 0.2 {
+						t.Errorf("%v, %v; want the vectors in the order of the texts", vectors, err)
+					}
+					return
+				}
+				if vectors != nil || !errors.Is(err, holdfast.ErrDecode) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, %v; want no vectors and ErrDecode with %q", vectors, err, tt.want)
+				}
+			}, fault.Rule{Fault: answer})
+		})
+	}
+}
+
+func TestEmbedNothingAsksNobody(t *testing.T) {
+	embed(t, nil, func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error) {
+		if vectors != nil || err != nil || len(s.Record()) != 0 {
+			t.Errorf("%v, %v after %d attempts; want nothing", vectors, err, len(s.Record()))
+		}
+	})
+}
+
+// TestConfig compares with the second seed, "Mixedbread Provider".
+func TestConfig(t *testing.T) {
+	client, err := holdfast.New(Config("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	s := client.Stats()
+	if s.BaseURL != "https://api.mixedbread.com/v1" || s.DefaultTimeout != time.Minute ||
+		s.MaxRetries != 3 || s.BaseDelay != time.Second || s.MaxDelay != 10*time.Second || s.BreakerThreshold != 10 {
+		t.Errorf("%+v", s)
+	}
+	b := Config("secret").Breaker
+	if b.OpenTimeout != time.Minute || b.HalfOpenMaxCalls != 3 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestEmbedEndsWithItsContext: the caller's wish is no failure of the service.
+func TestEmbedEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{Hang: fault.BeforeAnswer}}}},
+			faultserver.InMemory(), faultserver.Backend(faultserver.Embeddings))
+		cfg := Config("secret")
+		cfg.BaseURL = s.URL() + "/v1"
+		client, err := holdfast.New(cfg, holdfast.WithDialContext(s.Dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err = New(client, "").Embed(ctx, []string{"rye"})
+		if took := time.Since(began); !errors.Is(err, holdfast.ErrTimeout) || took != 3*time.Second {
+			t.Errorf("%v after %v; want ErrTimeout after 3 s", err, took)
+		}
+	})
+}
