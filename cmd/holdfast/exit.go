@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit statuses other than 0.
+const (
+	failure     = 1
+	usage       = 2
+	config      = 3
+	interrupted = 130 // 128 and SIGINT, as a shell would have it
+)
+
+// exit is an error that knows its exit status.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e *exit) Error() string { return e.err.Error() }
+func (e *exit) Unwrap() error { return e.err }
+
+func exitf(status int, format string, args ...any) error {
+	return &exit{status, fmt.Errorf(format, args...)}
+}
+
+// report writes the one message of a failed command, and gives its exit status.
+func report(stderr io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "holdfast: %s\n", strings.TrimRight(err.Error(), "\n"))
+	var e *exit
+	if errors.As(err, &e) {
+		return e.status
+	}
+	// What the commands return is an exit; the rest is cobra's, about arguments.
+	return usage
+}
+
+// flagProblem says what is wrong with a flag, in the words of the other messages.
+func flagProblem(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w; %s --help lists those there are", err, cmd.CommandPath())
+	case errors.As(err, &invalid):
+		kind := map[string]string{"bool": "true or false", "uint64": "a whole number from 0", "float64": "a number"}
+		return fmt.Errorf("--%s %q: must be %s", invalid.GetFlag().Name, invalid.GetValue(), kind[invalid.GetFlag().Value.Type()])
+	}
+	return err
+}
+
+// knownCommand: cobra asks it about what is no command.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], near[0])
+	}
+	return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(names, " and "))
+}
+
+// noArguments is for commands that have flags only.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument; got %q", cmd.Name(), args[0])
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestFaultsServesUntilInterrupted(t *testing.T) {
+	plan := writeFile(t, `{"seed": 7, "rules": [{"nth": "1", "fault": {"status": 503}}, {"nth": "2", "fault": {"close": "before_answer"}}]}`)
+	r := start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--backend", "embeddings")
+	url, rest, _ := strings.Cut(r.out.String(), " ")
+	if want := "follows " + plan + ": 2 rules, seed 7 · Ctrl-C ends it\n"; !strings.HasPrefix(url, "http://127.0.0.1:") || rest != want {
+		t.Errorf("it said %q, want a loopback URL and %q", r.out, want)
+	}
+
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	for i, want := range []int{503, 0, 200} {
+		status := 0
+		resp, err := client.Post(url+"/v1/embeddings", "application/json", strings.NewReader(`{"model": "m", "input": "op-1"}`))
+		if err == nil {
+			status = resp.StatusCode
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		if status != want {
+			t.Errorf("request %d: status %d (%v), want %d", i+1, status, err, want)
+		}
+	}
+
+	transport.CloseIdleConnections()
+	if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+		t.Errorf("exit status %d, want 0: Ctrl-C is how it ends", status)
+	}
+	said := strings.TrimPrefix(r.out.String(), url+" "+rest)
+	want := `^3 requests on \d connections? · 2 met a fault \(conn.fin_before_answer 1, http.status 1\) · work done 1, done twice 0\n$`
+	if !regexp.MustCompile(want).MatchString(said) {
+		t.Errorf("at the end it said %q, want %s", said, want)
+	}
+	if e := r.err.String(); e != "" {
+		t.Errorf("stderr has %q, want nothing", e)
+	}
+}
+
+func TestFaultsNotesThatOthersReachIt(t *testing.T) {
+	plan := writeFile(t, `{}`)
+	for _, tt := range []struct {
+		listen string
+		note   bool
+	}{{"127.0.0.1:0", false}, {"localhost:0", false}, {"0.0.0.0:0", true}, {":0", true}} {
+		r := start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--listen", tt.listen)
+		url, _, _ := strings.Cut(r.out.String(), " ")
+		if noted := strings.Contains(r.err.String(), "can be reached from other machines"); noted != tt.note {
+			t.Errorf("--listen %s: stderr has %q; noted: %v, want %v", tt.listen, r.err, noted, tt.note)
+		}
+		if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+			t.Errorf("--listen %s: exit status %d, want 0", tt.listen, status)
+		}
+	}
+}
+
+func TestPlural(t *testing.T) {
+	for _, tt := range []struct {
+		n          int
+		what, want string
+	}{{0, "rule", "0 rules"}, {1, "rule", "1 rule"}, {1200, "retry", "1,200 retries"}, {1, "retry", "1 retry"}} {
+		if got := plural(tt.n, tt.what); got != tt.want {
+			t.Errorf("plural(%d, %q) = %q, want %q", tt.n, tt.what, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Command holdfast shows what the library holdfast does, and serves the faults
+// that it is made for.
+//
+//	holdfast demo      a service fails and recovers; a client holds
+//	holdfast faults    serves a plan of faults, for whatever client is to be tried
+//
+// It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
+// for a file or a setting that does not hold, 130 if it was interrupted.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program: tests call it, too. It returns the exit status when
+// nothing is left running.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(append([]string{}, args...)) // never nil: cobra would read os.Args
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return report(stderr, root.ExecuteContext(ctx))
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:     "holdfast",
+		Short:   "Outbound calls that hold when the other side does not",
+		Version: version(),
+		Args:    knownCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// report says it, in one line.
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(flagProblem)
+	root.SetVersionTemplate("holdfast {{.Version}}\n")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newDemo(), newFaults())
+	return root
+}
+
+// version is what the go command knows of this build.
+func version() string {
+	v := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return v + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+}
