@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/call"
@@ -345,83 +344,4 @@ func (o *exchange) mayRepeat(mayBeDone bool) bool {
 		return true
 	}
 	return o.repeat == RepeatSafe && wire.Idempotent(o.method)
-}
-
-// handOut gives the answer to the caller with its body still to be read. The
-// slot, the attempt's context and the operation's place on the client's list
-// stay with the body until it is closed.
-func (o *exchange) handOut(ctx *shell.Attempt, resp *http.Response) {
-	ctx.Extend(o.deadline)
-	b := &liveBody{ReadCloser: resp.Body, o: o, ctx: ctx, slot: o.slot}
-	o.slot = false
-	resp.Body = b
-	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
-		resp.Body = struct {
-			*liveBody
-			io.Writer
-		}{b, w}
-	}
-	o.raw = resp
-}
-
-// liveBody is a body that the caller reads.
-type liveBody struct {
-	io.ReadCloser
-	o    *exchange
-	ctx  *shell.Attempt
-	slot bool
-	once sync.Once
-}
-
-func (b *liveBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	switch {
-	case err == nil:
-		return n, nil
-	case err == io.EOF:
-		b.release()
-		return n, err
-	}
-	failure := b.broke(err)
-	b.release()
-	return n, failure
-}
-
-// broke says what a body that ended early means. The verdict was given with the
-// headers; that the connection broke afterwards is a failure of its own.
-func (b *liveBody) broke(err error) error {
-	o := b.o
-	e := &Error{
-		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id, Took: time.Since(o.began),
-		Stopped: "the answer had begun", Err: fmt.Errorf("the answer broke off: %w", err), kind: ErrConnection,
-	}
-	limit := o.timedOut(b.ctx)
-	switch {
-	case limit != nil:
-		e.kind, e.Err = ErrTimeout, &limited{limit, err}
-	case b.ctx.Err() != nil:
-		e.kind, e.Err = o.ended()
-		return e
-	}
-	if br := o.rules.breaker; br != nil {
-		br.note(o.caller, o.ticket, Transient, e)
-	}
-	return e
-}
-
-// Close gives back the slot and the connection.
-func (b *liveBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.release()
-	return err
-}
-
-func (b *liveBody) release() {
-	b.once.Do(func() {
-		b.ctx.End()
-		if b.slot {
-			b.o.rules.bulkhead.handle.Give()
-		}
-		b.o.finish()
-	})
 }

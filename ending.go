@@ -1,0 +1,179 @@
+package holdfast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/shell"
+)
+
+// What attempts and operations come to: the books that an operation keeps, and
+// the error that is made of them.
+
+// start opens the books for attempt n and gives it a context of its own, which
+// whoever makes the attempt ends.
+func (o *operation) start(n int) *shell.Attempt {
+	ctx := &o.first
+	if n > 1 {
+		ctx = new(shell.Attempt)
+	}
+	o.made, o.noted, o.retryAt = n, false, time.Time{}
+	deadline := o.deadline
+	if o.attempt > 0 {
+		if own := o.asked.Add(o.attempt); deadline.IsZero() || own.Before(deadline) {
+			deadline = own
+		}
+	}
+	ctx.Init(o.ctx, deadline)
+	o.tell(Event{Kind: EventAttempt, Time: o.asked, Attempt: n, Of: o.most(), Probe: o.Probe()})
+	return ctx
+}
+
+// succeeded closes them.
+func (o *operation) succeeded(status int) outcome.Result {
+	o.tellDone(Attempt{Number: o.made, Outcome: Success, Status: status})
+	return outcome.Result{Outcome: Success}
+}
+
+// failed keeps what a failed attempt came to.
+func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result {
+	a.Number, a.Start, a.Probe = o.made, o.asked, o.Probe()
+	if now := time.Now(); a.Start.IsZero() {
+		a.Start = now // see Attempt.Took
+	} else {
+		a.Took = now.Sub(a.Start)
+	}
+	o.failures, o.kind = append(o.failures, a), kind
+	o.tellDone(a)
+	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: noRepeat}
+}
+
+func (o *operation) tellDone(a Attempt) {
+	o.rules.counts.attempt()
+	if o.rules.observer == nil {
+		return
+	}
+	now := time.Now()
+	o.tell(Event{
+		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
+		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: now.Sub(o.asked),
+	})
+}
+
+// timedOut says which limit has ended ctx, nil if none has. It is asked before
+// ctx is ended with its attempt.
+func (o *operation) timedOut(ctx *shell.Attempt) *TimeoutError {
+	if ctx.Err() != context.DeadlineExceeded {
+		return nil
+	}
+	now := time.Now()
+	switch theirs, ok := o.caller.Deadline(); {
+	case ok && !now.Before(theirs):
+		return &TimeoutError{Phase: "deadline"}
+	case !o.deadline.IsZero() && !now.Before(o.deadline):
+		return &TimeoutError{Phase: "total", Limit: o.rules.total}
+	}
+	return &TimeoutError{Phase: "attempt", Limit: o.attempt}
+}
+
+func (o *operation) lastError() error {
+	if len(o.failures) == 0 {
+		return nil
+	}
+	return o.failures[len(o.failures)-1].Err
+}
+
+// end turns how the operation ended into its error, nil for success, and tells
+// it.
+func (o *operation) end(d retry.Decision) error {
+	answered := d.Why == retry.Answered
+	o.rules.counts.ended(answered)
+	if answered {
+		if o.rules.observer != nil {
+			now := time.Now()
+			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: now.Sub(o.began)})
+		}
+		return nil
+	}
+	now := time.Now()
+	e := o.error(d, now)
+	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Duration: e.Took})
+	return e
+}
+
+func (o *operation) error(d retry.Decision, now time.Time) *Error {
+	e := &Error{
+		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id,
+		Attempts: o.failures, Stopped: o.stopped(d, now), kind: o.kind, Err: o.lastError(),
+	}
+	began := o.began
+	if began.IsZero() && len(o.failures) > 0 {
+		began = o.failures[0].Start
+	}
+	if !began.IsZero() {
+		e.Took = now.Sub(began)
+		if deadline := o.Deadline(); !deadline.IsZero() {
+			e.Allowed = deadline.Sub(began)
+		}
+	}
+	switch {
+	case d.Why == retry.Ended:
+		e.last = e.Err
+		e.kind, e.Err = o.ended()
+	case o.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.caller)): // why the caller cancelled must not be lost
+		e.last, e.Err = e.Err, context.Cause(o.caller)
+	case len(o.failures) == 0: // refused before anything was sent
+		e.Err = o.refused
+		switch d.Why {
+		case retry.NoSlot:
+			e.kind = ErrPoolTimeout
+		case retry.HeldBack:
+			e.kind = ErrRateLimited
+		default:
+			e.kind, e.Stopped = ErrCircuitOpen, "the circuit breaker is open"
+		}
+	}
+	return e
+}
+
+// ended says why the operation's context, or its own time, is over.
+func (o *operation) ended() (kind, cause error) {
+	switch {
+	case o.caller.Err() != nil:
+		return contextKind(o.caller)
+	case o.ctx.Err() == context.Canceled: // and not by the caller
+		return ErrClosed, ErrClosed
+	}
+	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.rules.total}
+}
+
+// contextKind tells a caller's deadline from its cancellation, and keeps the
+// cause that the caller gave.
+func contextKind(ctx context.Context) (kind, cause error) {
+	if ctx.Err() == context.DeadlineExceeded {
+		if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
+			return ErrTimeout, cause
+		}
+		return ErrTimeout, &TimeoutError{Phase: "deadline"}
+	}
+	return ErrCanceled, context.Cause(ctx)
+}
+
+// stopped says in words why there was no further attempt.
+func (o *operation) stopped(d retry.Decision, now time.Time) string {
+	switch d.Why {
+	case retry.NoTime:
+		wait := d.Wait
+		if asked := o.failures[len(o.failures)-1].RetryAfter; asked > 0 {
+			wait = asked // what chance would have added is nothing to explain
+		}
+		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))
+	case retry.AskedTooMuch:
+		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.rules.retry.MaxRetryAfter))
+	}
+	return d.Why.String()
+}
