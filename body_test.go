@@ -128,20 +128,30 @@ func TestLiveBody(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, s := client(t, plan(), holdfast.Config{})
 			for name, req := range map[string]*http.Request{
-				"no URL":  {},
-				"upwards": {URL: &url.URL{Path: "/../x"}},
+				"no URL":   {},
+				"upwards":  {URL: &url.URL{Path: "/../x"}},
+				"a header": {URL: &url.URL{Path: "/x"}, Header: http.Header{"X-Key": {"a\r\nEvil: 1"}}},
 			} {
 				_, err := c.Do(req.WithContext(t.Context()))
 				if !errors.Is(err, holdfast.ErrInvalidRequest) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
-			body := &once{Reader: strings.NewReader("x")}
-			req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/x", body)
-			_, err := c.Do(req, holdfast.WithAttemptTimeout(-7))
-			is(t, err, holdfast.ErrInvalidRequest)
-			equal(t, "closed", body.closed, 1)
+			for _, target := range []string{"/x", "/../x", "http://elsewhere.test/x"} {
+				body := &once{Reader: strings.NewReader("x")}
+				req, _ := http.NewRequestWithContext(t.Context(), "PUT", target, body)
+				_, err := c.Do(req, holdfast.WithAttemptTimeout(-7))
+				is(t, err, holdfast.ErrInvalidRequest)
+				equal(t, "closed", body.closed, 1)
+			}
 			equal(t, "sent", len(s.Record()), 0)
+
+			// A request by hand need not have a header.
+			resp, err := c.Do((&http.Request{URL: &url.URL{Path: "/x"}}).WithContext(t.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
 		})
 	})
 	t.Run("refused", func(t *testing.T) {

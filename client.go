@@ -132,6 +132,9 @@ func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...
 func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, error) {
 	o, err := c.live(req, opts)
 	if err != nil {
+		if req.Body != nil { // a RoundTripper would close it, whatever happens
+			_ = req.Body.Close()
+		}
 		return nil, err
 	}
 	if err := o.run(); err != nil {

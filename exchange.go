@@ -80,7 +80,17 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		return nil, c.misuse(in.Method, wire.Shown(target),
 			fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host))
 	}
+	ck := check{}
+	for name, values := range in.Header {
+		ck.header("the request", name, values)
+	}
+	if err := ck.err(); err != nil {
+		return nil, c.misuse(in.Method, wire.Shown(target), err)
+	}
 	req := in.Clone(ctx)
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
 	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
 	o := &exchange{client: c, request: req, isLive: true}
 	switch {
@@ -98,11 +108,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		o.single = true
 		o.body = func() (io.ReadCloser, error) { return in.Body, nil }
 	}
-	if err := o.prepare(ctx, opts); err != nil {
-		o.discard()
-		return nil, err
-	}
-	return o, nil
+	return o, o.prepare(ctx, opts)
 }
 
 // prepare gives the request its headers and its id.
