@@ -184,6 +184,7 @@ type running struct {
 	closed bool
 	calls  map[*exchange]struct{}
 	empty  chan struct{} // made by who waits for the last; closed by it
+	told   func()        // once, when it is closed; nil for nobody
 }
 
 // add is false if the client is closed.
@@ -210,8 +211,20 @@ func (r *running) remove(o *exchange) {
 // close refuses whoever comes from now on.
 func (r *running) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.closed = true
+	told := r.told
+	r.told = nil
+	r.mu.Unlock()
+	if told != nil {
+		told()
+	}
+}
+
+// whenClosed has f called when the client is closed.
+func (r *running) whenClosed(f func()) {
+	r.mu.Lock()
+	r.told = f
+	r.mu.Unlock()
 }
 
 func (r *running) endAll() {

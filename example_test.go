@@ -376,6 +376,63 @@ func ExampleBulkhead_Acquire() {
 	// Output: true 2
 }
 
+// One shared client for each provider.
+func ExampleRegistry_Open() {
+	var providers holdfast.Registry // or holdfast.DefaultRegistry
+	cfg := holdfast.Config{BaseURL: "https://api.example.com/v1"}
+	one, err := providers.Open("embeddings", cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer providers.Shutdown(ctx)
+
+	same, _ := providers.Open("embeddings", cfg)
+	fmt.Println(one == same, providers.Names())
+
+	cfg.Retry.MaxRetries = 7
+	_, err = providers.Open("embeddings", cfg)
+	fmt.Println(errors.Is(err, holdfast.ErrConfigConflict))
+	// Output:
+	// true [embeddings]
+	// true
+}
+
+func ExampleFallback() {
+	service := serve(fault.Rule{Fault: fault.Fault{Status: 503}})
+	defer service.Close()
+	client := quickly(service)
+	defer client.Close()
+
+	answer, err := holdfast.Fallback(ctx,
+		func(ctx context.Context) (string, error) { return holdfast.Get[string](ctx, client, "/generate") },
+		func(context.Context) (string, error) { return "from the small model", nil },
+	)
+	fmt.Println(answer, err)
+	// Output: from the small model <nil>
+}
+
+func ExampleBatch() {
+	texts := []string{"a", "bb", "ccc", "too long"}
+	got, err := holdfast.Batch(ctx, texts, holdfast.BatchOptions{ChunkSize: 2}, func(_ context.Context, chunk []string) ([]int, error) {
+		lengths := make([]int, len(chunk))
+		for i, text := range chunk {
+			if len(text) > 3 {
+				return nil, errors.New("a text is too long")
+			}
+			lengths[i] = len(text)
+		}
+		return lengths, nil
+	})
+	fmt.Println(got.Out[:2], err)
+	for _, m := range got.Missing {
+		fmt.Println("missing:", texts[m.From:m.To])
+	}
+	// Output:
+	// [1 2] holdfast: batch: 2 of 4 items are missing: a text is too long
+	// missing: [ccc too long]
+}
+
 func ExampleWithObserver() {
 	service := serve(fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}})
 	defer service.Close()

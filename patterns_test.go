@@ -1,0 +1,219 @@
+package holdfast_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// Row B13, "Graceful Degradation Pattern".
+func TestFallback(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(
+			rule("/503", "", fault.Fault{Status: 503}), rule("/404", "", fault.Fault{Status: 404}),
+			rule("/429", "", fault.Fault{Status: 429, RetryAfter: time.Hour}),
+		), holdfast.Config{
+			Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 2, OpenTimeout: time.Minute, HalfOpenMaxCalls: 1},
+		})
+		ask := func(path string) func(context.Context) (string, error) {
+			return func(ctx context.Context) (string, error) {
+				out, err := holdfast.Get[echo](ctx, c, path)
+				return out.Path, err
+			}
+		}
+		spare := func(context.Context) (string, error) { return "spare", nil }
+		down := func(context.Context) (string, error) { return "", errDown }
+
+		for path, want := range map[string]string{"/fine": "/fine", "/429": "spare"} {
+			out, err := holdfast.Fallback(t.Context(), ask(path), spare)
+			if out != want || err != nil {
+				t.Errorf("%s: %q, %v", path, out, err)
+			}
+		}
+		// A refusal is an answer.
+		_, err := holdfast.Fallback(t.Context(), ask("/404"), spare)
+		is(t, err, holdfast.ErrNotFound)
+		// So is what the spare says, and neither error is lost.
+		_, err = holdfast.Fallback(t.Context(), ask("/503"), down, spare)
+		is(t, err, errDown, holdfast.ErrUnavailable)
+		// Nothing is tried once the caller is gone.
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err = holdfast.Fallback(ctx, func(ctx context.Context) (string, error) {
+			cancel()
+			return ask("/503")(ctx)
+		}, spare)
+		is(t, err, holdfast.ErrCanceled)
+
+		// An open breaker costs the primary nothing, and the primary has its calls
+		// back as soon as its breaker lets them through.
+		_, _ = holdfast.Fallback(t.Context(), ask("/503"), spare)
+		equal(t, "state", c.Breaker().State(), holdfast.Open)
+		sent := len(s.Record())
+		out, err := holdfast.Fallback(t.Context(), ask("/fine"), spare)
+		if out != "spare" || err != nil || len(s.Record()) != sent {
+			t.Errorf("%q, %v", out, err)
+		}
+		time.Sleep(time.Minute)
+		if out, err = holdfast.Fallback(t.Context(), ask("/fine"), spare); out != "/fine" {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
+// Row B13, "Batch Processing Pattern": ten thousand items through an outage. What
+// was paid for is there, what is missing is named.
+func TestBatchThroughAnOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, fault.Plan{
+			Pace:  []fault.Pace{{Latency: fault.Latency{Fixed: 100 * time.Millisecond}}},
+			Rules: []fault.Rule{{When: fault.Window{From: time.Second, Until: time.Hour}, Fault: fault.Fault{Status: 503}}},
+		}, holdfast.Config{
+			Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Second}, Breaker: holdfast.BreakerConfig{FailureThreshold: 3},
+		})
+		items := make([]int, 10_000)
+		for i := range items {
+			items[i] = i
+		}
+		var mu sync.Mutex
+		paid := 0
+		got, err := holdfast.Batch(t.Context(), items, holdfast.BatchOptions{}, func(ctx context.Context, chunk []int) ([]string, error) {
+			if _, err := c.Post(ctx, "/embeddings", chunk); err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			paid += len(chunk)
+			mu.Unlock()
+			out := make([]string, len(chunk))
+			for i, n := range chunk {
+				out[i] = fmt.Sprint(n)
+			}
+			return out, nil
+		})
+		is(t, err, holdfast.ErrCircuitOpen, holdfast.ErrUnavailable)
+		there, missing := 0, 0
+		for i, out := range got.Out {
+			switch out {
+			case fmt.Sprint(i):
+				there++
+			case "":
+				missing++
+			default:
+				t.Errorf("item %d has %q", i, out)
+			}
+		}
+		equal(t, "items there", there, paid)
+		named := 0
+		for _, m := range got.Missing {
+			named += m.To - m.From
+			for i := m.From; i < m.To; i++ {
+				if got.Out[i] != "" {
+					t.Errorf("item %d is named as missing", i)
+				}
+			}
+		}
+		equal(t, "items named as missing", named, missing)
+		var incomplete *holdfast.BatchError
+		if !errors.As(err, &incomplete) || incomplete.Missing != missing || incomplete.Of != 10_000 {
+			t.Errorf("%+v", incomplete)
+		}
+		if paid < 3000 || missing < 5000 {
+			t.Errorf("%d paid for, %d missing: the outage did not strike in the middle", paid, missing)
+		}
+		// Nothing new was started once the breaker was open: of a hundred chunks,
+		// those of the first second, and a few that opened the breaker.
+		if n := len(s.Record()); n > 60 {
+			t.Errorf("%d requests were sent", n)
+		}
+	})
+}
+
+func TestBatch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		double := func(_ context.Context, chunk []int) ([]int, error) {
+			time.Sleep(time.Second)
+			out := make([]int, len(chunk))
+			for i, n := range chunk {
+				out[i] = 2 * n
+			}
+			return out, nil
+		}
+		start := time.Now()
+		got, err := holdfast.Batch(t.Context(), []int{1, 2, 3, 4, 5}, holdfast.BatchOptions{ChunkSize: 2, Width: 2}, double)
+		if err != nil || fmt.Sprint(got.Out) != "[2 4 6 8 10]" || got.Missing != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+		equal(t, "time taken", time.Since(start), 2*time.Second) // three chunks, two at once
+		if got, err := holdfast.Batch(t.Context(), nil, holdfast.BatchOptions{}, double); err != nil || len(got.Out) != 0 {
+			t.Errorf("%v, %v", got, err)
+		}
+
+		// One chunk's failure is its own.
+		odd := errors.New("odd")
+		got, err = holdfast.Batch(t.Context(), []int{1, 2, 3}, holdfast.BatchOptions{ChunkSize: 1}, func(ctx context.Context, chunk []int) ([]int, error) {
+			switch chunk[0] {
+			case 1:
+				return nil, odd
+			case 2:
+				return double(ctx, chunk)
+			}
+			return nil, nil
+		})
+		is(t, err, odd)
+		if fmt.Sprint(got.Out) != "[0 4 0]" || len(got.Missing) != 2 || got.Missing[1].Err.Error() != "the function returned 0 results for 1 items" {
+			t.Errorf("%+v", got)
+		}
+		equal(t, "the error", err.Error(), "holdfast: batch: 2 of 3 items are missing: odd")
+
+		// A caller that goes away: what runs is awaited, nothing new is started.
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(1500*time.Millisecond, cancel)
+		got, err = holdfast.Batch(ctx, make([]int, 10), holdfast.BatchOptions{ChunkSize: 1, Width: 2}, double)
+		is(t, err, holdfast.ErrCanceled, context.Canceled)
+		if len(got.Missing) != 1 || got.Missing[0].From != 4 || got.Missing[0].To != 10 {
+			t.Errorf("missing are %+v", got.Missing)
+		}
+
+		_, err = holdfast.Batch(t.Context(), []int{1}, holdfast.BatchOptions{ChunkSize: -1, Width: 1 << 20}, double)
+		if err == nil || !strings.Contains(err.Error(), "BatchOptions.ChunkSize is -1: must be positive or zero for 100") ||
+			!strings.Contains(err.Error(), "BatchOptions.Width is 1048576: must be at most 65536") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+func TestBatchPanicAndGoexit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ended := 0
+		func() {
+			defer func() { equal(t, "recovered", recover(), any("bug")) }()
+			_, _ = holdfast.Batch(t.Context(), []int{0, 1}, holdfast.BatchOptions{ChunkSize: 1}, func(_ context.Context, chunk []int) ([]int, error) {
+				time.Sleep(time.Second)
+				if chunk[0] == 0 {
+					panic("bug")
+				}
+				time.Sleep(time.Second)
+				ended++
+				return chunk, nil
+			})
+		}()
+		equal(t, "others that had ended by then", ended, 1)
+
+		got, err := holdfast.Batch(t.Context(), []int{0, 1}, holdfast.BatchOptions{ChunkSize: 1}, func(_ context.Context, chunk []int) ([]int, error) {
+			if chunk[0] == 0 {
+				runtime.Goexit()
+			}
+			return chunk, nil
+		})
+		if err == nil || len(got.Missing) != 1 || got.Missing[0].Err.Error() != "the function did not return" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
