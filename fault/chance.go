@@ -16,6 +16,9 @@ const (
 	drawMix         = 2
 	drawLatency     = 3
 	drawPace        = 4
+
+	drawConnProbability = 5
+	drawConnLatency     = 6
 )
 
 // u is uniform in [0, 1), with the 53 bits that a float64 holds exactly.

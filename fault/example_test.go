@@ -63,3 +63,41 @@ func ExampleCatalog() {
 	// http.retry_after - a service that says when to come back
 	// http.hang - a service that takes the request and never answers
 }
+
+// A load needs no server either: two workers, and one place to wait.
+func ExampleCapacity_Load() {
+	load := fault.Capacity{Workers: 2, Queue: 1, ServiceTime: 20 * time.Millisecond}.Load()
+	for range 4 {
+		fmt.Println(load.Arrive())
+	}
+	fmt.Println(load.End(1)) // makes room for the third
+	// Output:
+	// {1 false 20ms}
+	// {2 false 20ms}
+	// {3 true 0s}
+	// {0 false 0s}
+	// {3 20ms} true
+}
+
+func ExampleMachine_NextConnection() {
+	machine, err := fault.Plan{Connections: []fault.ConnRule{
+		{Name: "the second is late", Nth: "2", Fault: fault.ConnFault{Latency: &fault.Latency{Fixed: time.Second}}},
+		{Name: "flapping", When: fault.Window{From: 10 * time.Second}, Repeat: fault.Repeat{Every: 10 * time.Second, For: 2 * time.Second},
+			Fault: fault.ConnFault{Refuse: true}},
+	}}.Compile()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		d := machine.NextConnection(0)
+		fmt.Println(d.IDs, d.Delay)
+	}
+	fmt.Println(machine.Refusing(0))
+	fmt.Println(machine.Refusing(10 * time.Second))
+	// Output:
+	// [] 0s
+	// [conn.slow_accept] 1s
+	// false 10s
+	// true 12s
+}

@@ -6,8 +6,9 @@ import (
 )
 
 // Fault is one thing that goes wrong. Exactly one of Status, Statuses, Mix,
-// Hang, Reset, Close, Cut and Healthy is set, or none of them beside a Latency,
-// which then is the whole fault: a slow but healthy answer.
+// Quota, Redirect, Hang, Reset, Close, Cut, Stall, Drip, Upload, Gzip, Endless,
+// H1, H2 and Healthy is set, or none of them beside a Latency, which then is the
+// whole fault: a slow but healthy answer.
 type Fault struct {
 	// Status answers with this status, 200 to 599, instead of the service.
 	Status int `json:"status"`
@@ -17,27 +18,52 @@ type Fault struct {
 	// [503, 503, 200] reads as what it does. It counts requests by their number
 	// and so cannot stand beside a Probability.
 	Statuses []int `json:"statuses"`
-	// Header is sent with Status and Statuses, Body in place of the status's
-	// name. A Body is plain text unless Header says otherwise.
+	// Header is sent with Status, Statuses and Quota, Body in place of the
+	// status's name. A Body is plain text unless Header says otherwise.
 	Header map[string]string `json:"header"`
 	Body   string            `json:"body"`
 	// RetryAfter is sent with Status and Statuses as Retry-After, in seconds,
-	// rounded up. Zero sends none.
-	RetryAfter time.Duration `json:"retry_after"`
+	// rounded up, or as RetryAfterAs says. Zero sends none, unless RetryAfterAs
+	// is a form that needs none.
+	RetryAfter   time.Duration `json:"retry_after"`
+	RetryAfterAs RetryForm     `json:"retry_after_as"`
 
 	// Mix deals out one of several faults by weight.
 	Mix []Choice `json:"mix"`
+	// Quota admits some requests in each period and answers the others with 429
+	// and the time that is left of the period. It cannot stand in a Mix.
+	Quota *Quota `json:"quota"`
+	// Redirect answers with 307.
+	Redirect Redirect `json:"redirect"`
 
 	// Hang reads the request and never answers (BeforeAnswer), or answers with
 	// headers and never sends the body (AfterHeaders). It lasts until the caller
 	// leaves or the server is closed.
 	Hang Point `json:"hang"`
-	// Reset ends the connection with a RST. Only BeforeAnswer.
+	// Reset ends the connection with a RST: BeforeAnswer, or NextRequest.
 	Reset Point `json:"reset"`
-	// Close ends the connection with a FIN. Only BeforeAnswer.
+	// Close ends the connection with a FIN: BeforeAnswer, or NextRequest, which
+	// is how an idle connection is closed just when it is used again.
 	Close Point `json:"close"`
-	// Cut ends the connection within the body.
+	// Cut ends the connection within the answer.
 	Cut *Cut `json:"cut"`
+	// Stall stops within the answer and may go on later.
+	Stall *Stall `json:"stall"`
+	// Drip sends the answer in drops.
+	Drip *Drip `json:"drip"`
+	// Upload strikes before the request's body is read.
+	Upload Upload `json:"upload"`
+	// Gzip sends a compressed answer that is not what it seems.
+	Gzip Gzip `json:"gzip"`
+	// Endless sends a body that ends only when the caller leaves.
+	Endless bool `json:"endless"`
+	// H1 breaks HTTP/1.1 itself.
+	H1 H1 `json:"h1"`
+	// H2 strikes in the frames of HTTP/2.
+	H2 H2 `json:"h2"`
+	// Size, in bytes, goes with what is too large: GzipBomb, HeaderOversized and
+	// InterimFlood. Zero means their default; at most 1 GiB.
+	Size int `json:"size"`
 	// Healthy spares the request from this and every later rule.
 	Healthy bool `json:"healthy"`
 
@@ -45,45 +71,50 @@ type Fault struct {
 	// on top of the plan's Pace.
 	Latency *Latency `json:"latency"`
 	// Commit lets the service do its work before the fault takes the answer
-	// away. It goes with Status, Statuses, Hang, Reset and Close; a cut body and
-	// a hang after the headers come after the work in any case.
+	// away. It goes with Status, Statuses, Hang, Reset and Close; what strikes in
+	// the service's answer itself comes after the work in any case.
 	Commit bool `json:"commit"`
 }
 
-// Point is the place in an exchange at which a fault strikes.
-type Point string
-
-// The points. The request has been read in full at both.
-const (
-	BeforeAnswer Point = "before_answer" // nothing of the answer has been sent
-	AfterHeaders Point = "after_headers" // status and headers have been sent, nothing of the body
-)
-
-// Cut sends the healthy answer's headers and the first After bytes of its body,
-// then ends the connection. Content-Length promises the whole body, and always
-// more than is sent.
+// Cut sends the beginning of the healthy answer, then ends the connection.
+// Within the body, Content-Length promises the whole of it, and always more than
+// is sent; in chunks the last, empty one does not come.
 type Cut struct {
-	// After is how many bytes of the body are sent, 0 and up; at most the whole
-	// body is.
+	// After is how much is sent, 0 and up, counted in Of; at most all there is.
 	After int `json:"after"`
 	// By is how the connection ends. Empty means FIN.
 	By End `json:"by"`
+	// Of is what After counts. Empty means Body.
+	Of Part `json:"of"`
 }
 
-// End is how a connection ends.
-type End string
+// Stall sends the beginning of the healthy answer, sends nothing for a while,
+// then goes on.
+type Stall struct {
+	// After is how much is sent before, 0 and up, counted in Of; at most all
+	// there is. Of: empty means Body.
+	After int  `json:"after"`
+	Of    Part `json:"of"`
+	// For is how long nothing is sent. Zero means until the caller leaves.
+	For time.Duration `json:"for"`
+}
 
-// The ends.
-const (
-	FIN End = "fin" // the ordinary end of a stream, here too early
-	RST End = "rst" // a reset
-)
+// Drip sends one part of the healthy answer in drops, the rest at once.
+type Drip struct {
+	// Of is what is sent in drops: Head, or Body, which empty means too.
+	Of Part `json:"of"`
+	// Bytes of a drop. Zero means 1.
+	Bytes int `json:"bytes"`
+	// Every is the time between two drops; above 0.
+	Every time.Duration `json:"every"`
+}
 
 // Choice is one fault of a mix.
 type Choice struct {
 	// Weight is this choice's share of the sum of all weights; above 0.
 	Weight float64 `json:"weight"`
-	// Fault is any fault but another mix or a sequence. Healthy is a choice too.
+	// Fault is any fault but another mix, a sequence or a quota. Healthy is a
+	// choice too.
 	Fault Fault `json:"fault"`
 }
 
@@ -114,6 +145,10 @@ func compileFault(f Fault) strikes {
 			s.list = append(s.list, compileStrike(one))
 		}
 		return s
+	case f.Quota != nil:
+		f.Status = 429
+		f.RetryAfter = time.Second // stands for what is left of the period
+		return strikes{list: []strike{compileStrike(f)}}
 	case len(f.Mix) > 0:
 		var s strikes
 		sum := 0.0
@@ -163,11 +198,25 @@ func (s *strikes) pick(k uint64, d draw) *strike {
 
 // acts says whether a settled fault does anything beside waiting.
 func (f *Fault) acts() bool {
-	return f.Status != 0 || f.Hang != "" || f.Reset != "" || f.Close != "" || f.Cut != nil
+	return len(f.actions()) > 0 && !f.Healthy
 }
 
 // AfterEffect says whether the service does its work before this settled fault
 // strikes.
 func (f *Fault) AfterEffect() bool {
-	return f.Commit || f.Cut != nil || f.Hang == AfterHeaders
+	switch f.H1 {
+	case "", Garbage, HTTP09, SwitchingProtocols:
+	default:
+		return true
+	}
+	switch f.H2 {
+	case GoAwayGraceful, RSTAfterHeaders:
+		return true
+	}
+	return f.Commit || f.Cut != nil || f.Stall != nil || f.Drip != nil || f.Hang == AfterHeaders ||
+		f.Close == NextRequest || f.Reset == NextRequest || f.Gzip == GzipCorrupt || f.Gzip == GzipTruncated
 }
+
+// BeforeBody says whether this settled fault strikes before the request's body
+// has been read.
+func (f *Fault) BeforeBody() bool { return f.Upload != "" || f.H1 == ContinueNever }

@@ -1,19 +1,44 @@
 package fault
 
-// ID names a fault for good: in records, docs, tests and tables.
+// ID names a fault for good: in records, docs, tests and tables. Where a fault
+// is a word of the plan the id ends in that word: {"h1": "garbage"} is
+// h1.garbage.
 type ID string
 
-// The ids. What each is for and how true it is stands in [Catalog].
+// The ids that have a name in Go; those of [H1], [H2], [TLS], [Gzip], [Upload]
+// and [Redirect] are made of their words. What each is for and how true it is
+// stands in [Catalog].
 const (
 	IDStatus         ID = "http.status"
 	IDRetryAfter     ID = "http.retry_after"
+	IDQuota          ID = "http.quota"
 	IDHang           ID = "http.hang"
+	IDRefuse         ID = "conn.refuse"
+	IDConnHang       ID = "conn.hang"
+	IDCloseOnAccept  ID = "conn.fin_on_accept"
+	IDResetOnAccept  ID = "conn.rst_on_accept"
+	IDSlowAccept     ID = "conn.slow_accept"
 	IDReset          ID = "conn.rst_before_answer"
 	IDClose          ID = "conn.fin_before_answer"
+	IDResetNext      ID = "conn.rst_next_request"
+	IDCloseNext      ID = "conn.fin_next_request"
+	IDHeadCutFIN     ID = "head.cut_fin"
+	IDHeadCutRST     ID = "head.cut_rst"
+	IDHeadStall      ID = "head.stall"
+	IDHeadDrip       ID = "head.drip"
 	IDBodyHang       ID = "body.hang"
 	IDCutFIN         ID = "body.cut_fin"
 	IDCutRST         ID = "body.cut_rst"
+	IDChunkCutFIN    ID = "body.cut_chunks_fin"
+	IDChunkCutRST    ID = "body.cut_chunks_rst"
+	IDBodyStall      ID = "body.stall"
+	IDChunkStall     ID = "body.stall_chunks"
+	IDBodyDrip       ID = "body.drip"
+	IDEndless        ID = "body.endless"
 	IDLatency        ID = "time.latency"
+	IDCapacityQueue  ID = "capacity.queue"
+	IDCapacityLoad   ID = "capacity.latency"
+	IDCapacityRefuse ID = "capacity.refuse"
 	IDCommitThenDrop ID = "commit.then_drop"
 )
 
@@ -27,8 +52,9 @@ type Entry struct {
 	Faithful string
 }
 
-// Catalog lists every fault there is. A fault that is not here does not exist;
-// one that is here has a test that proves it on the wire.
+// Catalog lists every fault that package faultserver has. A fault that is not
+// here does not exist there; one that is here has a test that proves it on the
+// wire. The faults of HTTP/2 frames are listed, and proved, by who speaks it.
 func Catalog() []Entry {
 	return []Entry{
 		{IDStatus, "a service that answers, but with an error",
@@ -51,26 +77,148 @@ func Catalog() []Entry {
 			"the wait is never shorter than planned; it ends as late as the machine's timers do. A caller that leaves does not end it: the service does its work all the same"},
 		{IDCommitThenDrop, "work that was done although the caller got no answer",
 			"fully: the effect is counted before the fault, which is named beside this one, strikes"},
+
+		{"http.retry_after_date", "a service that says when to come back, as a date",
+			"fully; rounded up to the next whole second of the server's clock"},
+		{"http.retry_after_ms", "an API that counts its pause in milliseconds, in a header of its own",
+			"fully: retry-after-ms alone, as OpenAI and Azure send it beside Retry-After"},
+		{"http.retry_after_past", "a pause that ended an hour ago: a client must not take it for no pause at all",
+			"fully"},
+		{"http.retry_after_huge", "a pause of a year: a client must give up or go by its own bound",
+			"fully"},
+		{"http.retry_after_overflow", "a pause that overflows when it is turned into nanoseconds, and becomes negative",
+			"fully"},
+		{"http.retry_after_garbage", "a pause that is no number and no date",
+			"fully"},
+		{IDQuota, "a service that admits so many requests in each period",
+			"fully: who waits as told is admitted; the period is fixed, as with most APIs, not sliding"},
+		{"http.redirect_loop", "a redirect that leads to itself",
+			"fully: 307, with the request's own URL"},
+		{"http.redirect_elsewhere", "a redirect to another origin, which must not learn the caller's secrets",
+			"the other origin is this server by its other loopback name, so that what arrives there is recorded. In memory it cannot be told apart by address"},
+
+		{IDRefuse, "a host where nobody listens",
+			"a real refusal: the listener is closed, the kernel answers SYN with RST, and the same port is opened again later. While it is closed another process could take the port; the server then tries until it gets it back. Connections live on, but those that were not accepted yet are reset. In memory Dial returns ECONNREFUSED"},
+		{IDConnHang, "a server that accepts and never answers",
+			"the connection is open, acknowledges, and sends no byte. What the client sends is read and thrown away, so that its leaving is seen: a large upload does not stall"},
+		{IDCloseOnAccept, "a server that closes every connection at once, as one that has no room does",
+			"a real FIN on TCP. The kernel answers what the client sends later, or has sent already, with RST, as it does for every such server; in memory an end of stream"},
+		{IDResetOnAccept, "a server, or a balancer without one, that resets every connection at once",
+			"as conn.rst_before_answer; the client may have finished connecting before"},
+		{IDSlowAccept, "a server so busy that it comes to its connections late",
+			"the kernel has completed the connection, as it does for every listening server; nothing that the client sends is read before the wait is over"},
+		{IDResetNext, "an idle connection that turns out to be forgotten when it is used",
+			"as conn.rst_before_answer, when the first byte of the next request arrives"},
+		{IDCloseNext, "an idle connection that the server closes just when it is used again",
+			"a real FIN, when the first byte of the next request arrives, and before any of it is understood; in memory an end of stream"},
+		{"upload.stall", "a server that stops reading what is uploaded",
+			"a real full window on TCP: the client's writes block once the kernels' buffers are full. The server does not see that the caller leaves: the connection lasts until the server is closed"},
+		{"upload.answered_early", "an answer that comes before the request was sent",
+			"fully: 413 with Connection: close. What still comes is read and thrown away, so that no RST overtakes the answer"},
+
+		{IDHeadCutFIN, "a server that dies politely within its headers", "as body.cut_fin"},
+		{IDHeadCutRST, "a server that dies within its headers", "as body.cut_rst"},
+		{IDHeadStall, "an answer that stops within its headers", "fully"},
+		{IDHeadDrip, "an answer whose headers come byte by byte, so that no wait is long",
+			"every drop is a write of its own; TCP may put several into one packet if the receiver is slow"},
+		{IDChunkCutFIN, "a stream that ends between two chunks", "as body.cut_fin: the last, empty chunk is missing"},
+		{IDChunkCutRST, "a stream that is torn between two chunks", "as body.cut_rst: the last, empty chunk is missing"},
+		{IDBodyStall, "an answer that stops in the middle and may go on", "fully"},
+		{IDChunkStall, "a stream that stops between two chunks and may go on", "fully"},
+		{IDBodyDrip, "a body that comes drop by drop, so that no wait is long", "as head.drip"},
+		{IDEndless, "a body that never ends", "fully: chunks, as fast as the caller takes them"},
+		{"body.gzip_bomb", "a small answer that becomes a very large one when it is unpacked",
+			"fully: one gzip member, about a thousandth of its size"},
+		{"body.gzip_corrupt", "a compressed answer that arrives damaged", "fully: it unpacks, and its checksum does not fit"},
+		{"body.gzip_truncated", "a compressed answer that was cut before it was sent",
+			"fully: Content-Length fits what comes, so that only unpacking shows it"},
+
+		{"h1.content_length_long", "a Content-Length that promises more than comes", "fully; then a FIN"},
+		{"h1.content_length_short", "a Content-Length that promises less than comes: the rest would be taken for the next answer",
+			"fully; the connection stays open, so that a client could make that mistake"},
+		{"h1.content_length_conflict", "two lengths for one body, as request smuggling has them", "fully"},
+		{"h1.chunk_size_malformed", "a chunk whose size is no number", "fully"},
+		{"h1.last_chunk_missing", "a chunked body without its end", "fully; a FIN comes instead"},
+		{"h1.close_delimited_cut", "a body that only the end of the connection ends, and ends too early",
+			"fully, and nothing on the wire shows it: a client can not know"},
+		{"h1.header_malformed", "a header line that is none", "fully"},
+		{"h1.header_oversized", "headers without end in sight", "fully: one header of the size named"},
+		{"h1.garbage", "a port where something else answers", "fully; then a FIN"},
+		{"h1.http09", "an answer without status line and headers", "fully; then a FIN"},
+		{"h1.interim_flood", "interim answers that never lead to the real one, or late", "fully: 103 again and again, then the real answer"},
+		{"h1.continue_never", "a server that does not know Expect: 100-continue",
+			"fully: the answer comes once the body does"},
+		{"h1.switching_protocols", "a 101 that nobody asked for", "fully; the connection then is open and silent"},
+
+		{"tls.expired", "a certificate that nobody renewed", "fully"},
+		{"tls.wrong_host", "a certificate for another host", "fully"},
+		{"tls.untrusted", "a certificate of an unknown authority", "fully: the authority is made at the server's start and is given to nobody"},
+		{"tls.handshake_stall", "a handshake that is never answered", "as conn.hang"},
+		{"tls.alert", "a server that refuses the handshake", "fully: a fatal handshake_failure, in the clear, after the client's hello"},
+		{"tls.client_certificate", "a server that wants to know its clients",
+			"fully; with TLS 1.3 the refusal arrives after the client's side of the handshake is done, with its first read"},
+
+		{IDCapacityQueue, "a request that waits for a worker", "fully: the queue is the plan's, and exact"},
+		{IDCapacityLoad, "a service that slows down under load", "as time.latency; it is settled when the work begins, and not changed by what arrives later"},
+		{IDCapacityRefuse, "a service that sheds what its queue cannot hold", "fully: 503 at once"},
+	}
+}
+
+// idList collects ids.
+type idList []ID
+
+func (l *idList) add(applies bool, id ID) {
+	if applies {
+		*l = append(*l, id)
 	}
 }
 
 // ids names what a settled fault applies, in the order in which it happens.
 func (f *Fault) ids() []ID {
-	var ids []ID
-	add := func(applies bool, id ID) {
-		if applies {
-			ids = append(ids, id)
-		}
+	var ids idList
+	ids.add(f.Latency != nil, IDLatency)
+	ids.add(f.Commit, IDCommitThenDrop)
+	ids.add(f.Quota != nil, IDQuota)
+	ids.add(f.Status != 0 && f.Quota == nil, IDStatus)
+	switch f.RetryAfterAs {
+	case "", RetrySeconds:
+		ids.add(f.Status != 0 && f.RetryAfter > 0, IDRetryAfter)
+	default:
+		ids.add(f.Status != 0, IDRetryAfter+"_"+ID(f.RetryAfterAs))
 	}
-	add(f.Latency != nil, IDLatency)
-	add(f.Commit, IDCommitThenDrop)
-	add(f.Status != 0, IDStatus)
-	add(f.Status != 0 && f.RetryAfter > 0, IDRetryAfter)
-	add(f.Hang == BeforeAnswer, IDHang)
-	add(f.Hang == AfterHeaders, IDBodyHang)
-	add(f.Reset != "", IDReset)
-	add(f.Close != "", IDClose)
-	add(f.Cut != nil && f.Cut.By != RST, IDCutFIN)
-	add(f.Cut != nil && f.Cut.By == RST, IDCutRST)
+	ids.add(f.Redirect != "", ID("http.redirect_"+f.Redirect))
+	ids.add(f.Hang == BeforeAnswer, IDHang)
+	ids.add(f.Hang == AfterHeaders, IDBodyHang)
+	ids.add(f.Reset == BeforeAnswer, IDReset)
+	ids.add(f.Reset == NextRequest, IDResetNext)
+	ids.add(f.Close == BeforeAnswer, IDClose)
+	ids.add(f.Close == NextRequest, IDCloseNext)
+	if f.Cut != nil {
+		ids.add(true, f.Cut.id())
+	}
+	if f.Stall != nil {
+		ids.add(true, map[Part]ID{"": IDBodyStall, Body: IDBodyStall, Head: IDHeadStall, Chunks: IDChunkStall}[f.Stall.Of])
+	}
+	ids.add(f.Drip != nil && f.Drip.Of != Head, IDBodyDrip)
+	ids.add(f.Drip != nil && f.Drip.Of == Head, IDHeadDrip)
+	ids.add(f.Upload != "", ID("upload."+f.Upload))
+	ids.add(f.Gzip != "", ID("body.gzip_"+f.Gzip))
+	ids.add(f.Endless, IDEndless)
+	ids.add(f.H1 != "", ID("h1."+f.H1))
+	ids.add(f.H2 != "", ID("h2."+f.H2))
 	return ids
+}
+
+func (c *Cut) id() ID {
+	fin, rst := IDCutFIN, IDCutRST
+	switch c.Of {
+	case Head:
+		fin, rst = IDHeadCutFIN, IDHeadCutRST
+	case Chunks:
+		fin, rst = IDChunkCutFIN, IDChunkCutRST
+	}
+	if c.By == RST {
+		return rst
+	}
+	return fin
 }

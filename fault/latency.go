@@ -15,6 +15,9 @@ type Latency struct {
 	// Lognormal is the shape that latencies of real services have: mostly near
 	// the median, with a long tail.
 	Lognormal *Lognormal `json:"lognormal"`
+	// Bimodal is mostly fast and sometimes slow: a cache, or one bad machine of
+	// several.
+	Bimodal *Bimodal `json:"bimodal"`
 }
 
 // Uniform is the range from Min up to Max.
@@ -28,6 +31,14 @@ type Uniform struct {
 type Lognormal struct {
 	Median time.Duration `json:"median"`
 	P99    time.Duration `json:"p99"`
+}
+
+// Bimodal is Slow for the share SlowShare of the waits, else Fast.
+type Bimodal struct {
+	Fast time.Duration `json:"fast"`
+	Slow time.Duration `json:"slow"`
+	// SlowShare is above 0 and below 1.
+	SlowShare float64 `json:"slow_share"`
 }
 
 // z99 is the standard normal distribution's 99th percentile.
@@ -48,6 +59,11 @@ func (l *Latency) sample(u float64) time.Duration {
 			return l.Lognormal.Median
 		}
 		return time.Duration(min(wait, float64(MaxLatency)))
+	case l.Bimodal != nil:
+		if u >= 1-l.Bimodal.SlowShare {
+			return l.Bimodal.Slow
+		}
+		return l.Bimodal.Fast
 	default:
 		return l.Fixed
 	}

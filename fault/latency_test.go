@@ -19,6 +19,8 @@ func TestLatencyAtItsQuantiles(t *testing.T) {
 		{"fixed", Latency{Fixed: 8 * ms}, 0.99, 8 * ms},
 		{"uniform, least", Latency{Uniform: &Uniform{10 * ms, 30 * ms}}, 0, 10 * ms},
 		{"uniform, middle", Latency{Uniform: &Uniform{10 * ms, 30 * ms}}, 0.5, 20 * ms},
+		{"bimodal, just fast", Latency{Bimodal: &Bimodal{10 * ms, 2 * s, 0.05}}, 0.9499, 10 * ms},
+		{"bimodal, just slow", Latency{Bimodal: &Bimodal{10 * ms, 2 * s, 0.05}}, 0.9501, 2 * s},
 		{"lognormal, least", lognormal, 0, 0},
 		{"lognormal, median", lognormal, 0.5, 50 * ms},
 		{"lognormal, p99", lognormal, 0.99, 800 * ms},

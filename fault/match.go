@@ -16,8 +16,10 @@ type Rule struct {
 	// from 1: "3" is the third, "1-2" the first two, "4-" all from the fourth on.
 	// Empty selects all.
 	Nth string `json:"nth"`
-	// When selects by time since the plan's start; zero is always.
-	When Window `json:"when"`
+	// When selects by time since the plan's start; zero is always. Repeat makes
+	// that flap.
+	When   Window `json:"when"`
+	Repeat Repeat `json:"repeat"`
 	// Probability, above 0 and at most 1, that a request which is selected so far
 	// is struck. Zero means 1; in JSON it is left out instead.
 	Probability float64 `json:"probability" zero:"refused"`
@@ -37,24 +39,35 @@ type Match struct {
 	// that value (any one of the header's values); "*" fits any value. Names are
 	// compared without regard to case.
 	Header map[string]string `json:"header"`
+	// Query fits as Header does, by the parameters of the URL's query. Their
+	// names are compared exactly.
+	Query map[string]string `json:"query"`
+	// Shard fits the requests whose key falls on certain shards of many; nil
+	// fits all.
+	Shard *Shard `json:"shard"`
 }
 
-// Window is the time from From up to, and without, Until, both counted from the
-// plan's start. A zero Until means for ever.
-type Window struct {
-	From  time.Duration `json:"from"`
-	Until time.Duration `json:"until"`
+// Shard selects by a key, as a store does that is spread over many machines:
+// one machine down is some of the keys down, always the same ones.
+type Shard struct {
+	// Header or Query names the header or the query parameter whose first value
+	// is the key; one of them is given. A request without it fits no shard.
+	Header string `json:"header"`
+	Query  string `json:"query"`
+	// Of is how many shards there are, 1 to 1,000,000. The key belongs to number
+	// FNV-1a(key) modulo Of (64 bits), counted from 0.
+	Of int `json:"of"`
+	// Is lists the numbers that are selected.
+	Is []int `json:"is"`
 }
 
-// Request is what a rule can match. Header may be an http.Header as it is.
+// Request is what a rule can match. Header may be an http.Header as it is, and
+// Query the url.Values of the URL's query.
 type Request struct {
 	Method string
 	Path   string
 	Header map[string][]string
-}
-
-func (w Window) holds(now time.Duration) bool {
-	return now >= w.From && (w.Until == 0 || now < w.Until)
+	Query  map[string][]string
 }
 
 func (m *Match) fits(req Request) bool {
@@ -73,7 +86,46 @@ func (m *Match) fits(req Request) bool {
 			return false
 		}
 	}
-	return true
+	for name, value := range m.Query {
+		if values := req.Query[name]; len(values) == 0 || value != "*" && !slices.Contains(values, value) {
+			return false
+		}
+	}
+	return m.Shard == nil || m.Shard.fits(req)
+}
+
+func (s *Shard) fits(req Request) bool {
+	key, ok := s.key(req)
+	return ok && slices.Contains(s.Is, int(fnv1a(key)%uint64(s.Of)))
+}
+
+func (s *Shard) key(req Request) (string, bool) {
+	if s.Query != "" {
+		values := req.Query[s.Query]
+		return first(values), len(values) > 0
+	}
+	for have, values := range req.Header {
+		if strings.EqualFold(have, s.Header) && len(values) > 0 {
+			return values[0], true
+		}
+	}
+	return "", false
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// fnv1a is hash/fnv's New64a without its allocation.
+func fnv1a(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range []byte(s) {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
 }
 
 func hasHeader(header map[string][]string, name, value string) bool {
@@ -91,11 +143,12 @@ func hasHeader(header map[string][]string, name, value string) bool {
 type rule struct {
 	index       int
 	match       Match
-	when        Window
+	timing      timing
 	nth         span
 	probability float64
 	deck        strikes
-	n           uint64 // requests that fitted match and when so far
+	n           uint64 // requests that fitted match and timing so far
+	quota       *quota // nil: none
 }
 
 func compileRule(index int, r Rule) rule {
@@ -104,19 +157,23 @@ func compileRule(index int, r Rule) rule {
 	if probability == 0 {
 		probability = 1
 	}
-	return rule{index: index, match: r.Match, when: r.When, nth: nth, probability: probability,
-		deck: compileFault(r.Fault)}
+	return rule{index: index, match: r.Match, timing: timing{r.When, r.Repeat}, nth: nth, probability: probability,
+		deck: compileFault(r.Fault), quota: compileQuota(r.Fault)}
 }
 
 // strikes gives what the rule does to its nth request; nil if it lets it pass.
-func (r *rule) strikes(seed uint64, n uint64) *strike {
+func (r *rule) strikes(now time.Duration, seed uint64, n uint64) *strike {
 	if n < r.nth.first || n > r.nth.last {
 		return nil
 	}
 	if r.probability < 1 && (draw{seed, r.index, n, drawProbability}).u() >= r.probability {
 		return nil
 	}
-	return r.deck.pick(n-r.nth.first, draw{seed, r.index, n, drawMix})
+	struck := r.deck.pick(n-r.nth.first, draw{seed, r.index, n, drawMix})
+	if r.quota != nil {
+		return r.quota.take(now, struck)
+	}
+	return struck
 }
 
 // span is an inclusive range of request numbers.

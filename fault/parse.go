@@ -30,14 +30,16 @@ func Parse(data []byte) (Plan, error) {
 	// What could not be read stands at zero: its meaning is not judged as well.
 	var meaning checker
 	meaning.plan(p)
+	form := d
 	for _, problem := range meaning.problems {
-		if !d.touches(problem.Path) {
+		if !form.touches(problem.Path) {
 			d.problems = append(d.problems, problem)
 		}
 	}
 	if err := d.err(); err != nil {
 		return Plan{}, err
 	}
+	p.Version = 1 // also if the text leaves it out
 	return p, nil
 }
 

@@ -37,13 +37,13 @@ func everythingPlan() Plan {
 			{Match: Match{Path: "/v1/*"}, Latency: Latency{Uniform: &Uniform{0, 20 * ms}}},
 		},
 		Rules: []Rule{
-			{Name: "warm up", Match: Match{"POST", "/embeddings", map[string]string{"X-Shard": "a"}}, Nth: "1-2",
+			{Name: "warm up", Match: Match{Method: "POST", Path: "/embeddings", Header: map[string]string{"X-Shard": "a"}}, Nth: "1-2",
 				Fault: Fault{Status: 503, Body: "busy", Header: map[string]string{"X-Why": "load"}, RetryAfter: 2 * s}},
 			{Nth: "3-", Fault: Fault{Statuses: []int{503, 503, 200}}},
 			{When: Window{5 * s, 10 * s}, Probability: 0.5, Fault: Fault{Commit: true, Reset: BeforeAnswer}},
 			{Fault: Fault{Close: BeforeAnswer}},
 			{Fault: Fault{Hang: AfterHeaders}},
-			{Fault: Fault{Cut: &Cut{10, RST}, Latency: &Latency{Lognormal: &Lognormal{50 * ms, 800 * ms}}}},
+			{Fault: Fault{Cut: &Cut{After: 10, By: RST}, Latency: &Latency{Lognormal: &Lognormal{50 * ms, 800 * ms}}}},
 			{Fault: Fault{Mix: []Choice{{1.5, Fault{Status: 500}}, {2, Fault{Healthy: true}}}}},
 		},
 	}
@@ -71,7 +71,7 @@ func TestThePlanInThePackageComment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.Pace) != 2 || len(plan.Rules) != 5 {
+	if len(plan.Pace) != 2 || len(plan.Rules) != 6 || len(plan.Connections) != 2 || plan.Capacity == nil {
 		t.Errorf("%d entries of pace, %d rules", len(plan.Pace), len(plan.Rules))
 	}
 }
@@ -159,7 +159,7 @@ func TestParseProblems(t *testing.T) {
 		{"points and cuts", `{"rules": [{"fault": {"hang": "now"}}, {"fault": {"reset": "after_headers"}}, {"fault": {"cut": {"after": -1, "by": "axe"}}}]}`,
 			[]string{
 				`rules[0].fault.hang: "now" must be "before_answer" or "after_headers"`,
-				`rules[1].fault.reset: "after_headers" must be "before_answer"`,
+				`rules[1].fault.reset: "after_headers" must be "before_answer" or "next_request"`,
 				`rules[2].fault.cut.after: -1 must be 0 or more bytes`,
 				`rules[2].fault.cut.by: "axe" must be "fin" or "rst"`,
 			}},
@@ -174,8 +174,8 @@ func TestParseProblems(t *testing.T) {
 				`pace[2].latency.uniform.max: 1s must be at least min (2s)`,
 				`pace[3].latency.lognormal.median: 0s must be above 0s`,
 				`pace[4].latency.lognormal.p99: 1s must be at least the median (2s)`,
-				`pace[5].latency: must have one of fixed, uniform, lognormal`,
-				`rules[0].fault.latency: is empty: give one of fixed, uniform, lognormal`,
+				`pace[5].latency: must have one of fixed, uniform, lognormal, bimodal`,
+				`rules[0].fault.latency: is empty: give one of fixed, uniform, lognormal, bimodal`,
 			}},
 		{"sequences and mixes", `{"rules": [{"probability": 0.5, "fault": {"statuses": [503, 1]}}, {"fault": {"statuses": []}}, {"fault": {"mix": []}},
 			{"fault": {"latency": {"fixed": "1s"}, "mix": [{"weight": 0, "fault": {"status": 500}}, {"weight": 1, "fault": {"mix": []}}, {"weight": 1, "fault": {"statuses": [500]}}, {"weight": 1, "fault": {"status": 600}}]}}]}`,
@@ -190,6 +190,74 @@ func TestParseProblems(t *testing.T) {
 				`rules[3].fault.mix[2].fault.statuses: cannot stand in a mix, which goes by chance; give a status`,
 				`rules[3].fault.mix[3].fault.status: 600 must be 200 to 599`,
 			}},
+		{"connections", `{"connections": [{"fault": {}}, {"nth": "0", "fault": {"hang": true, "close": true}}, {"nth": "1", "fault": {"refuse": true, "latency": {"fixed": "1s"}}},
+			{"probability": 0.5, "fault": {"refuse": true}}, {"fault": {"tls": "expird"}}, {"fault": {"h2": "goaway_graceful"}}, {"fault": {"latency": {}}}, {"falt": {}, "fault": {"hang": true}}]}`,
+			[]string{
+				`connections[7].falt: unknown key; did you mean fault?`,
+				`connections[0].fault: is empty: name a fault`,
+				`connections[1].nth: "0" must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`,
+				`connections[1].fault: has hang and close: only one of them can happen to a connection`,
+				`connections[2].fault.refuse: goes by time alone: who is refused is not seen, and cannot be counted by nth or probability`,
+				`connections[2].fault.latency: cannot stand beside refuse, which the kernel does at once`,
+				`connections[3].fault.refuse: goes by time alone: who is refused is not seen, and cannot be counted by nth or probability`,
+				`connections[4].fault.tls: "expird" is not known; did you mean "expired"?`,
+				`connections[5].fault.h2: "goaway_graceful" must be "max_concurrent_1" or "ping_silence"`,
+				`connections[6].fault.latency: is empty: give one of fixed, uniform, lognormal, bimodal`,
+			}},
+		{"flapping and shards", `{"rules": [{"repeat": {"every": "1s", "for": "1s"}, "fault": {"healthy": true}}, {"repeat": {"for": "1s"}, "fault": {"healthy": true}},
+			{"match": {"shard": {"of": 0}}, "fault": {"healthy": true}}, {"match": {"shard": {"header": "a b", "of": 4, "is": [4, -1]}}, "fault": {"healthy": true}}]}`,
+			[]string{
+				`rules[0].repeat.for: 1s must be above 0s and below every (1s)`,
+				`rules[1].repeat.every: 0s must be above 0s`,
+				`rules[2].match.shard: must have one of header and query: where the key is`,
+				`rules[2].match.shard.of: 0 must be 1 to 1000000 shards`,
+				`rules[2].match.shard.is: must name at least one shard`,
+				`rules[3].match.shard.header: "a b" is not a header's name`,
+				`rules[3].match.shard.is[0]: 4 must be 0 to 3: shards are counted from 0`,
+				`rules[3].match.shard.is[1]: -1 must be 0 to 3: shards are counted from 0`,
+			}},
+		{"the ways to say when to come back", `{"rules": [{"fault": {"status": 503, "retry_after_as": "date"}}, {"fault": {"status": 503, "retry_after": "1s", "retry_after_as": "past"}},
+			{"fault": {"hang": "before_answer", "retry_after_as": "huge"}}, {"fault": {"status": 503, "retry_after_as": "never"}},
+			{"fault": {"quota": {"limit": -1, "per": "0s"}, "retry_after": "1s", "status": 429}}]}`,
+			[]string{
+				`rules[0].fault.retry_after_as: "date" needs a retry_after to write so`,
+				`rules[1].fault.retry_after_as: "past" has a value of its own: it cannot stand beside retry_after or quota`,
+				`rules[2].fault.retry_after_as: needs a status to go with`,
+				`rules[3].fault.retry_after_as: "never" must be "seconds" or "date" or "ms" or "past" or "huge" or "overflow" or "garbage"`,
+				`rules[4].fault.retry_after: cannot stand beside quota, which knows what is left of its period`,
+				`rules[4].fault.status: cannot stand beside quota, which answers with 429`,
+				`rules[4].fault.quota.limit: -1 must be 0 or more requests`,
+				`rules[4].fault.quota.per: 0s must be above 0s`,
+			}},
+		{"parts, drops and sizes", `{"rules": [{"fault": {"cut": {"of": "foot"}}}, {"fault": {"stall": {"after": -1, "for": "-1s"}}}, {"fault": {"drip": {"of": "chunks", "bytes": -1}}},
+			{"fault": {"h1": "garbage", "size": 5}}, {"fault": {"gzip": "bomb", "size": -1}}, {"fault": {"h1": "chunk_size_malfromed"}}, {"fault": {"h2": "ping_silence"}},
+			{"fault": {"close": "next_request", "commit": true}}, {"fault": {"mix": [{"weight": 1, "fault": {"quota": {"limit": 1, "per": "1s"}}}]}}]}`,
+			[]string{
+				`rules[0].fault.cut.of: "foot" must be "head" or "body" or "chunks"`,
+				`rules[1].fault.stall.after: -1 must be 0 or more bytes`,
+				`rules[1].fault.stall.for: -1s must be 0s or more`,
+				`rules[2].fault.drip.of: "chunks" must be "head" or "body"`,
+				`rules[2].fault.drip.bytes: -1 must be 1 or more bytes, or left out for 1`,
+				`rules[2].fault.drip.every: 0s must be above 0s`,
+				`rules[3].fault.size: goes with gzip bomb, h1 header_oversized and h1 interim_flood`,
+				`rules[4].fault.size: -1 must be 1 to 1073741824 bytes, or left out`,
+				`rules[5].fault.h1: "chunk_size_malfromed" is not known; did you mean "chunk_size_malformed"?`,
+				`rules[6].fault.h2: "ping_silence" must be "goaway_graceful" or "goaway_excluding" or "goaway_enhance_your_calm" or "rst_stream_refused" or "rst_stream_internal" or "rst_stream_after_headers"`,
+				`rules[7].fault.commit: goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all`,
+				`rules[8].fault.mix[0].fault.quota: cannot stand in a mix, which goes by chance`,
+			}},
+		{"capacity", `{"capacity": {"workers": -1, "queue": 2000000, "service_time": "-1s", "latency": {"base": "2h", "per_in_flight": "-1s"}, "abandoned": "lost"}, "rules": [{"fault": {"latency": {"bimodal": {"fast": "2s", "slow": "1s", "slow_share": 1}}}}]}`,
+			[]string{
+				`rules[0].fault.latency.bimodal.slow: 1s must be at least fast (2s)`,
+				`rules[0].fault.latency.bimodal.slow_share: 1 must be above 0 and below 1`,
+				`capacity.workers: -1 must be 0 to 1000000`,
+				`capacity.queue: 2000000 must be 0 to 1000000`,
+				`capacity.service_time: -1s must be 0s or more`,
+				`capacity.latency.base: 2h0m0s must be at most 1h0m0s`,
+				`capacity.latency.per_in_flight: -1s must be 0s or more`,
+				`capacity.abandoned: "lost" must be "finished" or "dropped"`,
+			}},
+		{"a queue for nobody", `{"capacity": {"queue": 1}}`, []string{`capacity.queue: needs workers to wait for: without a bound on them nobody waits`}},
 		{"bounds", `{"rules": [` + strings.Repeat(`{"fault":{"healthy":true}},`, MaxRules) + `{"fault":{"healthy":true}}]}`,
 			[]string{`rules: has 1001 rules, at most 1000 are allowed`}},
 		{"more rules than any list may have", `{"rules": [` + strings.Repeat(`{},`, MaxStatuses) + `{}]}`,
@@ -266,23 +334,120 @@ func TestCatalog(t *testing.T) {
 			t.Errorf("%s lacks a word about its purpose or its faithfulness", entry.ID)
 		}
 	}
-	applied := map[ID]bool{}
-	for _, f := range []Fault{
-		{Status: 503, RetryAfter: time.Second, Commit: true, Latency: &Latency{Fixed: 1}},
-		{Hang: BeforeAnswer}, {Hang: AfterHeaders}, {Reset: BeforeAnswer}, {Close: BeforeAnswer},
-		{Cut: &Cut{}}, {Cut: &Cut{By: RST}},
-	} {
+	applied := map[ID]bool{IDCapacityQueue: true, IDCapacityLoad: true, IDCapacityRefuse: true} // by the server
+	for _, f := range everyFault() {
 		for _, id := range f.ids() {
 			applied[id] = true
+		}
+	}
+	for _, f := range everyConnFault() {
+		for _, id := range f.ids() {
+			applied[id] = true
+		}
+	}
+	for id := range applied {
+		if strings.HasPrefix(string(id), "h2.") { // told by who speaks it
+			delete(applied, id)
 		}
 	}
 	if !reflect.DeepEqual(catalog, applied) {
 		t.Errorf("the catalog has %v, faults apply %v", catalog, applied)
 	}
+	if len(catalog) < 45 {
+		t.Errorf("%d faults", len(catalog))
+	}
+}
+
+// everyFault has a fault for every word and field that a request's rule knows.
+func everyFault() []Fault {
+	all := []Fault{
+		{Status: 503, RetryAfter: time.Second, Commit: true, Latency: &Latency{Fixed: 1}},
+		{Hang: BeforeAnswer}, {Hang: AfterHeaders},
+		{Reset: BeforeAnswer}, {Reset: NextRequest}, {Close: BeforeAnswer}, {Close: NextRequest},
+		{Quota: &Quota{Limit: 1, Per: time.Second}},
+		{Drip: &Drip{Every: 1}}, {Drip: &Drip{Every: 1, Of: Head}},
+		{Endless: true},
+	}
+	for _, w := range wordsOf[Part]() {
+		all = append(all, Fault{Cut: &Cut{Of: w}}, Fault{Cut: &Cut{Of: w, By: RST}}, Fault{Stall: &Stall{Of: w}})
+	}
+	for _, w := range wordsOf[RetryForm]() {
+		f := Fault{Status: 503, RetryAfterAs: w}
+		switch w {
+		case RetrySeconds, RetryDate, RetryMillis:
+			f.RetryAfter = time.Second
+		}
+		all = append(all, f)
+	}
+	for _, w := range wordsOf[Redirect]() {
+		all = append(all, Fault{Redirect: w})
+	}
+	for _, w := range wordsOf[Upload]() {
+		all = append(all, Fault{Upload: w})
+	}
+	for _, w := range wordsOf[Gzip]() {
+		all = append(all, Fault{Gzip: w})
+	}
+	for _, w := range wordsOf[H1]() {
+		all = append(all, Fault{H1: w})
+	}
+	for _, w := range h2Requests {
+		all = append(all, Fault{H2: w})
+	}
+	return all
+}
+
+func everyConnFault() []ConnFault {
+	all := []ConnFault{{Refuse: true}, {Hang: true}, {Close: true}, {Reset: true}, {Latency: &Latency{Fixed: 1}}}
+	for _, w := range wordsOf[TLS]() {
+		all = append(all, ConnFault{TLS: w})
+	}
+	for _, w := range h2Connections {
+		all = append(all, ConnFault{H2: w})
+	}
+	return all
+}
+
+func wordsOf[W ~string]() []W {
+	var all []W
+	for _, text := range vocabulary[reflect.TypeFor[W]()] {
+		all = append(all, W(text))
+	}
+	return all
+}
+
+// TestEveryFaultIsAPlan: each has an id, is valid, and survives being written
+// and read.
+func TestEveryFaultIsAPlan(t *testing.T) {
+	plan := Plan{Version: 1}
+	for _, f := range everyFault() {
+		if len(f.ids()) == 0 {
+			t.Errorf("%+v has no id", f)
+		}
+		plan.Rules = append(plan.Rules, Rule{Fault: f})
+	}
+	for _, f := range everyConnFault() {
+		if len(f.ids()) == 0 {
+			t.Errorf("%+v has no id", f)
+		}
+		plan.Connections = append(plan.Connections, ConnRule{Fault: f})
+	}
+	data, err := json.Marshal(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(plan, again) {
+		t.Errorf("wrote %+v\nread  %+v", plan, again)
+	}
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
+	f.Add(wide(f))
 	f.Add([]byte(`{"rules": [{"fault": {"mix": [{"weight": 1e308, "fault": {"cut": {}}}]}}]}`))
 	f.Add([]byte(`{"rules": [{"nth": "999999999999999-", "fault": {"statuses": [200]}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -298,13 +463,23 @@ func FuzzParse(f *testing.F) {
 			if d := m.Next(at, post); d.Delay < 0 || d.Delay > MaxLatency {
 				t.Fatalf("a delay of %s", d.Delay)
 			}
+			if d := m.NextConnection(at); d.Delay < 0 || d.Delay > MaxLatency {
+				t.Fatalf("a connection's delay of %s", d.Delay)
+			}
+			if _, change := m.Refusing(at); change != 0 && change <= at {
+				t.Fatalf("at %s the next change was at %s", at, change)
+			}
 		}
 		written, err := json.Marshal(plan)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Parse(written); err != nil {
+		again, err := Parse(written)
+		if err != nil {
 			t.Fatalf("cannot read what was written: %v\n%s", err, written)
+		}
+		if !reflect.DeepEqual(again, plan) {
+			t.Fatalf("wrote %+v\nread  %+v", plan, again)
 		}
 	})
 }

@@ -16,6 +16,9 @@
 // the first wins. A request that no rule takes is answered as a healthy service
 // would.
 //
+// A connection rule counts and selects connections in the same way; those that
+// refuse go by time alone.
+//
 // # When a request is struck
 //
 // A request first waits its latency: that of the plan's Pace, plus that of the
@@ -31,6 +34,10 @@
 //	    {"when": {"until": "9s"}, "latency": {"fixed": "8ms"}},
 //	    {"latency": {"lognormal": {"median": "16ms", "p99": "80ms"}}}
 //	  ],
+//	  "connections": [
+//	    {"when": {"from": "1s"}, "repeat": {"every": "20s", "for": "500ms"}, "fault": {"refuse": true}},
+//	    {"nth": "3", "fault": {"reset": true}}
+//	  ],
 //	  "rules": [
 //	    {"match": {"path": "/v1/*"}, "nth": "1-2", "fault": {"status": 503, "retry_after": "2s"}},
 //	    {"when": {"from": "3s", "until": "6s"}, "probability": 0.2, "fault": {"status": 503}},
@@ -39,8 +46,10 @@
 //	      {"weight": 1, "fault": {"reset": "before_answer", "commit": true}}
 //	    ]}},
 //	    {"match": {"method": "POST", "header": {"X-Shard": "b"}}, "fault": {"cut": {"after": 100, "by": "rst"}}},
+//	    {"match": {"shard": {"query": "tenant", "of": 8, "is": [3]}}, "fault": {"h1": "garbage"}},
 //	    {"nth": "500-", "fault": {"statuses": [500, 500, 200]}}
-//	  ]
+//	  ],
+//	  "capacity": {"workers": 8, "queue": 64, "service_time": "20ms", "latency": {"per_in_flight": "2ms"}}
 //	}
 package fault
 
@@ -50,12 +59,15 @@ import "time"
 // comes from outside from taking the process down.
 const (
 	MaxPlanBytes = 1 << 20   // of JSON, for Parse
-	MaxRules     = 1000      // rules, and entries of Pace
+	MaxRules     = 1000      // rules, connection rules, and entries of Pace
 	MaxChoices   = 100       // choices of one mix
 	MaxStatuses  = 10_000    // statuses of one sequence
 	MaxBody      = 1 << 20   // bytes of a fault's body
 	MaxLatency   = time.Hour // of one wait; a longer sample is cut to it
 	MaxProblems  = 1000      // that one Error lists
+	MaxSize      = 1 << 30   // bytes of what is too large on purpose
+	MaxShards    = 1_000_000 // shards of one key
+	MaxInService = 1_000_000 // workers, and places in the queue, of a capacity
 )
 
 // Plan says what a service suffers. The zero Plan is a healthy service.
@@ -70,14 +82,19 @@ type Plan struct {
 	// by every request, also by one that a fault then strikes, and a fault's own
 	// latency comes on top.
 	Pace []Pace `json:"pace"`
+	// Connections in order: the first that admits a connection strikes it.
+	Connections []ConnRule `json:"connections"`
 	// Rules in order: the first that admits a request strikes it.
 	Rules []Rule `json:"rules"`
+	// Capacity is how much the service can do at once; nil has no limit.
+	Capacity *Capacity `json:"capacity"`
 }
 
 // Pace is the healthy latency of some requests, or of all for some time.
 type Pace struct {
 	Match   Match   `json:"match"`
 	When    Window  `json:"when"`
+	Repeat  Repeat  `json:"repeat"`
 	Latency Latency `json:"latency"`
 }
 
@@ -102,10 +119,11 @@ type Decision struct {
 // Machine follows a plan request by request. Make one with [Plan.Compile]. It
 // holds counts and is not safe for concurrent use: whoever shares it locks it.
 type Machine struct {
-	seed     uint64
-	pace     []pace
-	rules    []rule
-	requests uint64
+	seed        uint64
+	pace        []pace
+	connections []connRule
+	rules       []rule
+	requests    uint64
 }
 
 // Compile checks the plan and makes a machine that stands at its beginning. The
@@ -117,7 +135,10 @@ func (p Plan) Compile() (*Machine, error) {
 	}
 	m := &Machine{seed: p.Seed}
 	for _, entry := range p.Pace {
-		m.pace = append(m.pace, pace{entry.Match, entry.When, entry.Latency})
+		m.pace = append(m.pace, pace{entry.Match, timing{entry.When, entry.Repeat}, entry.Latency})
+	}
+	for _, r := range p.Connections {
+		m.connections = append(m.connections, compileConnRule(r))
 	}
 	for i, r := range p.Rules {
 		m.rules = append(m.rules, compileRule(i, r))
@@ -133,7 +154,7 @@ func (m *Machine) Next(now time.Duration, req Request) Decision {
 	d := Decision{Rule: -1, Delay: m.paceOf(now, req)}
 	for i := range m.rules {
 		r := &m.rules[i]
-		if !r.when.holds(now) || !r.match.fits(req) {
+		if !r.timing.holds(now) || !r.match.fits(req) {
 			continue
 		}
 		// Every rule that fits counts, also behind the one that wins, so that
@@ -142,7 +163,7 @@ func (m *Machine) Next(now time.Duration, req Request) Decision {
 		if d.Rule >= 0 {
 			continue
 		}
-		s := r.strikes(m.seed, r.n)
+		s := r.strikes(now, m.seed, r.n)
 		if s == nil {
 			continue
 		}
@@ -155,7 +176,7 @@ func (m *Machine) Next(now time.Duration, req Request) Decision {
 func (m *Machine) paceOf(now time.Duration, req Request) time.Duration {
 	for i := range m.pace {
 		p := &m.pace[i]
-		if p.when.holds(now) && p.match.fits(req) {
+		if p.timing.holds(now) && p.match.fits(req) {
 			return p.latency.sample(draw{m.seed, i, m.requests, drawPace}.u())
 		}
 	}
@@ -164,6 +185,6 @@ func (m *Machine) paceOf(now time.Duration, req Request) time.Duration {
 
 type pace struct {
 	match   Match
-	when    Window
+	timing  timing
 	latency Latency
 }

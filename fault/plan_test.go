@@ -51,6 +51,21 @@ var (
 	post = Request{Method: "POST", Path: "/v1/embeddings", Header: map[string][]string{"X-Shard": {"a", "b"}}}
 )
 
+func query(name string, values ...string) Request {
+	return Request{Method: "GET", Path: "/", Query: map[string][]string{name: values}}
+}
+
+// TestShardsAreFNV1a: the hash is part of what a plan means.
+func TestShardsAreFNV1a(t *testing.T) {
+	for _, key := range []string{"", "a", "b", "tenant-17", "\xff"} {
+		h := fnv.New64a()
+		h.Write([]byte(key))
+		if fnv1a(key) != h.Sum64() {
+			t.Errorf("%q: %x, want %x", key, fnv1a(key), h.Sum64())
+		}
+	}
+}
+
 func TestPlanTimelines(t *testing.T) {
 	type step struct {
 		at   time.Duration
@@ -171,6 +186,48 @@ func TestPlanTimelines(t *testing.T) {
 			{0, get, "rule 2 #4 reset +8ms"},
 			{9 * s, get, "healthy"},
 			{9 * s, post, "healthy +16ms"},
+		}},
+		{"flapping: one second in four, counted from the window's beginning", Plan{Rules: []Rule{
+			{When: Window{From: 2 * s, Until: 11 * s}, Repeat: Repeat{4 * s, 1 * s}, Fault: reset},
+		}}, []step{
+			{0, get, "healthy"},
+			{2 * s, get, "rule 0 #1 reset"},
+			{3 * s, get, "healthy"},
+			{6*s - 1, get, "healthy"},
+			{6 * s, get, "rule 0 #2 reset"},
+			{10*s + 999*ms, get, "rule 0 #3 reset"},
+			{11 * s, get, "healthy"},
+		}},
+		{"a pace that flaps", Plan{Pace: []Pace{
+			{Repeat: Repeat{2 * s, 1 * s}, Latency: Latency{Fixed: 9 * ms}},
+			{Latency: Latency{Fixed: 1 * ms}},
+		}}, []step{
+			{0, get, "healthy +9ms"},
+			{1 * s, get, "healthy +1ms"},
+			{2 * s, get, "healthy +9ms"},
+		}},
+		{"parameters of the query: any of its values, any value, the exact name", Plan{Rules: []Rule{
+			{Match: Match{Query: map[string]string{"a": "2"}}, Nth: "1", Fault: Fault{Status: 501}},
+			{Match: Match{Query: map[string]string{"a": "*"}}, Nth: "2", Fault: Fault{Status: 502}},
+			{Match: Match{Query: map[string]string{"A": "*"}}, Fault: Fault{Status: 503}},
+			{Match: Match{Query: map[string]string{"a": "1", "b": "*"}}, Fault: Fault{Status: 504}},
+		}}, []step{
+			{0, get, "healthy"},
+			{0, query("a", "1", "2"), "rule 0 #1 501"},
+			{0, query("a", "1", "2"), "rule 1 #2 502"},
+			{0, query("a", "1", "2"), "healthy"},
+		}},
+		{"one shard of many is down, always for the same keys", Plan{Rules: []Rule{
+			{Match: Match{Shard: &Shard{Query: "tenant", Of: 4, Is: []int{2}}}, Fault: Fault{Status: 501}},
+			{Match: Match{Shard: &Shard{Header: "x-shard", Of: 4, Is: []int{0, 1, 2, 3}}}, Fault: Fault{Status: 502}},
+		}}, []step{
+			{0, query("tenant", "c"), "rule 0 #1 501"}, // FNV-1a("c") mod 4 is 2
+			{0, query("tenant", "a"), "healthy"},       // 0
+			{0, query("tenant", "c", "a"), "rule 0 #2 501"},
+			{0, query("tenant", "a", "c"), "healthy"},
+			{0, query("other", "c"), "healthy"},
+			{0, get, "healthy"},
+			{0, post, "rule 1 #1 502"}, // has a key in its header, whichever
 		}},
 		{"a wait has a bound", Plan{
 			Pace:  []Pace{{Latency: Latency{Fixed: MaxLatency}}},

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,27 +74,41 @@ func (c *checker) plan(p Plan) {
 	for i, entry := range p.Pace[:c.atMost("pace", len(p.Pace), MaxRules, "entries")] {
 		path := fmt.Sprintf("pace[%d]", i)
 		c.match(path+".match", entry.Match)
-		c.window(path+".when", entry.When)
+		c.timing(path, entry.When, entry.Repeat)
 		c.latency(path+".latency", entry.Latency)
+	}
+	for i, r := range p.Connections[:c.atMost("connections", len(p.Connections), MaxRules, "rules")] {
+		c.connRule(fmt.Sprintf("connections[%d]", i), r)
 	}
 	for i, r := range p.Rules[:c.atMost("rules", len(p.Rules), MaxRules, "rules")] {
 		c.rule(fmt.Sprintf("rules[%d]", i), r)
+	}
+	if p.Capacity != nil {
+		c.capacity("capacity", *p.Capacity)
 	}
 }
 
 func (c *checker) rule(path string, r Rule) {
 	c.match(path+".match", r.Match)
-	if _, ok := parseNth(r.Nth); !ok {
-		c.addf(path+".nth", `%q must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`, r.Nth)
-	}
-	c.window(path+".when", r.When)
-	if !(r.Probability >= 0 && r.Probability <= 1) { // not <, so that NaN is caught
-		c.addf(path+".probability", "%v must be above 0 and at most 1", r.Probability)
-	}
+	c.nth(path+".nth", r.Nth)
+	c.timing(path, r.When, r.Repeat)
+	c.probability(path+".probability", r.Probability)
 	if len(r.Fault.Statuses) > 0 && r.Probability != 0 {
 		c.addf(path+".probability", "cannot stand beside fault.statuses, which goes by the request's number")
 	}
 	c.fault(path+".fault", r.Fault)
+}
+
+func (c *checker) nth(path, nth string) {
+	if _, ok := parseNth(nth); !ok {
+		c.addf(path, `%q must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`, nth)
+	}
+}
+
+func (c *checker) probability(path string, p float64) {
+	if !(p >= 0 && p <= 1) { // not <, so that NaN is caught
+		c.addf(path, "%v must be above 0 and at most 1", p)
+	}
 }
 
 func (c *checker) match(path string, m Match) {
@@ -112,6 +125,39 @@ func (c *checker) match(path string, m Match) {
 			c.addf(path+".header", "%q is not a header's name", name)
 		}
 	}
+	if m.Shard != nil {
+		c.shard(path+".shard", *m.Shard)
+	}
+}
+
+func (c *checker) shard(path string, s Shard) {
+	if (s.Header == "") == (s.Query == "") {
+		c.addf(path, "must have one of header and query: where the key is")
+	} else if s.Header != "" && !isToken(s.Header) {
+		c.addf(path+".header", "%q is not a header's name", s.Header)
+	}
+	if s.Of < 1 || s.Of > MaxShards {
+		c.addf(path+".of", "%d must be 1 to %d shards", s.Of, MaxShards)
+	}
+	if len(s.Is) == 0 {
+		c.addf(path+".is", "must name at least one shard")
+	}
+	for i, is := range s.Is[:c.atMost(path+".is", len(s.Is), MaxStatuses, "shards")] {
+		if is < 0 || is >= s.Of {
+			c.addf(fmt.Sprintf("%s.is[%d]", path, i), "%d must be 0 to %d: shards are counted from 0", is, s.Of-1)
+		}
+	}
+}
+
+func (c *checker) timing(path string, w Window, r Repeat) {
+	c.window(path+".when", w)
+	switch {
+	case r == Repeat{}:
+	case r.Every <= 0:
+		c.addf(path+".repeat.every", "%s must be above 0s", r.Every)
+	case r.For <= 0 || r.For >= r.Every:
+		c.addf(path+".repeat.for", "%s must be above 0s and below every (%s)", r.For, r.Every)
+	}
 }
 
 func (c *checker) window(path string, w Window) {
@@ -121,121 +167,6 @@ func (c *checker) window(path string, w Window) {
 	if w.Until < 0 || w.Until != 0 && w.Until <= w.From {
 		c.addf(path+".until", "%s must be after from (%s), or left out for no end", w.Until, w.From)
 	}
-}
-
-func (c *checker) fault(path string, f Fault) {
-	acts := f.actions()
-	switch {
-	case len(acts) == 0 && f.Latency == nil:
-		c.addf(path, "is empty: name a fault, or healthy")
-	case len(acts) > 1:
-		c.addf(path, "has %s: only one of them can happen to a request", strings.Join(acts, " and "))
-	}
-	if f.Status != 0 {
-		c.status(path+".status", f.Status)
-	}
-	for i, status := range f.Statuses[:c.atMost(path+".statuses", len(f.Statuses), MaxStatuses, "statuses")] {
-		c.status(fmt.Sprintf("%s.statuses[%d]", path, i), status)
-	}
-	c.answer(path, f)
-	c.point(path+".hang", f.Hang, BeforeAnswer, AfterHeaders)
-	c.point(path+".reset", f.Reset, BeforeAnswer)
-	c.point(path+".close", f.Close, BeforeAnswer)
-	if f.Cut != nil {
-		if f.Cut.After < 0 {
-			c.addf(path+".cut.after", "%d must be 0 or more bytes", f.Cut.After)
-		}
-		if f.Cut.By != "" && f.Cut.By != FIN && f.Cut.By != RST {
-			c.addf(path+".cut.by", `%q must be "fin" or "rst"`, f.Cut.By)
-		}
-	}
-	if f.Latency != nil {
-		c.latency(path+".latency", *f.Latency)
-		if *f.Latency == (Latency{}) {
-			c.addf(path+".latency", "is empty: give one of fixed, uniform, lognormal")
-		}
-	}
-	answers := f.Status != 0 || len(f.Statuses) > 0
-	if f.Commit && !answers && f.Hang != BeforeAnswer && f.Reset == "" && f.Close == "" {
-		c.addf(path+".commit", "goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all")
-	}
-	c.mix(path, f)
-}
-
-// actions names the fields of which a fault may have one.
-func (f *Fault) actions() []string {
-	var acts []string
-	add := func(has bool, name string) {
-		if has {
-			acts = append(acts, name)
-		}
-	}
-	add(f.Status != 0, "status")
-	add(f.Statuses != nil, "statuses")
-	add(f.Mix != nil, "mix")
-	add(f.Hang != "", "hang")
-	add(f.Reset != "", "reset")
-	add(f.Close != "", "close")
-	add(f.Cut != nil, "cut")
-	add(f.Healthy, "healthy")
-	return acts
-}
-
-// status checks one status. Those below 200 announce an answer and are none.
-func (c *checker) status(path string, status int) {
-	if status < 200 || status > 599 {
-		c.addf(path, "%d must be 200 to 599", status)
-	}
-}
-
-// answer checks what a status may carry.
-func (c *checker) answer(path string, f Fault) {
-	if f.Statuses != nil && len(f.Statuses) == 0 {
-		c.addf(path+".statuses", "is empty: give at least one status")
-	}
-	if f.Status == 0 && len(f.Statuses) == 0 {
-		for _, field := range []struct {
-			name string
-			set  bool
-		}{{"header", len(f.Header) > 0}, {"body", f.Body != ""}, {"retry_after", f.RetryAfter != 0}} {
-			if field.set {
-				c.addf(path+"."+field.name, "needs a status to go with")
-			}
-		}
-	}
-	if f.RetryAfter < 0 {
-		c.addf(path+".retry_after", "%s must be positive", f.RetryAfter)
-	}
-	if len(f.Body) > MaxBody {
-		c.addf(path+".body", "has %d bytes, at most %d are allowed", len(f.Body), MaxBody)
-	}
-	if f.Body != "" && (f.Status == 204 || f.Status == 304) {
-		c.addf(path+".body", "cannot go with status %d, which has none", f.Status)
-	}
-	for _, name := range sortedKeys(f.Header) {
-		at := path + ".header." + name
-		switch {
-		case !isToken(name):
-			c.addf(path+".header", "%q is not a header's name", name)
-		case strings.EqualFold(name, "Content-Length"), strings.EqualFold(name, "Transfer-Encoding"):
-			c.addf(at, "is the server's to set")
-		case strings.EqualFold(name, "Retry-After") && f.RetryAfter != 0:
-			c.addf(at, "stands beside retry_after: give one of them")
-		case strings.ContainsAny(f.Header[name], "\r\n\x00"):
-			c.addf(at, "%q holds a line break or a zero byte", f.Header[name])
-		}
-	}
-}
-
-func (c *checker) point(path string, p Point, allowed ...Point) {
-	if p == "" || slices.Contains(allowed, p) {
-		return
-	}
-	quoted := make([]string, len(allowed))
-	for i, a := range allowed {
-		quoted[i] = fmt.Sprintf("%q", a)
-	}
-	c.addf(path, "%q must be %s", p, strings.Join(quoted, " or "))
 }
 
 func (c *checker) latency(path string, l Latency) {
@@ -260,8 +191,19 @@ func (c *checker) latency(path string, l Latency) {
 			c.addf(path+".lognormal.p99", "%s must be at least the median (%s)", l.Lognormal.P99, l.Lognormal.Median)
 		}
 	}
+	if l.Bimodal != nil {
+		set++
+		c.wait(path+".bimodal.fast", l.Bimodal.Fast, 0)
+		c.wait(path+".bimodal.slow", l.Bimodal.Slow, 1)
+		if l.Bimodal.Slow < l.Bimodal.Fast {
+			c.addf(path+".bimodal.slow", "%s must be at least fast (%s)", l.Bimodal.Slow, l.Bimodal.Fast)
+		}
+		if !(l.Bimodal.SlowShare > 0 && l.Bimodal.SlowShare < 1) {
+			c.addf(path+".bimodal.slow_share", "%v must be above 0 and below 1", l.Bimodal.SlowShare)
+		}
+	}
 	if set > 1 {
-		c.addf(path, "must have one of fixed, uniform, lognormal")
+		c.addf(path, "must have one of fixed, uniform, lognormal, bimodal")
 	}
 }
 
@@ -273,33 +215,6 @@ func (c *checker) wait(path string, d, least time.Duration) {
 		c.addf(path, "%s must be 0s or more", d)
 	case d > MaxLatency:
 		c.addf(path, "%s must be at most %s", d, MaxLatency)
-	}
-}
-
-func (c *checker) mix(path string, f Fault) {
-	if f.Mix == nil {
-		return
-	}
-	if len(f.Mix) == 0 {
-		c.addf(path+".mix", "is empty: give at least one choice")
-	}
-	if f.Latency != nil {
-		c.addf(path+".latency", "cannot stand beside mix: give it to the choices")
-	}
-	for i, choice := range f.Mix[:c.atMost(path+".mix", len(f.Mix), MaxChoices, "choices")] {
-		at := fmt.Sprintf("%s.mix[%d]", path, i)
-		// The upper bound keeps the sum of the weights finite.
-		if !(choice.Weight > 0 && choice.Weight <= math.MaxFloat64/MaxChoices) {
-			c.addf(at+".weight", "%v must be above 0", choice.Weight)
-		}
-		switch {
-		case choice.Fault.Mix != nil:
-			c.addf(at+".fault.mix", "cannot stand in a mix")
-		case choice.Fault.Statuses != nil:
-			c.addf(at+".fault.statuses", "cannot stand in a mix, which goes by chance; give a status")
-		default:
-			c.fault(at+".fault", choice.Fault)
-		}
 	}
 }
 

@@ -25,6 +25,10 @@ type Answer struct {
 	Status      int
 	ContentType string
 	Body        []byte
+	// Chunks are the lengths of the pieces in which Body is streamed, each sent
+	// as soon as there is one before it, in chunks of HTTP; what they leave of
+	// Body is one more. Empty: the whole Body at once, with a Content-Length.
+	Chunks []int
 	// Operation names the work that the request asks for, however often and
 	// under whatever request id it is asked; two requests with the same one ask
 	// for the same work. Empty: unknown.

@@ -35,8 +35,8 @@ type ledger struct {
 	stored  int // bytes of the bodies in answers
 }
 
-func newLedger(maxOperations, maxStoredBytes int) ledger {
-	return ledger{
+func newLedger(maxOperations, maxStoredBytes int) *ledger {
+	return &ledger{
 		maxOperations:  maxOperations,
 		maxStoredBytes: maxStoredBytes,
 		done:           make(map[string]struct{}),

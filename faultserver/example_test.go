@@ -1,10 +1,16 @@
 package faultserver_test
 
 import (
+	"bufio"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
@@ -75,4 +81,111 @@ func ExampleServer_Effects() {
 	// op-1 0 true [commit.then_drop conn.fin_before_answer]
 	// op-1 200 false []
 	// op-1 200 true []
+}
+
+// A service that is well, then refuses to be connected to, then is well again:
+// the plan changes while the server runs.
+func ExampleServer_SetPlan() {
+	s, err := faultserver.New(fault.Plan{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+
+	connect := func() {
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			fmt.Println("refused:", errors.Is(err, syscall.ECONNREFUSED))
+			return
+		}
+		conn.Close()
+		fmt.Println("connected")
+	}
+	for _, plan := range []fault.Plan{
+		{},
+		{Connections: []fault.ConnRule{{Fault: fault.ConnFault{Refuse: true}}}},
+		{Connections: []fault.ConnRule{{Nth: "0"}}}, // is no plan: the one before stays
+		{},
+	} {
+		if err := s.SetPlan(plan); err != nil {
+			fmt.Println(err)
+		}
+		connect()
+	}
+	// Output:
+	// connected
+	// refused: true
+	// faultserver: fault plan: 2 problems
+	//   connections[0].nth: "0" must be a number from 1, a range like "1-2", or "4-" for all from the fourth on
+	//   connections[0].fault: is empty: name a fault
+	// refused: true
+	// connected
+}
+
+// A certificate that nobody renewed, then one that is good.
+func ExampleTLS() {
+	s, err := faultserver.New(fault.Plan{Connections: []fault.ConnRule{
+		{Nth: "1", Fault: fault.ConnFault{TLS: fault.TLSExpired}},
+	}}, faultserver.TLS())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: s.ClientTLS()}}
+	defer client.CloseIdleConnections()
+	for range 2 {
+		resp, err := client.Get(s.URL())
+		var invalid x509.CertificateInvalidError
+		if errors.As(err, &invalid) {
+			fmt.Println("expired:", invalid.Reason == x509.Expired)
+			continue
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp.Body.Close()
+		fmt.Println(resp.Status)
+	}
+	// Output:
+	// expired: true
+	// 200 OK
+}
+
+// A stream of words that breaks off after two.
+func ExampleOllama() {
+	s, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
+		{Fault: fault.Fault{Cut: &fault.Cut{After: 2, Of: fault.Chunks}}},
+	}}, faultserver.Backend(faultserver.Ollama))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+
+	resp, err := http.Post(s.URL()+"/api/generate", "application/json", strings.NewReader(`{"model": "llama3.2", "prompt": "bread?"}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		var line struct {
+			Response string
+			Done     bool
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Printf("%q %v\n", line.Response, line.Done)
+	}
+	fmt.Println(lines.Err())
+	// Output:
+	// "flour" false
+	// " yeast" false
+	// unexpected EOF
 }

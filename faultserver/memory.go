@@ -29,10 +29,14 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 	case l.conns <- &pipeConn{far, reset, false}:
 		return &pipeConn{near, reset, true}, nil
 	case <-l.closed:
-		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+		return nil, refused()
 	case <-ctx.Done():
 		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: context.Cause(ctx)}
 	}
+}
+
+func refused() error {
+	return &net.OpError{Op: "dial", Net: "pipe", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {

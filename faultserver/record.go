@@ -7,9 +7,12 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Attempt is one request as the server saw it.
+// Attempt is one request as the server saw it. A connection that a connection
+// rule strikes has an Attempt of its own, without a Method and with the Rule's
+// index among the plan's Connections; one that is refused has none, since nobody
+// sees it.
 type Attempt struct {
-	// At is when its headers had arrived, since the plan's start.
+	// At is when its headers had arrived, since the server's start or Begin.
 	At time.Duration
 	// Connection it came on, numbered from 1 in the order of their acceptance.
 	Connection int
@@ -59,13 +62,11 @@ func (r *record) add(a Attempt) uint64 {
 	return seq
 }
 
-// settle completes an attempt, unless it has been dropped meanwhile.
-func (r *record) settle(seq uint64, effect bool, status int) {
-	if r.next-seq > uint64(len(r.ring)) {
-		return
+// amend changes an attempt, unless it has been dropped meanwhile.
+func (r *record) amend(seq uint64, change func(*Attempt)) {
+	if r.next-seq <= uint64(len(r.ring)) {
+		change(&r.ring[seq%uint64(r.keep)])
 	}
-	a := &r.ring[seq%uint64(r.keep)]
-	a.Effect, a.Status = effect, status
 }
 
 func (r *record) all() []Attempt {

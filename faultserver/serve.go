@@ -3,6 +3,7 @@ package faultserver
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,27 +12,36 @@ import (
 )
 
 // MaxRequestBody bounds what is read of a request; a longer one is answered with
-// 413 and has no part in the plan.
+// 413 and is not recorded.
 const MaxRequestBody = 16 << 20
 
 // exchange is one request on its way through the server.
 type exchange struct {
-	s      *Server
-	run    *run
-	w      http.ResponseWriter
-	r      *http.Request
-	conn   *connection
-	key    string       // by which a repeat is recognised; empty: none
-	answer Answer       // of the healthy service
-	fault  *fault.Fault // that strikes; nil: none
-	seq    uint64       // of the attempt in the record
+	s        *Server
+	run      *run
+	w        http.ResponseWriter
+	r        *http.Request
+	conn     *connection
+	seized   net.Conn // what was taken from net/http; nil: nothing
+	at       time.Duration
+	decision fault.Decision
+	fault    *fault.Fault  // that strikes; nil: none
+	delay    time.Duration // before that
+	key      string        // by which a repeat is recognised; empty: none
+	answer   Answer        // of the healthy service
+	seq      uint64        // of the attempt in the record
 }
 
-// handle serves one request: read it, ask the plan, wait, then either do the
-// work and answer, or strike.
+// handle serves one request: ask the plan, read the request, wait, then either
+// do the work and answer, or strike.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	arrived := time.Now()
 	x := exchange{s: s, w: w, r: r, conn: r.Context().Value(connKey{}).(*connection)}
+	defer x.release()
+	x.decide(time.Now())
+	if x.fault != nil && x.fault.BeforeBody() {
+		x.beforeBody(x.fault)
+		return
+	}
 	body, err := readBody(w, r)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -41,14 +51,14 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		}
 		x.disconnect() // the caller left within its request
 	}
-	x.key = idempotencyKey(r.Header)
-	x.answer = s.service(Request{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body})
-
-	delay := x.decide(arrived, len(body))
-	if !x.wait(delay) {
+	x.ask(body)
+	if !x.wait(x.delay) {
 		x.disconnect()
 	}
 	if x.fault == nil || x.fault.AfterEffect() {
+		if !x.work() {
+			return
+		}
 		x.effect()
 	}
 	if x.fault == nil {
@@ -58,18 +68,35 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	x.strike(x.fault)
 }
 
-// decide asks the plan, notes the attempt, and gives the time to wait.
-func (x *exchange) decide(arrived time.Time, bytes int) time.Duration {
+// decide asks the plan.
+func (x *exchange) decide(arrived time.Time) {
+	req := fault.Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header}
+	if x.r.URL.RawQuery != "" {
+		req.Query = x.r.URL.Query()
+	}
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.run = s.run
-	// A request that was being read when Begin was called arrives with it.
-	at := max(arrived.Sub(x.run.start), 0)
-	d := x.run.machine.Next(at, fault.Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header})
-	x.fault = d.Fault
+	x.at = x.run.at(arrived)
+	x.decision = x.run.machine.Next(x.run.since(arrived), req)
+	x.fault, x.delay = x.decision.Fault, x.decision.Delay
+}
+
+// ask has the service answer the request, and notes the attempt.
+func (x *exchange) ask(body []byte) {
+	x.key = idempotencyKey(x.r.Header)
+	x.answer = x.s.service(Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header, Body: body})
+	x.note(len(body))
+}
+
+// note puts the attempt on record.
+func (x *exchange) note(bytes int) {
+	d := &x.decision
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
 	x.seq = x.run.record.add(Attempt{
-		At:         at,
+		At:         x.at,
 		Connection: x.conn.number,
 		Method:     x.r.Method,
 		Path:       x.r.URL.Path,
@@ -83,22 +110,41 @@ func (x *exchange) decide(arrived time.Time, bytes int) time.Duration {
 		Status:     x.status(),
 	})
 	x.run.ledger.arrived(x.answer.Operation)
-	return d.Delay
 }
 
 // status is what the caller is going to see, 0 for none.
 func (x *exchange) status() int {
-	if f := x.fault; f != nil && f.Cut == nil && f.Hang != fault.AfterHeaders {
+	f := x.fault
+	switch {
+	case f == nil:
+		return x.answer.Status
+	case f.Status != 0:
 		return f.Status
+	case f.Redirect != "":
+		return http.StatusTemporaryRedirect
+	case f.Upload == fault.UploadAnsweredEarly:
+		return http.StatusRequestEntityTooLarge
+	case f.H1 == fault.SwitchingProtocols:
+		return http.StatusSwitchingProtocols
+	case f.Endless:
+		return http.StatusOK
+	case f.Hang == fault.BeforeAnswer, f.Reset == fault.BeforeAnswer, f.Close == fault.BeforeAnswer, f.Upload != "",
+		f.H1 == fault.Garbage, f.H1 == fault.HTTP09, f.Cut != nil && f.Cut.Of == fault.Head,
+		f.Stall != nil && f.Stall.Of == fault.Head && f.Stall.For == 0:
+		return 0
+	default:
+		return x.answer.Status
 	}
-	return x.answer.Status
 }
 
 // wait lets d pass; false if the server is closed before. It does not end when
 // the caller leaves: a service learns of that only when it answers, and has done
 // the work by then. A request that times out and is repeated is how work comes
 // to be done twice.
-func (x *exchange) wait(d time.Duration) bool {
+func (x *exchange) wait(d time.Duration) bool { return x.take(d, nil) }
+
+// take is wait, and ends too when the caller has left.
+func (x *exchange) take(d time.Duration, left <-chan struct{}) bool {
 	if d <= 0 {
 		return true
 	}
@@ -107,6 +153,8 @@ func (x *exchange) wait(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-left:
+		return false
 	case <-x.s.closing:
 		return false
 	}
@@ -124,11 +172,16 @@ func (x *exchange) effect() {
 	defer s.mu.Unlock()
 	answer, done := x.run.ledger.execute(x.key, x.answer)
 	x.answer = answer
-	x.run.record.settle(x.seq, done, x.status())
+	x.run.record.amend(x.seq, func(a *Attempt) { a.Effect, a.Status = done, x.status() })
 }
 
 // write sends an answer.
 func (x *exchange) write(a Answer) {
+	if len(a.Chunks) > 0 {
+		x.begin(-1)
+		x.stream(a.pieces())
+		return
+	}
 	header := x.w.Header()
 	header.Set("Content-Type", a.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(a.Body)))

@@ -458,6 +458,9 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(fault.Plan{}, Listen(taken.Addr())); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr()) {
 		t.Errorf("an address in use: %v", err)
 	}
+	if _, err := New(fault.Plan{}, InMemory(), TLS()); err == nil || !strings.Contains(err.Error(), "InMemory with TLS") {
+		t.Errorf("TLS in memory: %v", err)
+	}
 	if _, err := New(fault.Plan{}, Keep(-1)); err == nil || err.Error() != "faultserver: Keep(-1): must be 0 or more" {
 		t.Errorf("Keep(-1): %v", err)
 	}

@@ -11,32 +11,49 @@ import (
 )
 
 // strike does to the request what the settled fault f says. It returns only from
-// a fault that is an ordinary answer; every other one ends the connection.
+// a fault that leaves the connection to net/http, or has seized it; every other
+// one ends the connection.
 func (x *exchange) strike(f *fault.Fault) {
 	switch {
 	case f.Status != 0:
 		x.strikeStatus(f)
+	case f.Redirect != "":
+		x.redirect(f.Redirect)
 	case f.Hang == fault.BeforeAnswer:
 		x.hang()
 	case f.Hang == fault.AfterHeaders:
 		x.sendPart(0, len(x.answer.Body))
 		x.hang()
+	case f.Reset == fault.NextRequest:
+		x.conn.endNext(fault.RST)
+		x.write(x.answer)
 	case f.Reset != "":
-		x.reset()
+		x.conn.reset()
+		x.disconnect()
+	case f.Close == fault.NextRequest:
+		x.conn.endNext(fault.FIN)
+		x.write(x.answer)
 	case f.Close != "":
 		x.disconnect()
 	case f.Cut != nil:
 		x.cut(f.Cut)
+	case f.Stall != nil:
+		x.stall(f.Stall)
+	case f.Drip != nil:
+		x.drip(f.Drip)
+	case f.Gzip != "":
+		x.strikeGzip(f)
+	case f.Endless:
+		x.endless()
+	case f.H1 != "":
+		x.strikeH1(f)
 	}
 }
 
 func (x *exchange) strikeStatus(f *fault.Fault) {
 	header := x.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
-	if f.RetryAfter > 0 {
-		seconds := (f.RetryAfter + time.Second - 1) / time.Second
-		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
-	}
+	retryAfter(header, f, time.Now())
 	for name, value := range f.Header {
 		header.Set(name, value)
 	}
@@ -51,24 +68,58 @@ func (x *exchange) strikeStatus(f *fault.Fault) {
 	io.WriteString(x.w, body)
 }
 
-// cut sends part of the body under headers that promise more.
-func (x *exchange) cut(c *fault.Cut) {
-	send := min(c.After, len(x.answer.Body))
-	x.sendPart(send, max(len(x.answer.Body), send+1))
-	if c.By == fault.RST {
-		x.reset()
+// retryAfter says when to come back, as the fault wants it.
+func retryAfter(header http.Header, f *fault.Fault, now time.Time) {
+	value := ""
+	switch f.RetryAfterAs {
+	case fault.RetryDate:
+		at := now.Add(f.RetryAfter + time.Second - 1).Truncate(time.Second) // rounded up
+		value = at.UTC().Format(http.TimeFormat)
+	case fault.RetryMillis:
+		header.Set("Retry-After-Ms", strconv.FormatInt(int64((f.RetryAfter+time.Millisecond-1)/time.Millisecond), 10))
+		return
+	case fault.RetryPast:
+		value = now.Add(-time.Hour).UTC().Format(http.TimeFormat)
+	case fault.RetryHuge:
+		value = "31536000"
+	case fault.RetryOverflow:
+		value = "9223372037"
+	case fault.RetryGarbage:
+		value = "soon"
+	default:
+		if f.RetryAfter == 0 {
+			return
+		}
+		value = strconv.FormatInt(int64((f.RetryAfter+time.Second-1)/time.Second), 10)
 	}
-	x.disconnect()
+	header.Set("Retry-After", value)
 }
 
-// sendPart puts the headers and the first bytes of the body on the wire.
-func (x *exchange) sendPart(send, promised int) {
-	header := x.w.Header()
-	header.Set("Content-Type", x.answer.ContentType)
-	header.Set("Content-Length", strconv.Itoa(promised))
-	x.w.WriteHeader(x.answer.Status)
-	x.w.Write(x.answer.Body[:send])
-	http.NewResponseController(x.w).Flush() // fails only if the caller has left
+// redirect leads to the same URL, or to the same of another origin.
+func (x *exchange) redirect(to fault.Redirect) {
+	location := x.r.URL.RequestURI()
+	if to == fault.RedirectElsewhere {
+		location = x.s.scheme() + "://" + otherName(x.r.Host) + location
+	}
+	x.w.Header().Set("Location", location)
+	x.w.Header().Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// otherName is another origin at which this server is reached.
+func otherName(host string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, ""
+	}
+	other := "localhost"
+	if name == other {
+		other = "127.0.0.1"
+	}
+	if port == "" {
+		return other
+	}
+	return net.JoinHostPort(other, port)
 }
 
 // hang sends nothing more until the caller leaves or the server is closed.
@@ -80,18 +131,10 @@ func (x *exchange) hang() {
 	x.disconnect()
 }
 
-// reset ends the connection with a RST: what lingers for zero seconds is thrown
-// away by the kernel, which then tells the other side so.
-func (x *exchange) reset() {
-	switch c := x.conn.Conn.(type) {
-	case *net.TCPConn:
-		c.SetLinger(0) // fails only if the connection is gone already
-	case *pipeConn:
-		c.resetPeer()
-	}
-	x.disconnect()
+// disconnect ends the connection without another byte, also without TLS's
+// farewell. net/http takes the panic as the order to do just that, without a log
+// line.
+func (x *exchange) disconnect() {
+	x.conn.Close()
+	panic(http.ErrAbortHandler)
 }
-
-// disconnect ends the connection without another byte. net/http takes this panic as
-// the order to do just that, without a log line.
-func (x *exchange) disconnect() { panic(http.ErrAbortHandler) }

@@ -1,0 +1,162 @@
+package faultserver
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// h1Proof sends one request and has read judge all that comes, with a FIN behind.
+func h1Proof(f fault.Fault, status int, effect bool, read func(t *testing.T, head, body string)) proof {
+	return proof{
+		fault: f,
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			all, err := w.rest()
+			if err != io.EOF {
+				t.Errorf("ended with %v", err)
+			}
+			head, body, _ := strings.Cut(string(all), headEnd)
+			read(t, head, body)
+		},
+		status: status, effect: effect,
+	}
+}
+
+// wantParts proves the body to be want, and the head to have these lines.
+func wantParts(want string, lines ...string) func(*testing.T, string, string) {
+	return func(t *testing.T, head, body string) {
+		t.Helper()
+		for _, line := range append(lines, "HTTP/1.1 200 OK", "Connection: close") {
+			if !strings.Contains(head+"\r\n", line+"\r\n") {
+				t.Errorf("no line %q in\n%s", line, head)
+			}
+		}
+		if body != want {
+			t.Errorf("body %q, want %q", body, want)
+		}
+	}
+}
+
+func chunkText(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
+
+// proofsOfHTTP1 are those of answers that break the protocol.
+var proofsOfHTTP1 = map[fault.ID]proof{
+	"h1.content_length_long": h1Proof(fault.Fault{H1: fault.ContentLengthLong}, 200, true,
+		wantParts(echoBody, fmt.Sprintf("Content-Length: %d", len(echoBody)+10))),
+	"h1.content_length_short": {
+		fault: fault.Fault{H1: fault.ContentLengthShort},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			w.wantHead("HTTP/1.1 200 OK", fmt.Sprintf("Content-Length: %d", len(echoBody)/2))
+			w.wantText(echoBody)
+			w.wantSilence() // the connection stays open
+		},
+		status: 200, effect: true,
+	},
+	"h1.content_length_conflict": h1Proof(fault.Fault{H1: fault.ContentLengthConflict}, 200, true,
+		wantParts(echoBody, fmt.Sprintf("Content-Length: %d", len(echoBody)), fmt.Sprintf("Content-Length: %d", len(echoBody)+1))),
+	"h1.chunk_size_malformed": h1Proof(fault.Fault{H1: fault.ChunkSizeMalformed}, 200, true,
+		wantParts(chunkText(echoBody[:len(echoBody)/2])+"zz\r\n"+echoBody[len(echoBody)/2:]+"\r\n0\r\n\r\n", "Transfer-Encoding: chunked")),
+	"h1.last_chunk_missing": h1Proof(fault.Fault{H1: fault.LastChunkMissing}, 200, true,
+		wantParts(chunkText(echoBody[:len(echoBody)/2])+chunkText(echoBody[len(echoBody)/2:]), "Transfer-Encoding: chunked")),
+	"h1.close_delimited_cut": h1Proof(fault.Fault{H1: fault.CloseDelimitedCut}, 200, true, func(t *testing.T, head, body string) {
+		if strings.Contains(head, "Content-Length") || strings.Contains(head, "Transfer-Encoding") {
+			t.Errorf("delimited in\n%s", head)
+		}
+		wantParts(echoBody[:len(echoBody)/2])(t, head, body)
+	}),
+	"h1.header_malformed": h1Proof(fault.Fault{H1: fault.HeaderMalformed}, 200, true,
+		wantParts(echoBody, "this line has no colon", fmt.Sprintf("Content-Length: %d", len(echoBody)))),
+	"h1.header_oversized": h1Proof(fault.Fault{H1: fault.HeaderOversized}, 200, true, func(t *testing.T, head, body string) {
+		if !strings.Contains(head, "\r\nX-Padding: "+strings.Repeat("x", defaultHeader)+"\r\n") {
+			t.Errorf("a head of %d bytes", len(head))
+		}
+		if body != echoBody {
+			t.Errorf("body %q", body)
+		}
+	}),
+	"h1.garbage": h1Proof(fault.Fault{H1: fault.Garbage}, 0, false, func(t *testing.T, head, body string) {
+		if all := head + body; len(all) != 256 || strings.HasPrefix(all, "H") {
+			t.Errorf("%q", all)
+		}
+	}),
+	"h1.http09": h1Proof(fault.Fault{H1: fault.HTTP09}, 0, false, func(t *testing.T, head, body string) {
+		if head != echoBody || body != "" {
+			t.Errorf("%q, %q", head, body)
+		}
+	}),
+	"h1.interim_flood": {
+		fault: fault.Fault{H1: fault.InterimFlood, Size: 10_000},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			interims := 0
+			head := w.headText()
+			for ; strings.HasPrefix(head, "HTTP/1.1 103 Early Hints\r\nLink: "); head = w.headText() {
+				interims += len(head)
+			}
+			if interims < 10_000 || interims > 10_100 || !strings.HasPrefix(head, "HTTP/1.1 200 OK\r\n") {
+				t.Errorf("%d bytes of interim answers, then\n%s", interims, head)
+			}
+			w.wantText(echoBody)
+			w.wantEnd(0, io.EOF)
+		},
+		status: 200, effect: true,
+	},
+	"h1.continue_never": {
+		fault: fault.Fault{H1: fault.ContinueNever},
+		dials: true,
+		prove: func(t *testing.T, s *Server, _ *wire) {
+			for _, framed := range []string{"Content-Length: 9\r\n\r\n|some work", "Transfer-Encoding: chunked\r\n\r\n|9\r\nsome work\r\n0\r\n\r\n"} {
+				head, body, _ := strings.Cut(framed, "|")
+				w := dialWire(t, s)
+				io.WriteString(w, "POST /work HTTP/1.1\r\nHost: x\r\nX-Request-ID: op-1\r\nExpect: 100-continue\r\n"+head)
+				w.wantSilence()
+				io.WriteString(w, body)
+				w.wantHead("HTTP/1.1 200 OK") // and no 100 before it
+				w.wantText(echoBody)
+			}
+		},
+		status: 200, effect: true,
+	},
+	"h1.switching_protocols": {
+		fault: fault.Fault{H1: fault.SwitchingProtocols},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			w.wantHead("HTTP/1.1 101 Switching Protocols", "Upgrade: nothing")
+			w.wantSilence()
+		},
+		status: 101,
+	},
+	"upload.stall": {
+		fault: fault.Fault{Upload: fault.UploadStall},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			fmt.Fprintf(w, "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<40)
+			w.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			n, err := io.CopyN(w.Conn, zeros{}, 256<<20)
+			if !os.IsTimeout(err) {
+				t.Errorf("%d bytes were taken, then %v", n, err)
+			}
+			w.wantSilence()
+		},
+	},
+	"upload.answered_early": {
+		fault: fault.Fault{Upload: fault.UploadAnsweredEarly},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			io.WriteString(w, "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nfirst")
+			w.wantHead("HTTP/1.1 413 Request Entity Too Large", "Connection: close")
+			w.wantText("Request Entity Too Large\n")
+			w.wantEnd(0, io.EOF)
+			if _, err := w.Write(bytes.Repeat([]byte("x"), 99_995)); err != nil { // is still taken
+				t.Error(err)
+			}
+		},
+		status: 413,
+	},
+}

@@ -1,0 +1,205 @@
+package faultserver
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// Defaults of what is too large on purpose, in bytes.
+const (
+	defaultHeader = 16 << 20
+	defaultFlood  = 1 << 20
+	defaultBomb   = 256 << 20
+)
+
+func sizeOr(size, otherwise int) int {
+	if size > 0 {
+		return size
+	}
+	return otherwise
+}
+
+// seize takes the connection away from net/http, to write on it what an HTTP
+// server never would. It is closed at the latest when the handler returns.
+func (x *exchange) seize() (net.Conn, *bufio.Reader) {
+	c, buffered, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		panic("faultserver: net/http does not give its connection: " + err.Error())
+	}
+	x.seized = c
+	x.s.mu.Lock()
+	x.s.seized[x.conn] = struct{}{}
+	x.s.mu.Unlock()
+	select {
+	case <-x.s.closing: // it may have closed all that were seized before this one was known
+		x.conn.Close()
+	default:
+	}
+	return c, buffered.Reader
+}
+
+// release ends a connection that was seized. net/http no longer does.
+func (x *exchange) release() {
+	if x.seized == nil {
+		return
+	}
+	x.seized.Close()
+	x.s.mu.Lock()
+	delete(x.s.seized, x.conn)
+	x.s.mu.Unlock()
+	x.s.serving.Done()
+}
+
+// head is a status line and headers as net/http writes them.
+func head(status int, lines ...string) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	for _, line := range lines {
+		b.WriteString(line + "\r\n")
+	}
+	fmt.Fprintf(&b, "Date: %s\r\n\r\n", time.Now().UTC().Format(http.TimeFormat))
+	return b.Bytes()
+}
+
+func length(n int) string { return fmt.Sprintf("Content-Length: %d", n) }
+
+const lastAnswer = "Connection: close"
+
+// header is the healthy answer's, with more lines.
+func (x *exchange) header(lines ...string) []byte {
+	return head(x.answer.Status, append([]string{"Content-Type: " + x.answer.ContentType}, lines...)...)
+}
+
+// strikeH1 writes an answer that breaks HTTP/1.1.
+func (x *exchange) strikeH1(f *fault.Fault) {
+	c, _ := x.seize()
+	body := x.answer.Body
+	half := len(body) / 2
+	switch f.H1 {
+	case fault.ContentLengthLong:
+		writeAll(c, x.header(length(len(body)+10), lastAnswer), body)
+	case fault.ContentLengthShort:
+		writeAll(c, x.header(length(half)), body)
+		discard(c)
+	case fault.ContentLengthConflict:
+		writeAll(c, x.header(length(len(body)), length(len(body)+1), lastAnswer), body)
+	case fault.ChunkSizeMalformed:
+		writeAll(c, x.header("Transfer-Encoding: chunked", lastAnswer), chunk(body[:half]), []byte("zz\r\n"), body[half:], []byte("\r\n0\r\n\r\n"))
+	case fault.LastChunkMissing:
+		writeAll(c, x.header("Transfer-Encoding: chunked", lastAnswer), chunk(body[:half]), chunk(body[half:]))
+	case fault.CloseDelimitedCut:
+		writeAll(c, x.header(lastAnswer), body[:half])
+	case fault.HeaderMalformed:
+		writeAll(c, x.header("this line has no colon", length(len(body)), lastAnswer), body)
+	case fault.HeaderOversized:
+		x.oversized(c, sizeOr(f.Size, defaultHeader))
+	case fault.Garbage:
+		writeAll(c, garbage())
+	case fault.HTTP09:
+		writeAll(c, body)
+	case fault.InterimFlood:
+		x.flood(c, sizeOr(f.Size, defaultFlood))
+	case fault.SwitchingProtocols:
+		writeAll(c, []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: nothing\r\n\r\n"))
+		discard(c)
+	}
+}
+
+// writeAll writes the parts in one piece; a caller that has left is no concern
+// of the server's.
+func writeAll(c io.Writer, parts ...[]byte) { c.Write(bytes.Join(parts, nil)) }
+
+func chunk(b []byte) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(b), b) }
+
+func (x *exchange) oversized(c io.Writer, size int) {
+	start := x.header("X-Padding: ")
+	start = start[:bytes.Index(start, []byte("X-Padding: "))+len("X-Padding: ")]
+	if _, err := c.Write(start); err != nil {
+		return
+	}
+	if repeat(c, bytes.Repeat([]byte("x"), 32<<10), size) {
+		writeAll(c, []byte("\r\n"+length(len(x.answer.Body))+"\r\n"+lastAnswer+"\r\n\r\n"), x.answer.Body)
+	}
+}
+
+func (x *exchange) flood(c io.Writer, size int) {
+	interim := []byte("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n")
+	for sent := 0; sent < size; sent += len(interim) {
+		if _, err := c.Write(interim); err != nil {
+			return
+		}
+	}
+	writeAll(c, x.header(length(len(x.answer.Body)), lastAnswer), x.answer.Body)
+}
+
+// repeat writes size bytes, all of them from piece; false if that fails.
+func repeat(w io.Writer, piece []byte, size int) bool {
+	for size > 0 {
+		n, err := w.Write(piece[:min(size, len(piece))])
+		if err != nil {
+			return false
+		}
+		size -= n
+	}
+	return true
+}
+
+// garbage is always the same 256 bytes, none of which begins an HTTP answer.
+func garbage() []byte {
+	b := make([]byte, 256)
+	for i := range b {
+		b[i] = byte(i*73 + 21)
+	}
+	return b
+}
+
+// beforeBody strikes a request whose body is still on its way.
+func (x *exchange) beforeBody(f *fault.Fault) {
+	if f.H1 != fault.ContinueNever {
+		x.note(0)
+	}
+	if !x.wait(x.delay) {
+		x.disconnect()
+	}
+	switch {
+	case f.Upload == fault.UploadStall:
+		if tcp, ok := x.conn.Conn.(*net.TCPConn); ok {
+			tcp.SetReadBuffer(4 << 10) // so that it is full soon
+		}
+		<-x.s.closing
+		x.disconnect()
+	case f.Upload == fault.UploadAnsweredEarly:
+		c, _ := x.seize()
+		const text = "Request Entity Too Large\n"
+		writeAll(c, head(http.StatusRequestEntityTooLarge, "Content-Type: text/plain; charset=utf-8", length(len(text)), lastAnswer), []byte(text))
+		x.conn.CloseWrite()
+		discard(c)
+	default:
+		x.neverContinue()
+	}
+}
+
+// neverContinue reads the body without the 100 that net/http would send, and
+// answers.
+func (x *exchange) neverContinue() {
+	c, in := x.seize()
+	body := io.LimitReader(in, x.r.ContentLength)
+	if x.r.ContentLength < 0 {
+		body = httputil.NewChunkedReader(in)
+	}
+	b, err := io.ReadAll(io.LimitReader(body, MaxRequestBody))
+	if err != nil || int64(len(b)) < x.r.ContentLength {
+		x.disconnect()
+	}
+	x.ask(b)
+	x.effect()
+	writeAll(c, x.header(length(len(x.answer.Body)), lastAnswer), x.answer.Body)
+}
