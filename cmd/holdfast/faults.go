@@ -26,42 +26,63 @@ var backends = map[string]faultserver.Service{
 }
 
 func newFaults() *cobra.Command {
-	var file, listen, backend string
+	var name, listen, backend string
 	cmd := &cobra.Command{
-		Use:   "faults --plan FILE",
+		Use:   "faults --plan PLAN",
 		Short: "Serve a plan of faults, for whatever client is to be tried",
-		Long: `Serves a plan of faults (JSON; see the package fault) until Ctrl-C. The first word
-that it prints is the URL. At the end it says what it saw, and exits with 0.`,
-		Example: `  echo '{"version": 1, "rules": [{"nth": "1-2", "fault": {"status": 503}}]}' > plan.json
+		Long: `Serves a plan of faults until Ctrl-C. The plan is the name of a built-in one (see
+holdfast faults plans) or a file, which has a separator or an extension in its
+name: ./mine, mine.json. The first word that it prints is the URL. At the end it
+says what it saw, and exits with 0.`,
+		Example: `  holdfast faults --plan outage
+  echo '{"version": 1, "rules": [{"nth": "1-2", "fault": {"status": 503}}]}' > plan.json
   holdfast faults --plan plan.json`,
-		Args: noArguments,
+		Args: noPlanArgument,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			service, known := backends[backend]
 			switch {
-			case file == "":
-				return exitf(usage, "--plan is missing: must be a file with a plan of faults")
+			case name == "":
+				return exitf(usage, "--plan is missing: must be a built-in plan or a file with one; holdfast faults plans lists those there are")
 			case !known:
 				return exitf(usage, "--backend %q: must be echo or embeddings", backend)
 			}
 			if err := checkAddress(listen); err != nil {
 				return exitf(usage, "--listen %q: %w", listen, err)
 			}
-			plan, err := readPlan(file)
+			plan, note, err := loadPlan(name)
 			if err != nil {
-				return exitf(config, "--plan %s: %w", file, err)
+				return badPlan("--plan "+name, err)
 			}
-			return serveFaults(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), file, plan, listen, service)
+			if note != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: note: %s\n", note)
+			}
+			return serveFaults(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), name, plan, listen, service)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&file, "plan", "", "the `FILE` with the plan; required")
+	f.StringVar(&name, "plan", "", "the `PLAN`: a built-in one by name, or a file; required")
 	f.StringVar(&listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 is any that is free")
 	f.StringVar(&backend, "backend", "echo", "what a healthy answer looks like: `echo or embeddings`")
+	cmd.AddCommand(newFaultsList(), newFaultsPlans())
 	return cmd
 }
 
+// noPlanArgument is noArguments, and knows what people mean by one.
+func noPlanArgument(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return fmt.Errorf("faults takes no argument; got %q; did you mean %s?", args[0], near[0])
+		}
+		if _, err := builtin(args[0]); err == nil || isFile(args[0]) {
+			return fmt.Errorf("faults takes no argument; got %q; did you mean --plan %s?", args[0], args[0])
+		}
+	}
+	return noArguments(cmd, args)
+}
+
 // serveFaults serves until ctx ends.
-func serveFaults(ctx context.Context, stdout, stderr io.Writer, file string, plan fault.Plan, listen string, service faultserver.Service) error {
+func serveFaults(ctx context.Context, stdout, stderr io.Writer, name string, plan fault.Plan, listen string, service faultserver.Service) error {
 	server, err := faultserver.New(plan, faultserver.Listen(listen), faultserver.Backend(service))
 	if err != nil {
 		return exitf(failure, "--listen %s: %w", listen, reason(err))
@@ -70,27 +91,13 @@ func serveFaults(ctx context.Context, stdout, stderr io.Writer, file string, pla
 	if !loopback(server.Addr()) {
 		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
 	}
-	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), file, plural(len(plan.Rules), "rule"), plan.Seed)
+	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), name, plural(len(plan.Rules), "rule"), plan.Seed)
 	<-ctx.Done()
 	if err := server.Close(); err != nil {
 		return exitf(failure, "%w", err)
 	}
 	fmt.Fprintln(stdout, summary(server))
 	return nil
-}
-
-// readPlan reads no more of the file than a plan may have.
-func readPlan(file string) (fault.Plan, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return fault.Plan{}, reason(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, fault.MaxPlanBytes+1))
-	if err != nil {
-		return fault.Plan{}, reason(err)
-	}
-	return fault.Parse(data)
 }
 
 // reason is an error of the system without the operation and the name before it,

@@ -30,6 +30,14 @@ func terminalOf(w io.Writer) terminal {
 	return terminal{live: able, color: able && os.Getenv("NO_COLOR") == "", width: width}
 }
 
+// columns is how wide a text is set: readable on a wide terminal, too.
+func (t terminal) columns() int {
+	if t.width == 0 {
+		return 80
+	}
+	return min(max(t.width, 40), 100)
+}
+
 // The colours that are used. None carries a meaning that the words do not.
 const (
 	dim   = "2"

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+func newFaultsList() *cobra.Command {
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List every fault with what it is for",
+		Long: `Lists the id of every fault with what a client must withstand. With --verbose also
+how true each is to the real thing, and the test that proves it on the wire.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			writeCatalog(cmd.OutOrStdout(), terminalOf(cmd.OutOrStdout()), fault.Catalog(), verbose)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "say how faithful each is, and where it is proved")
+	return cmd
+}
+
+// writeCatalog writes a line or, if verbose, a paragraph for each fault.
+func writeCatalog(w io.Writer, term terminal, catalog []fault.Entry, verbose bool) {
+	widest := 0
+	for _, e := range catalog {
+		widest = max(widest, len(e.ID))
+	}
+	for i, e := range catalog {
+		if !verbose {
+			fmt.Fprint(w, hang(term.columns(), fmt.Sprintf("%-*s  ", widest, e.ID), e.Purpose))
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, term.paint(bold, string(e.ID)))
+		fmt.Fprint(w, hang(term.columns(), "  purpose   ", e.Purpose))
+		fmt.Fprint(w, hang(term.columns(), "  faithful  ", e.Faithful))
+		fmt.Fprintf(w, "  proof     %s\n", proofOf(e.ID)) // whole, to be copied
+	}
+}
+
+// proofOf is the command that proves a fault on the wire. The test it runs fails
+// for an id without a proof.
+func proofOf(id fault.ID) string {
+	return "go test ./faultserver -run 'TestEveryFaultOnTheWire/^" + strings.ReplaceAll(string(id), ".", `\.`) + "$'"
+}
+
+// hang wraps a text at blanks into lines of at most width columns, the first of
+// which begins with head and the others with as much room. A word that is too
+// long for a line has one to itself.
+func hang(width int, head, text string) string {
+	var b strings.Builder
+	indent := strings.Repeat(" ", utf8.RuneCountInString(head))
+	at := utf8.RuneCountInString(head)
+	b.WriteString(head)
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > width:
+			b.WriteString("\n" + indent)
+			at = len(indent)
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return strings.TrimRight(b.String(), " ") + "\n"
+}
