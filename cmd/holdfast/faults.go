@@ -31,7 +31,7 @@ func newFaults() *cobra.Command {
 		Use:   "faults --plan PLAN",
 		Short: "Serve a plan of faults, for whatever client is to be tried",
 		Long: `Serves a plan of faults until Ctrl-C. The plan is the name of a built-in one (see
-holdfast faults plans) or a file, which has a separator or an extension in its
+holdfast faults plans) or a file, JSON or YAML, which has a separator or an extension in its
 name: ./mine, mine.json. The first word that it prints is the URL. At the end it
 says what it saw, and exits with 0.`,
 		Example: `  holdfast faults --plan outage

@@ -162,5 +162,9 @@ func tooLarge(size int64) error {
 
 // parsePlan reads a plan from JSON, or from YAML if the file's name says so.
 func parsePlan(file string, data []byte) (fault.Plan, error) {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".yaml", ".yml":
+		return parseYAML(data)
+	}
 	return fault.Parse(data)
 }

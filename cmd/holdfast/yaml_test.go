@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+func TestYAMLIsJSON(t *testing.T) {
+	fromYAML, err := parseYAML([]byte(`
+# Comments are welcome.
+version: 1
+seed: 18446744073709551615
+rules:
+  - name: yes                     # text, not true
+    match: {path: /v1/*, header: {X-Shard: "3", "X.Dotted": 2001-01-01}}
+    nth: 1-2
+    fault: {status: 503, retry_after: 2s, body: "a\tb\u00e9"}
+  - probability: 1.5e-1
+    fault:
+      mix:
+        - {weight: 1, fault: {hang: before_answer, commit: True}}
+        - weight: 2.5
+          fault: {endless: true}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromJSON, err := fault.Parse([]byte(`{"version": 1, "seed": 18446744073709551615, "rules": [
+		{"name": "yes", "match": {"path": "/v1/*", "header": {"X-Shard": "3", "X.Dotted": "2001-01-01"}},
+		 "nth": "1-2", "fault": {"status": 503, "retry_after": "2s", "body": "a\tbé"}},
+		{"probability": 0.15, "fault": {"mix": [
+			{"weight": 1, "fault": {"hang": "before_answer", "commit": true}},
+			{"weight": 2.5, "fault": {"endless": true}}]}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(fromYAML, fromJSON) {
+		t.Errorf("from YAML\n%+v\nfrom JSON\n%+v", fromYAML, fromJSON)
+	}
+}
+
+// Every built-in plan is also YAML, since JSON is.
+func TestJSONIsYAML(t *testing.T) {
+	for _, b := range builtins {
+		data, err := builtin(b.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := parseYAML(data)
+		want, _ := fault.Parse(data)
+		if err != nil || !reflect.DeepEqual(plan, want) {
+			t.Errorf("%s: %v, %+v", b.name, err, plan)
+		}
+	}
+}
+
+func TestYAMLProblems(t *testing.T) {
+	for _, tt := range []struct{ text, says string }{
+		{"", "fault plan: line 1, column 1: is empty; a plan in which nothing goes wrong is {}"},
+		{"# nothing\n", "is empty"},
+		{"rules: [\n", "fault plan: line 2, column 1: while parsing a flow node: did not find expected node content"},
+		{"rules:\n\t- {}\n", "line 2, column 1: "},
+		{"seed: \xff", "invalid leading UTF-8 octet"},
+		{"seed: 1\n---\nseed: 2\n", "line 2, column 1: a second document begins: a plan is one"},
+		{"seed: 1\n---\n[", "while parsing a flow node"},
+		{"seed: !!int 1\n", "line 1, column 7: the tag !!int is not taken here"},
+		{"rules:\n  - &r {fault: {status: 503}}\n  - *r\n", "line 3, column 5: the alias *r is not taken here"},
+		{"? [a]\n: 1\n", "line 1, column 3: a key must be text"},
+		{"seed: 1\nversion: 1\nseed: 2\n", "fault plan: line 3, column 1: seed: is given twice"},
+		{"seed: 0x1F\n", `line 1, column 1: seed: "0x1F" must be a whole number`},
+		{"seed: 007\n", `"007" must be a whole number`},
+		{"seed: ~\n", "null must be a whole number"},
+		{"rules:\n  - nht: 1\n    fault: {status: 503}\n", "line 2, column 5: rules[0].nht: unknown key; did you mean nth?"},
+		{"rules:\n  - nth: 1\n    fault: {status: 503}\n", "line 2, column 5: rules[0].nth: 1 must be a string"},
+		{"rules:\n  - nth: '1'\n", "line 2, column 5: rules[0].fault: is empty"},
+		{"rules:\n  - fault:\n      status: 503\n      header:\n        X.a.b: \"x\\n\"\n", "line 5, column 9: rules[0].fault.header.X.a.b: "},
+		{"- 1\n", "line 1, column 1: a list must be an object"},
+		{"rules:\n  - fault: {status: 99}\n  - fault: {status: 503, comit: true}\n",
+			"fault plan: 2 problems\n  line 3, column 26: rules[1].fault.comit: unknown key; did you mean commit?\n  line 2, column 13: rules[0].fault.status: 99 must be 200 to 599"},
+		{strings.Repeat("[", 20_000), "exceeded max depth"},
+		{strings.Repeat(" ", fault.MaxPlanBytes+1), "has 1048577 bytes, at most 1048576 are allowed"},
+	} {
+		_, err := parseYAML([]byte(tt.text))
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%.60q: %v\nwant %s", tt.text, err, tt.says)
+		}
+	}
+}
+
+func TestPlanFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct{ name, text, says string }{
+		{"a.yaml", "seed: 7\n", ""},
+		{"a.YML", "seed: 7\n", ""},
+		{"a.json", `{"seed": 7}`, ""},
+		{"noextension", `{"seed": 7}`, ""},
+		{"b.json", "seed: 7\n", "line 1, column 1: "},
+		{"b.yaml", "sed: 7\n", "line 1, column 1: sed: unknown key; did you mean seed?"},
+	} {
+		file := filepath.Join(dir, tt.name)
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		plan, _, err := loadPlan(file)
+		switch {
+		case tt.says == "" && (err != nil || plan.Seed != 7):
+			t.Errorf("%s: seed %d, error %v", tt.name, plan.Seed, err)
+		case tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: error %v, want %q", tt.name, err, tt.says)
+		}
+	}
+}
+
+// A hole of 100 MB is refused by its size: reading it would take a while.
+func TestHugePlanIsNotRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "huge.yaml")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(100 << 20); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, _, err := loadPlan(file); err == nil || err.Error() != "fault plan: has 104857600 bytes, at most 1048576 are allowed" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzYAML(f *testing.F) {
+	f.Add("rules:\n  - nth: 1-2\n    fault: {status: 503}\n")
+	f.Add("a: *b\n? [c]\n: !!int 1")
+	f.Fuzz(func(t *testing.T, text string) {
+		plan, err := parseYAML([]byte(text))
+		if err != nil {
+			return
+		}
+		written, err := json.Marshal(plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseYAML(written)
+		if err != nil || !reflect.DeepEqual(plan, again) {
+			t.Errorf("%q became %s, which became %+v, %v", text, written, again, err)
+		}
+	})
+}
