@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -25,46 +23,119 @@ var backends = map[string]faultserver.Service{
 	"embeddings": faultserver.Embeddings,
 }
 
+// faults is what the command is told.
+type faults struct {
+	plan, listen, backend string
+	tls                   bool
+	tlsCA, record         string
+	admin, adminToken     string
+}
+
 func newFaults() *cobra.Command {
-	var name, listen, backend string
+	var o faults
 	cmd := &cobra.Command{
 		Use:   "faults --plan PLAN",
 		Short: "Serve a plan of faults, for whatever client is to be tried",
 		Long: `Serves a plan of faults until Ctrl-C. The plan is the name of a built-in one (see
-holdfast faults plans) or a file, JSON or YAML, which has a separator or an extension in its
-name: ./mine, mine.json. The first word that it prints is the URL. At the end it
-says what it saw, and exits with 0.`,
+holdfast faults plans) or a file, JSON or YAML, which has a separator or an
+extension in its name: ./mine, mine.yaml. The first word that it prints is the
+URL. At the end it says what it saw, and exits with 0.
+
+With --admin the plan can be changed while it runs, and the record read, on a
+listener of its own: GET and PUT /_holdfast/plan, GET /_holdfast/record?after=N,
+GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
+"Authorization: Bearer TOKEN".`,
 		Example: `  holdfast faults --plan outage
-  echo '{"version": 1, "rules": [{"nth": "1-2", "fault": {"status": 503}}]}' > plan.json
-  holdfast faults --plan plan.json`,
+  holdfast faults --plan bad-tls --tls --tls-ca ca.pem
+  holdfast faults --plan mine.yaml --record attempts.ndjson --admin 127.0.0.1:0`,
 		Args: noPlanArgument,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			service, known := backends[backend]
-			switch {
-			case name == "":
-				return exitf(usage, "--plan is missing: must be a built-in plan or a file with one; holdfast faults plans lists those there are")
-			case !known:
-				return exitf(usage, "--backend %q: must be echo or embeddings", backend)
+			if err := o.check(cmd.Flags().Changed); err != nil {
+				return &exit{usage, err}
 			}
-			if err := checkAddress(listen); err != nil {
-				return exitf(usage, "--listen %q: %w", listen, err)
+			plan, note, err := loadPlan(o.plan)
+			if err == nil {
+				err = followable(plan, o.tls)
 			}
-			plan, note, err := loadPlan(name)
 			if err != nil {
-				return badPlan("--plan "+name, err)
+				return badPlan("--plan "+o.plan, err)
 			}
 			if note != "" {
 				fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: note: %s\n", note)
 			}
-			return serveFaults(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), name, plan, listen, service)
+			return o.serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), plan)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "plan", "", "the `PLAN`: a built-in one by name, or a file; required")
-	f.StringVar(&listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 is any that is free")
-	f.StringVar(&backend, "backend", "echo", "what a healthy answer looks like: `echo or embeddings`")
+	f.StringVar(&o.plan, "plan", "", "the `PLAN`: a built-in one by name, or a file; required")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 is any that is free")
+	f.StringVar(&o.backend, "backend", "echo", "what a healthy answer looks like: `"+strings.Join(backendNames(), " or ")+"`")
+	f.BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this run")
+	f.StringVar(&o.tlsCA, "tls-ca", "", "write the certificate's authority to `FILE`, for a client to trust")
+	f.StringVar(&o.record, "record", "", "write every attempt to `FILE`, one JSON object on a line")
+	f.StringVar(&o.admin, "admin", "", "loopback `ADDRESS` of the admin listener; port 0 is any that is free")
+	f.StringVar(&o.adminToken, "admin-token", "", "the `TOKEN` that it asks for, 16 to 256 letters; one is made and printed if there is none")
 	cmd.AddCommand(newFaultsList(), newFaultsPlans())
 	return cmd
+}
+
+// check sees whether the arguments make sense, before anything is touched.
+func (o *faults) check(given func(flag string) bool) error {
+	_, known := backends[o.backend]
+	switch {
+	case o.plan == "":
+		return errors.New("--plan is missing: must be a built-in plan or a file with one; holdfast faults plans lists those there are")
+	case !known:
+		return fmt.Errorf("--backend %q: must be %s", o.backend, strings.Join(backendNames(), " or "))
+	case given("tls-ca") && !o.tls:
+		return errors.New("--tls-ca needs --tls: without it there is no certificate")
+	case given("tls-ca") && o.tlsCA == "":
+		return errors.New("--tls-ca is empty: must be a file to write")
+	case given("record") && o.record == "":
+		return errors.New("--record is empty: must be a file to write")
+	case given("record") && given("tls-ca") && sameFile(o.record, o.tlsCA):
+		return fmt.Errorf("--record and --tls-ca are both %s: must be two files", o.record)
+	case given("record") && isFile(o.plan) && sameFile(o.record, o.plan):
+		return fmt.Errorf("--record %s: is the plan itself, and would be lost", o.record)
+	case given("tls-ca") && isFile(o.plan) && sameFile(o.tlsCA, o.plan):
+		return fmt.Errorf("--tls-ca %s: is the plan itself, and would be lost", o.tlsCA)
+	case given("admin-token") && !given("admin"):
+		return errors.New("--admin-token needs --admin: there is nothing to ask for it")
+	case given("admin-token") && !goodToken(o.adminToken):
+		return errors.New("--admin-token: must be 16 to 256 letters, digits or marks, without blanks")
+	}
+	if err := checkAddress(o.listen); err != nil {
+		return fmt.Errorf("--listen %q: %w", o.listen, err)
+	}
+	if !given("admin") {
+		return nil
+	}
+	if err := checkAddress(o.admin); err != nil {
+		return fmt.Errorf("--admin %q: %w", o.admin, err)
+	}
+	if host, _, _ := net.SplitHostPort(o.admin); host != "localhost" && !loopback(o.admin) {
+		return fmt.Errorf("--admin %q: must be on loopback, as 127.0.0.1:0: who reaches it can change the plan", o.admin)
+	}
+	return nil
+}
+
+func backendNames() []string {
+	return slices.Sorted(maps.Keys(backends))
+}
+
+// followable sees whether the server that is asked for can follow the plan. The
+// server would say so too, but of its options in Go.
+func followable(plan fault.Plan, tls bool) error {
+	var problems []fault.Problem
+	for i, r := range plan.Connections {
+		if r.Fault.TLS != "" && !tls {
+			problems = append(problems, fault.Problem{Path: fmt.Sprintf("connections[%d].fault.tls", i), Message: "needs a server with TLS: give --tls"})
+		}
+	}
+	if len(problems) > 0 {
+		return &fault.Error{Problems: problems}
+	}
+	return nil
 }
 
 // noPlanArgument is noArguments, and knows what people mean by one.
@@ -79,25 +150,6 @@ func noPlanArgument(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return noArguments(cmd, args)
-}
-
-// serveFaults serves until ctx ends.
-func serveFaults(ctx context.Context, stdout, stderr io.Writer, name string, plan fault.Plan, listen string, service faultserver.Service) error {
-	server, err := faultserver.New(plan, faultserver.Listen(listen), faultserver.Backend(service))
-	if err != nil {
-		return exitf(failure, "--listen %s: %w", listen, reason(err))
-	}
-	defer server.Close()
-	if !loopback(server.Addr()) {
-		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
-	}
-	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), name, plural(len(plan.Rules), "rule"), plan.Seed)
-	<-ctx.Done()
-	if err := server.Close(); err != nil {
-		return exitf(failure, "%w", err)
-	}
-	fmt.Fprintln(stdout, summary(server))
-	return nil
 }
 
 // reason is an error of the system without the operation and the name before it,
@@ -133,37 +185,6 @@ func checkAddress(listen string) error {
 func loopback(addr string) bool {
 	at, err := netip.ParseAddrPort(addr)
 	return err == nil && at.Addr().Unmap().IsLoopback()
-}
-
-// summary says what a server saw.
-func summary(s *faultserver.Server) string {
-	record, met := s.Record(), map[fault.ID]int{}
-	struck := 0
-	for _, a := range record {
-		if len(a.Faults) > 0 {
-			struck++
-		}
-		for _, id := range a.Faults {
-			met[id]++
-		}
-	}
-	said := []string{
-		plural(len(record)+s.Dropped(), "request") + " on " + plural(s.Connections(), "connection"),
-		number(struck) + " met a fault",
-	}
-	if s.Dropped() > 0 {
-		said[1] += " of the last " + number(len(record))
-	}
-	if len(met) > 0 {
-		var each []string
-		for id, n := range met {
-			each = append(each, fmt.Sprintf("%s %s", id, number(n)))
-		}
-		slices.SortFunc(each, cmp.Compare)
-		said[1] += " (" + strings.Join(each, ", ") + ")"
-	}
-	e := s.Effects()
-	return strings.Join(append(said, fmt.Sprintf("work done %s, done twice %s", number(e.Done+e.Untracked), number(e.Duplicates))), " · ")
 }
 
 func plural(n int, what string) string {

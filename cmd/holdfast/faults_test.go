@@ -1,11 +1,16 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFaultsServesUntilInterrupted(t *testing.T) {
@@ -60,6 +65,48 @@ func TestFaultsNotesThatOthersReachIt(t *testing.T) {
 		if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 			t.Errorf("--listen %s: exit status %d, want 0", tt.listen, status)
 		}
+	}
+}
+
+func TestFaultsWithTLS(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	r := start(t, "curl --cacert "+ca, "faults", "--plan", writeFile(t, `{"connections": [{"nth": "1", "fault": {"tls": "expired"}}]}`), "--tls", "--tls-ca", ca)
+	url, _, _ := strings.Cut(r.out.String(), " ")
+	authority, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authority) {
+		t.Fatalf("%s is no certificate", authority)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	if resp, err := client.Get(url); err == nil {
+		resp.Body.Close()
+		t.Error("an expired certificate was taken")
+	}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatalf("with the authority of %s: %v", ca, err)
+	}
+	resp.Body.Close()
+	if status := r.interrupt(t, strings.TrimPrefix(url, "https://")); status != 0 || !strings.HasPrefix(url, "https://") {
+		t.Errorf("%s: exit status %d", url, status)
+	}
+	if said := r.out.String(); !strings.Contains(said, "(tls.expired 1)") {
+		t.Errorf("it said %q", said)
+	}
+}
+
+// A terminal shows counters; a file, as in every other test, does not.
+func TestLiveLine(t *testing.T) {
+	var out strings.Builder
+	began := time.Now()
+	l := live{out: &out, term: terminal{live: true, width: 60}, began: began}
+	l.draw(began.Add(2*time.Second), sums{attempts: 1200, struck: 30, connections: 1})
+	l.clear()
+	if want := rewrite + "   2.0 s  600/s · 1,200 requests on 1 connection · 30 met a" + rewrite; out.String() != want {
+		t.Errorf("drew %q, want %q", &out, want)
 	}
 }
 

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// serve serves the plan until ctx ends. It prints nothing before all that was
+// asked for is there; if one thing cannot be had, the others are taken back.
+func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault.Plan) (err error) {
+	var begun []func() // in order, to take back
+	defer func() {
+		for _, takeBack := range slices.Backward(begun) {
+			takeBack()
+		}
+	}()
+	files := map[string]*output{}
+	for _, file := range []struct{ flag, path string }{{"--record", o.record}, {"--tls-ca", o.tlsCA}} {
+		if file.path == "" {
+			continue
+		}
+		out, err := openOutput(file.path)
+		if err != nil {
+			return exitf(config, "%s %s: %w", file.flag, file.path, err)
+		}
+		begun = append(begun, out.abandon)
+		files[file.flag] = out
+	}
+	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.Backend(backends[o.backend]), faultserver.Keep(keep)}
+	if o.tls {
+		opts = append(opts, faultserver.TLS())
+	}
+	server, err := faultserver.New(plan, opts...)
+	if malformed := (*fault.Error)(nil); errors.As(err, &malformed) {
+		return exitf(config, "--plan %s: %w", o.plan, malformed)
+	}
+	if err != nil {
+		return exitf(failure, "--listen %s: %w", o.listen, reason(err))
+	}
+	begun = append(begun, func() { server.Close() })
+
+	var door *admin
+	if o.admin != "" {
+		if door, err = newAdmin(o.admin, o.adminToken, o.tls); err != nil {
+			return exitf(failure, "--admin %s: %w", o.admin, reason(err))
+		}
+		begun = append(begun, door.close)
+	}
+	if out := files["--tls-ca"]; out != nil {
+		if err := writeCA(out, server); err != nil {
+			return exitf(config, "--tls-ca %s: %w", o.tlsCA, reason(err))
+		}
+	}
+	j := newJournal(server)
+	var rec *recorder
+	if out := files["--record"]; out != nil {
+		if err := out.ready(); err != nil {
+			return exitf(config, "--record %s: %w", o.record, reason(err))
+		}
+		rec = newRecorder(out)
+		j.hand = rec.hand
+	}
+	begun = nil
+
+	door.start(j)
+	o.announce(stdout, stderr, server, door, plan)
+	o.watch(ctx, j, rec, newLive(stdout))
+	door.close()
+	err = server.Close()
+	j.close()
+	fmt.Fprintln(stdout, j.sums())
+	if rec != nil {
+		err = errors.Join(err, rec.close(j.sums().missed))
+	}
+	if err != nil {
+		return &exit{failure, err}
+	}
+	return nil
+}
+
+// announce says where everything is. The URL comes first.
+func (o *faults) announce(stdout, stderr io.Writer, server *faultserver.Server, door *admin, plan fault.Plan) {
+	if !loopback(server.Addr()) {
+		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
+	}
+	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), o.plan, size(plan), plan.Seed)
+	if o.tlsCA != "" {
+		fmt.Fprintf(stdout, "certificate authority in %s, as in curl --cacert %s %s\n", o.tlsCA, o.tlsCA, server.URL())
+	}
+	if o.admin == "" {
+		return
+	}
+	fmt.Fprintf(stdout, "admin on %s/_holdfast/", door.url())
+	if o.adminToken == "" {
+		fmt.Fprintf(stdout, " · token %s", door.token)
+	}
+	fmt.Fprintln(stdout)
+}
+
+// size counts the rules of a plan.
+func size(plan fault.Plan) string {
+	said := plural(len(plan.Rules), "rule")
+	if n := len(plan.Connections); n > 0 {
+		said += ", " + plural(n, "connection rule")
+	}
+	if plan.Capacity != nil {
+		said += ", a capacity"
+	}
+	return said
+}
+
+// watch follows the journal until ctx ends or the record cannot be written.
+func (o *faults) watch(ctx context.Context, j *journal, rec *recorder, shown *live) {
+	defer shown.clear()
+	var failed <-chan struct{} // never, without a record
+	if rec != nil {
+		failed = rec.failed
+	}
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-failed:
+			return
+		case now := <-ticker.C:
+			j.look(now)
+			shown.draw(now, j.sums())
+		}
+	}
+}
+
+// live is one line of counters that is written again and again, on a terminal;
+// elsewhere it is nothing.
+type live struct {
+	out    io.Writer
+	term   terminal
+	began  time.Time
+	speeds speedometer
+}
+
+func newLive(out io.Writer) *live { return &live{out: out, term: terminalOf(out), began: time.Now()} }
+
+func (l *live) draw(now time.Time, s sums) {
+	if !l.term.live {
+		return
+	}
+	rate := l.speeds.measure(now.Sub(l.began), int64(s.attempts))
+	line := fmt.Sprintf("%s  %s/s · %s", clock(now.Sub(l.began)), number(rate), s.counts())
+	fmt.Fprint(l.out, rewrite+l.term.paint(dim, l.term.fit(line)))
+}
+
+func (l *live) clear() {
+	if l.term.live {
+		fmt.Fprint(l.out, rewrite)
+	}
+}
+
+func (s sums) counts() string {
+	return fmt.Sprintf("%s on %s · %s met a fault · work done %s, done twice %s",
+		plural(s.attempts, "request"), plural(s.connections, "connection"), number(s.struck),
+		number(s.effects.Done+s.effects.Untracked), number(s.effects.Duplicates))
+}
+
+// String says what a server saw.
+func (s sums) String() string {
+	said := s.counts()
+	if s.run > 1 {
+		said = fmt.Sprintf("run %d: %s", s.run, said)
+	}
+	if len(s.met) == 0 {
+		return said
+	}
+	var each []string
+	for id, n := range s.met {
+		each = append(each, fmt.Sprintf("%s %s", id, number(n)))
+	}
+	slices.SortFunc(each, cmp.Compare)
+	return strings.Replace(said, " met a fault", " met a fault ("+strings.Join(each, ", ")+")", 1)
+}
+
+// writeCA writes the authority that a client must trust.
+func writeCA(out *output, server *faultserver.Server) error {
+	if err := out.ready(); err != nil {
+		return err
+	}
+	err := pem.Encode(out, &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return errors.Join(err, out.Close())
+}
