@@ -28,6 +28,23 @@ how true each is to the real thing, and the test that proves it on the wire.`,
 	return cmd
 }
 
+func newFaultsSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of a plan",
+		Long: `Prints the JSON schema of a plan, for editors and for tools that write plans. It
+knows names, types and words; what else must hold is said when a plan is read.`,
+		Example: `  holdfast faults schema > plan.schema.json`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := cmd.OutOrStdout().Write(fault.Schema()); err != nil {
+				return exitf(failure, "%w", reason(err))
+			}
+			return nil
+		},
+	}
+}
+
 // writeCatalog writes a line or, if verbose, a paragraph for each fault.
 func writeCatalog(w io.Writer, term terminal, catalog []fault.Entry, verbose bool) {
 	widest := 0

@@ -21,6 +21,7 @@ import (
 var backends = map[string]faultserver.Service{
 	"echo":       faultserver.Echo,
 	"embeddings": faultserver.Embeddings,
+	"ollama":     faultserver.Ollama,
 }
 
 // faults is what the command is told.
@@ -69,13 +70,13 @@ GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
 	f := cmd.Flags()
 	f.StringVar(&o.plan, "plan", "", "the `PLAN`: a built-in one by name, or a file; required")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 is any that is free")
-	f.StringVar(&o.backend, "backend", "echo", "what a healthy answer looks like: `"+strings.Join(backendNames(), " or ")+"`")
+	f.StringVar(&o.backend, "backend", "echo", "what a healthy answer looks like: `"+backendNames()+"`")
 	f.BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this run")
 	f.StringVar(&o.tlsCA, "tls-ca", "", "write the certificate's authority to `FILE`, for a client to trust")
 	f.StringVar(&o.record, "record", "", "write every attempt to `FILE`, one JSON object on a line")
 	f.StringVar(&o.admin, "admin", "", "loopback `ADDRESS` of the admin listener; port 0 is any that is free")
 	f.StringVar(&o.adminToken, "admin-token", "", "the `TOKEN` that it asks for, 16 to 256 letters; one is made and printed if there is none")
-	cmd.AddCommand(newFaultsList(), newFaultsPlans())
+	cmd.AddCommand(newFaultsList(), newFaultsPlans(), newFaultsSchema())
 	return cmd
 }
 
@@ -86,7 +87,7 @@ func (o *faults) check(given func(flag string) bool) error {
 	case o.plan == "":
 		return errors.New("--plan is missing: must be a built-in plan or a file with one; holdfast faults plans lists those there are")
 	case !known:
-		return fmt.Errorf("--backend %q: must be %s", o.backend, strings.Join(backendNames(), " or "))
+		return fmt.Errorf("--backend %q: must be %s", o.backend, backendNames())
 	case given("tls-ca") && !o.tls:
 		return errors.New("--tls-ca needs --tls: without it there is no certificate")
 	case given("tls-ca") && o.tlsCA == "":
@@ -119,8 +120,11 @@ func (o *faults) check(given func(flag string) bool) error {
 	return nil
 }
 
-func backendNames() []string {
-	return slices.Sorted(maps.Keys(backends))
+// backendNames lists them: "echo, embeddings or ollama".
+func backendNames() string {
+	names := slices.Sorted(maps.Keys(backends))
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // followable sees whether the server that is asked for can follow the plan. The

@@ -102,10 +102,10 @@ func TestFaultsWithTLS(t *testing.T) {
 func TestLiveLine(t *testing.T) {
 	var out strings.Builder
 	began := time.Now()
-	l := live{out: &out, term: terminal{live: true, width: 60}, began: began}
-	l.draw(began.Add(2*time.Second), sums{attempts: 1200, struck: 30, connections: 1})
+	l := live{out: &out, term: terminal{live: true, width: 51}, began: began}
+	l.draw(began.Add(2*time.Second), sums{attempts: 1200, struck: 30})
 	l.clear()
-	if want := rewrite + "   2.0 s  600/s · 1,200 requests on 1 connection · 30 met a" + rewrite; out.String() != want {
+	if want := rewrite + "   2.0 s  1,200 requests, 600/s · 30 struck · done" + rewrite; out.String() != want {
 		t.Errorf("drew %q, want %q", &out, want)
 	}
 }

@@ -78,7 +78,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"faults", "plans", "outge"}, usage, []string{`"outge" is not a built-in plan; did you mean outage?`}},
 		{[]string{"faults", "plans", "a", "b"}, usage, []string{"at most 1"}},
 		{[]string{"faults", "--plan", "outge"}, usage, []string{`--plan outge: "outge" is not a built-in plan; did you mean outage?`}},
-		{[]string{"faults", "--plan", healthy, "--backend", "quux"}, usage, []string{`--backend "quux": must be echo or embeddings`}},
+		{[]string{"faults", "--plan", healthy, "--backend", "quux"}, usage, []string{`--backend "quux": must be echo, embeddings or ollama`}},
 		{[]string{"faults", "--plan", healthy, "--listen", "8080"}, usage, []string{`--listen "8080": must be a host and a port`}},
 		{[]string{"faults", "--plan", healthy, "--listen", "127.0.0.1:70000"}, usage, []string{`--listen "127.0.0.1:70000": must be a host and a port from 0 to 65535`}},
 		{[]string{"faults", "--plan", "healthy", "--tls-ca", "ca.pem"}, usage, []string{"--tls-ca needs --tls"}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,6 +124,16 @@ func TestListOfFaults(t *testing.T) {
 				t.Errorf("%v: a line ends in blanks: %q", args, line)
 			}
 		}
+	}
+}
+
+func TestSchema(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"faults", "schema"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+		t.Fatalf("exit status %d, stderr %q", status, &stderr)
+	}
+	if !bytes.Equal(stdout.Bytes(), fault.Schema()) || !json.Valid(stdout.Bytes()) {
+		t.Errorf("it printed %s", &stdout)
 	}
 }
 

@@ -157,7 +157,8 @@ func (l *live) draw(now time.Time, s sums) {
 		return
 	}
 	rate := l.speeds.measure(now.Sub(l.began), int64(s.attempts))
-	line := fmt.Sprintf("%s  %s/s · %s", clock(now.Sub(l.began)), number(rate), s.counts())
+	line := fmt.Sprintf("%s  %s, %s/s · %s struck · done twice %s",
+		clock(now.Sub(l.began)), plural(s.attempts, "request"), number(rate), number(s.struck), number(s.effects.Duplicates))
 	fmt.Fprint(l.out, rewrite+l.term.paint(dim, l.term.fit(line)))
 }
 
