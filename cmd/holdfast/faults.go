@@ -76,7 +76,7 @@ GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
 	f.StringVar(&o.record, "record", "", "write every attempt to `FILE`, one JSON object on a line")
 	f.StringVar(&o.admin, "admin", "", "loopback `ADDRESS` of the admin listener; port 0 is any that is free")
 	f.StringVar(&o.adminToken, "admin-token", "", "the `TOKEN` that it asks for, 16 to 256 letters; one is made and printed if there is none")
-	cmd.AddCommand(newFaultsList(), newFaultsPlans(), newFaultsSchema())
+	cmd.AddCommand(newFaultsList(), newFaultsPlans(), newFaultsExplain(), newFaultsSchema())
 	return cmd
 }
 
