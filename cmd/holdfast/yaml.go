@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +44,7 @@ func parseYAML(data []byte) (fault.Plan, error) {
 			at := locate(root, p.Path)
 			placed.problems = append(placed.problems, placedProblem{p, at.Line, at.Column})
 		}
+		slices.SortStableFunc(placed.problems, func(a, b placedProblem) int { return cmp.Compare(a.line, b.line) }) // as one reads
 		return fault.Plan{}, placed
 	}
 	return plan, err

@@ -82,7 +82,7 @@ func TestYAMLProblems(t *testing.T) {
 		{"rules:\n  - fault:\n      status: 503\n      header:\n        X.a.b: \"x\\n\"\n", "line 5, column 9: rules[0].fault.header.X.a.b: "},
 		{"- 1\n", "line 1, column 1: a list must be an object"},
 		{"rules:\n  - fault: {status: 99}\n  - fault: {status: 503, comit: true}\n",
-			"fault plan: 2 problems\n  line 3, column 26: rules[1].fault.comit: unknown key; did you mean commit?\n  line 2, column 13: rules[0].fault.status: 99 must be 200 to 599"},
+			"fault plan: 2 problems\n  line 2, column 13: rules[0].fault.status: 99 must be 200 to 599\n  line 3, column 26: rules[1].fault.comit: unknown key; did you mean commit?"},
 		{strings.Repeat("[", 20_000), "exceeded max depth"},
 		{strings.Repeat(" ", fault.MaxPlanBytes+1), "has 1048577 bytes, at most 1048576 are allowed"},
 	} {
