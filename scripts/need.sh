@@ -15,6 +15,7 @@ works() {
 		[[ $(printf '%s\n' "$go_floor" "${have#go}" | sort -V | head -n 1) == "$go_floor" ]]
 		;;
 	gcc) echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1 ;; # headers too: cgo needs them
+	curl) [[ $(curl --version 2>/dev/null) == *HTTP2* ]] ;;
 	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
 	esac
 }
@@ -23,6 +24,7 @@ works() {
 packages() {
 	case $1 in
 	gcc) echo gcc libc6-dev ;;
+	curl) echo curl ;;
 	esac
 }
 

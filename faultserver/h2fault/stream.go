@@ -1,0 +1,467 @@
+package h2fault
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// stream is one request and its answer.
+type stream struct {
+	c      *conn
+	id     uint32
+	method string
+	url    *url.URL
+	header http.Header
+
+	// Guarded by the connection's mu.
+	window   int64 // for DATA
+	body     []byte
+	tooLarge bool
+	ended    bool // the body has
+
+	complete chan struct{} // closed when the body has ended
+	left     chan struct{} // closed when nobody waits for the answer any more
+
+	// Of the exchange, which one goroutine goes through.
+	run      *run
+	at       time.Duration
+	decision fault.Decision
+	key      string // by which a repeat is recognised; empty: none
+	answer   faultserver.Answer
+	seq      uint64 // of the attempt in the record
+}
+
+func newStream(c *conn, f *http2.MetaHeadersFrame) *stream {
+	st := &stream{
+		c: c, id: f.StreamID, window: c.initialWindow,
+		method:   f.PseudoValue("method"),
+		header:   make(http.Header),
+		complete: make(chan struct{}), left: make(chan struct{}),
+	}
+	for _, field := range f.RegularFields() {
+		st.header.Add(field.Name, field.Value)
+	}
+	var err error
+	if st.url, err = url.ParseRequestURI(f.PseudoValue("path")); err != nil {
+		st.url = &url.URL{} // CONNECT has none
+	}
+	if f.StreamEnded() {
+		st.endBody()
+	}
+	return st
+}
+
+func (st *stream) h2Fault() fault.H2 {
+	if f := st.decision.Fault; f != nil {
+		return f.H2
+	}
+	return ""
+}
+
+// stalls says whether the stream's window never grows.
+func (st *stream) stalls() bool {
+	f := st.decision.Fault
+	return f != nil && f.Upload == fault.UploadStall
+}
+
+func (st *stream) takeBody(data []byte) {
+	switch {
+	case st.stalls() || st.tooLarge || st.ended: // not wanted
+	case len(st.body)+len(data) > faultserver.MaxRequestBody:
+		st.tooLarge, st.body = true, nil
+		close(st.complete)
+	default:
+		st.body = append(st.body, data...)
+	}
+}
+
+func (st *stream) endBody() {
+	if !st.ended && !st.tooLarge {
+		close(st.complete)
+	}
+	st.ended = true
+}
+
+// leave frees an exchange whose answer nobody waits for.
+func (st *stream) leave() { close(st.left) }
+
+// decide asks the plan.
+func (st *stream) decide(now time.Time) {
+	req := fault.Request{Method: st.method, Path: st.url.Path, Header: st.header}
+	if st.url.RawQuery != "" {
+		req.Query = st.url.Query()
+	}
+	s := st.c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.run = s.run
+	st.at = max(now.Sub(st.run.epoch), 0)
+	st.decision = st.run.machine.Next(max(now.Sub(st.run.start), 0), req)
+	st.decision.IDs = named(st.decision.IDs)
+}
+
+// serve goes through the exchange: read the request, wait, then either do the
+// work and answer, or strike.
+func (st *stream) serve(headersTooLarge bool) {
+	if headersTooLarge {
+		st.refuse(http.StatusRequestHeaderFieldsTooLarge)
+		return
+	}
+	if st.stalls() {
+		st.note()
+		<-st.left
+		return
+	}
+	select {
+	case <-st.complete:
+	case <-st.left:
+	}
+	st.c.mu.Lock()
+	ended, tooLarge := st.ended, st.tooLarge
+	st.c.mu.Unlock()
+	switch {
+	case tooLarge:
+		st.refuse(http.StatusRequestEntityTooLarge)
+		return
+	case !ended: // left within the request
+		return
+	}
+	st.key = idempotencyKey(st.header)
+	st.answer = st.c.s.service(faultserver.Request{Method: st.method, Path: st.url.Path, Header: st.header, Body: st.body})
+	st.note()
+	// The wait does not end when the caller leaves: a service learns of that only
+	// when it answers, and has done the work by then.
+	if !st.c.s.wait(st.decision.Delay) {
+		return
+	}
+	f := st.decision.Fault
+	if f == nil || f.AfterEffect() {
+		st.effect()
+	}
+	if f == nil {
+		st.send(st.answer)
+		return
+	}
+	st.strike(f)
+}
+
+// idempotencyKey is the name under which a caller may ask again for the same
+// answer.
+func idempotencyKey(h http.Header) string {
+	if key := h.Get("Idempotency-Key"); key != "" {
+		return key
+	}
+	return h.Get("X-Request-ID")
+}
+
+// note puts the attempt on record.
+func (st *stream) note() {
+	d := &st.decision
+	s := st.c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.seq = st.run.record.add(faultserver.Attempt{
+		At:         st.at,
+		Connection: st.c.number,
+		Method:     st.method,
+		Path:       st.url.Path,
+		RequestID:  st.header.Get("X-Request-ID"),
+		Operation:  st.answer.Operation,
+		Bytes:      len(st.body),
+		Rule:       d.Rule,
+		N:          d.N,
+		Faults:     d.IDs,
+		Delay:      d.Delay,
+		Status:     st.status(),
+	})
+	st.run.ledger.arrived(st.answer.Operation)
+}
+
+// noteRefused puts a stream on record that is one too many, and that no rule has
+// seen.
+func (st *stream) noteRefused() {
+	s, now := st.c.s, time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run.record.add(faultserver.Attempt{
+		At:         max(now.Sub(s.run.epoch), 0),
+		Connection: st.c.number,
+		Method:     st.method,
+		Path:       st.url.Path,
+		RequestID:  st.header.Get("X-Request-ID"),
+		Rule:       -1,
+		Faults:     []fault.ID{"h2." + fault.ID(fault.MaxConcurrent1)},
+	})
+}
+
+// status is what the caller is going to see, 0 for none.
+func (st *stream) status() int {
+	f := st.decision.Fault
+	switch {
+	case f == nil:
+		return st.answer.Status
+	case f.Status != 0:
+		return f.Status
+	case f.Cut != nil, f.Stall != nil, f.Hang == fault.AfterHeaders, f.H2 == fault.GoAwayGraceful, f.H2 == fault.RSTAfterHeaders:
+		return st.answer.Status
+	default:
+		return 0
+	}
+}
+
+// effect does the work, or finds that it was done under the same key and puts
+// the stored answer in place of the new one.
+func (st *stream) effect() {
+	if st.answer.Status >= 400 {
+		return
+	}
+	s := st.c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer, done := st.run.ledger.execute(st.key, st.answer)
+	st.answer = answer
+	st.run.record.amend(st.seq, func(a *faultserver.Attempt) { a.Effect, a.Status = done, st.status() })
+}
+
+// strike does to the request what the settled fault says.
+func (st *stream) strike(f *fault.Fault) {
+	body := st.answer.Body
+	switch {
+	case f.Status != 0:
+		st.sendStatus(f)
+	case f.Hang == fault.BeforeAnswer:
+		<-st.left
+	case f.Hang == fault.AfterHeaders:
+		st.sendHead(st.answer.Status, st.fields(len(body)), false)
+		<-st.left
+	case f.Cut != nil:
+		n := min(f.Cut.After, len(body))
+		st.sendHead(st.answer.Status, st.fields(max(len(body), n+1)), false)
+		if f.Cut.By == fault.RST {
+			st.sendData(body[:n], false)
+			st.reset(http2.ErrCodeInternal)
+		} else {
+			st.sendData(body[:n], true)
+		}
+	case f.Stall != nil:
+		st.stall(f.Stall)
+	case f.Reset != "":
+		st.c.reset()
+	case f.Close != "":
+		st.c.mu.Lock()
+		st.c.end()
+		st.c.mu.Unlock()
+	default:
+		st.strikeH2(f.H2)
+	}
+}
+
+func (st *stream) strikeH2(word fault.H2) {
+	c := st.c
+	switch word {
+	case fault.GoAwayGraceful:
+		c.mu.Lock()
+		c.goAway(st.id, http2.ErrCodeNo)
+		c.mu.Unlock()
+		st.send(st.answer)
+	case fault.GoAwayExcluding:
+		c.mu.Lock()
+		c.goAway(c.last, http2.ErrCodeNo)
+		c.forget(st.id)
+		c.mu.Unlock()
+	case fault.GoAwayCalm:
+		c.mu.Lock()
+		c.goAway(st.id, http2.ErrCodeEnhanceYourCalm)
+		c.end()
+		c.mu.Unlock()
+	case fault.RSTRefused:
+		st.reset(http2.ErrCodeRefusedStream)
+	case fault.RSTInternal:
+		st.reset(http2.ErrCodeInternal)
+	case fault.RSTAfterHeaders:
+		st.sendHead(st.answer.Status, st.fields(len(st.answer.Body)), false)
+		st.reset(http2.ErrCodeInternal)
+	}
+}
+
+// stall sends the beginning, sends nothing for a while, then goes on.
+func (st *stream) stall(f *fault.Stall) {
+	body := st.answer.Body
+	n := min(f.After, len(body))
+	st.sendHead(st.answer.Status, st.fields(len(body)), false)
+	st.sendData(body[:n], false)
+	if f.For == 0 {
+		<-st.left
+		return
+	}
+	if st.c.s.wait(f.For) {
+		st.sendData(body[n:], true)
+	}
+}
+
+// send sends a healthy answer.
+func (st *stream) send(a faultserver.Answer) {
+	if len(a.Chunks) == 0 {
+		st.sendWhole(a.Status, st.fields(len(a.Body)), a.Body)
+		return
+	}
+	st.sendHead(a.Status, st.fields(-1), false)
+	rest := a.Body
+	for _, n := range a.Chunks {
+		n = min(n, len(rest))
+		st.sendData(rest[:n], false)
+		rest = rest[n:]
+	}
+	st.sendData(rest, true)
+}
+
+// sendStatus sends an answer in the service's place.
+func (st *stream) sendStatus(f *fault.Fault) {
+	body := f.Body
+	if body == "" && f.Status != http.StatusNoContent && f.Status != http.StatusNotModified {
+		body = http.StatusText(f.Status) + "\n"
+	}
+	header := map[string]string{"content-type": "text/plain; charset=utf-8"}
+	if f.RetryAfter > 0 {
+		header["retry-after"] = strconv.FormatInt(int64((f.RetryAfter+time.Second-1)/time.Second), 10)
+	}
+	for name, value := range f.Header {
+		header[strings.ToLower(name)] = value
+	}
+	if body != "" {
+		header["content-length"] = strconv.Itoa(len(body))
+	}
+	st.sendWhole(f.Status, fieldsOf(header), []byte(body))
+}
+
+// refuse answers a request that has no part in the plan.
+func (st *stream) refuse(status int) {
+	body := http.StatusText(status) + "\n"
+	st.sendWhole(status, []hpack.HeaderField{{Name: "content-length", Value: strconv.Itoa(len(body))}}, []byte(body))
+}
+
+// fields are the healthy answer's headers; a length below 0 is not told.
+func (st *stream) fields(length int) []hpack.HeaderField {
+	header := map[string]string{"content-type": st.answer.ContentType}
+	if length >= 0 {
+		header["content-length"] = strconv.Itoa(length)
+	}
+	return fieldsOf(header)
+}
+
+// fieldsOf gives headers in a fixed order. Headers of one connection have no
+// place in HTTP/2 (RFC 9113, 8.2.2).
+func fieldsOf(header map[string]string) []hpack.HeaderField {
+	var fields []hpack.HeaderField
+	for name, value := range header {
+		switch name {
+		case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		default:
+			fields = append(fields, hpack.HeaderField{Name: name, Value: value})
+		}
+	}
+	slices.SortFunc(fields, func(a, b hpack.HeaderField) int { return strings.Compare(a.Name, b.Name) })
+	return fields
+}
+
+// sendWhole sends headers and body to the end of the stream.
+func (st *stream) sendWhole(status int, fields []hpack.HeaderField, body []byte) {
+	if len(body) == 0 || st.method == http.MethodHead {
+		st.sendHead(status, fields, true)
+		return
+	}
+	st.sendHead(status, fields, false)
+	st.sendData(body, true)
+}
+
+// isOpen says whether anything can still be sent.
+func (st *stream) isOpen() bool { return st.c.streams[st.id] == st }
+
+// sendHead queues the headers.
+func (st *stream) sendHead(status int, fields []hpack.HeaderField, end bool) {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.isOpen() {
+		return
+	}
+	c.block.Reset()
+	c.encoder.WriteField(hpack.HeaderField{Name: ":status", Value: strconv.Itoa(status)})
+	c.encoder.WriteField(hpack.HeaderField{Name: "date", Value: time.Now().UTC().Format(http.TimeFormat)})
+	for _, field := range fields {
+		c.encoder.WriteField(field)
+	}
+	block := c.block.Bytes()
+	first := block[:min(len(block), c.frameSize)]
+	rest := block[len(first):]
+	c.framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: st.id, BlockFragment: first, EndStream: end, EndHeaders: len(rest) == 0,
+	})
+	for len(rest) > 0 {
+		next := rest[:min(len(rest), c.frameSize)]
+		rest = rest[len(next):]
+		c.framer.WriteContinuation(st.id, len(rest) == 0, next)
+	}
+	if end {
+		st.finish()
+	}
+	c.changed.Broadcast()
+}
+
+// sendData queues DATA as far as the client's windows go, and waits for them to
+// grow; it gives up when nobody waits for the answer any more.
+func (st *stream) sendData(data []byte, end bool) {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for st.isOpen() && len(data) > 0 && (c.window <= 0 || st.window <= 0 || c.queue.Len() >= maxQueued) {
+			c.changed.Wait()
+		}
+		if !st.isOpen() || len(data) == 0 && !end {
+			return
+		}
+		n := int(min(int64(len(data)), max(c.window, 0), max(st.window, 0), int64(c.frameSize)))
+		over := n == len(data)
+		c.framer.WriteData(st.id, end && over, data[:n])
+		c.window -= int64(n)
+		st.window -= int64(n)
+		data = data[n:]
+		c.changed.Broadcast()
+		if over {
+			if end {
+				st.finish()
+			}
+			return
+		}
+	}
+}
+
+// finish takes a stream off the connection that has been answered to its end. If
+// its request is still on its way, that is no longer needed (RFC 9113, 8.1).
+func (st *stream) finish() {
+	if !st.ended {
+		st.c.framer.WriteRSTStream(st.id, http2.ErrCodeNo)
+	}
+	st.c.forget(st.id)
+}
+
+// reset gives the stream up.
+func (st *stream) reset(code http2.ErrCode) {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.isOpen() {
+		c.resetStream(st.id, code)
+	}
+}
