@@ -27,7 +27,7 @@ type admin struct {
 	token    string
 	digest   [sha256.Size]byte
 	journal  *journal
-	tls      bool // the server speaks it
+	tls, h2  bool // the server speaks them
 	listener net.Listener
 	http     *http.Server
 	serving  sync.WaitGroup
@@ -41,7 +41,7 @@ const (
 )
 
 // newAdmin listens, and serves from start on. Without a token it makes one.
-func newAdmin(address, token string, tls bool) (*admin, error) {
+func newAdmin(address, token string, tls, h2 bool) (*admin, error) {
 	if token == "" {
 		token = rand.Text()
 	}
@@ -53,7 +53,7 @@ func newAdmin(address, token string, tls bool) (*admin, error) {
 		listener.Close()
 		return nil, fmt.Errorf("%s is not on loopback", listener.Addr())
 	}
-	a := &admin{token: token, digest: sha256.Sum256([]byte(token)), tls: tls, listener: listener}
+	a := &admin{token: token, digest: sha256.Sum256([]byte(token)), tls: tls, h2: h2, listener: listener}
 	a.http = &http.Server{
 		Handler:     http.HandlerFunc(a.serve),
 		ReadTimeout: adminTime, WriteTimeout: adminTime, IdleTimeout: adminTime,
@@ -185,7 +185,7 @@ func (a *admin) putPlan(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	plan, err := read(data)
 	if err == nil {
-		err = followable(plan, a.tls)
+		err = followable(plan, a.tls, a.h2)
 	}
 	if err == nil {
 		err = a.journal.server.SetPlan(plan)

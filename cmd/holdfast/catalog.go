@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
 
 func newFaultsList() *cobra.Command {
@@ -20,7 +22,7 @@ func newFaultsList() *cobra.Command {
 how true each is to the real thing, and the test that proves it on the wire.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			writeCatalog(cmd.OutOrStdout(), terminalOf(cmd.OutOrStdout()), fault.Catalog(), verbose)
+			writeCatalog(cmd.OutOrStdout(), terminalOf(cmd.OutOrStdout()), catalog(), verbose)
 			return nil
 		},
 	}
@@ -44,6 +46,9 @@ knows names, types and words; what else must hold is said when a plan is read.`,
 		},
 	}
 }
+
+// catalog is every fault that this program has.
+func catalog() []fault.Entry { return slices.Concat(fault.Catalog(), h2fault.Catalog()) }
 
 // writeCatalog writes a line or, if verbose, a paragraph for each fault.
 func writeCatalog(w io.Writer, term terminal, catalog []fault.Entry, verbose bool) {
@@ -69,6 +74,9 @@ func writeCatalog(w io.Writer, term terminal, catalog []fault.Entry, verbose boo
 // proofOf is the command that proves a fault on the wire. The test it runs fails
 // for an id without a proof.
 func proofOf(id fault.ID) string {
+	if strings.HasPrefix(string(id), "h2.") {
+		return "go -C faultserver/h2fault test -run 'TestEveryFaultOnTheWire/^" + strings.ReplaceAll(string(id), ".", `\.`) + "$'"
+	}
 	return "go test ./faultserver -run 'TestEveryFaultOnTheWire/^" + strings.ReplaceAll(string(id), ".", `\.`) + "$'"
 }
 

@@ -32,7 +32,7 @@ func TestManualLists(t *testing.T) {
 		fmt.Fprintf(&plans, "| `%s` | %s |\n", b.name, b.like)
 	}
 	faults.WriteString("\n| id | what a client must withstand |\n|---|---|\n")
-	for _, e := range fault.Catalog() {
+	for _, e := range catalog() {
 		fmt.Fprintf(&faults, "| `%s` | %s |\n", e.ID, strings.ReplaceAll(e.Purpose, "|", `\|`))
 	}
 	for name, list := range map[string]string{"plans": plans.String(), "faults": faults.String()} {
@@ -53,7 +53,7 @@ func TestManualPlans(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```(json|yaml)\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		plan, err := parsePlan("a."+block[1], []byte(block[2]))
 		if err == nil {
-			err = followable(plan, true)
+			err = followable(plan, true, true)
 		}
 		if err != nil {
 			t.Errorf("%v in\n%s", err, block[2])

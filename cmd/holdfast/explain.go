@@ -307,7 +307,7 @@ func writeLegend(w io.Writer, term terminal, ids []fault.ID) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", term.paint(bold, "the faults"))
-	known := slices.DeleteFunc(fault.Catalog(), func(e fault.Entry) bool { return !slices.Contains(ids, e.ID) })
+	known := slices.DeleteFunc(catalog(), func(e fault.Entry) bool { return !slices.Contains(ids, e.ID) })
 	widest := 0
 	for _, e := range known {
 		widest = max(widest, len(e.ID))

@@ -27,7 +27,7 @@ var backends = map[string]faultserver.Service{
 // faults is what the command is told.
 type faults struct {
 	plan, listen, backend string
-	tls                   bool
+	tls, h2               bool
 	tlsCA, record         string
 	admin, adminToken     string
 }
@@ -56,7 +56,7 @@ GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
 			}
 			plan, note, err := loadPlan(o.plan)
 			if err == nil {
-				err = followable(plan, o.tls)
+				err = followable(plan, o.tls, o.h2)
 			}
 			if err != nil {
 				return badPlan("--plan "+o.plan, err)
@@ -72,6 +72,7 @@ GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 is any that is free")
 	f.StringVar(&o.backend, "backend", "echo", "what a healthy answer looks like: `"+backendNames()+"`")
 	f.BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this run")
+	f.BoolVar(&o.h2, "h2", false, "speak HTTP/2 and nothing else: by ALPN with --tls, else to who knows beforehand")
 	f.StringVar(&o.tlsCA, "tls-ca", "", "write the certificate's authority to `FILE`, for a client to trust")
 	f.StringVar(&o.record, "record", "", "write every attempt to `FILE`, one JSON object on a line")
 	f.StringVar(&o.admin, "admin", "", "loopback `ADDRESS` of the admin listener; port 0 is any that is free")
@@ -127,13 +128,30 @@ func backendNames() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
+const needsH2 = "needs a server that speaks HTTP/2: give --h2"
+
 // followable sees whether the server that is asked for can follow the plan. The
 // server would say so too, but of its options in Go.
-func followable(plan fault.Plan, tls bool) error {
+func followable(plan fault.Plan, tls, h2 bool) error {
 	var problems []fault.Problem
 	for i, r := range plan.Connections {
+		path := fmt.Sprintf("connections[%d].fault", i)
 		if r.Fault.TLS != "" && !tls {
-			problems = append(problems, fault.Problem{Path: fmt.Sprintf("connections[%d].fault.tls", i), Message: "needs a server with TLS: give --tls"})
+			problems = append(problems, fault.Problem{Path: path + ".tls", Message: "needs a server with TLS: give --tls"})
+		}
+		if r.Fault.H2 != "" && !h2 {
+			problems = append(problems, fault.Problem{Path: path + ".h2", Message: needsH2})
+		}
+	}
+	for i, r := range plan.Rules {
+		path := fmt.Sprintf("rules[%d].fault", i)
+		if r.Fault.H2 != "" && !h2 {
+			problems = append(problems, fault.Problem{Path: path + ".h2", Message: needsH2})
+		}
+		for j, choice := range r.Fault.Mix {
+			if choice.Fault.H2 != "" && !h2 {
+				problems = append(problems, fault.Problem{Path: fmt.Sprintf("%s.mix[%d].fault.h2", path, j), Message: needsH2})
+			}
 		}
 	}
 	if len(problems) > 0 {

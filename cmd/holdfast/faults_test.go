@@ -98,6 +98,48 @@ func TestFaultsWithTLS(t *testing.T) {
 	}
 }
 
+func TestFaultsOverHTTP2(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	plan := writeFile(t, `{"rules": [{"nth": "1", "fault": {"h2": "rst_stream_internal"}}]}`)
+	for _, args := range [][]string{{"--h2"}, {"--h2", "--tls", "--tls-ca", ca}} {
+		r := start(t, "Ctrl-C ends it\n", append([]string{"faults", "--plan", plan}, args...)...)
+		url, _, _ := strings.Cut(r.out.String(), " ")
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetHTTP2(true)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		if len(args) > 1 {
+			authority, err := os.ReadFile(ca)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool := x509.NewCertPool()
+			pool.AppendCertsFromPEM(authority)
+			transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+		}
+		client := &http.Client{Transport: transport}
+		if resp, err := client.Post(url, "text/plain", strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "INTERNAL_ERROR") {
+			t.Errorf("%v: the first answer is %v, %v; want INTERNAL_ERROR", args, resp, err)
+		}
+		resp, err := client.Get(url)
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.ProtoMajor != 2 {
+			t.Errorf("%v: answered in %s", args, resp.Proto)
+		}
+		transport.CloseIdleConnections()
+		_, addr, _ := strings.Cut(url, "://")
+		if status := r.interrupt(t, addr); status != 0 {
+			t.Errorf("%v: exit status %d", args, status)
+		}
+		if said := r.out.String(); !strings.Contains(said, "2 requests on 1 connection · 1 met a fault (h2.rst_stream_internal 1)") {
+			t.Errorf("%v: it said %q", args, said)
+		}
+	}
+}
+
 // A terminal shows counters; a file, as in every other test, does not.
 func TestLiveLine(t *testing.T) {
 	var out strings.Builder

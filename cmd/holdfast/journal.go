@@ -13,7 +13,7 @@ import (
 // met, and hands out each one once, when it is settled. The server keeps the last
 // of them only; journal looks often enough to see all.
 type journal struct {
-	server *faultserver.Server
+	server server
 	hand   func(line) // takes a settled attempt, at once; nil: nobody does
 
 	mu      sync.Mutex
@@ -42,7 +42,7 @@ const (
 	patience = time.Minute
 )
 
-func newJournal(server *faultserver.Server) *journal {
+func newJournal(server server) *journal {
 	return &journal{server: server, run: 1, began: time.Now(), met: make(map[fault.ID]int)}
 }
 

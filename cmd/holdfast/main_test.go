@@ -92,6 +92,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"faults", "--plan", "healthy", "--admin-token", "0123456789abcdef"}, usage, []string{"--admin-token needs --admin"}},
 		{[]string{"faults", "--plan", "healthy", "--admin", "127.0.0.1:0", "--admin-token", "short"}, usage, []string{"--admin-token: must be 16 to 256"}},
 		{[]string{"faults", "--plan", "bad-tls"}, config, []string{"--plan bad-tls: fault plan: 6 problems", "connections[0].fault.tls: needs a server with TLS: give --tls"}},
+		{[]string{"faults", "--plan", "h2"}, config, []string{"--plan h2: fault plan: 7 problems", "connections[0].fault.h2: needs a server that speaks HTTP/2: give --h2", "rules[0].fault.mix[1].fault.h2: needs"}},
+		{[]string{"faults", "--plan", "overload", "--h2"}, config, []string{"--plan overload: fault plan: capacity: "}},
 		{[]string{"faults", "explain"}, usage, []string{"explain takes one argument"}},
 		{[]string{"faults", "explain", "outge"}, usage, []string{`did you mean outage?`}},
 		{[]string{"faults", "explain", malformed}, config, []string{"2 problems", "rules[0].fault.status: 99 must be"}},

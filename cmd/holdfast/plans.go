@@ -35,6 +35,7 @@ var builtins = []struct{ name, like string }{
 	{"one-shard", "from 5 s on one shard of eight is down, by the header X-Tenant"},
 	{"hostile", "garbage, huge headers, a gzip bomb, redirect loops, endless bodies"},
 	{"bad-tls", "the first six connections fail in the handshake, each in its own way; needs --tls"},
+	{"h2", "GOAWAY and RST_STREAM as in a rolling restart, some connections serve one stream; needs --h2"},
 }
 
 func newFaultsPlans() *cobra.Command {

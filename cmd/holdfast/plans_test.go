@@ -110,7 +110,7 @@ func TestListOfFaults(t *testing.T) {
 		if status := run(t.Context(), args, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 			t.Fatalf("exit status %d, stderr %q", status, &stderr)
 		}
-		for _, e := range fault.Catalog() {
+		for _, e := range catalog() {
 			if !strings.Contains(stdout.String(), string(e.ID)) {
 				t.Errorf("%v: %s is missing", args, e.ID)
 			}

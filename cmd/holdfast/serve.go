@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,7 +14,40 @@ import (
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
+
+// server is what serves a plan, over HTTP/1.1 or HTTP/2.
+type server interface {
+	URL() string
+	Addr() string
+	Certificate() *x509.Certificate
+	Plan() fault.Plan
+	SetPlan(fault.Plan) error
+	Begin()
+	Record() []faultserver.Attempt
+	Dropped() int
+	Effects() faultserver.Effects
+	Connections() int
+	Close() error
+}
+
+// listenAndServe makes the server that was asked for; it serves at once.
+func (o *faults) listenAndServe(plan fault.Plan) (server, error) {
+	backend := backends[o.backend]
+	if o.h2 {
+		opts := []h2fault.Option{h2fault.Listen(o.listen), h2fault.Backend(backend), h2fault.Keep(keep)}
+		if o.tls {
+			opts = append(opts, h2fault.TLS())
+		}
+		return h2fault.New(plan, opts...)
+	}
+	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.Backend(backend), faultserver.Keep(keep)}
+	if o.tls {
+		opts = append(opts, faultserver.TLS())
+	}
+	return faultserver.New(plan, opts...)
+}
 
 // serve serves the plan until ctx ends. It prints nothing before all that was
 // asked for is there; if one thing cannot be had, the others are taken back.
@@ -36,11 +70,7 @@ func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault
 		begun = append(begun, out.abandon)
 		files[file.flag] = out
 	}
-	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.Backend(backends[o.backend]), faultserver.Keep(keep)}
-	if o.tls {
-		opts = append(opts, faultserver.TLS())
-	}
-	server, err := faultserver.New(plan, opts...)
+	server, err := o.listenAndServe(plan)
 	if malformed := (*fault.Error)(nil); errors.As(err, &malformed) {
 		return exitf(config, "--plan %s: %w", o.plan, malformed)
 	}
@@ -51,7 +81,7 @@ func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault
 
 	var door *admin
 	if o.admin != "" {
-		if door, err = newAdmin(o.admin, o.adminToken, o.tls); err != nil {
+		if door, err = newAdmin(o.admin, o.adminToken, o.tls, o.h2); err != nil {
 			return exitf(failure, "--admin %s: %w", o.admin, reason(err))
 		}
 		begun = append(begun, door.close)
@@ -89,7 +119,7 @@ func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault
 }
 
 // announce says where everything is. The URL comes first.
-func (o *faults) announce(stdout, stderr io.Writer, server *faultserver.Server, door *admin, plan fault.Plan) {
+func (o *faults) announce(stdout, stderr io.Writer, server server, door *admin, plan fault.Plan) {
 	if !loopback(server.Addr()) {
 		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
 	}
@@ -192,7 +222,7 @@ func (s sums) String() string {
 }
 
 // writeCA writes the authority that a client must trust.
-func writeCA(out *output, server *faultserver.Server) error {
+func writeCA(out *output, server server) error {
 	if err := out.ready(); err != nil {
 		return err
 	}
