@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // What attempts and operations come to: the books that an operation keeps, and
@@ -66,18 +67,26 @@ func (o *operation) tellDone(a Attempt) {
 
 // timedOut says which limit has ended ctx, nil if none has. It is asked before
 // ctx is ended with its attempt.
-func (o *operation) timedOut(ctx *shell.Attempt) *TimeoutError {
+func (o *operation) timedOut(ctx context.Context) *TimeoutError {
 	if ctx.Err() != context.DeadlineExceeded {
 		return nil
 	}
 	now := time.Now()
 	switch theirs, ok := o.caller.Deadline(); {
 	case ok && !now.Before(theirs):
-		return &TimeoutError{Phase: "deadline"}
+		return &TimeoutError{Phase: "deadline", After: since(o.began, now)}
 	case !o.deadline.IsZero() && !now.Before(o.deadline):
-		return &TimeoutError{Phase: "total", Limit: o.rules.total}
+		return &TimeoutError{Phase: "total", Limit: o.rules.total, After: since(o.began, now)}
 	}
-	return &TimeoutError{Phase: "attempt", Limit: o.attempt}
+	return &TimeoutError{Phase: "attempt", Limit: o.attempt, After: since(o.asked, now)}
+}
+
+// since is how long ago a moment was; zero if nobody looked at the clock then.
+func since(then, now time.Time) time.Duration {
+	if then.IsZero() {
+		return 0
+	}
+	return now.Sub(then)
 }
 
 func (o *operation) lastError() error {
@@ -144,21 +153,24 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 func (o *operation) ended() (kind, cause error) {
 	switch {
 	case o.caller.Err() != nil:
-		return contextKind(o.caller)
+		return contextKindSince(o.caller, o.began)
 	case o.ctx.Err() == context.Canceled: // and not by the caller
 		return ErrClosed, ErrClosed
 	}
-	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.rules.total}
+	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.rules.total, After: since(o.began, time.Now())}
 }
 
 // contextKind tells a caller's deadline from its cancellation, and keeps the
 // cause that the caller gave.
-func contextKind(ctx context.Context) (kind, cause error) {
+func contextKind(ctx context.Context) (kind, cause error) { return contextKindSince(ctx, time.Time{}) }
+
+// contextKindSince is that of an operation that began then.
+func contextKindSince(ctx context.Context, began time.Time) (kind, cause error) {
 	if ctx.Err() == context.DeadlineExceeded {
 		if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
 			return ErrTimeout, cause
 		}
-		return ErrTimeout, &TimeoutError{Phase: "deadline"}
+		return ErrTimeout, &TimeoutError{Phase: "deadline", After: since(began, time.Now())}
 	}
 	return ErrCanceled, context.Cause(ctx)
 }
@@ -176,4 +188,22 @@ func (o *operation) stopped(d retry.Decision, now time.Time) string {
 		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.rules.retry.MaxRetryAfter))
 	}
 	return d.Why.String()
+}
+
+// expired says which limit has ended an attempt, nil if none has.
+func (o *exchange) expired(trip *wire.Trip) *TimeoutError {
+	if phase, limit, after, ok := trip.Expired(); ok && phase != wire.Whole {
+		return &TimeoutError{Phase: phase.String(), Limit: limit, After: after}
+	}
+	return o.timedOut(trip)
+}
+
+// limitedBy is a limit together with what net/http said of it, which differs
+// from one protocol to the other: where it is only that a context has ended, the
+// limit says it better, and nobody has cancelled anything.
+func limitedBy(limit *TimeoutError, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return limit
+	}
+	return &limited{limit, err}
 }

@@ -243,11 +243,14 @@ func statusKind(status int) error {
 
 // TimeoutError is a limit on this side that was reached.
 type TimeoutError struct {
-	// Phase names the limit: connect, attempt, total or deadline, the last being
-	// the caller's own.
+	// Phase names the limit: connect, write or read, which are those of one
+	// phase of an attempt, attempt, total, or deadline, which is the caller's own.
 	Phase string
 	// Limit is what it was set to, zero for the caller's own.
 	Limit time.Duration
+	// After is how long what it limits had taken: the limit, and what the timer
+	// was late. Zero where nobody timed it, as for a Policy without limits.
+	After time.Duration
 }
 
 // Error names the phase and the limit.

@@ -22,6 +22,8 @@ type exchange struct {
 	operation
 	client *Client
 	own    shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
+	trip   wire.Trip     // the first attempt's, so that it costs nothing
+	limits wire.Limits
 	repeat Repeat
 
 	mediaType string // of a body that was encoded here
@@ -152,6 +154,11 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 
 	o.begin(ctx, &c.rules)
 	o.attempt = all.attempt
+	t := &c.settings.timeouts
+	o.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read}
+	if c.settings.readIsAttempt {
+		o.limits.Read = all.attempt
+	}
 	o.own.Init(ctx, o.deadline)
 	o.ctx = &o.own
 	if made && all.key == "" {
@@ -208,35 +215,48 @@ func (o *exchange) discard() {
 
 // Attempt sends the request once.
 func (o *exchange) Attempt(n int) outcome.Result {
-	ctx := o.start(n)
+	trip := o.depart(n)
 	handedOut := false
 	defer func() {
 		if !handedOut {
-			ctx.End()
+			trip.End()
 		}
 	}()
-	req, err := o.attemptRequest(ctx)
+	req, err := o.attemptRequest(trip)
 	if err != nil {
 		// Nothing was sent, and it is no fault of the service.
 		return o.failed(Attempt{Outcome: Unknown, Err: err}, nil, true)
 	}
-	resp, trace, err := wire.RoundTrip(o.client.transport, req)
+	resp, err := trip.RoundTrip(o.client.transport, req)
 	switch {
 	case err != nil:
-		return o.lost(ctx, trace, err, 0)
+		return o.lost(trip, err, 0)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
-		return o.turnedDown(ctx, trace, resp)
+		return o.turnedDown(trip, resp)
 	case o.isLive:
 		handedOut = true
-		o.handOut(ctx, resp)
+		o.handOut(trip, resp)
 		return o.succeeded(resp.StatusCode)
 	}
-	return o.read(ctx, trace, resp)
+	return o.read(trip, resp)
+}
+
+// depart gives attempt n a context, and a clock for its phases.
+func (o *exchange) depart(n int) *wire.Trip {
+	ctx := o.start(n)
+	ctx.Keep()
+	trip := &o.trip
+	if n > 1 {
+		trip = new(wire.Trip)
+	}
+	deadline, _ := ctx.Deadline()
+	trip.Start(ctx, o.asked, deadline, &o.limits)
+	return trip
 }
 
 // attemptRequest makes the request of one attempt, with a body of its own.
-func (o *exchange) attemptRequest(ctx context.Context) (*http.Request, error) {
-	req := o.request.WithContext(ctx)
+func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
+	req := o.request.WithContext(trip)
 	if o.client.settings.authorize != nil {
 		req.Header = req.Header.Clone() // what one attempt is given is not for the next
 		if err := o.client.settings.authorize(req); err != nil {
@@ -252,21 +272,30 @@ func (o *exchange) attemptRequest(ctx context.Context) (*http.Request, error) {
 	}
 	o.spent = true
 	// Without GetBody: net/http would repeat it where nobody counts.
-	req.Body = body
+	if req.Body = body; !o.inOneGo() {
+		req.Body = trip.Body(body)
+	}
 	return req, nil
 }
 
+// inOneGo is a body in memory that is sent as one chunk: there are no gaps to be
+// timed, nothing of it blocks, and net/http sends what it knows to be in memory
+// together with the headers.
+func (o *exchange) inOneGo() bool {
+	return !o.isLive && o.request.ContentLength <= wire.Chunk
+}
+
 // read reads the answer within the attempt.
-func (o *exchange) read(ctx *shell.Attempt, trace wire.Trace, resp *http.Response) outcome.Result {
-	body, err := wire.Read(resp.Body, resp.ContentLength, o.client.settings.maxBody)
+func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
+	body, err := wire.ReadAll(resp.Body, resp.ContentLength, o.client.settings.maxBody)
 	if errors.Is(err, wire.ErrTooLong) {
-		wire.Drain(resp.Body, ctx.End)
+		wire.Drain(resp.Body, trip.End)
 		err = fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", o.client.settings.maxBody)
-		return o.failed(Attempt{Outcome: Permanent, Err: err, Status: resp.StatusCode, Reused: trace.Reused}, ErrBodyTooLarge, true)
+		return o.failed(Attempt{Outcome: Permanent, Err: err, Status: resp.StatusCode, Reused: trip.Reused()}, ErrBodyTooLarge, true)
 	}
 	_ = resp.Body.Close()
 	if err != nil {
-		return o.lost(ctx, trace, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), resp.StatusCode)
+		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), resp.StatusCode)
 	}
 	o.answer = &Response{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, url: o.url,
@@ -275,9 +304,9 @@ func (o *exchange) read(ctx *shell.Attempt, trace wire.Trace, resp *http.Respons
 }
 
 // lost is an attempt without an answer, or with only a part of one.
-func (o *exchange) lost(ctx *shell.Attempt, trace wire.Trace, err error, status int) outcome.Result {
-	a := Attempt{Outcome: Transient, Err: err, Reused: trace.Reused, Status: status}
-	limit := o.timedOut(ctx)
+func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
+	a := Attempt{Outcome: Transient, Err: err, Reused: trip.Reused(), Status: status}
+	limit := o.expired(trip)
 	if o.ctx.Err() == context.Canceled {
 		kind, _ := o.ended()
 		a.Outcome = Canceled
@@ -288,24 +317,24 @@ func (o *exchange) lost(ctx *shell.Attempt, trace wire.Trace, err error, status 
 	if limit == nil {
 		switch wire.Classify(err) {
 		case wire.ConnectTimeout:
-			limit = &TimeoutError{Phase: "connect", Limit: o.client.settings.timeouts.Connect}
+			limit = &TimeoutError{Phase: "connect", Limit: o.limits.Connect, After: o.limits.Connect}
 		case wire.Hopeless:
 			hopeless = true
 		}
 	}
 	if limit != nil {
-		kind, a.Err = ErrTimeout, &limited{limit, err}
+		kind, a.Err = ErrTimeout, limitedBy(limit, err)
 	}
-	return o.judged(a, kind, hopeless || !o.mayRepeat(trace.Connected))
+	return o.judged(a, kind, hopeless || !o.mayRepeat(trip.Sent(err)))
 }
 
 // turnedDown is an attempt whose answer is a refusal or a failure.
-func (o *exchange) turnedDown(ctx *shell.Attempt, trace wire.Trace, resp *http.Response) outcome.Result {
+func (o *exchange) turnedDown(trip *wire.Trip, resp *http.Response) outcome.Result {
 	arrived := time.Now()
 	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body)}
-	wire.Drain(resp.Body, ctx.End)
+	wire.Drain(resp.Body, trip.End)
 	a := Attempt{
-		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trace.Reused,
+		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trip.Reused(),
 		RetryAfter: wire.RetryAfter(resp.Header, arrived),
 	}
 	undone := false // refused, rather than perhaps done

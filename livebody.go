@@ -7,15 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // handOut gives the answer to the caller with its body still to be read. The
 // slot, the attempt's context and the operation's place on the client's list
 // stay with the body until it is closed.
-func (o *exchange) handOut(ctx *shell.Attempt, resp *http.Response) {
-	ctx.Extend(o.deadline)
-	b := &liveBody{ReadCloser: resp.Body, o: o, ctx: ctx, slot: o.slot}
+func (o *exchange) handOut(trip *wire.Trip, resp *http.Response) {
+	trip.Extend(o.deadline)
+	b := &liveBody{ReadCloser: resp.Body, o: o, trip: trip, slot: o.slot}
 	o.slot = false
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
@@ -31,7 +31,7 @@ func (o *exchange) handOut(ctx *shell.Attempt, resp *http.Response) {
 type liveBody struct {
 	io.ReadCloser
 	o    *exchange
-	ctx  *shell.Attempt
+	trip *wire.Trip
 	slot bool
 	once sync.Once
 }
@@ -58,11 +58,11 @@ func (b *liveBody) broke(err error) error {
 		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id, Took: time.Since(o.began),
 		Stopped: "the answer had begun", Err: fmt.Errorf("the answer broke off: %w", err), kind: ErrConnection,
 	}
-	limit := o.timedOut(b.ctx)
+	limit := o.expired(b.trip)
 	switch {
 	case limit != nil:
-		e.kind, e.Err = ErrTimeout, &limited{limit, err}
-	case b.ctx.Err() != nil:
+		e.kind, e.Err = ErrTimeout, limitedBy(limit, err)
+	case b.trip.Err() != nil:
 		e.kind, e.Err = o.ended()
 		return e
 	}
@@ -81,7 +81,7 @@ func (b *liveBody) Close() error {
 
 func (b *liveBody) release() {
 	b.once.Do(func() {
-		b.ctx.End()
+		b.trip.End()
 		if b.slot {
 			b.o.rules.bulkhead.handle.Give()
 		}

@@ -137,6 +137,8 @@ type settings struct {
 	on         func(error) bool
 	alsoAsKey  bool
 	eachCounts bool
+
+	readIsAttempt bool // Timeouts.Read follows the call's limit of an attempt
 }
 
 // Validate reports every problem with the settings at once, each with the
@@ -165,6 +167,7 @@ func (c Config) resolve() (settings, error) {
 	s.timeouts.Write = ck.duration("Timeouts.Write", t.Write, 10*time.Second, 0)
 	s.timeouts.Pool = ck.duration("Timeouts.Pool", t.Pool, 5*time.Second, 0)
 	s.timeouts.Attempt = ck.duration("Timeouts.Attempt", t.Attempt, time.Minute, 0)
+	s.readIsAttempt = t.Read == 0
 	s.timeouts.Read = ck.duration("Timeouts.Read", t.Read, s.timeouts.Attempt, 0)
 	s.timeouts.Total = ck.duration("Timeouts.Total", t.Total, 0, 0)
 

@@ -27,6 +27,7 @@ type Attempt struct {
 // ended. It is set once and never replaced.
 type watch struct {
 	over bool // it had ended before anybody watched: nothing below changes any more
+	kept bool // somebody else watches the clock
 
 	mu       sync.Mutex
 	err      error // why it ended
@@ -55,6 +56,13 @@ func unwatched(err error) *watch {
 func (c *Attempt) Init(parent context.Context, deadline time.Time) {
 	c.parent, c.deadline = parent, deadline
 }
+
+// Keep says that somebody else watches the clock, and calls Expire when the time
+// has come: no timer is needed then. It is called before anybody has the context.
+func (c *Attempt) Keep() { c.watchedBy(true) }
+
+// Expire ends the context as its deadline would.
+func (c *Attempt) Expire() { c.end(context.DeadlineExceeded) }
 
 // Deadline is the earlier of the attempt's own and the parent's.
 func (c *Attempt) Deadline() (time.Time, bool) {
@@ -156,26 +164,34 @@ func (c *Attempt) End() { c.end(context.Canceled) }
 func (c *Attempt) String() string { return "holdfast attempt" }
 
 // watched gives the watch, and sets it if this is the first who asks.
-func (c *Attempt) watched() *watch {
+func (c *Attempt) watched() *watch { return c.watchedBy(false) }
+
+func (c *Attempt) watchedBy(somebodyElse bool) *watch {
 	if w := c.watch.Load(); w != nil {
 		return w
 	}
-	w := &watch{done: make(chan struct{}), deadline: c.deadline}
+	w := &watch{done: make(chan struct{}), deadline: c.deadline, kept: somebodyElse}
 	w.mu.Lock() // whoever finds it waits until it is armed
 	defer w.mu.Unlock()
 	if !c.watch.CompareAndSwap(nil, w) {
 		return c.watch.Load()
 	}
 	c.arm(w)
-	if c.parent.Done() != nil {
-		w.unhook = context.AfterFunc(c.parent, func() { c.end(c.parent.Err()) })
+	switch parent, ok := c.parent.(*Attempt); {
+	case ok: // what context.AfterFunc would come to, with less around it
+		w.unhook = parent.AfterFunc(c.follow)
+	case c.parent.Done() != nil:
+		w.unhook = context.AfterFunc(c.parent, c.follow)
 	}
 	return w
 }
 
+// follow ends the context with its parent.
+func (c *Attempt) follow() { c.end(c.parent.Err()) }
+
 // arm starts the timer. It is called under the watch's lock.
 func (c *Attempt) arm(w *watch) {
-	if w.deadline.IsZero() {
+	if w.deadline.IsZero() || w.kept {
 		return
 	}
 	w.timer = time.AfterFunc(time.Until(w.deadline), func() {

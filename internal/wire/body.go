@@ -16,12 +16,12 @@ const (
 	errorBody = 64 << 10
 )
 
-// ErrTooLong is a body longer than Read may keep.
+// ErrTooLong is a body longer than ReadAll may keep.
 var ErrTooLong = errors.New("body too long")
 
-// Read reads a body to its end, at most limit bytes; zero is no limit. length is
+// ReadAll reads a body to its end, at most limit bytes; zero is no limit. length is
 // what the answer announced, -1 if nothing.
-func Read(body io.Reader, length, limit int64) ([]byte, error) {
+func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
 	if limit > 0 {
 		body = io.LimitReader(body, limit+1)
 	}
@@ -46,7 +46,7 @@ func Read(body io.Reader, length, limit int64) ([]byte, error) {
 // ReadError reads the beginning of a refusal's body. That it breaks off is not
 // worth mentioning beside the refusal.
 func ReadError(body io.Reader) []byte {
-	b, _ := Read(body, -1, errorBody)
+	b, _ := ReadAll(body, -1, errorBody)
 	return b
 }
 

@@ -5,10 +5,8 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 )
 
@@ -37,16 +35,24 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 		// The Transport goes on dialling after the request that wanted the
 		// connection has ended, so the limit has to be inside the dial.
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if cfg.Connect <= 0 {
-				return dial(ctx, network, addr)
+			// The request that wants the connection has a clock of its own, which
+			// may see to it that nobody waits for this dial any more.
+			trip, _ := ctx.Value(tripKey{}).(*Trip)
+			trip.connecting()
+			if cfg.Connect > 0 {
+				limited, cancel := context.WithTimeoutCause(ctx, cfg.Connect, errConnect)
+				defer cancel()
+				ctx = limited
 			}
-			ctx, cancel := context.WithTimeoutCause(ctx, cfg.Connect, errConnect)
-			defer cancel()
 			conn, err := dial(ctx, network, addr)
-			if err != nil && context.Cause(ctx) == errConnect {
+			switch {
+			case err == nil:
+				trip.connecting() // the TLS handshake follows, with the same limit
+				return &counted{Conn: conn}, nil
+			case context.Cause(ctx) == errConnect:
 				return nil, &connectTimeout{err}
 			}
-			return conn, err
+			return nil, err
 		},
 		TLSHandshakeTimeout:    cfg.Connect,
 		ForceAttemptHTTP2:      true,
@@ -56,52 +62,9 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 		DisableKeepAlives:      cfg.MaxIdleConns == 0,
 		IdleConnTimeout:        cfg.IdleExpiry,
 		MaxResponseHeaderBytes: maxResponseHeader,
+		ExpectContinueTimeout:  time.Second, // as http.DefaultTransport
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
 	return t
-}
-
-// Trace is what is known of an attempt besides its answer.
-type Trace struct {
-	// Connected means that a connection was had, so that the request may have
-	// reached the service. Without one it provably has not.
-	Connected bool
-	// Reused means that others had used the connection before.
-	Reused bool
-}
-
-var errNothing = errors.New("the transport returned neither an answer nor an error")
-
-// RoundTrip makes one attempt. Redirects are answers like others.
-func RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, Trace, error) {
-	own, ok := rt.(*http.Transport)
-	if !ok { // somebody else's: it need not tell when it has a connection
-		resp, err := rt.RoundTrip(req)
-		switch {
-		case err != nil:
-		case resp == nil:
-			err = errNothing
-		case resp.Body == nil: // a fake's, as http.Client allows it
-			resp.Body = http.NoBody
-		}
-		return resp, Trace{Connected: true}, err
-	}
-	// The hook may be called after RoundTrip has returned, when a connection comes
-	// for a request that has given up; so its findings have a channel of their own.
-	got := make(chan bool, 1)
-	resp, err := own.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			select {
-			case got <- info.Reused:
-			default: // the Transport sends it again over another connection
-			}
-		},
-	})))
-	select {
-	case reused := <-got:
-		return resp, Trace{Connected: true, Reused: reused}, err
-	default:
-		return resp, Trace{}, err
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -33,6 +34,30 @@ func secure(t *testing.T, cfg TransportConfig, h http.HandlerFunc) (*http.Transp
 	return rt, s
 }
 
+// roundTripTo makes one attempt without limits, for what does not read a body.
+func roundTripTo(rt http.RoundTripper, req *http.Request, limits Limits) (*http.Response, *Trip, error) {
+	trip := new(Trip)
+	trip.Start(&attempt{Context: req.Context()}, time.Now(), time.Time{}, &limits)
+	resp, err := trip.RoundTrip(rt, req.WithContext(trip))
+	return resp, trip, err
+}
+
+// attempt stands for shell.Attempt, which is beside this room.
+type attempt struct {
+	context.Context
+	cancel context.CancelCauseFunc
+	once   sync.Once
+}
+
+func (a *attempt) begin() {
+	a.once.Do(func() { a.Context, a.cancel = context.WithCancelCause(a.Context) })
+}
+func (a *attempt) Done() <-chan struct{}          { a.begin(); return a.Context.Done() }
+func (a *attempt) AfterFunc(f func()) func() bool { a.begin(); return context.AfterFunc(a.Context, f) }
+func (a *attempt) Extend(time.Time)               {}
+func (a *attempt) Expire()                        { a.begin(); a.cancel(context.DeadlineExceeded) }
+func (a *attempt) End()                           { a.begin(); a.cancel(context.Canceled) }
+
 func get(t *testing.T, ctx context.Context, url string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -48,17 +73,17 @@ func TestHTTP2StaysOn(t *testing.T) {
 		io.WriteString(w, r.Proto)
 	})
 	for i := range 3 {
-		resp, trace, err := RoundTrip(rt, get(t, t.Context(), s.URL))
+		resp, trip, err := roundTripTo(rt, get(t, t.Context(), s.URL), Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Read(resp.Body, resp.ContentLength, 0)
+		b, err := ReadAll(resp.Body, resp.ContentLength, 0)
 		resp.Body.Close()
 		if err != nil || string(b) != "HTTP/2.0" || resp.Proto != "HTTP/2.0" {
 			t.Errorf("%q over %s, %v", b, resp.Proto, err)
 		}
-		if !trace.Connected || trace.Reused != (i > 0) {
-			t.Errorf("request %d: %+v", i+1, trace)
+		if !trip.Sent(nil) || trip.Reused() != (i > 0) {
+			t.Errorf("request %d: sent %v, reused %v", i+1, trip.Sent(nil), trip.Reused())
 		}
 	}
 }
@@ -66,14 +91,14 @@ func TestHTTP2StaysOn(t *testing.T) {
 func TestUntrustedCertificateIsHopeless(t *testing.T) {
 	rt, s := secure(t, TransportConfig{}, func(http.ResponseWriter, *http.Request) {})
 	rt.TLSClientConfig = nil
-	_, trace, err := RoundTrip(rt, get(t, t.Context(), s.URL))
-	if trace.Connected || err == nil || Classify(err) != Hopeless {
-		t.Errorf("%+v, %v", trace, err)
+	_, trip, err := roundTripTo(rt, get(t, t.Context(), s.URL), Limits{})
+	if trip.Sent(err) || err == nil || Classify(err) != Hopeless {
+		t.Errorf("%v", err)
 	}
 	// Plain HTTP where TLS is spoken, the other way round.
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
-	_, _, err = RoundTrip(rt, get(t, t.Context(), strings.Replace(plain.URL, "http:", "https:", 1)))
+	_, _, err = roundTripTo(rt, get(t, t.Context(), strings.Replace(plain.URL, "http:", "https:", 1)), Limits{})
 	if err == nil || Classify(err) != Hopeless {
 		t.Errorf("%v", err)
 	}
@@ -119,14 +144,14 @@ func TestConnectIsBounded(t *testing.T) {
 		}
 		rt := NewTransport(TransportConfig{Connect: 3 * time.Second, Dial: silent})
 		start := time.Now()
-		_, trace, err := RoundTrip(rt, get(t, t.Context(), "http://x.test"))
-		if time.Since(start) != 3*time.Second || Classify(err) != ConnectTimeout || trace.Connected {
+		_, trip, err := roundTripTo(rt, get(t, t.Context(), "http://x.test"), Limits{})
+		if time.Since(start) != 3*time.Second || Classify(err) != ConnectTimeout || trip.Sent(err) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		// Whoever gives up earlier leaves the dial behind, for another two seconds.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, _, err = RoundTrip(rt, get(t, ctx, "http://x.test")); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err = roundTripTo(rt, get(t, ctx, "http://x.test"), Limits{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -136,22 +161,22 @@ func TestConnectIsBounded(t *testing.T) {
 		}
 		// Without a limit it is the caller's.
 		rt = NewTransport(TransportConfig{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})
-		if _, _, err = RoundTrip(rt, get(t, t.Context(), "http://x.test")); !errors.Is(err, io.EOF) {
+		if _, _, err = roundTripTo(rt, get(t, t.Context(), "http://x.test"), Limits{}); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 	})
 }
 
 func TestSomebodyElsesTransport(t *testing.T) {
-	_, trace, err := RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.EOF }), get(t, t.Context(), "http://x.test"))
-	if !trace.Connected || err != io.EOF {
+	_, trip, err := roundTripTo(roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.EOF }), get(t, t.Context(), "http://x.test"), Limits{})
+	if !trip.Sent(err) || err != io.EOF {
 		t.Error("what is not known to be unsent must count as sent")
 	}
-	_, _, err = RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil }), get(t, t.Context(), "http://x.test"))
+	_, _, err = roundTripTo(roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil }), get(t, t.Context(), "http://x.test"), Limits{})
 	if err != errNothing {
 		t.Error(err)
 	}
-	resp, _, err := RoundTrip(roundTrip(func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }), get(t, t.Context(), "http://x.test"))
+	resp, _, err := roundTripTo(roundTrip(func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }), get(t, t.Context(), "http://x.test"), Limits{})
 	if err != nil || resp.Body == nil {
 		t.Errorf("%+v, %v", resp, err)
 	}
@@ -228,7 +253,7 @@ func TestRead(t *testing.T) {
 	text := strings.Repeat("0123456789", 500)
 	for _, length := range []int64{-1, 0, 5000, 1 << 62} { // what was announced need not be true
 		for _, limit := range []int64{0, 5000, 4999, 10} {
-			got, err := Read(iotest.OneByteReader(strings.NewReader(text)), length, limit)
+			got, err := ReadAll(iotest.OneByteReader(strings.NewReader(text)), length, limit)
 			want, long := text, false
 			if limit > 0 && limit < 5000 {
 				want, long = text[:limit], true
@@ -238,7 +263,7 @@ func TestRead(t *testing.T) {
 			}
 		}
 	}
-	got, err := Read(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)), -1, 0)
+	got, err := ReadAll(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)), -1, 0)
 	if string(got) != "abc" || err != io.ErrUnexpectedEOF {
 		t.Errorf("%q, %v", got, err)
 	}

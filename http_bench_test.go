@@ -1,0 +1,98 @@
+package holdfast_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// canned answers every request with the same bytes and allocates nothing for it,
+// so that what a benchmark counts is the client's.
+func canned(tb testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+				for r := bufio.NewReader(conn); ; {
+					line, err := r.ReadSlice('\n')
+					if err != nil {
+						return
+					}
+					if len(line) <= 2 { // the headers have ended
+						conn.Write(answer)
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// One round trip, bare with a context deadline, and through a client with all its
+// rules: what holdfast costs is the difference.
+func BenchmarkRoundTrip(b *testing.B) {
+	url := canned(b)
+	request := func(ctx context.Context) *http.Request {
+		req, err := http.NewRequestWithContext(ctx, "GET", url+"/x", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return req
+	}
+	read := func(resp *http.Response, err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	b.Run("bare", func(b *testing.B) {
+		b.ReportAllocs()
+		t := &http.Transport{}
+		defer t.CloseIdleConnections()
+		for b.Loop() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			read((&http.Client{Transport: t}).Do(request(ctx)))
+			cancel()
+		}
+	})
+	c, err := holdfast.New(holdfast.Config{BaseURL: url})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	b.Run("Do", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			read(c.Do(request(ctx)))
+			cancel()
+		}
+	})
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			if _, err := c.Get(ctx, "/x"); err != nil {
+				b.Fatal(err)
+			}
+			cancel()
+		}
+	})
+}

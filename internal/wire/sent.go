@@ -1,0 +1,188 @@
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// counted is a connection that counts what has been written to it, so that an
+// attempt can tell whether anything of it can have left.
+type counted struct {
+	net.Conn
+	wrote atomic.Int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	// Beforehand: a Write that blocks may have written something.
+	c.wrote.Add(int64(len(p)))
+	n, err := c.Conn.Write(p)
+	c.wrote.Add(int64(n - len(p)))
+	return n, err
+}
+
+// countedBelow finds the counted connection below TLS; nil if the connection was
+// opened by others.
+func countedBelow(conn net.Conn) *counted {
+	for {
+		switch c := conn.(type) {
+		case *counted:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+func speaksHTTP2(conn net.Conn) bool {
+	c, ok := conn.(*tls.Conn)
+	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
+}
+
+// connection is what a Trip knows of the connection that it was given.
+type connection struct {
+	foreign bool // a transport that tells nothing
+
+	mu     sync.Mutex
+	conn   net.Conn // nil before there is one
+	reused bool
+	count  *counted
+	before int64 // what had been written to it
+	resend error // net/http was about to send the request again, and why that was prevented
+}
+
+var (
+	// errStale is what net/http does not tell: it sends such a request again.
+	errStale = errors.New("the server closed the reused connection before it answered")
+	// errUnread is that of HTTP/2, where it means that the stream was refused.
+	errUnread = errors.New("the server refused the HTTP/2 stream unread")
+)
+
+// mayHaveLeft reports whether a byte of the request can have been written.
+func (c *connection) mayHaveLeft() bool {
+	switch {
+	case c.foreign:
+		return true
+	case c.conn == nil:
+		return false
+	}
+	return c.count == nil || c.count.wrote.Load() != c.before
+}
+
+// why is the error in whose place net/http gave another.
+func (c *connection) why(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && c.resend != nil {
+		return c.resend
+	}
+	return err
+}
+
+// getConn is called before net/http looks for a connection. If it does so for a
+// request that may have left already, then it is about to send it again, where
+// nobody counts, waits or asks the breaker: so that is the end of the attempt,
+// and the retry schedule decides. (Decision 005.)
+func (t *Trip) getConn(string) {
+	c := &t.conn
+	c.mu.Lock()
+	if c.conn != nil && c.mayHaveLeft() && c.resend == nil {
+		c.resend = errStale
+		if speaksHTTP2(c.conn) {
+			c.resend = errUnread
+		}
+	}
+	again := c.resend != nil
+	c.mu.Unlock()
+	if again {
+		t.Context.End()
+	}
+}
+
+// gotConn is called when it has one.
+func (t *Trip) gotConn(info httptrace.GotConnInfo) {
+	t.getConn("") // HTTP/2 does not always announce it
+	c := &t.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resend != nil {
+		// The context has ended, but net/http may have had the connection in its
+		// hand, and HTTP/1 writes before it looks. HTTP/2 looks first, and its
+		// connection is not for this request alone.
+		if !speaksHTTP2(info.Conn) {
+			abandon(info.Conn)
+		}
+		return
+	}
+	c.conn, c.reused, c.count = info.Conn, info.Reused, countedBelow(info.Conn)
+	if c.count != nil {
+		c.before = c.count.wrote.Load()
+	}
+	t.clear(connecting)
+	t.set(writing)
+}
+
+// abandon closes a connection without a word: TLS would take leave.
+func abandon(conn net.Conn) {
+	if below := countedBelow(conn); below != nil {
+		conn = below
+	}
+	_ = conn.Close()
+}
+
+// Reused reports whether others had used the connection before.
+func (t *Trip) Reused() bool {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	return t.conn.reused
+}
+
+// Sent reports whether the request can have reached the service, given what
+// RoundTrip returned. It is false only where that is proved: no connection was
+// had, nothing was written to it, or the service said that it did not read the
+// request.
+func (t *Trip) Sent(err error) bool {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	return t.conn.mayHaveLeft() && !refused(err)
+}
+
+// streamError has the form of net/http's own, which is how it can be asked for.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (streamError) Error() string { return "" }
+
+const refusedStream = 7 // RFC 9113, 7
+
+// refused reports whether a service has said, by HTTP/2, that it did not process
+// a request: it refused the stream (RFC 9113, 8.7), or left it out of what it
+// still processes before it goes away (6.8).
+func refused(err error) bool {
+	var stream streamError
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, errUnread):
+		return true
+	case errors.As(err, &stream):
+		return stream.Code == refusedStream
+	}
+	// The others have no type to ask for. A request with a body comes back in
+	// words: "cannot retry err [stream error: stream ID 5; REFUSED_STREAM; …".
+	// A GOAWAY is told in these words only to streams that it leaves out; of one
+	// that was under way net/http says "server sent GOAWAY and closed".
+	s := err.Error()
+	return strings.HasPrefix(s, "http2: Transport received GOAWAY from server") ||
+		strings.Contains(s, "http2: Transport received Server's graceful shutdown GOAWAY") ||
+		strings.HasPrefix(s, "http2: Transport: cannot retry err [stream error:") && strings.Contains(s, "; REFUSED_STREAM;")
+}

@@ -1,0 +1,227 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// Context is the context of one attempt, which a Trip ends at a limit.
+type Context interface {
+	context.Context
+	AfterFunc(f func()) (stop func() bool)
+	Extend(deadline time.Time)
+	Expire() // as a deadline does
+	End()    // as a cancellation does
+}
+
+// Trip is one attempt to send a request and to have its answer. It is the
+// context that net/http is given: so it times the phases and learns what became
+// of the connection, and everything that takes is in one piece of memory.
+//
+// Start makes a zero Trip ready. It is used once and must not be copied.
+type Trip struct {
+	Context
+	clock
+	trace    httptrace.ClientTrace
+	request  requestBody
+	response responseBody
+	conn     connection
+}
+
+// tripKey finds the Trip in the context of a dial.
+type tripKey struct{}
+
+// traceKey is under what net/http looks for the hooks in a context. The package
+// httptrace does not tell; but it asks.
+var traceKey = func() any {
+	var p probe
+	httptrace.ContextClientTrace(&p)
+	return p.key
+}()
+
+type probe struct {
+	context.Context
+	key any
+}
+
+func (p *probe) Value(key any) any { p.key = key; return nil }
+
+// Value gives net/http its hooks, and a dial the Trip that wants it.
+func (t *Trip) Value(key any) any {
+	switch key {
+	case tripKey{}:
+		return t
+	case traceKey:
+		return &t.trace
+	}
+	return t.Context.Value(key)
+}
+
+// Start begins an attempt at began, with ctx as its context, which nothing else
+// need time: the Trip ends it at its deadline, zero for none, and when a phase
+// takes longer than its limit.
+func (t *Trip) Start(ctx Context, began, deadline time.Time, limits *Limits) {
+	t.Context, t.ctx, t.began, t.limits = ctx, ctx, began, limits
+	t.armed.Store(never)
+	t.until(deadline)
+}
+
+// Extend moves the deadline, zero for none: a body that is read after the
+// attempt is bounded by the operation.
+func (t *Trip) Extend(deadline time.Time) {
+	t.Context.Extend(deadline)
+	t.until(deadline)
+}
+
+func (t *Trip) until(deadline time.Time) {
+	if deadline.IsZero() {
+		t.clear(whole)
+		return
+	}
+	t.setTo(whole, max(1, int64(deadline.Sub(t.began))))
+}
+
+// End ends the attempt: its timer, its context, and whatever still uses it.
+func (t *Trip) End() {
+	t.stop()
+	t.Context.End()
+}
+
+// Body is body as this attempt sends it: its chunks timed, closed once, and
+// closed when the attempt ends, which frees a Read that blocks. Without that
+// RoundTrip would wait for it for ever (golang/go #78555).
+func (t *Trip) Body(body io.ReadCloser) io.ReadCloser {
+	t.request.trip, t.request.body = t, body
+	t.request.stop = t.AfterFunc(t.request.shut)
+	return &t.request
+}
+
+var errNothing = errors.New("the transport returned neither an answer nor an error")
+
+// RoundTrip sends req, whose context is t, and waits for the headers of the
+// answer. Redirects are answers like others.
+func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	if own, ok := rt.(*http.Transport); ok {
+		t.hook(req)
+		resp, err := own.RoundTrip(req)
+		return t.arrived(resp, t.conn.why(err))
+	}
+	// Somebody else's: it need not tell what it does.
+	t.conn.foreign = true
+	if req.Body == nil {
+		t.set(waiting)
+	}
+	resp, err := rt.RoundTrip(req)
+	switch {
+	case err != nil:
+	case resp == nil:
+		err = errNothing
+	case resp.Body == nil: // a fake's, as http.Client allows it
+		resp.Body = http.NoBody
+	}
+	return t.arrived(resp, err)
+}
+
+// hook puts the hooks in place.
+func (t *Trip) hook(req *http.Request) {
+	t.trace.GetConn = t.getConn
+	t.trace.GotConn = t.gotConn
+	t.trace.WroteRequest = t.wroteRequest
+	if len(req.Header["Expect"]) > 0 {
+		t.trace.Wait100Continue = func() { t.clear(writing); t.set(waiting) }
+	}
+	if httptrace.ContextClientTrace(t.Context) != nil { // the caller's own, which are called too
+		httptrace.WithClientTrace(t.Context, &t.trace)
+	}
+}
+
+func (t *Trip) arrived(resp *http.Response, err error) (*http.Response, error) {
+	t.answered.Store(true)
+	if err != nil {
+		return nil, err
+	}
+	// A connection that was switched to another protocol is the caller's.
+	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
+		t.response = responseBody{resp.Body, &t.clock}
+		resp.Body = &t.response
+	}
+	return resp, nil
+}
+
+// connecting begins the phase Connect, unless the request has a connection: a
+// dial goes on without it. There is no Trip if somebody else uses the transport.
+func (t *Trip) connecting() {
+	if t == nil {
+		return
+	}
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	if t.conn.conn == nil {
+		t.set(connecting)
+	}
+}
+
+func (t *Trip) wroteRequest(httptrace.WroteRequestInfo) {
+	t.clear(writing)
+	t.set(waiting)
+}
+
+// Chunk is how much of a request is sent in one go, and so what Limits.Write is
+// about: HTTP/2 would ask for half a megabyte.
+const Chunk = 32 << 10
+
+// requestBody is the body of a request.
+type requestBody struct {
+	trip   *Trip
+	body   io.ReadCloser
+	closed atomic.Bool
+	stop   func() bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	t := b.trip
+	// Whoever makes the body takes the time that it takes: neither this side nor
+	// the service is late.
+	t.clear(writing)
+	t.clear(waiting)
+	n, err := b.body.Read(p[:min(len(p), Chunk)])
+	if err == nil || !t.conn.foreign {
+		t.set(writing)
+	} else {
+		t.set(waiting)
+	}
+	return n, err
+}
+
+// Close closes the body once, however many ask for it.
+func (b *requestBody) Close() error {
+	b.stop()
+	b.shut()
+	return nil
+}
+
+func (b *requestBody) shut() {
+	if b.closed.CompareAndSwap(false, true) {
+		_ = b.body.Close()
+	}
+}
+
+// responseBody is the body of an answer. It is timed long after RoundTrip has
+// returned, and only while somebody waits for it: a reader that takes its time is
+// not the service's fault.
+type responseBody struct {
+	io.ReadCloser
+	clock *clock
+}
+
+func (b *responseBody) Read(p []byte) (int, error) {
+	b.clock.set(reading)
+	n, err := b.ReadCloser.Read(p)
+	b.clock.clear(reading)
+	return n, err
+}
