@@ -41,24 +41,27 @@ type Config struct {
 }
 
 // Timeouts are the limits of one attempt, except Pool, which comes before it,
-// and Total, which is the operation's. The defaults are the second seed's
-// ("HttpClientConfig"). Off is no limit.
+// and Total, which is the operation's. The first three are those of a phase, with
+// the meanings of httpx: a *TimeoutError names the one that was reached. The
+// defaults are the second seed's ("HttpClientConfig"). Off is no limit.
 type Timeouts struct {
 	// Connect is the time to open a connection, and again that of its TLS
 	// handshake. Default 10s.
 	Connect time.Duration
-	// Write is the time that one chunk of the request body may take. Default 10s.
-	// The attempt's limit covers it; there is no limit of its own yet.
+	// Write is the time in which the service has to take a chunk of the request,
+	// 32 KiB of its body. Waiting for whoever makes the body does not count.
+	// Default 10s.
 	Write time.Duration
-	// Read is the longest silence of the service: before the headers, and between
-	// two chunks of the body. Default: Attempt, which covers it; there is no limit
-	// of its own yet.
+	// Read is the longest silence of the service: before the headers, and then
+	// between two chunks of the body, however long the caller reads it. A caller
+	// that takes its time between two reads is not timed. Default: Attempt, or
+	// what WithAttemptTimeout says.
 	Read time.Duration
 	// Pool is the longest wait for a slot of the bulkhead. Default 5s.
 	Pool time.Duration
 	// Attempt is the longest that one attempt may take, its body included where
 	// holdfast reads it; a body that the caller reads ends this limit with the
-	// headers. Default 60s.
+	// headers, and then Read and Total count. Default 60s.
 	Attempt time.Duration
 	// Total is the longest that an operation may take, with all its attempts and
 	// waits. Default none: the call's context bounds it.

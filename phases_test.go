@@ -1,0 +1,507 @@
+package holdfast_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// identity is a certificate for example.com, and who trusts it.
+var identity = func() (id struct {
+	server tls.Certificate
+	roots  *x509.CertPool
+}) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	id.server, id.roots = s.TLS.Certificates[0], x509.NewCertPool()
+	id.roots.AddCert(s.Certificate())
+	return id
+}()
+
+// pipes are connections in memory, for a server and the client's dials.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	dials  atomic.Int64
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	p.dials.Add(1)
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
+// spoken makes a bubble for each protocol, and in it a client of a handler; what
+// is left over of either makes the test fail.
+func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				h := &striking{bad: bad}
+				quit, release := context.WithCancel(t.Context())
+				s := &http.Server{
+					Protocols: new(http.Protocols),
+					TLSConfig: &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}},
+					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.Proto != proto {
+							t.Errorf("spoken is %s", r.Proto)
+						}
+						ctx, cancel := context.WithCancel(r.Context())
+						defer context.AfterFunc(quit, cancel)()
+						defer cancel()
+						h.ServeHTTP(w, r.WithContext(ctx))
+					}),
+				}
+				rt := wire.NewTransport(wire.TransportConfig{
+					Connect: cfg.Timeouts.Connect, MaxConns: 5, MaxIdleConns: 5, IdleExpiry: time.Minute, Dial: p.dial,
+				})
+				rt.TLSClientConfig = &tls.Config{RootCAs: identity.roots}
+				cfg.BaseURL = "http://example.com"
+				if proto == "HTTP/2.0" {
+					s.Protocols.SetHTTP2(true)
+					cfg.BaseURL = "https://example.com"
+					go s.ServeTLS(p, "", "")
+				} else {
+					s.Protocols.SetHTTP1(true)
+					go s.Serve(p)
+				}
+				c, err := holdfast.New(cfg, holdfast.WithTransport(rt))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					equal(t, "in flight", c.Stats().InFlight, 0)
+					c.Close()
+					rt.CloseIdleConnections()
+					release()
+					s.Close()
+					synctest.Wait()
+					time.Sleep(time.Minute) // for what lingers by the clock
+				})
+				f(t, c, p)
+			})
+		})
+	}
+}
+
+// striking is a service that is well except for the first request to /bad.
+type striking struct {
+	bad    http.HandlerFunc
+	struck atomic.Bool
+}
+
+func (s *striking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/bad" && s.struck.CompareAndSwap(false, true) {
+		s.bad(w, r)
+		return
+	}
+	n, _ := io.Copy(io.Discard, r.Body)
+	fmt.Fprintf(w, `{"read":%d}`, n)
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func flush(w http.ResponseWriter, s string) {
+	io.WriteString(w, s)
+	w.(http.Flusher).Flush()
+}
+
+var limits = holdfast.Timeouts{Connect: 2 * time.Second, Write: 3 * time.Second, Read: 5 * time.Second}
+
+// phase expects an error that names the limit.
+func phase(t *testing.T, err error, phase string, limit, after time.Duration) {
+	t.Helper()
+	is(t, err, holdfast.ErrTimeout, holdfast.ErrConnection, context.DeadlineExceeded)
+	isNot(t, err, holdfast.ErrCanceled, context.Canceled)
+	var late *holdfast.TimeoutError
+	if !errors.As(err, &late) {
+		t.Fatalf("error %v has no *TimeoutError", err)
+	}
+	equal(t, "phase", late.Phase, phase)
+	equal(t, "limit", late.Limit, limit)
+	equal(t, "time it took", late.After, after)
+	if !strings.Contains(err.Error(), late.Error()) {
+		t.Errorf("error %q does not name the limit", err)
+	}
+}
+
+// next expects that the client still works.
+func next(t *testing.T, c *holdfast.Client) {
+	t.Helper()
+	for range 2 {
+		if _, err := c.Get(t.Context(), "/bad"); err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+	}
+}
+
+func took(t *testing.T, start time.Time, want time.Duration) {
+	t.Helper()
+	equal(t, "time taken", time.Since(start), want)
+}
+
+func config(limits holdfast.Timeouts) holdfast.Config {
+	return holdfast.Config{Timeouts: limits, Retry: holdfast.Retry{MaxRetries: holdfast.Off}}
+}
+
+// upload is a body that counts how often it is closed, and whose Read blocks once
+// there is nothing left, until then.
+type upload struct {
+	left   atomic.Int64
+	closed atomic.Int64
+	done   chan struct{}
+	blocks bool
+}
+
+func newUpload(n int64, blocks bool) *upload {
+	u := &upload{done: make(chan struct{}), blocks: blocks}
+	u.left.Store(n)
+	return u
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	left := u.left.Load()
+	switch {
+	case left == 0 && u.blocks:
+		<-u.done
+		return 0, io.ErrClosedPipe
+	case left == 0:
+		return 0, io.EOF
+	}
+	n := min(left, int64(len(p)))
+	u.left.Add(-n)
+	return int(n), nil
+}
+
+func (u *upload) Close() error {
+	if u.closed.Add(1) == 1 {
+		close(u.done)
+	}
+	return nil
+}
+
+func put(t *testing.T, ctx context.Context, c *holdfast.Client, u io.Reader, length int64) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, "PUT", "/bad", u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = length
+	return c.Do(req)
+}
+
+func fetch(t *testing.T, ctx context.Context, c *holdfast.Client) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, "GET", "/bad", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Do(req)
+}
+
+func TestNeverAnswers(t *testing.T) {
+	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/bad")
+		phase(t, err, "read", 5*time.Second, 5*time.Second)
+		took(t, start, 5*time.Second)
+		equal(t, "the error", err.Error(), "holdfast: GET /bad: timed out after 1 attempt in 5s: read timeout of 5s")
+		next(t, c)
+	})
+}
+
+// Each gap is shorter than the limit: that is a slow service, not a silent one,
+// and only the attempt and the operation bound it.
+func TestDrips(t *testing.T) {
+	drip := func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			flush(w, "x")
+			select {
+			case <-time.After(4 * time.Second):
+			case <-r.Context().Done():
+			}
+		}
+	}
+	with := limits
+	with.Attempt = 30 * time.Second
+	spoken(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/bad")
+		phase(t, err, "attempt", 30*time.Second, 30*time.Second)
+		took(t, start, 30*time.Second)
+		next(t, c)
+	})
+	with.Total = 50 * time.Second
+	spoken(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		start := time.Now()
+		resp, err := fetch(t, t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.ReadAll(resp.Body)
+		phase(t, err, "total", 50*time.Second, 50*time.Second)
+		took(t, start, 50*time.Second)
+		next(t, c)
+	})
+}
+
+// A body stays protected after it was handed out; a reader that takes its time
+// is no timeout.
+func TestStallsInMidBody(t *testing.T) {
+	spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+		flush(w, "begin")
+		hang(w, r)
+	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		resp, err := fetch(t, t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(resp.Body, b); err != nil || string(b) != "begin" {
+			t.Errorf("read %q, %v", b, err)
+		}
+		time.Sleep(time.Hour)
+		start := time.Now()
+		_, err = resp.Body.Read(b)
+		phase(t, err, "read", 5*time.Second, 5*time.Second)
+		took(t, start, 5*time.Second)
+		_ = resp.Body.Close()
+		next(t, c)
+	})
+}
+
+// Whoever reads what an upload is made of takes the time that it takes; a
+// service that does not take it is a timeout.
+func TestStopsReadingTheUpload(t *testing.T) {
+	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		u := newUpload(64<<20, false)
+		start := time.Now()
+		_, err := put(t, t.Context(), c, u, 64<<20)
+		phase(t, err, "write", 3*time.Second, 3*time.Second)
+		took(t, start, 3*time.Second)
+		synctest.Wait()
+		equal(t, "closed", u.closed.Load(), 1)
+		if left := u.left.Load(); left < 60<<20 {
+			t.Errorf("%d bytes were read", 64<<20-left)
+		}
+		next(t, c)
+	})
+}
+
+// A slow upload that never stops is no timeout, and a slow source is not either.
+func TestSlowUpload(t *testing.T) {
+	spoken(t, config(holdfast.Timeouts{Write: 3 * time.Second, Read: 5 * time.Minute, Attempt: time.Hour}), func(w http.ResponseWriter, r *http.Request) {
+		b := make([]byte, 16<<10)
+		for {
+			time.Sleep(time.Second)
+			if _, err := io.ReadFull(r.Body, b); err != nil {
+				break
+			}
+		}
+		io.WriteString(w, "done")
+	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		resp, err := put(t, t.Context(), c, newUpload(1<<20, false), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		r, w := io.Pipe()
+		go func() {
+			for range 5 {
+				time.Sleep(time.Minute)
+				io.WriteString(w, "x")
+			}
+			w.Close()
+		}()
+		if resp, err = put(t, t.Context(), c, r, -1); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	})
+}
+
+// A request body whose Read blocks is freed by whatever ends the attempt.
+func TestBlockedRequestBody(t *testing.T) {
+	with := limits
+	with.Attempt = 20 * time.Second
+	spoken(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		u := newUpload(10, true)
+		start := time.Now()
+		_, err := put(t, t.Context(), c, u, 1000)
+		phase(t, err, "attempt", 20*time.Second, 20*time.Second)
+		took(t, start, 20*time.Second)
+		synctest.Wait()
+		equal(t, "closed", u.closed.Load(), 1)
+		next(t, c)
+	})
+	spoken(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		u := newUpload(10, true)
+		why := errors.New("the caller had enough")
+		start := time.Now()
+		_, err := put(t, canceled(t, 2*time.Second, why), c, u, 1000)
+		is(t, err, holdfast.ErrCanceled, why)
+		isNot(t, err, holdfast.ErrTimeout)
+		took(t, start, 2*time.Second)
+		synctest.Wait()
+		equal(t, "closed", u.closed.Load(), 1)
+		next(t, c)
+	})
+}
+
+func canceled(t *testing.T, after time.Duration, why error) context.Context {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(after, func() { cancel(why) })
+	return ctx
+}
+
+// The caller cancels in every phase: it is its own cancellation, with its cause,
+// at once, and nobody's failure.
+func TestCallerCancels(t *testing.T) {
+	why := errors.New("the caller had enough")
+	for name, call := range map[string]func(t *testing.T, ctx context.Context, c *holdfast.Client) error{
+		"waiting for the headers": func(t *testing.T, ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Get(ctx, "/bad")
+			return err
+		},
+		"sending": func(t *testing.T, ctx context.Context, c *holdfast.Client) error {
+			u := newUpload(64<<20, false)
+			_, err := put(t, ctx, c, u, 64<<20)
+			synctest.Wait()
+			equal(t, "closed", u.closed.Load(), 1)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+				start := time.Now()
+				err := call(t, canceled(t, 2*time.Second, why), c)
+				is(t, err, holdfast.ErrCanceled, context.Canceled, why)
+				isNot(t, err, holdfast.ErrTimeout, context.DeadlineExceeded)
+				took(t, start, 2*time.Second)
+				equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+				next(t, c)
+			})
+		})
+	}
+	t.Run("reading the body", func(t *testing.T) {
+		for _, live := range []bool{true, false} {
+			spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+				flush(w, "begin")
+				hang(w, r)
+			}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+				start := time.Now()
+				ctx := canceled(t, 2*time.Second, why)
+				var err error
+				if live {
+					var resp *http.Response
+					if resp, err = fetch(t, ctx, c); err != nil {
+						t.Fatal(err)
+					}
+					_, err = io.ReadAll(resp.Body)
+				} else {
+					_, err = c.Get(ctx, "/bad")
+				}
+				is(t, err, holdfast.ErrCanceled, context.Canceled, why)
+				isNot(t, err, holdfast.ErrTimeout, context.DeadlineExceeded)
+				took(t, start, 2*time.Second)
+				equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+				next(t, c)
+			})
+		}
+	})
+	t.Run("a deadline of the caller's", func(t *testing.T) {
+		spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := c.Get(ctx, "/bad")
+			phase(t, err, "deadline", 0, 2*time.Second)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 1) // or a hanging service is never noticed
+		})
+	})
+}
+
+// The connection and its TLS handshake have the limit each for itself.
+func TestConnectStalls(t *testing.T) {
+	var gone chan struct{}
+	for _, c := range []struct {
+		name, url string
+		dial      func(ctx context.Context) (net.Conn, error)
+		took      time.Duration
+	}{
+		{"the dial", "http://example.com", func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, 2 * time.Second},
+		{"a dial that looks at no context", "http://example.com", func(context.Context) (net.Conn, error) {
+			<-gone
+			return nil, errDown
+		}, 2 * time.Second},
+		{"the handshake", "https://example.com", func(ctx context.Context) (net.Conn, error) {
+			select {
+			case <-time.After(1500 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			near, far := net.Pipe()
+			go io.Copy(io.Discard, far)
+			return near, nil
+		}, 3500 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				gone = make(chan struct{})
+				cfg := config(limits)
+				cfg.BaseURL = c.url
+				client, err := holdfast.New(cfg, holdfast.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) }))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				start := time.Now()
+				_, err = client.Get(t.Context(), "/")
+				phase(t, err, "connect", 2*time.Second, 2*time.Second)
+				took(t, start, c.took)
+				equal(t, "in flight", client.Stats().InFlight, 0)
+
+				why := errors.New("the caller had enough")
+				start = time.Now()
+				_, err = client.Get(canceled(t, time.Second, why), "/")
+				is(t, err, holdfast.ErrCanceled, why)
+				took(t, start, time.Second)
+				close(gone)
+				time.Sleep(time.Minute) // for the dials that nobody waits for
+			})
+		})
+	}
+}
