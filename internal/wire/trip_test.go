@@ -1,0 +1,81 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// The hooks that a caller put into its context are called too.
+func TestCallersTrace(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	rt := NewTransport(TransportConfig{MaxIdleConns: 1})
+	defer rt.CloseIdleConnections()
+	var told []string
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn:      func(info httptrace.GotConnInfo) { told = append(told, fmt.Sprint("got ", info.Reused)) },
+		ConnectStart: func(string, string) { told = append(told, "connect") },
+	})
+	for range 2 {
+		resp, trip, err := roundTripTo(rt, get(t, ctx, s.URL), Limits{})
+		if err != nil || !trip.Sent(nil) {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	if fmt.Sprint(told) != "[connect got false got true]" {
+		t.Errorf("told: %v", told)
+	}
+}
+
+// An open answer costs no goroutine besides the two of its connection, which
+// are there whoever reads.
+func TestNoGoroutineForAnAnswer(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 1<<20))
+	}))
+	defer s.Close()
+	open := func(wrapped bool) int {
+		rt := NewTransport(TransportConfig{MaxIdleConns: 1})
+		defer rt.CloseIdleConnections()
+		before := runtime.NumGoroutine()
+		var resp *http.Response
+		var err error
+		if wrapped {
+			resp, _, err = roundTripTo(rt, get(t, t.Context(), s.URL), Limits{time.Hour, time.Hour, time.Hour})
+		} else {
+			resp, err = rt.RoundTrip(get(t, t.Context(), s.URL))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return runtime.NumGoroutine() - before
+	}
+	if bare, wrapped := open(false), open(true); wrapped > bare {
+		t.Errorf("%d goroutines, %d with a clock", bare, wrapped)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for text, want := range map[string]bool{
+		"http2: Transport received Server's graceful shutdown GOAWAY":            true,
+		"http2: Transport received GOAWAY from server ErrCode:ENHANCE_YOUR_CALM": true,
+		"http2: Transport: cannot retry err [stream error: stream ID 5; REFUSED_STREAM; received from peer] after Request.Body was written; define Request.GetBody to avoid this error": true,
+		"http2: Transport: cannot retry err [stream error: stream ID 5; PROTOCOL_ERROR; received from peer] after Request.Body was written; define Request.GetBody to avoid this error": false,
+		"http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug=\"REFUSED_STREAM\"":                                                               false,
+		"EOF": false,
+	} {
+		if got := refused(errors.New(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

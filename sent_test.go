@@ -1,0 +1,347 @@
+package holdfast_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// stale answers the first request of its first connection, and closes it when it
+// has read the second: as a server does whose keep-alive ends at that moment.
+func stale(l net.Listener, hits *atomic.Int64) {
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			r := bufio.NewReader(conn)
+			for i := 1; ; i++ {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				io.Copy(io.Discard, req.Body)
+				if hits.Add(1); n == 1 && i == 2 {
+					return
+				}
+				fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+				if req.Method != "HEAD" {
+					fmt.Fprint(conn, "{}")
+				}
+			}
+		}()
+	}
+}
+
+// net/http would send these again where nobody counts: what the service has seen
+// is what the client says, whatever the method.
+func TestHitsAreAttempts(t *testing.T) {
+	for _, c := range []struct {
+		method   string
+		key      bool
+		retries  int
+		repeat   holdfast.Repeat
+		attempts uint64 // of the second call
+	}{
+		{"GET", false, holdfast.Off, holdfast.RepeatKeyed, 1},
+		{"GET", false, 3, holdfast.RepeatKeyed, 2},
+		{"GET", false, 3, holdfast.RepeatNever, 1},
+		{"HEAD", false, 3, holdfast.RepeatSafe, 2},
+		{"DELETE", true, holdfast.Off, holdfast.RepeatKeyed, 1},
+		{"POST", true, holdfast.Off, holdfast.RepeatKeyed, 1},
+		{"POST", true, 3, holdfast.RepeatKeyed, 2},
+		{"POST", true, 3, holdfast.RepeatSafe, 1},
+	} {
+		t.Run(fmt.Sprint(c.method, c.retries, c.repeat), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				var hits atomic.Int64
+				go stale(p, &hits)
+				client, err := holdfast.New(holdfast.Config{
+					BaseURL: "http://x.test", IdempotencyKey: c.key, Retry: holdfast.Retry{MaxRetries: c.retries, Repeat: c.repeat},
+				}, holdfast.WithDialContext(p.dial))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { client.Close(); p.Close() })
+				for i := range 2 {
+					// An idle connection that net/http knows to be closed is no case for this.
+					synctest.Wait()
+					_, err = holdfast.Call[any](t.Context(), client, c.method, "/x", nil)
+					if c.method == "HEAD" && errors.Is(err, holdfast.ErrDecode) {
+						err = nil
+					}
+					if i == 0 && err != nil {
+						t.Fatal(err)
+					}
+				}
+				equal(t, "succeeded", err == nil, c.attempts == 2)
+				if err != nil {
+					is(t, err, holdfast.ErrConnection)
+					isNot(t, err, holdfast.ErrCanceled, holdfast.ErrTimeout)
+					equal(t, "attempts told", len(attempts(t, err)), 1)
+					if !strings.Contains(err.Error(), "the server closed the reused connection before it answered") {
+						t.Errorf("error %q does not say why", err)
+					}
+				}
+				equal(t, "attempts", client.Stats().Attempts, 1+c.attempts)
+				equal(t, "hits", uint64(hits.Load()), 1+c.attempts)
+				equal(t, "in flight", client.Stats().InFlight, 0)
+			})
+		})
+	}
+}
+
+// That other connections lie idle makes no difference: net/http may have the next
+// one in its hand already.
+func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
+	for range 20 { // whichever of two ready channels a select chooses
+		bubble(t, func(t *testing.T) {
+			p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+			var hits atomic.Int64
+			go func() {
+				for {
+					conn, err := p.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer conn.Close()
+						r := bufio.NewReader(conn)
+						for i := range 2 {
+							if _, err := http.ReadRequest(r); err != nil {
+								return
+							}
+							if hits.Add(1); i == 0 {
+								time.Sleep(time.Second)
+								fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+							}
+						}
+					}()
+				}
+			}()
+			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+				holdfast.WithDialContext(p.dial))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { client.Close(); p.Close() })
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					if _, err := client.Get(t.Context(), "/x"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			_, err = client.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrConnection)
+			synctest.Wait()
+			equal(t, "hits", hits.Load(), 4)
+			equal(t, "attempts", client.Stats().Attempts, 4)
+		})
+	}
+}
+
+// deaf is a connection whose n-th Write fails before a byte has left.
+type deaf struct {
+	net.Conn
+	writes, fails int
+}
+
+func (d *deaf) Write(p []byte) (int, error) {
+	if d.writes++; d.writes == d.fails {
+		return 0, syscall.EPIPE
+	}
+	return d.Conn.Write(p)
+}
+
+// What provably never left may go again, whatever the method and the body.
+func TestNothingWritten(t *testing.T) {
+	for _, fails := range []int{1, 2} {
+		bubble(t, func(t *testing.T) {
+			p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+			var hits atomic.Int64
+			go stale(p, &hits)
+			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}},
+				holdfast.WithDialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
+					conn, err := p.dial(ctx, network, addr)
+					if p.dials.Load() > 1 {
+						return conn, err
+					}
+					return &deaf{Conn: conn, fails: fails}, err
+				}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { client.Close(); p.Close() })
+			for range 2 {
+				if _, err := client.Post(t.Context(), "/x", []byte("twelve bytes")); err != nil {
+					t.Error(err)
+				}
+			}
+			equal(t, "hits", hits.Load(), 2)
+			equal(t, "attempts", client.Stats().Attempts, 3)
+		})
+	}
+}
+
+// h2 is an HTTP/2 server of a few lines: each request is answered by what strike
+// says of it, which is RST_STREAM with a code, a GOAWAY that leaves it out, or
+// what is left of the connection.
+func h2(l net.Listener, hits *atomic.Int64, strike func(n int64) string) {
+	codes := map[string]uint32{"PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "REFUSED_STREAM": 7, "CANCEL": 8}
+	for {
+		raw, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			conn := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}})
+			defer raw.Close()
+			out := make(chan []byte, 100)
+			frame := func(kind, flags byte, stream uint32, payload ...uint32) {
+				b := make([]byte, 9, 32)
+				b[3], b[4] = kind, flags
+				binary.BigEndian.PutUint32(b[5:], stream)
+				for _, p := range payload {
+					b = binary.BigEndian.AppendUint32(b, p)
+				}
+				b[2] = byte(len(b) - 9)
+				out <- b
+			}
+			defer close(out)
+			go func() { // a pipe holds nothing, so that whoever writes waits for a reader
+				for b := range out {
+					conn.Write(b)
+				}
+			}()
+			if _, err := io.CopyN(io.Discard, conn, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
+				return
+			}
+			frame(4, 0, 0) // SETTINGS
+			for {
+				var head [9]byte
+				if _, err := io.ReadFull(conn, head[:]); err != nil {
+					return
+				}
+				length := int64(head[0])<<16 | int64(head[1])<<8 | int64(head[2])
+				if _, err := io.CopyN(io.Discard, conn, length); err != nil {
+					return
+				}
+				stream := binary.BigEndian.Uint32(head[5:])
+				if head[3] != 1 { // HEADERS
+					continue
+				}
+				switch s := strike(hits.Add(1)); {
+				case s == "GOAWAY":
+					frame(7, 0, 0, stream-1, 0)
+				case s == "GOAWAY ENHANCE_YOUR_CALM":
+					frame(7, 0, 0, stream-1, 11)
+				case s == "close":
+					return
+				case s != "":
+					frame(3, 0, stream, codes[s])
+				default:
+					b := []byte{0, 0, 1, 1, 0x5, 0, 0, 0, 0, 0x88} // HEADERS: :status 200
+					binary.BigEndian.PutUint32(b[5:], stream)
+					out <- b
+				}
+			}
+		}()
+	}
+}
+
+// A stream that the service did not process may go again, whatever the method;
+// net/http sends none of them where nobody counts.
+func TestHTTP2Refusals(t *testing.T) {
+	for _, c := range []struct {
+		strike, method string
+		body           bool
+		repeat         holdfast.Repeat
+		hits           int64
+	}{
+		{"REFUSED_STREAM", "POST", true, holdfast.RepeatNever, 3},
+		{"REFUSED_STREAM", "POST", false, holdfast.RepeatNever, 3},
+		{"REFUSED_STREAM", "GET", false, holdfast.RepeatNever, 3},
+		{"GOAWAY", "POST", true, holdfast.RepeatNever, 3},
+		{"GOAWAY", "GET", false, holdfast.RepeatNever, 3},
+		{"GOAWAY ENHANCE_YOUR_CALM", "POST", true, holdfast.RepeatNever, 3},
+		{"GOAWAY ENHANCE_YOUR_CALM", "GET", false, holdfast.RepeatNever, 3},
+		{"INTERNAL_ERROR", "POST", true, holdfast.RepeatNever, 1},
+		{"INTERNAL_ERROR", "POST", true, holdfast.RepeatKeyed, 3},
+		{"INTERNAL_ERROR", "GET", false, holdfast.RepeatNever, 1},
+		{"INTERNAL_ERROR", "GET", false, holdfast.RepeatSafe, 3},
+		{"PROTOCOL_ERROR", "POST", true, holdfast.RepeatNever, 1},
+		{"CANCEL", "GET", false, holdfast.RepeatNever, 1},
+		{"close", "GET", false, holdfast.RepeatNever, 1},
+		{"close", "GET", false, holdfast.RepeatSafe, 3},
+	} {
+		t.Run(fmt.Sprint(c.strike, c.method, c.body, c.repeat), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				var hits atomic.Int64
+				go h2(p, &hits, func(n int64) string {
+					if n < 3 {
+						return c.strike
+					}
+					return ""
+				})
+				rt := wire.NewTransport(wire.TransportConfig{MaxIdleConns: 5, IdleExpiry: time.Minute, Dial: p.dial})
+				rt.TLSClientConfig = &tls.Config{RootCAs: identity.roots}
+				client, err := holdfast.New(holdfast.Config{
+					BaseURL: "https://example.com", Retry: holdfast.Retry{Repeat: c.repeat, Jitter: holdfast.NoJitter},
+				}, holdfast.WithTransport(rt))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					client.Close()
+					rt.CloseIdleConnections()
+					p.Close()
+					synctest.Wait()
+					time.Sleep(time.Minute)
+				})
+				var body any
+				if c.body {
+					body = []byte("twelve bytes")
+				}
+				start := time.Now()
+				resp, err := holdfast.Call[any](t.Context(), client, c.method, "/x", body)
+				if errors.Is(err, holdfast.ErrDecode) { // 200, without a body
+					err = nil
+				}
+				if c.hits == 3 {
+					if err != nil {
+						t.Error(resp, err)
+					}
+					took(t, start, 3*time.Second) // the client's own backoff, and no other
+				} else {
+					is(t, err, holdfast.ErrConnection)
+					equal(t, "attempts told", len(attempts(t, err)), 1)
+				}
+				equal(t, "hits", hits.Load(), c.hits)
+				equal(t, "attempts", client.Stats().Attempts, uint64(c.hits))
+			})
+		})
+	}
+}
