@@ -181,16 +181,37 @@ func TestUploads(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T) {
+		// One that can be read once is kept as it is sent, and so is one that is sent
+		// only once.
+		c, s := service(t, plan(rule("", "1-2", fault.Fault{Status: 503})), holdfast.Config{})
+		for _, length := range []int{12, 1 << 20} {
+			s.Begin()
+			body := &once{Reader: strings.NewReader(strings.Repeat("x", length))}
+			req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			all := s.Record()
+			equal(t, "attempts", len(all), 3)
+			for _, a := range all {
+				equal(t, "bytes", int(a.Bytes), length)
+			}
+			equal(t, "closed", body.closed, 1)
+		}
+	})
+	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
-		// One that can be read once is sent once, and the error says why; it is
-		// closed once, whatever happens.
-		body := &once{Reader: strings.NewReader("twelve bytes")}
+		// But not more than a megabyte: then it is sent once, and the error says why;
+		// it is closed once, whatever happens.
+		body := &once{Reader: strings.NewReader(strings.Repeat("x", 1<<20+1))}
 		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
 		_, err := c.Do(req)
 		is(t, err, holdfast.ErrUnavailable)
 		var e *holdfast.Error
 		errors.As(err, &e)
-		equal(t, "reason", e.Stopped, "this request must not be repeated")
+		equal(t, "reason", e.Stopped, "the request body can be read only once")
 		equal(t, "attempts", len(s.Record()), 1)
 		equal(t, "closed", body.closed, 1)
 

@@ -178,6 +178,10 @@ func contextKindSince(ctx context.Context, began time.Time) (kind, cause error) 
 // stopped says in words why there was no further attempt.
 func (o *operation) stopped(d retry.Decision, now time.Time) string {
 	switch d.Why {
+	case retry.NotRepeatable:
+		if o.unrepeatable != "" {
+			return o.unrepeatable
+		}
 	case retry.NoTime:
 		wait := d.Wait
 		if asked := o.failures[len(o.failures)-1].RetryAfter; asked > 0 {

@@ -208,6 +208,18 @@ type StatusError struct {
 	Header http.Header
 	// Body is the beginning of the answer's body, at most 64 KiB of it.
 	Body []byte
+	// Problem is what the service says of it as application/problem+json, empty
+	// if it does not.
+	Problem Problem
+}
+
+// Problem is a refusal explained by the service (RFC 9457). Each field is as it
+// was sent, at most 4 KiB of it: treat it as a stranger's text.
+type Problem struct {
+	Type     string // a URI that names the kind of problem
+	Title    string // its kind in a few words
+	Detail   string // this occurrence
+	Instance string // a URI that names this occurrence
 }
 
 // Error gives the status and its name. The body stays out of it: it may repeat

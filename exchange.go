@@ -30,8 +30,8 @@ type exchange struct {
 
 	request *http.Request // what every attempt is made from; its body comes from body
 	body    func() (io.ReadCloser, error)
-	single  bool // the body can be read once
-	spent   bool // and it was
+	upload  *wire.Upload // what body reads, if it can be read only once
+	spent   bool         // it was sent
 
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
@@ -107,8 +107,8 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 			return in.GetBody()
 		}
 	default:
-		o.single = true
-		o.body = func() (io.ReadCloser, error) { return in.Body, nil }
+		o.upload = wire.NewUpload(in.Body, c.rules.retry.Retries > 0)
+		o.body = o.upload.Open
 	}
 	return o, o.prepare(ctx, opts)
 }
@@ -188,9 +188,6 @@ func (o *exchange) run() error {
 		}
 	}()
 	d := call.Run(o, &o.rules.retry)
-	if o.made == 0 {
-		o.discard()
-	}
 	err := o.end(d)
 	handedOut = err == nil && o.isLive
 	return err
@@ -199,11 +196,17 @@ func (o *exchange) run() error {
 // finish ends the operation's context and takes it off the client's list.
 func (o *exchange) finish() {
 	o.own.End()
+	o.discard()
 	o.client.running.remove(o)
 }
 
-// discard closes a body that was never sent: a Transport would have.
+// discard closes a body that was never sent, as a Transport would have, or that
+// the attempts shared.
 func (o *exchange) discard() {
+	if o.upload != nil {
+		o.upload.Close()
+		return
+	}
 	if o.body == nil || o.spent {
 		return
 	}
@@ -229,6 +232,8 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	}
 	resp, err := trip.RoundTrip(o.client.transport, req)
 	switch {
+	case err != nil && trip.BodyFailed() != nil:
+		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", trip.BodyFailed()), Reused: trip.Reused()}, nil, true)
 	case err != nil:
 		return o.lost(trip, err, 0)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
@@ -331,7 +336,12 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 // turnedDown is an attempt whose answer is a refusal or a failure.
 func (o *exchange) turnedDown(trip *wire.Trip, resp *http.Response) outcome.Result {
 	arrived := time.Now()
-	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body)}
+	var hurry func()
+	if s := resp.StatusCode; o.made < o.most() && (s == http.StatusTooManyRequests || s == http.StatusRequestTimeout || s >= 500) {
+		hurry = trip.End // a retry may follow, which is worth more than the end of a body
+	}
+	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body, hurry)}
+	refusal.Problem = Problem(wire.ParseProblem(resp.Header, refusal.Body))
 	wire.Drain(resp.Body, trip.End)
 	a := Attempt{
 		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trip.Reused(),
@@ -373,7 +383,8 @@ func (o *exchange) judged(a Attempt, kind error, noRepeat bool) outcome.Result {
 // last time may have done what it asks for.
 func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	switch {
-	case o.single && o.spent:
+	case o.upload != nil && !o.upload.Again():
+		o.unrepeatable = "the request body can be read only once"
 		return false
 	case !mayBeDone, o.repeat == RepeatKeyed:
 		return true

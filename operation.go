@@ -50,6 +50,9 @@ type operation struct {
 	kind     error     // the last attempt's, among the Err variables
 	retryAt  time.Time // when the service wants to hear again, after the last attempt
 	refused  error     // why an attempt was not made
+	// unrepeatable says why the request is not to be repeated, where there is more
+	// to say than retry.NotRepeatable does.
+	unrepeatable string
 
 	// What names the operation in events and errors; empty for a policy.
 	id, method, path, url string

@@ -14,6 +14,8 @@ const (
 	drainTime  = 50 * time.Millisecond
 	// errorBody is how much of a refusal's body is kept.
 	errorBody = 64 << 10
+	// errorTime is how long a retry waits for it.
+	errorTime = 500 * time.Millisecond
 )
 
 // ErrTooLong is a body longer than ReadAll may keep.
@@ -44,8 +46,13 @@ func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
 }
 
 // ReadError reads the beginning of a refusal's body. That it breaks off is not
-// worth mentioning beside the refusal.
-func ReadError(body io.Reader) []byte {
+// worth mentioning beside the refusal. hurry, if there is one, is called if it
+// takes too long for what is to follow.
+func ReadError(body io.Reader, hurry func()) []byte {
+	if hurry != nil {
+		timer := time.AfterFunc(errorTime, hurry)
+		defer timer.Stop()
+	}
 	b, _ := ReadAll(body, -1, errorBody)
 	return b
 }

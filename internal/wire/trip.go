@@ -180,7 +180,17 @@ type requestBody struct {
 	trip   *Trip
 	body   io.ReadCloser
 	closed atomic.Bool
+	failed atomic.Pointer[error] // what it came to itself, rather than that it was closed
 	stop   func() bool
+}
+
+// BodyFailed is the error that the request's body gave, nil if it gave none: the
+// caller's own, and no fault of the service.
+func (t *Trip) BodyFailed() error {
+	if failed := t.request.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -190,6 +200,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	t.clear(writing)
 	t.clear(waiting)
 	n, err := b.body.Read(p[:min(len(p), Chunk)])
+	if err != nil && err != io.EOF && !b.closed.Load() {
+		b.failed.Store(&err)
+	}
 	if err == nil || !t.conn.foreign {
 		t.set(writing)
 	} else {

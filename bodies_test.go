@@ -1,0 +1,230 @@
+package holdfast_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// A file is sent from where it stood, by every attempt, and closed once.
+func TestFileAtAnOffset(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "upload")
+	if err := os.WriteFile(name, []byte("head"+strings.Repeat("x", 3<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprint(string(b[:4]), len(b)))
+		if len(got) < 3 {
+			w.WriteHeader(503)
+		}
+	}))
+	defer s.Close()
+	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL, Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Seek(2, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/", f)
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	equal(t, "sent", fmt.Sprint(got), "[adxx3145730 adxx3145730 adxx3145730]")
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the file was left open: %v", err)
+	}
+}
+
+// An upload that its attempt left half read goes on where it was left; what was
+// sent before comes from what is kept.
+func TestUploadLeftHalfRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		var got atomic.Int64
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if p.dials.Load() == 1 {
+				io.ReadFull(r.Body, make([]byte, 100<<10))
+				panic(http.ErrAbortHandler) // the connection breaks
+			}
+			n, _ := io.Copy(io.Discard, r.Body)
+			got.Store(n)
+		})}
+		go s.Serve(p)
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test"}, holdfast.WithDialContext(p.dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close(); s.Close(); synctest.Wait(); time.Sleep(time.Minute) })
+		u := newUpload(500<<10, false)
+		resp, err := put(t, t.Context(), c, u, 500<<10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		equal(t, "bytes", got.Load(), 500<<10)
+		equal(t, "attempts", c.Stats().Attempts, 2)
+		equal(t, "closed", u.closed.Load(), 1)
+	})
+}
+
+// The caller's own body fails: that is no failure of the service.
+func TestRequestBodyFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(), holdfast.Config{})
+		gone := errors.New("the disk is gone")
+		body := &once{Reader: io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(gone))}
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
+		_, err := c.Do(req)
+		is(t, err, gone)
+		isNot(t, err, holdfast.ErrConnection)
+		equal(t, "attempts", len(attempts(t, err)), 1)
+		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+		equal(t, "closed", body.closed, 1)
+	})
+}
+
+// A few kilobytes that would be a quarter of a gigabyte are read neither into an
+// answer, nor into a refusal, nor while what is left of it is drained.
+func TestGzipBomb(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	for range 256 {
+		z.Write(make([]byte, 1<<20))
+	}
+	z.Close()
+	var hits atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		if r.URL.Path == "/refusal" && hits.Add(1) < 3 {
+			w.WriteHeader(503)
+		}
+		w.Write(bomb.Bytes())
+	}))
+	defer s.Close()
+	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL, MaxResponseBytes: 1 << 20, Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, path := range []string{"/answer", "/refusal"} {
+		_, err = c.Get(t.Context(), path)
+		is(t, err, holdfast.ErrBodyTooLarge)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
+		t.Errorf("%d MiB were allocated", n>>20)
+	}
+	equal(t, "hits", hits.Load(), 3)
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "", fault.Fault{Status: 200, Header: map[string]string{"X-Long": strings.Repeat("x", 2<<20)}})),
+			holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+		_, err := c.Get(t.Context(), "/x")
+		is(t, err, holdfast.ErrConnection)
+		if !strings.Contains(err.Error(), "headers exceeded") {
+			t.Error(err)
+		}
+	})
+}
+
+// The body of a refusal that does not end delays a retry by half a second; where
+// none follows, the limits of the attempt count.
+func TestRefusalWhoseBodyHangs(t *testing.T) {
+	cfg := config(limits)
+	cfg.Retry = holdfast.Retry{Jitter: holdfast.NoJitter}
+	spoken(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(503)
+		flush(w, "begin")
+		hang(w, r)
+	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		start := time.Now()
+		if _, err := c.Get(t.Context(), "/bad"); err != nil {
+			t.Fatal(err)
+		}
+		took(t, start, 500*time.Millisecond+time.Second)
+	})
+	spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(503)
+		flush(w, "begin")
+		hang(w, r)
+	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/bad")
+		var refused *holdfast.StatusError
+		if !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		equal(t, "body", string(refused.Body), "begin")
+		took(t, start, 5*time.Second)
+	})
+}
+
+// RFC 9457.
+func TestProblem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "", fault.Fault{
+			Status: 403, Header: map[string]string{"Content-Type": "application/problem+json; charset=utf-8"},
+			Body: `{"type":"https://example.com/probs/out-of-credit","title":"You do not have enough credit.","detail":"Your current balance is 30, but that costs 50.","instance":"/account/12345/msgs/abc","balance":30,"accounts":["/account/12345"]}`,
+		})), holdfast.Config{})
+		_, err := c.Get(t.Context(), "/x")
+		var refused *holdfast.StatusError
+		if !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		equal(t, "problem", refused.Problem, holdfast.Problem{
+			Type: "https://example.com/probs/out-of-credit", Title: "You do not have enough credit.",
+			Detail: "Your current balance is 30, but that costs 50.", Instance: "/account/12345/msgs/abc",
+		})
+	})
+}
+
+// A body whose source blocks is given up with the attempt that blocked in it:
+// nothing else could free it. That is then the reason for no repeat.
+func TestBlockedUploadIsNotRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(), holdfast.Config{Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}})
+		u := newUpload(10, true)
+		_, err := put(t, context.Background(), c, u, 1000)
+		phase(t, err, "attempt", 5*time.Second, 5*time.Second)
+		var e *holdfast.Error
+		errors.As(err, &e)
+		equal(t, "reason", e.Stopped, "the request body can be read only once")
+		synctest.Wait()
+		equal(t, "closed", u.closed.Load(), 1)
+		if n := len(s.Record()); n > 1 {
+			t.Errorf("%d attempts arrived", n)
+		}
+	})
+}
