@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,9 +35,12 @@ var identity = func() (id struct {
 
 // pipes are connections in memory, for a server and the client's dials.
 type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	dials  atomic.Int64
+	conns     chan net.Conn
+	closed    chan struct{}
+	proto     string
+	dials     atomic.Int64
+	closeIdle func()
+	wrap      func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
 }
 
 func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -44,6 +48,9 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	p.dials.Add(1)
 	select {
 	case p.conns <- far:
+		if p.wrap != nil {
+			return p.wrap(near)
+		}
 		return near, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -70,11 +77,12 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{}), proto: proto}
 				h := &striking{bad: bad}
 				quit, release := context.WithCancel(t.Context())
 				s := &http.Server{
 					Protocols: new(http.Protocols),
+					ErrorLog:  log.New(io.Discard, "", 0), // of handshakes that fail on purpose
 					TLSConfig: &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}},
 					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Proto != proto {
@@ -90,6 +98,7 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 					Connect: cfg.Timeouts.Connect, MaxConns: 5, MaxIdleConns: 5, IdleExpiry: time.Minute, Dial: p.dial,
 				})
 				rt.TLSClientConfig = &tls.Config{RootCAs: identity.roots}
+				p.closeIdle = rt.CloseIdleConnections
 				cfg.BaseURL = "http://example.com"
 				if proto == "HTTP/2.0" {
 					s.Protocols.SetHTTP2(true)
@@ -118,6 +127,9 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 	}
 }
 
+// long is the length of the answer at /long.
+const long = 50 << 10
+
 // striking is a service that is well except for the first request to /bad.
 type striking struct {
 	bad    http.HandlerFunc
@@ -130,6 +142,10 @@ func (s *striking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n, _ := io.Copy(io.Discard, r.Body)
+	if r.URL.Path == "/long" {
+		w.Write(make([]byte, long))
+		return
+	}
 	fmt.Fprintf(w, `{"read":%d}`, n)
 }
 
