@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -80,13 +81,13 @@ type Response struct {
 	RequestID string // the operation's
 	Attempts  int    // how many it took
 
-	url string
+	target *url.URL
 }
 
 // Decode decodes the body, which is JSON, into v.
 func (r *Response) Decode(v any) error {
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		return &Error{URL: r.url, RequestID: r.RequestID, Err: err, kind: ErrDecode}
+		return &Error{URL: shown(r.target), RequestID: r.RequestID, Err: err, kind: ErrDecode}
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	}
 	if err := json.Unmarshal(resp.Body, &out); err != nil {
 		return out, &Error{
-			Name: c.rules.name, Method: method, URL: resp.url, RequestID: resp.RequestID,
+			Name: c.rules.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
 			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), err), kind: ErrDecode,
 		}
 	}

@@ -116,7 +116,7 @@ func (o *operation) end(d retry.Decision) error {
 
 func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	e := &Error{
-		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id,
+		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id,
 		Attempts: o.failures, Stopped: o.stopped(d, now), kind: o.kind, Err: o.lastError(),
 	}
 	began := o.began

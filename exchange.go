@@ -22,13 +22,18 @@ type exchange struct {
 	operation
 	client *Client
 	own    shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
-	trip   wire.Trip     // the first attempt's, so that it costs nothing
 	limits wire.Limits
 	repeat Repeat
 
+	// What nearly every call needs once is part of it, so that it costs nothing.
+	options  callOptions
+	watch    shell.Watch   // own's
+	once     attemptMemory // the first attempt's
+	bodyRead liveBody
+
 	mediaType string // of a body that was encoded here
 
-	request *http.Request // what every attempt is made from; its body comes from body
+	request http.Request // what every attempt is made from; its body comes from body
 	body    func() (io.ReadCloser, error)
 	upload  *wire.Upload // what body reads, if it can be read only once
 	spent   bool         // it was sent
@@ -36,6 +41,12 @@ type exchange struct {
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
 	isLive bool
+}
+
+// attemptMemory is what an attempt needs besides its context.
+type attemptMemory struct {
+	trip  wire.Trip
+	watch shell.Watch
 }
 
 // buffered makes a call whose answer is read within the attempt.
@@ -49,11 +60,10 @@ func (c *Client) buffered(ctx context.Context, method, path string, in any, opts
 		return nil, c.misuse(method, wire.Shown(target), err)
 	}
 	// http.NewRequest would parse the URL again.
-	req := (&http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(ctx)
-	o := &exchange{client: c, request: req}
+	o := &exchange{client: c, request: http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}}
 	if body != nil {
 		o.mediaType = mediaType
-		req.ContentLength = int64(len(body))
+		o.request.ContentLength = int64(len(body))
 		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	if err := o.prepare(ctx, opts); err != nil {
@@ -89,12 +99,16 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	if err := ck.err(); err != nil {
 		return nil, c.misuse(in.Method, wire.Shown(target), err)
 	}
-	req := in.Clone(ctx)
-	if req.Header == nil {
+	o := &exchange{client: c, request: *in, isLive: true}
+	req := &o.request
+	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
+	if c.settings.authorize != nil {
+		own := *target // it may be changed
+		target = &own
+	}
 	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
-	o := &exchange{client: c, request: req, isLive: true}
 	switch {
 	case in.Body == nil || in.Body == http.NoBody:
 	case in.GetBody != nil:
@@ -116,13 +130,14 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 // prepare gives the request its headers and its id.
 func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	c := o.client
-	all := callOptions{attempt: c.rules.attempt, repeat: c.settings.repeat}
+	all := &o.options
+	all.attempt, all.repeat = c.rules.attempt, c.settings.repeat
 	for _, opt := range opts {
-		opt(&all)
+		opt(all)
 	}
-	o.method, o.path, o.url = cmp.Or(o.request.Method, http.MethodGet), o.request.URL.EscapedPath(), wire.Shown(o.request.URL)
+	o.method, o.path, o.target = cmp.Or(o.request.Method, http.MethodGet), o.request.URL.EscapedPath(), o.request.URL
 	if all.problem != nil {
-		return c.misuse(o.method, o.url, all.problem)
+		return c.misuse(o.method, shown(o.target), all.problem)
 	}
 	o.repeat = all.repeat
 
@@ -139,11 +154,15 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 		setDefault(h, "Accept", "application/json")
 		setDefault(h, "Content-Type", o.mediaType)
 	}
-	o.id = h.Get(c.settings.idHeader)
+	if ids := h[c.settings.idHeader]; len(ids) > 0 {
+		o.id = ids[0]
+	}
 	made := o.id == ""
 	if made {
-		o.id = cmp.Or(all.key, newID())
-		h.Set(c.settings.idHeader, o.id)
+		if o.id = all.key; o.id == "" {
+			o.id = newID()
+		}
+		h[c.settings.idHeader] = []string{o.id}
 	}
 	switch {
 	case all.key != "":
@@ -160,6 +179,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 		o.limits.Read = all.attempt
 	}
 	o.own.Init(ctx, o.deadline)
+	o.own.WatchIn(&o.watch)
 	o.ctx = &o.own
 	if made && all.key == "" {
 		o.tell(Event{Kind: EventKeyGenerated, Time: o.began})
@@ -248,15 +268,14 @@ func (o *exchange) Attempt(n int) outcome.Result {
 
 // depart gives attempt n a context, and a clock for its phases.
 func (o *exchange) depart(n int) *wire.Trip {
-	ctx := o.start(n)
-	ctx.Keep()
-	trip := &o.trip
+	ctx, mem := o.start(n), &o.once
 	if n > 1 {
-		trip = new(wire.Trip)
+		mem = new(attemptMemory)
 	}
+	ctx.Keep(&mem.watch)
 	deadline, _ := ctx.Deadline()
-	trip.Start(ctx, o.asked, deadline, &o.limits)
-	return trip
+	mem.trip.Start(ctx, o.asked, deadline, &o.limits)
+	return &mem.trip
 }
 
 // attemptRequest makes the request of one attempt, with a body of its own.
@@ -303,7 +322,7 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), resp.StatusCode)
 	}
 	o.answer = &Response{
-		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, url: o.url,
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.target,
 	}
 	return o.succeeded(resp.StatusCode)
 }

@@ -15,7 +15,8 @@ import (
 // stay with the body until it is closed.
 func (o *exchange) handOut(trip *wire.Trip, resp *http.Response) {
 	trip.Extend(o.deadline)
-	b := &liveBody{ReadCloser: resp.Body, o: o, trip: trip, slot: o.slot}
+	b := &o.bodyRead
+	b.ReadCloser, b.o, b.trip, b.slot = resp.Body, o, trip, o.slot
 	o.slot = false
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
@@ -55,7 +56,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 func (b *liveBody) broke(err error) error {
 	o := b.o
 	e := &Error{
-		Name: o.rules.name, Method: o.method, URL: o.url, RequestID: o.id, Took: time.Since(o.began),
+		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Took: time.Since(o.began),
 		Stopped: "the answer had begun", Err: fmt.Errorf("the answer broke off: %w", err), kind: ErrConnection,
 	}
 	limit := o.expired(b.trip)

@@ -3,6 +3,7 @@ package holdfast
 import (
 	"context"
 	"math/rand/v2"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // rules are what the operations of one client or policy have in common.
@@ -55,7 +57,16 @@ type operation struct {
 	unrepeatable string
 
 	// What names the operation in events and errors; empty for a policy.
-	id, method, path, url string
+	id, method, path string
+	target           *url.URL
+}
+
+// shown is an address as errors show it, empty for none.
+func shown(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return wire.Shown(u)
 }
 
 // begin starts the clock.

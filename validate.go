@@ -159,8 +159,8 @@ func (c Config) resolve() (settings, error) {
 	for name, values := range c.Header {
 		ck.header("Header", name, values)
 	}
-	s.idHeader = cmp.Or(c.RequestIDHeader, "X-Request-ID")
-	ck.header("RequestIDHeader", s.idHeader, nil)
+	ck.header("RequestIDHeader", cmp.Or(c.RequestIDHeader, "X-Request-ID"), nil)
+	s.idHeader = http.CanonicalHeaderKey(cmp.Or(c.RequestIDHeader, "X-Request-ID"))
 
 	t := c.Timeouts
 	s.timeouts.Connect = ck.duration("Timeouts.Connect", t.Connect, 10*time.Second, 0)

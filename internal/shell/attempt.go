@@ -34,11 +34,25 @@ type watch struct {
 	done     chan struct{}
 	deadline time.Time
 	timer    *time.Timer
-	unhook   func() bool // from the parent
-	children []*hook     // AfterFuncs, each run at the end
+	unhook   func() bool // from a parent of another make
+	above    *hook       // in a parent that is an Attempt
+	children []*hook     // what happens at the end
+
+	// Nearly every Attempt has one child: there is room for it here.
+	room   [1]*hook
+	one    hook
+	filled bool // and never used again: somebody may still hold it
 }
 
-type hook struct{ run func() }
+// hook is an AfterFunc, or a child that ends with its parent.
+type hook struct {
+	run   func()
+	child *Attempt
+}
+
+// Watch is the memory in which an Attempt keeps what it needs once somebody waits
+// for its end, for those who know that somebody will.
+type Watch struct{ watch }
 
 // What attempts leave behind that end unwatched, which is nearly all of them.
 var (
@@ -57,9 +71,16 @@ func (c *Attempt) Init(parent context.Context, deadline time.Time) {
 	c.parent, c.deadline = parent, deadline
 }
 
-// Keep says that somebody else watches the clock, and calls Expire when the time
-// has come: no timer is needed then. It is called before anybody has the context.
-func (c *Attempt) Keep() { c.watchedBy(true) }
+// WatchIn says that somebody will wait for the end, and where to keep what that
+// takes. It is called before anybody has the context, as is Keep.
+func (c *Attempt) WatchIn(in *Watch) { c.watchIn(&in.watch) }
+
+// Keep does the same, and says that somebody else watches the clock, and calls
+// Expire when the time has come: no timer is needed then.
+func (c *Attempt) Keep(in *Watch) {
+	in.kept = true
+	c.watchIn(&in.watch)
+}
 
 // Expire ends the context as its deadline would.
 func (c *Attempt) Expire() { c.end(context.DeadlineExceeded) }
@@ -122,21 +143,49 @@ func (c *Attempt) AfterFunc(f func()) (stop func() bool) {
 		go f()
 		return func() bool { return false }
 	}
-	h := &hook{f}
-	w.children = append(w.children, h)
-	return func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for i, other := range w.children {
-			if other == h {
-				last := len(w.children) - 1
-				w.children[i], w.children[last] = w.children[last], nil
-				w.children = w.children[:last]
-				return true
-			}
-		}
-		return false
+	h := w.add(f, nil)
+	return func() bool { return w.drop(h) }
+}
+
+// add keeps a hook. It is called under the lock.
+func (w *watch) add(f func(), child *Attempt) *hook {
+	h := &w.one
+	if w.filled {
+		h = new(hook)
 	}
+	w.filled = true
+	h.run, h.child = f, child
+	if w.children == nil {
+		w.children = w.room[:0]
+	}
+	w.children = append(w.children, h)
+	return h
+}
+
+// drop reports whether it was in time.
+func (w *watch) drop(h *hook) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, other := range w.children {
+		if other == h {
+			last := len(w.children) - 1
+			w.children[i], w.children[last] = w.children[last], nil
+			w.children = w.children[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// adopt makes the end of c that of child; it is false if c has ended already.
+func (c *Attempt) adopt(child *Attempt) (h *hook, ok bool) {
+	w := c.watched()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return nil, false
+	}
+	return w.add(nil, child), true
 }
 
 // Extend moves the attempt's own deadline, zero for none: a body that goes on
@@ -164,13 +213,15 @@ func (c *Attempt) End() { c.end(context.Canceled) }
 func (c *Attempt) String() string { return "holdfast attempt" }
 
 // watched gives the watch, and sets it if this is the first who asks.
-func (c *Attempt) watched() *watch { return c.watchedBy(false) }
-
-func (c *Attempt) watchedBy(somebodyElse bool) *watch {
+func (c *Attempt) watched() *watch {
 	if w := c.watch.Load(); w != nil {
 		return w
 	}
-	w := &watch{done: make(chan struct{}), deadline: c.deadline, kept: somebodyElse}
+	return c.watchIn(new(watch))
+}
+
+func (c *Attempt) watchIn(w *watch) *watch {
+	w.done, w.deadline = make(chan struct{}), c.deadline
 	w.mu.Lock() // whoever finds it waits until it is armed
 	defer w.mu.Unlock()
 	if !c.watch.CompareAndSwap(nil, w) {
@@ -179,7 +230,9 @@ func (c *Attempt) watchedBy(somebodyElse bool) *watch {
 	c.arm(w)
 	switch parent, ok := c.parent.(*Attempt); {
 	case ok: // what context.AfterFunc would come to, with less around it
-		w.unhook = parent.AfterFunc(c.follow)
+		if w.above, ok = parent.adopt(c); !ok {
+			go c.follow()
+		}
 	case c.parent.Done() != nil:
 		w.unhook = context.AfterFunc(c.parent, c.follow)
 	}
@@ -234,13 +287,20 @@ func (c *Attempt) end(err error) error {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	children, unhook := w.children, w.unhook
-	w.children, w.unhook = nil, nil
+	children, unhook, above := w.children, w.unhook, w.above
+	w.children, w.unhook, w.above = nil, nil, nil
 	w.mu.Unlock()
 	if unhook != nil {
 		unhook()
 	}
+	if above != nil {
+		c.parent.(*Attempt).watch.Load().drop(above)
+	}
 	for _, h := range children {
+		if h.child != nil {
+			h.child.follow()
+			continue
+		}
 		go h.run()
 	}
 	return err
