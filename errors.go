@@ -109,6 +109,10 @@ type Attempt struct {
 	Status  int   // of the answer; zero if there was none
 	Reused  bool  // it went over a connection that others had used before
 	Probe   bool  // it was a half-open breaker's probe
+	// Sent means that a client's request may have reached the service. It is false
+	// only where that is ruled out: there was no connection, nothing was written to
+	// it, or the service said that it did not read the request.
+	Sent bool
 	// RetryAfter is what the service asked for, zero if it did not ask.
 	RetryAfter time.Duration
 	// Wait is the wait that followed, MaxWait the most that chance might have

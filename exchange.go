@@ -253,7 +253,7 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	resp, err := trip.RoundTrip(o.client.transport, req)
 	switch {
 	case err != nil && trip.BodyFailed() != nil:
-		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", trip.BodyFailed()), Reused: trip.Reused()}, nil, true)
+		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", trip.BodyFailed()), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
 	case err != nil:
 		return o.lost(trip, err, 0)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
@@ -315,7 +315,7 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 	if errors.Is(err, wire.ErrTooLong) {
 		wire.Drain(resp.Body, trip.End)
 		err = fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", o.client.settings.maxBody)
-		return o.failed(Attempt{Outcome: Permanent, Err: err, Status: resp.StatusCode, Reused: trip.Reused()}, ErrBodyTooLarge, true)
+		return o.failed(Attempt{Outcome: Permanent, Err: err, Status: resp.StatusCode, Reused: trip.Reused(), Sent: true}, ErrBodyTooLarge, true)
 	}
 	_ = resp.Body.Close()
 	if err != nil {
@@ -330,7 +330,9 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 // lost is an attempt without an answer, or with only a part of one.
 func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 	a := Attempt{Outcome: Transient, Err: err, Reused: trip.Reused(), Status: status}
+	a.Sent = trip.Sent(err)
 	limit := o.expired(trip)
+	trip.End() // before the question whether the request can be had again
 	if o.ctx.Err() == context.Canceled {
 		kind, _ := o.ended()
 		a.Outcome = Canceled
@@ -349,7 +351,7 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 	if limit != nil {
 		kind, a.Err = ErrTimeout, limitedBy(limit, err)
 	}
-	return o.judged(a, kind, hopeless || !o.mayRepeat(trip.Sent(err)))
+	return o.judged(a, kind, hopeless || !o.mayRepeat(a.Sent))
 }
 
 // turnedDown is an attempt whose answer is a refusal or a failure.
@@ -362,8 +364,9 @@ func (o *exchange) turnedDown(trip *wire.Trip, resp *http.Response) outcome.Resu
 	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body, hurry)}
 	refusal.Problem = Problem(wire.ParseProblem(resp.Header, refusal.Body))
 	wire.Drain(resp.Body, trip.End)
+	trip.End()
 	a := Attempt{
-		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trip.Reused(),
+		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trip.Reused(), Sent: true,
 		RetryAfter: wire.RetryAfter(resp.Header, arrived),
 	}
 	undone := false // refused, rather than perhaps done

@@ -175,6 +175,36 @@ func (d *deaf) Write(p []byte) (int, error) {
 	return d.Conn.Write(p)
 }
 
+// A failed attempt tells whether its request may have reached the service.
+func TestSent(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		dial func(p *pipes, conn net.Conn) (net.Conn, error)
+		sent bool
+	}{
+		{"no connection", func(_ *pipes, conn net.Conn) (net.Conn, error) { conn.Close(); return nil, syscall.ECONNREFUSED }, false},
+		{"nothing written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 1}, nil }, false},
+		{"half of it written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 2}, nil }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				p.wrap = func(conn net.Conn) (net.Conn, error) { return c.dial(p, conn) }
+				go stale(p, new(atomic.Int64))
+				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+					holdfast.WithDialContext(p.dial))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { client.Close(); p.Close() })
+				_, err = client.Post(t.Context(), "/x", make([]byte, 100<<10))
+				is(t, err, holdfast.ErrConnection)
+				equal(t, "sent", attempts(t, err)[0].Sent, c.sent)
+			})
+		})
+	}
+}
+
 // What provably never left may go again, whatever the method and the body.
 func TestNothingWritten(t *testing.T) {
 	for _, fails := range []int{1, 2} {
@@ -338,6 +368,7 @@ func TestHTTP2Refusals(t *testing.T) {
 				} else {
 					is(t, err, holdfast.ErrConnection)
 					equal(t, "attempts told", len(attempts(t, err)), 1)
+					equal(t, "sent", attempts(t, err)[0].Sent, true)
 				}
 				equal(t, "hits", hits.Load(), c.hits)
 				equal(t, "attempts", client.Stats().Attempts, uint64(c.hits))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,23 @@ func TestConnectionsAreReused(t *testing.T) {
 			t.Fatalf("%d goroutines are left of %d", runtime.NumGoroutine()-before, runtime.NumGoroutine())
 		}
 	}
+}
+
+// Of three attempts two are refused with a body, a hundred times: that takes one
+// connection.
+func TestRefusalsKeepTheirConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("", "", fault.Fault{
+			Statuses: slices.Repeat([]int{503, 503, 200}, 100), Body: strings.Repeat("x", 200<<10),
+		})), holdfast.Config{})
+		for range 100 {
+			if _, err := c.Get(t.Context(), "/x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		equal(t, "attempts", len(s.Record()), 300)
+		equal(t, "connections", s.Connections(), 1)
+	})
 }
 
 // A switched protocol keeps its connection, in both directions.

@@ -389,3 +389,53 @@ func TestAttemptAllocates(t *testing.T) {
 
 // kept makes what it is given escape.
 var kept any
+
+// Somebody else may keep the time: then it costs no timer, and its end is the
+// same.
+func TestAttemptThatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var in [2]Watch
+		c := attempt(t.Context(), time.Second)
+		c.Keep(&in[0])
+		done := c.Done()
+		if at, ok := c.Deadline(); !ok || time.Until(at) != time.Second {
+			t.Errorf("deadline %v %v", at, ok)
+		}
+		c.Extend(time.Now().Add(time.Minute))
+		time.Sleep(2 * time.Second)
+		goesOn(t, c)
+		c.Expire()
+		<-done
+		ended(t, c, context.DeadlineExceeded)
+
+		c = attempt(t.Context(), time.Second)
+		c.WatchIn(&in[1])
+		<-c.Done()
+		ended(t, c, context.DeadlineExceeded)
+		c.Expire()
+		ended(t, c, context.DeadlineExceeded)
+	})
+}
+
+// An attempt ends with the attempt above it at once, and leaves it when it has
+// ended before; one that is born too late has ended.
+func TestAttemptFollowsAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outer := attempt(t.Context(), time.Minute)
+		gone, stays := attempt(outer, 0), attempt(outer, time.Hour)
+		goesOn(t, gone)
+		goesOn(t, stays)
+		gone.End()
+		gone.End()
+		if n := len(outer.watch.Load().children); n != 1 {
+			t.Errorf("it keeps %d children, want the one that is left", n)
+		}
+		outer.Expire()
+		ended(t, stays, context.DeadlineExceeded)
+		ended(t, gone, context.Canceled)
+		born := attempt(outer, 0)
+		born.Done()
+		synctest.Wait()
+		ended(t, born, context.DeadlineExceeded)
+	})
+}

@@ -89,6 +89,9 @@ func (t *Trip) until(deadline time.Time) {
 // End ends the attempt: its timer, its context, and whatever still uses it.
 func (t *Trip) End() {
 	t.stop()
+	if t.request.body != nil { // now, so that it is known what can still be had of it
+		_ = t.request.Close()
+	}
 	t.Context.End()
 }
 
