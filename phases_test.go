@@ -521,3 +521,125 @@ func TestConnectStalls(t *testing.T) {
 		})
 	}
 }
+
+// A connection over which nothing comes any more is found out by a PING, and
+// replaced, although nothing ever closes it.
+func TestBlackHole(t *testing.T) {
+	cfg := config(holdfast.Timeouts{})
+	spoken(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		if p.proto == "HTTP/1.1" { // has no PING; Read bounds each attempt, whose connection is then closed
+			return
+		}
+		hole := new(atomic.Bool)
+		p.wrap = func(conn net.Conn) (net.Conn, error) { return &swallowing{conn, hole}, nil }
+		if _, err := c.Get(t.Context(), "/well"); err != nil {
+			t.Fatal(err)
+		}
+		hole.Store(true)
+		p.wrap = nil
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/well")
+		is(t, err, holdfast.ErrConnection)
+		isNot(t, err, holdfast.ErrTimeout)
+		equal(t, "sent", attempts(t, err)[0].Sent, true)
+		took(t, start, 30*time.Second)
+		if _, err := c.Get(t.Context(), "/well"); err != nil {
+			t.Error(err)
+		}
+		equal(t, "connections", p.dials.Load(), 2)
+	})
+}
+
+// swallowing is a connection into which everything vanishes.
+type swallowing struct {
+	net.Conn
+	hole *atomic.Bool
+}
+
+func (s *swallowing) Write(p []byte) (int, error) {
+	if s.hole.Load() {
+		return len(p), nil
+	}
+	return s.Conn.Write(p)
+}
+
+// A service that is asked whether it wants the body may say nothing: then it gets
+// the body after a second. Over HTTP/1.1 it does not take it, since a pipe holds
+// nothing; over HTTP/2 it does, and its silence afterwards is Read's.
+func TestExpectContinue(t *testing.T) {
+	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		for _, path := range []string{"/bad", "/well"} {
+			req, err := http.NewRequestWithContext(t.Context(), "PUT", path, strings.NewReader("twelve bytes"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Expect", "100-continue")
+			start := time.Now()
+			resp, err := c.Do(req)
+			switch {
+			case path == "/bad" && p.proto == "HTTP/1.1":
+				phase(t, err, "write", 3*time.Second, 3*time.Second)
+				took(t, start, 4*time.Second)
+				continue
+			case path == "/bad":
+				phase(t, err, "read", 5*time.Second, 5*time.Second)
+				took(t, start, 6*time.Second)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || string(b) != `{"read":12}` {
+				t.Errorf("%q, %v", b, err)
+			}
+		}
+	})
+}
+
+// Somebody else's transport tells nothing of its connections; what can be timed
+// without is timed.
+func TestPhasesOfSomebodyElsesTransport(t *testing.T) {
+	for _, c := range []struct {
+		name, phase string
+		body        int64
+		rt          func(r *http.Request) (*http.Response, error)
+		limit       time.Duration
+	}{
+		{"never answers", "read", 0, func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }, 5 * time.Second},
+		{"never answers an upload", "read", 100 << 10, func(r *http.Request) (*http.Response, error) {
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return nil, errors.New("in its own words")
+		}, 5 * time.Second},
+		{"stops reading", "write", 100 << 10, func(r *http.Request) (*http.Response, error) {
+			io.ReadFull(r.Body, make([]byte, 10))
+			<-r.Context().Done()
+			return nil, context.Cause(r.Context())
+		}, 3 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				cfg := config(limits)
+				cfg.BaseURL = "http://x.test"
+				client, err := holdfast.New(cfg, holdfast.WithTransport(roundTrip(c.rt)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				start := time.Now()
+				if c.body == 0 {
+					_, err = client.Get(t.Context(), "/")
+				} else {
+					u := newUpload(c.body, false)
+					_, err = put(t, t.Context(), client, u, c.body)
+					equal(t, "closed", u.closed.Load(), 1)
+				}
+				phase(t, err, c.phase, c.limit, c.limit)
+				took(t, start, c.limit)
+				equal(t, "sent", attempts(t, err)[0].Sent, true)
+			})
+		})
+	}
+}
