@@ -1,0 +1,104 @@
+package settings
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// bestPractices is the second seed's section "Best Practices for Configuration".
+const bestPractices = `
+**For external cloud APIs** (Mixedbread, OpenAI, etc.):
+- ` + "`timeout`" + `: 30-60 seconds (APIs have their own timeouts)
+- ` + "`max_retries`" + `: 3 (handle rate limits and transient errors)
+- ` + "`circuit_breaker_threshold`" + `: 10-15 (external services can be flaky)
+- ` + "`circuit_breaker_timeout`" + `: 60 seconds (reasonable recovery window)
+
+**For local services** (Ollama running locally):
+- ` + "`timeout`" + `: 90-120 seconds (can process large batches)
+- ` + "`max_retries`" + `: 3 (local network is reliable)
+- ` + "`circuit_breaker_threshold`" + `: 15-20 (local failures are rare)
+- ` + "`circuit_breaker_timeout`" + `: 60 seconds (quick recovery expected)
+
+**For database operations** (using @with_retry):
+- ` + "`max_retries`" + `: 2-3 (databases rarely need many retries)
+- ` + "`base_delay`" + `: 0.5-1.0 seconds (quick recovery)
+- ` + "`exceptions`" + `: Specific error types (OperationalError, TimeoutError)
+`
+
+// Every number of the section holds for its preset, and for the settings of the
+// provider that it names.
+func TestBestPractices(t *testing.T) {
+	ofClient := func(c holdfast.Config) map[string]float64 {
+		return map[string]float64{
+			"timeout":                   c.Timeouts.Attempt.Seconds(),
+			"max_retries":               float64(c.Retry.MaxRetries),
+			"circuit_breaker_threshold": float64(c.Breaker.FailureThreshold),
+			"circuit_breaker_timeout":   c.Breaker.OpenTimeout.Seconds(),
+		}
+	}
+	db := Database()
+	defaults, err := Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	presets := map[string][]map[string]float64{
+		"external cloud APIs": {ofClient(CloudAPI()), ofClient(defaults.Mixedbread.Config())},
+		"local services":      {ofClient(LocalService()), ofClient(defaults.Ollama.Embedding()), ofClient(defaults.Ollama.LLM())},
+		"database operations": {{"max_retries": float64(db.Retry.MaxRetries), "base_delay": db.Retry.BaseDelay.Seconds()}},
+	}
+	line := regexp.MustCompile("(?m)^\\*\\*For (.*)\\*\\*|^- `(.*)`: ([0-9.]+)(?:-([0-9.]+))? ")
+	section, rows := "", 0
+	for _, m := range line.FindAllStringSubmatch(bestPractices, -1) {
+		if m[1] != "" {
+			section = m[1]
+			continue
+		}
+		rows++
+		least, _ := strconv.ParseFloat(m[3], 64)
+		most := least
+		if m[4] != "" {
+			most, _ = strconv.ParseFloat(m[4], 64)
+		}
+		for i, preset := range presets[section] {
+			if got, ok := preset[m[2]]; !ok || got < least || got > most {
+				t.Errorf("%s, %s: preset %d has %v, the seed %v to %v", section, m[2], i, got, least, most)
+			}
+		}
+	}
+	equal(t, "rows with numbers", rows, 10)
+}
+
+func TestPresetsHold(t *testing.T) {
+	for _, c := range []holdfast.Config{CloudAPI(), LocalService()} {
+		c.BaseURL = "http://a.test"
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := holdfast.NewPolicy(Database()); err != nil {
+		t.Error(err)
+	}
+}
+
+// "Specific error types (OperationalError, TimeoutError)"
+func TestDatabaseRepeats(t *testing.T) {
+	on := Database().Retry.On
+	for err, want := range map[error]bool{
+		fmt.Errorf("query: %w", driver.ErrBadConn):          true,
+		fmt.Errorf("query: %w", context.DeadlineExceeded):   true,
+		fmt.Errorf("query: %w", os.ErrDeadlineExceeded):     true,
+		errors.New("duplicate key value"):                   false,
+		fmt.Errorf("query: %w", context.Canceled):           false,
+		&os.PathError{Op: "open", Err: errors.New("other")}: false,
+	} {
+		equal(t, err.Error(), on(err), want)
+	}
+}
