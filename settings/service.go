@@ -27,7 +27,7 @@ type Service struct {
 	// ConnectTimeout is the time to open a connection, or Off. Default 10s.
 	ConnectTimeout time.Duration
 	// WriteTimeout is the time that one chunk of a request may take, or Off.
-	// Default 10s.
+	// Default 10s. For now the attempt's limit covers it, as it does ReadTimeout.
 	WriteTimeout time.Duration
 	// ReadTimeout is the longest silence of the service, or Off. Default, zero: as
 	// long as the attempt may take.
