@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -63,7 +64,8 @@ func TestDocsTable(t *testing.T) {
 	equal(t, "rows", len(lines), len(rows))
 }
 
-// The file that docs/settings.md and the package comment show is one that holds.
+// The files that docs/settings.md and the package comment show hold, and the
+// problems are those that there are.
 func TestDocsSample(t *testing.T) {
 	text, err := os.ReadFile("../docs/settings.md")
 	if err != nil {
@@ -73,6 +75,11 @@ func TestDocsSample(t *testing.T) {
 	sample, _, _ = strings.Cut(sample, "```")
 	got := mustParse(t, sample, "MIXEDBREAD_API_KEY", "k", "OLLAMA_MACHINE", "gpu", "SEARCH_KEY", "k")
 	equal(t, "ollama", got.Ollama.BaseURL, "http://gpu:11434")
+
+	_, shown, _ := strings.Cut(string(text), "```\nholdfast: ")
+	shown, _, _ = strings.Cut(shown, "\n```")
+	_, err = parsed(threeProblems)
+	equal(t, "problems", "holdfast: "+shown, fmt.Sprint(err))
 
 	source, err := os.ReadFile("settings.go")
 	if err != nil {

@@ -221,11 +221,12 @@ func (f field) meaning(value any) string {
 		return jitters[v]
 	case holdfast.Repeat:
 		return repeats[v]
+	case int, int64, time.Duration:
+		if text == "-1" || text == "-1ns" { // holdfast.Off
+			return off
+		}
 	case map[string]Secret:
 		text = strings.Join(slices.Sorted(maps.Keys(v)), ", ")
-	}
-	if text == "-1" || text == "-1ns" { // holdfast.Off
-		return off
 	}
 	if f.unset != "" && (text == "" || text == "0" || text == "0s") {
 		return f.unset

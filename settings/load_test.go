@@ -50,12 +50,14 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+const threeProblems = `{"providers": {
+  "mixedbread": {"retry": {"base_delay": "-5s"}, "timeouts": {"conect": "10s"}},
+  "ollama": {"base_url": "localhost:11434"}
+}}`
+
 // The problems of a file as a reader of it sees them.
 func TestProblemsAsShown(t *testing.T) {
-	_, err := parsed(`{"providers": {
-	  "mixedbread": {"retry": {"base_delay": "-5s"}, "timeouts": {"conect": "10s"}},
-	  "ollama": {"base_url": "localhost:11434"}
-	}}`)
+	_, err := parsed(threeProblems)
 	equal(t, "text", fmt.Sprint(err), `holdfast: 3 problems in providers.json
   providers.mixedbread.retry.base_delay: -5s must be positive, zero for 1s, or off
   providers.mixedbread.timeouts.conect: unknown key; did you mean connect?
@@ -168,6 +170,8 @@ func TestProblems(t *testing.T) {
 			at + `api_key: must be a string`,
 			at + `request_id_header: must be a string`,
 		}},
+		{"an address that is none is not missing as well", `{"providers": {"search": {"base_url": 1}}}`, nil,
+			[]string{`providers.search.base_url: must be a string`}},
 		{"headers", in(`"header": {"X Y": "1", "x-team": "a", "X-Team": "b", "X-N": 1, "X-E": "${NOT_SET}", "X-C": "a\nb"}`), nil, []string{
 			at + `header.X-Team: is given twice`,
 			at + `header.X-N: must be a string`,
@@ -268,7 +272,7 @@ func TestProblemsAreBounded(t *testing.T) {
 // A problem that the root package tells of a field that is no setting here.
 func TestAProblemWithoutASetting(t *testing.T) {
 	p := mixedbreadProvider()
-	e := &entry{loader: &loader{}, at: "providers.x", fields: p.fields()}
+	e := newEntry(&loader{}, "x", p.fields())
 	e.validate(&p.Service, []check{{attempt, holdfast.Config{BaseURL: "http://a.test", Bulkhead: holdfast.BulkheadConfig{MaxWait: s}}}})
 	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool]")
 }
