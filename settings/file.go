@@ -88,9 +88,6 @@ func (l *loader) members(at string, v any, names []string) iter.Seq[member] {
 }
 
 func (l *loader) unknown(m member, names []string) {
-	if len(l.problems) > maxProblems {
-		return // it would not be listed: don't look for what was meant
-	}
 	if near := nearest(m.key, names); near != "" {
 		l.addf(m.at, "unknown key; did you mean %s?", near)
 	} else {

@@ -212,6 +212,13 @@ func TestProblems(t *testing.T) {
 			`MIXEDBREAD_MAX_CONNECTIONS: "y" must be a whole number, or off`,
 		}},
 
+		{"a wrong value of the file does not cover up for one of the environment", in(`"pool": {"max_conns": "x"}`), []string{"MIXEDBREAD_MAX_CONNECTIONS", "2097152"}, []string{
+			at + `pool.max_conns: "x" must be a whole number, or off`,
+			`MIXEDBREAD_MAX_CONNECTIONS: 2097152 must be at most 1048576`,
+		}},
+		{"what the environment says is shown, whatever the file would expand", in(`"base_url": "http://${HOST}"`), []string{"HOST", "a.test", "MIXEDBREAD_BASE_URL", "a.test"},
+			[]string{`MIXEDBREAD_BASE_URL: "a.test" must begin with http:// or https://`}},
+
 		// expansion
 		{"expansion", in(`"base_url": "http://${HOST", "api_key": "pa$word", "request_id_header": "${not a name}", "timeouts": {"connect": "${NOT_SET}", "read": "${EMPTY}"}`), []string{"EMPTY", ""}, []string{
 			at + `base_url: has a $ that begins no ${NAME}: write $$ for a dollar`,
@@ -294,6 +301,14 @@ func TestLoad(t *testing.T) {
 		t.Error(err)
 	}
 	equal(t, "not set", got.Ollama, ollamaProvider())
+
+	if err := os.WriteFile(path, []byte("{}"+strings.Repeat(" ", maxFile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load(path, nil)
+	if err == nil || !strings.Contains(err.Error(), "the file is longer than 1048576 bytes") {
+		t.Error(err)
+	}
 
 	_, err = Load(path+"x", nil)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "holdfast: reading settings: ") {

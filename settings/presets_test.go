@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -92,12 +93,13 @@ func TestPresetsHold(t *testing.T) {
 func TestDatabaseRepeats(t *testing.T) {
 	on := Database().Retry.On
 	for err, want := range map[error]bool{
-		fmt.Errorf("query: %w", driver.ErrBadConn):          true,
-		fmt.Errorf("query: %w", context.DeadlineExceeded):   true,
-		fmt.Errorf("query: %w", os.ErrDeadlineExceeded):     true,
-		errors.New("duplicate key value"):                   false,
-		fmt.Errorf("query: %w", context.Canceled):           false,
-		&os.PathError{Op: "open", Err: errors.New("other")}: false,
+		fmt.Errorf("query: %w", driver.ErrBadConn):           true,
+		fmt.Errorf("query: %w", context.DeadlineExceeded):    true,
+		fmt.Errorf("query: %w", os.ErrDeadlineExceeded):      true,
+		errors.New("duplicate key value"):                    false,
+		&net.OpError{Op: "dial", Err: errors.New("refused")}: false,
+		fmt.Errorf("query: %w", context.Canceled):            false,
+		&os.PathError{Op: "open", Err: errors.New("other")}:  false,
 	} {
 		equal(t, err.Error(), on(err), want)
 	}
