@@ -55,16 +55,17 @@ func TestConfigProblems(t *testing.T) {
 
 func TestBaseURLProblems(t *testing.T) {
 	for url, want := range map[string]string{
-		"":                    `holdfast: Config.BaseURL is empty: must be an address like "https://api.example.com/v1"`,
-		"ftp://api.test":      `holdfast: Config.BaseURL is "ftp://api.test": must begin with http:// or https://`,
-		"https://":            `holdfast: Config.BaseURL is "https://": has no host`,
-		"api.test":            `holdfast: Config.BaseURL is "api.test": must begin with http:// or https://`,
-		"http://a.test/?k=v":  `holdfast: Config.BaseURL has a query or a fragment: must end with its path`,
-		"http://u:p@a.test":   `holdfast: Config.BaseURL has a user or password in it: send credentials by Header or Authorize`,
-		"http://a.test/%zz":   `holdfast: Config.BaseURL cannot be parsed`,
-		"http://a.test/v1":    "",
-		"me:s3cret@a.test":    `holdfast: Config.BaseURL is "me:s3cret@a.test": must begin with http:// or https://`,
-		"https://a.test:8443": "",
+		"":                     `holdfast: Config.BaseURL is empty: must be an address like "https://api.example.com/v1"`,
+		"ftp://api.test":       `holdfast: Config.BaseURL is "ftp://api.test": must begin with http:// or https://`,
+		"https://":             `holdfast: Config.BaseURL is "https://": has no host`,
+		"api.test":             `holdfast: Config.BaseURL is "api.test": must begin with http:// or https://`,
+		"http://a.test/?k=v":   `holdfast: Config.BaseURL has a query or a fragment: must end with its path`,
+		"http://u:p@a.test":    `holdfast: Config.BaseURL has a user or password in it: send credentials by Header or Authorize`,
+		"http://a.test/%zz":    `holdfast: Config.BaseURL cannot be parsed`,
+		"http://a.test/v1":     "",
+		"me:s3cret@a.test":     `holdfast: Config.BaseURL has a user or password in it: send credentials by Header or Authorize`,
+		"a.test:80?key=s3cret": `holdfast: Config.BaseURL has a query or a fragment: must end with its path`,
+		"https://a.test:8443":  "",
 	} {
 		got := ""
 		if err := (holdfast.Config{BaseURL: url}).Validate(); err != nil {

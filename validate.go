@@ -12,7 +12,6 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // longest bounds every duration: no setting means a wait of a year, and sums of
@@ -198,26 +197,28 @@ func (c Config) resolve() (settings, error) {
 }
 
 // baseURL parses it; what it returns can be used even if there was a problem.
+// What stands before an @ and after a ? may be a password or a key: an address
+// that has either is not shown.
 func (c *check) baseURL(raw string) *url.URL {
 	if raw == "" {
 		c.problem("BaseURL", `is empty: must be an address like "https://api.example.com/v1"`)
 		return &url.URL{}
 	}
 	u, err := url.Parse(raw)
+	secretive := strings.ContainsAny(raw, "@?#")
 	switch {
-	case err == nil && u.User != nil:
-		// Not shown: this is where passwords are.
+	case secretive && strings.Contains(raw, "@"):
 		c.problem("BaseURL", "has a user or password in it: send credentials by Header or Authorize")
-	case !strings.Contains(raw, "://") && strings.Contains(raw, ":") && !strings.Contains(raw, "@"):
+	case secretive:
+		c.problem("BaseURL", "has a query or a fragment: must end with its path")
+	case !strings.Contains(raw, "://") && strings.Contains(raw, ":"):
 		c.problem("BaseURL", "is %q: has no scheme; did you mean %q?", raw, "http://"+raw)
 	case err != nil:
-		c.problem("BaseURL", "cannot be parsed") // not shown: what is wrong with it may be a password
+		c.problem("BaseURL", "cannot be parsed")
 	case u.Scheme != "http" && u.Scheme != "https":
-		c.problem("BaseURL", "is %q: must begin with http:// or https://", wire.Shown(u))
+		c.problem("BaseURL", "is %q: must begin with http:// or https://", raw)
 	case u.Host == "":
 		c.problem("BaseURL", "is %q: has no host", raw)
-	case u.RawQuery != "" || u.Fragment != "":
-		c.problem("BaseURL", "has a query or a fragment: must end with its path") // not shown: a query may hold a key
 	}
 	if u == nil {
 		u = &url.URL{}
