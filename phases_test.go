@@ -198,6 +198,7 @@ func config(limits holdfast.Timeouts) holdfast.Config {
 // there is nothing left, until then.
 type upload struct {
 	left   atomic.Int64
+	most   atomic.Int64 // that a Read was asked for
 	closed atomic.Int64
 	done   chan struct{}
 	blocks bool
@@ -211,6 +212,7 @@ func newUpload(n int64, blocks bool) *upload {
 
 func (u *upload) Read(p []byte) (int, error) {
 	left := u.left.Load()
+	u.most.Store(max(u.most.Load(), int64(len(p))))
 	switch {
 	case left == 0 && u.blocks:
 		<-u.done
@@ -334,6 +336,9 @@ func TestStopsReadingTheUpload(t *testing.T) {
 		equal(t, "closed", u.closed.Load(), 1)
 		if left := u.left.Load(); left < 60<<20 {
 			t.Errorf("%d bytes were read", 64<<20-left)
+		}
+		if most := u.most.Load(); most > 32<<10 { // what Write is about
+			t.Errorf("a chunk of %d bytes", most)
 		}
 		next(t, c)
 	})
