@@ -25,6 +25,7 @@ var public = map[string]string{
 	"fault":               "fault.txt",
 	"faultserver":         "faultserver.txt",
 	"provider/mixedbread": "provider-mixedbread.txt",
+	"settings":            "settings.txt",
 }
 
 // TestAPI holds what is exported against api/*.txt, so that a change of the API
