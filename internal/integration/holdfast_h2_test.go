@@ -106,7 +106,7 @@ func TestGetsThatWereRefused(t *testing.T) {
 	for name, f := range map[string]fault.Fault{"REFUSED_STREAM": {H2: fault.RSTRefused}, "GOAWAY that excludes it": {H2: fault.GoAwayExcluding}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c, s := overH2(t, first(f), holdfast.Config{})
+				c, s := overH2(t, first(f), holdfast.Config{Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}}) // not even then was it done
 				began := time.Now()
 				resp, err := c.Get(t.Context(), "/work")
 				if err != nil {

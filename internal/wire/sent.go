@@ -40,14 +40,18 @@ func countedBelow(conn net.Conn) *counted {
 	}
 }
 
-func speaksHTTP2(conn net.Conn) bool {
-	c, ok := conn.(*tls.Conn)
-	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
+// http2 reports whether HTTP/2 is spoken over conn.
+func (c *connection) http2(conn net.Conn) bool {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	return c.clear
 }
 
 // connection is what a Trip knows of the connection that it was given.
 type connection struct {
 	foreign bool // a transport that tells nothing
+	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
 
 	mu     sync.Mutex
 	conn   net.Conn // nil before there is one
@@ -94,7 +98,7 @@ func (t *Trip) getConn(string) {
 	c.mu.Lock()
 	if c.conn != nil && c.mayHaveLeft() && c.resend == nil {
 		c.resend = errStale
-		if speaksHTTP2(c.conn) {
+		if c.http2(c.conn) {
 			c.resend = errUnread
 		}
 	}
@@ -115,7 +119,7 @@ func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 		// The context has ended, but net/http may have had the connection in its
 		// hand, and HTTP/1 writes before it looks. HTTP/2 looks first, and its
 		// connection is not for this request alone.
-		if !speaksHTTP2(info.Conn) {
+		if !c.http2(info.Conn) {
 			abandon(info.Conn)
 		}
 		return

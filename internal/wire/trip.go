@@ -111,6 +111,9 @@ var errNothing = errors.New("the transport returned neither an answer nor an err
 func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	if own, ok := rt.(*http.Transport); ok {
 		t.hook(req)
+		if p := own.Protocols; p != nil {
+			t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
+		}
 		resp, err := own.RoundTrip(req)
 		return t.arrived(resp, t.conn.why(err))
 	}
