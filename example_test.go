@@ -323,7 +323,7 @@ func ExampleBreaker_Do() {
 	fmt.Println(err)
 	var refused *holdfast.RejectedError
 	if errors.As(err, &refused) {
-		fmt.Println("come back in", time.Until(refused.RetryAt).Round(time.Second))
+		fmt.Println("come back in", time.Until(refused.RetryAt).Round(time.Minute))
 	}
 	// Output:
 	// holdfast: circuit breaker open: rejecting request
