@@ -74,7 +74,8 @@ func knownCommand(root *cobra.Command, args []string) error {
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
 		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], near[0])
 	}
-	return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(names, " and "))
+	last := len(names) - 1
+	return fmt.Errorf("unknown command %q; there are %s and %s", args[0], strings.Join(names[:last], ", "), names[last])
 }
 
 // noArguments is for commands that have flags only.
