@@ -161,14 +161,16 @@ func sayCapacity(c fault.Capacity) (said []string) {
 
 // plain makes a text of a plan fit to be shown: brief, and nothing that a terminal
 // would obey.
-func plain(s string) string {
-	s = strings.Map(func(c rune) rune {
+func plain(s string) string { return cut(printable(s), 40) }
+
+// printable leaves nothing in a text that a terminal would obey.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return '�'
 		}
 		return c
 	}, s)
-	return cut(s, 40)
 }
 
 // The ids of what a fault can do are asked of the plan's own machine.
