@@ -50,7 +50,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemo(), newFaults())
+	root.AddCommand(newDemo(), newFaults(), newConfig(os.LookupEnv))
 	return root
 }
 
