@@ -3,6 +3,7 @@
 //
 //	holdfast demo      a service fails and recovers; a client holds
 //	holdfast faults    serves a plan of faults, for whatever client is to be tried
+//	holdfast config    says which settings of the providers count, and where they are from
 //
 // It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
 // for a file or a setting that does not hold, 130 if it was interrupted.
