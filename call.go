@@ -18,6 +18,7 @@ type callOptions struct {
 	header  http.Header
 	key     string
 	repeat  Repeat
+	isCheck bool // of health: see Client.Healthy
 	problem error
 }
 

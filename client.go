@@ -85,6 +85,18 @@ func (c *Client) Delete(ctx context.Context, path string, opts ...CallOption) (*
 	return c.buffered(ctx, http.MethodDelete, path, nil, opts)
 }
 
+// Healthy asks the service whether it is well: a GET of path, once. The error is
+// nil for an answer that the caller could use, and otherwise what any call's
+// would be. It asks the breaker, so that a service which is known to be down is
+// left alone, and never feeds it: a health check says nothing of the calls that
+// are made for somebody. Give it a limit of its own, by WithAttemptTimeout or the
+// context; there is no point in waiting long for a service that is not well.
+func (c *Client) Healthy(ctx context.Context, path string, opts ...CallOption) error {
+	check := func(o *callOptions) { o.isCheck = true }
+	_, err := c.buffered(ctx, http.MethodGet, path, nil, append([]CallOption{check}, opts...))
+	return err
+}
+
 // Call sends in as JSON to path below the client's base URL, and decodes the
 // answer into an Out. The answer is read within the attempt, so that one which
 // breaks off is repeated.

@@ -161,6 +161,19 @@ func ExampleClient_Do() {
 	// Output: 200 true <nil>
 }
 
+func ExampleClient_Healthy() {
+	service := serve(fault.Rule{Match: fault.Match{Path: "/sick"}, Fault: fault.Fault{Status: 503}})
+	defer service.Close()
+	client := quickly(service)
+	defer client.Close()
+
+	fmt.Println(client.Healthy(ctx, "/health", holdfast.WithAttemptTimeout(5*time.Second)))
+	fmt.Println(errors.Is(client.Healthy(ctx, "/sick"), holdfast.ErrUnavailable))
+	// Output:
+	// <nil>
+	// true
+}
+
 func ExampleClient_Shutdown() {
 	service := serve()
 	defer service.Close()

@@ -20,10 +20,11 @@ import (
 // exchange is the operation of a client: one request and, in the end, its answer.
 type exchange struct {
 	operation
-	client *Client
-	own    shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
-	limits wire.Limits
-	repeat Repeat
+	client  *Client
+	own     shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
+	limits  wire.Limits
+	repeat  Repeat
+	isCheck bool // of health
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
 	options  callOptions
@@ -139,7 +140,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	if all.problem != nil {
 		return c.misuse(o.method, shown(o.target), all.problem)
 	}
-	o.repeat = all.repeat
+	o.repeat, o.isCheck = all.repeat, all.isCheck
 
 	h := o.request.Header
 	for name, values := range all.header {
@@ -173,6 +174,9 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 
 	o.begin(ctx, &c.rules)
 	o.attempt = all.attempt
+	if o.isCheck {
+		o.schedule = new(retry.Config) // without retries
+	}
 	t := &c.settings.timeouts
 	o.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read}
 	if c.settings.readIsAttempt {
@@ -207,10 +211,19 @@ func (o *exchange) run() error {
 			o.finish()
 		}
 	}()
-	d := call.Run(o, &o.rules.retry)
+	d := call.Run(o, o.schedule)
 	err := o.end(d)
 	handedOut = err == nil && o.isLive
 	return err
+}
+
+// Verdict keeps a health check from the breaker: its permit comes back without
+// one.
+func (o *exchange) Verdict(v outcome.Outcome) {
+	if o.isCheck {
+		v = Unknown
+	}
+	o.operation.Verdict(v)
 }
 
 // finish ends the operation's context and takes it off the client's list.

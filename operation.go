@@ -37,6 +37,7 @@ type operation struct {
 	caller   context.Context
 	ctx      context.Context // the operation's: the caller's, or one that follows it
 	began    time.Time
+	schedule *retry.Config // the rules', but for a health check
 	attempt  time.Duration // the limit of each attempt; zero is none
 	deadline time.Time     // by rules.total; zero if it has none
 
@@ -71,7 +72,7 @@ func shown(u *url.URL) string {
 
 // begin starts the clock.
 func (o *operation) begin(ctx context.Context, r *rules) {
-	o.rules, o.caller, o.ctx, o.attempt = r, ctx, ctx, r.attempt
+	o.rules, o.caller, o.ctx, o.schedule, o.attempt = r, ctx, ctx, &r.retry, r.attempt
 	if r.total > 0 || r.observer != nil || r.counts != nil {
 		o.began = time.Now()
 	}
@@ -267,7 +268,7 @@ func (o *operation) sleep(d time.Duration) retry.Reason {
 }
 
 // most is how many attempts there can be.
-func (o *operation) most() int { return o.rules.retry.Retries + 1 }
+func (o *operation) most() int { return o.schedule.Retries + 1 }
 
 // tell tells the observer, if there is one.
 func (o *operation) tell(e Event) {

@@ -125,7 +125,7 @@ type function[T any] struct {
 }
 
 func (f *function[T]) run() (T, error) {
-	d := call.Run(f, &f.rules.retry)
+	d := call.Run(f, f.schedule)
 	return f.out, f.end(d)
 }
 
