@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
 // Parse reads a plan from JSON and checks it. It is strict: an unknown or
@@ -196,7 +198,7 @@ func (d *decoder) fields(path string, n node, into reflect.Value) {
 }
 
 func (d *decoder) unknown(path, key string, names []string) {
-	if best := nearest(key, names); best != "" {
+	if best := spelling.Nearest(key, names); best != "" {
 		d.addf(path, "unknown key; did you mean %s?", best)
 		return
 	}

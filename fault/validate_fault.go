@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
 func (c *checker) fault(path string, f Fault) {
@@ -198,7 +200,7 @@ func oneOf[W ~string](c *checker, path string, w W, allowed ...W) {
 	if w == "" || slices.Contains(texts, string(w)) {
 		return
 	}
-	if near := nearest(string(w), texts); near != "" && len(texts) > 3 {
+	if near := spelling.Nearest(string(w), texts); near != "" && len(texts) > 3 {
 		c.addf(path, "%q is not known; did you mean %q?", w, near)
 		return
 	}

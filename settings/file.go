@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
 func read(path string) ([]byte, error) {
@@ -88,7 +90,7 @@ func (l *loader) members(at string, v any, names []string) iter.Seq[member] {
 }
 
 func (l *loader) unknown(m member, names []string) {
-	if near := nearest(m.key, names); near != "" {
+	if near := spelling.Nearest(m.key, names); near != "" {
 		l.addf(m.at, "unknown key; did you mean %s?", near)
 	} else {
 		l.addf(m.at, "unknown key; known are %s", strings.Join(names, ", "))

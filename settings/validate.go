@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/spelling"
+)
 
 // validate tells every problem that [holdfast.Config.Validate] finds as one of the
 // setting that it comes from.
@@ -53,7 +57,7 @@ func (e *entry) retold(s *setting, text string) string {
 		return "the value that its variables make does not hold: " + s.rule // not shown: it may be a credential
 	case s.path == baseURL && s.value() == "":
 		_, name, _ := strings.Cut(e.at, ".")
-		if near := nearest(name, []string{"mixedbread", "ollama"}); near != "" {
+		if near := spelling.Nearest(name, []string{"mixedbread", "ollama"}); near != "" {
 			return text + "; or did you mean " + near + "?"
 		}
 		return text

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
 // The built-in plans: plans/NAME.json for each name in builtins.
@@ -78,7 +79,7 @@ func (e unknownPlan) Error() string {
 	for _, b := range builtins {
 		names = append(names, b.name)
 	}
-	if near := nearest(e.name, names); near != "" {
+	if near := spelling.Nearest(e.name, names); near != "" {
 		meant = append(meant, near)
 	}
 	if e.file != "" {

@@ -150,15 +150,3 @@ func TestHang(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	names := []string{"outage", "flaky", "slow"}
-	for _, tt := range []struct{ word, want string }{
-		{"outage", "outage"}, {"outge", "outage"}, {"flakky", "flaky"}, {"slwo", ""}, {"", ""},
-		{strings.Repeat("outage", 100_000), ""},
-	} {
-		if got := nearest(tt.word, names); got != tt.want {
-			t.Errorf("nearest(%.20q) = %q, want %q", tt.word, got, tt.want)
-		}
-	}
-}
