@@ -50,10 +50,15 @@ func flagProblem(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
 	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "": // what is joined to it may be a secret
+		return fmt.Errorf("unknown flag: -%s; %s --help lists those there are", unknown.GetSpecifiedName(), cmd.CommandPath())
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w; %s --help lists those there are", err, cmd.CommandPath())
 	case errors.As(err, &invalid):
-		kind := map[string]string{"bool": "true or false", "uint64": "a whole number from 0", "float64": "a number"}
+		kind := map[string]string{
+			"bool": "true or false", "uint64": "a whole number from 0", "int": "a whole number", "float64": "a number",
+			"duration": "a duration up to a year, as 1.5s, or off",
+		}
 		return fmt.Errorf("--%s %q: must be %s", invalid.GetFlag().Name, invalid.GetValue(), kind[invalid.GetFlag().Value.Type()])
 	}
 	return err
