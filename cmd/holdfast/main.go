@@ -1,12 +1,14 @@
 // Command holdfast shows what the library holdfast does, and serves the faults
 // that it is made for.
 //
+//	holdfast call      one call, in the manner of curl
 //	holdfast demo      a service fails and recovers; a client holds
 //	holdfast faults    serves a plan of faults, for whatever client is to be tried
 //	holdfast config    says which settings of the providers count, and where they are from
 //
 // It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
-// for a file or a setting that does not hold, 130 if it was interrupted.
+// for a file or a setting that does not hold, 130 if it was interrupted; call has
+// some more, which its help lists.
 package main
 
 import (
@@ -51,7 +53,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemo(), newFaults(), newConfig(os.LookupEnv))
+	root.AddCommand(newCall(), newConfig(os.LookupEnv), newDemo(), newFaults())
 	return root
 }
 

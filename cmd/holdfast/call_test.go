@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// canary is a secret that nothing may repeat.
+const canary = "c4n4ry"
+
+// failing is a service whose paths fail in different ways.
+func failing(t *testing.T, opts ...faultserver.Option) *faultserver.Server {
+	t.Helper()
+	on := func(path, nth string, f fault.Fault) fault.Rule {
+		return fault.Rule{Match: fault.Match{Path: path}, Nth: nth, Fault: f}
+	}
+	return faultserver.Start(t, fault.Plan{Rules: []fault.Rule{
+		on("/flaky", "1-2", fault.Fault{Status: 503}),
+		on("/missing", "", fault.Fault{Status: 404, Body: "no such thing\n"}),
+		on("/long", "", fault.Fault{Status: 500, Body: strings.Repeat("x", 100<<10)}),
+		on("/redirect", "", fault.Fault{Status: 302, Header: map[string]string{"Location": "/?key=" + canary}}),
+		on("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}),
+		on("/stall", "", fault.Fault{Stall: &fault.Stall{After: 5}}),
+		on("/cut", "", fault.Fault{Cut: &fault.Cut{After: 5}}),
+		on("/torn", "", fault.Fault{Cut: &fault.Cut{After: 5, By: fault.RST}}),
+		on("/empty", "", fault.Fault{Close: fault.BeforeAnswer}),
+		on("/reset", "", fault.Fault{Reset: fault.BeforeAnswer}),
+		on("/garbage", "", fault.Fault{H1: fault.Garbage}),
+	}}, opts...)
+}
+
+// nobody is an address where nothing listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// calls runs holdfast call, and gives what it came to.
+func calls(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = run(t.Context(), append([]string{"call"}, args...), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestCallAnswers(t *testing.T) {
+	server := failing(t)
+	file := writeFile(t, "eleven more")
+	for _, tt := range []struct {
+		args []string
+		want string // in stdout
+	}{
+		{[]string{"/?key=" + canary}, `{"method":"GET","path":"/",`},
+		{[]string{"/a//b/../c"}, `"path":"/a//b/../c"`},
+		{[]string{"/#top"}, `"path":"/"`},
+		{[]string{"-X", "DELETE", "/"}, `"method":"DELETE"`},
+		{[]string{"-X", "HEAD", "-i", "/"}, "HTTP/1.1 200 OK\r\n"},
+		{[]string{"-d", "12345", "/"}, `"method":"POST"`},
+		{[]string{"-d", "12345", "/"}, `"body_bytes":5}`},
+		{[]string{"-d", "", "/"}, `"method":"POST"`},
+		{[]string{"-X", "PUT", "-d", "@" + file, "/"}, `"body_bytes":11}`},
+		{[]string{"-d", "@" + writeFile(t, ""), "/"}, `"body_bytes":0}`},
+		{[]string{"-i", "/"}, "HTTP/1.1 200 OK\r\nContent-Length: "},
+		{[]string{"-H", "X-Request-ID: mine", "-H", "Host: example.com", "/"}, `"request_id":"mine"`},
+		{[]string{"--idempotency-key", "mine", "/"}, `"request_id":"mine"`},
+		{[]string{"--idempotency-key", "auto", "--total", "20s", "--max-delay", "1ms", "/flaky"}, `"path":"/flaky"`},
+		{[]string{"-o", "-", "/"}, `"method":"GET"`},
+	} {
+		last := len(tt.args) - 1
+		status, stdout, stderr := calls(t, append(tt.args[:last:last], server.URL()+tt.args[last])...)
+		if status != 0 || !strings.Contains(stdout, tt.want) || stderr != "" {
+			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want 0, %q and nothing", tt.args, status, stdout, stderr, tt.want)
+		}
+	}
+}
+
+func TestCallTellsWhatHappens(t *testing.T) {
+	server := failing(t)
+	status, stdout, stderr := calls(t, "-v", "--base-delay", "1ms", server.URL()+"/flaky?key="+canary)
+	if status != 0 || !strings.Contains(stdout, `"path":"/flaky"`) {
+		t.Errorf("exit status %d, stdout %q", status, stdout)
+	}
+	took := regexp.MustCompile(`(?m)^ +\d+\.\d{3} s  `)
+	untimed := regexp.MustCompile(`[\d.]+[nµm]?s( before|$)|[0-9a-f-]{36}`)
+	var said []string
+	for line := range strings.Lines(stderr) {
+		if !took.MatchString(line) {
+			t.Errorf("%q does not begin with its time", line)
+		}
+		said = append(said, untimed.ReplaceAllString(strings.TrimSpace(took.ReplaceAllString(line, "")), "T$1"))
+	}
+	want := []string{
+		"request T",
+		"GET /flaky · 1m0s for an attempt",
+		"attempt 1 of 4",
+		"attempt 1: 503 Service Unavailable after T",
+		"waiting T before attempt 2",
+		"attempt 2 of 4",
+		"attempt 2: 503 Service Unavailable after T",
+		"waiting T before attempt 3",
+		"attempt 3 of 4",
+		"attempt 3: 200 OK after T",
+		fmt.Sprintf("done: %d bytes written", len(stdout)),
+	}
+	if strings.Join(said, "\n") != strings.Join(want, "\n") {
+		t.Errorf("it told\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Each failure has its exit status, is explained once, and repeats no secret:
+// neither with -v nor without.
+func TestCallFails(t *testing.T) {
+	server, secure := failing(t), failing(t, faultserver.TLS())
+	plainURL, url := server.URL(), ""
+	for _, tt := range []struct {
+		args   string
+		want   int
+		stdout string
+		says   string
+	}{
+		{"/missing", refusedStatus, "no such thing\n", "1  404 after"},
+		{"-i /missing", refusedStatus, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
+		{"/long", refusedStatus, "xxx", "only the first 64 KiB are kept"},
+		{"--retries 2 --base-delay 1ms /long", refusedStatus, "xxx", "after 3 attempts"},
+		{"/redirect", failure, "Found", "1  302 after"},
+		{"--attempt-timeout 20ms /hang", timedOut, "", "attempt timeout of 20ms"},
+		{"--total 20ms -d x /hang", timedOut, "", "total timeout of 20ms"},
+		{"--read-timeout 20ms /stall", timedOut, `{"met`, "read timeout of 20ms; 5 bytes of it had come"},
+		{"/cut", partialBody, `{"met`, "the answer broke off: unexpected EOF; 5 bytes"},
+		{"/torn", notReceived, `{"met`, "connection reset by peer; 5 bytes"},
+		{"/empty", emptyReply, "", "connection failed after 1 attempt"},
+		{"/reset", notReceived, "", "connection reset by peer"},
+		{"/garbage", notReceived, "", "malformed HTTP"},
+		{"http://" + nobody(t) + "/", notConnected, "", "connection refused"},
+		{secure.URL() + "/", badCertificate, "", "failed to verify certificate"},
+		{strings.Replace(plainURL, "http:", "https:", 1) + "/", noHandshake, "", "connection failed after 1 attempt"},
+	} {
+		for _, verbose := range []bool{false, true} {
+			args := []string{"--retries", "0", "-H", "Authorization: Bearer " + canary, "-H", "X-Key:" + canary}
+			if verbose {
+				args = append(args, "-v")
+			}
+			args = append(args, strings.Fields(tt.args)...)
+			if url = args[len(args)-1]; strings.HasPrefix(url, "/") {
+				url = plainURL + url
+			}
+			args[len(args)-1] = url + "?key=" + canary
+			status, stdout, stderr := calls(t, args...)
+			if status != tt.want || !strings.HasPrefix(stdout, tt.stdout) || !strings.Contains(stderr, tt.says) {
+				t.Errorf("%s: exit status %d, stdout %.80q, stderr %q; want %d, %q and %q", tt.args, status, stdout, stderr, tt.want, tt.stdout, tt.says)
+			}
+			if n := strings.Count("\n"+strings.ReplaceAll(stderr, "holdfast: note", ""), "holdfast: "); n != 1 {
+				t.Errorf("%s: stderr has %q, want one message of holdfast", tt.args, stderr)
+			}
+			if said := stdout + stderr; strings.Contains(said, canary) {
+				t.Errorf("%s repeats a secret: %q", tt.args, said)
+			}
+		}
+	}
+}
+
+func TestCallWrongUse(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want int
+		says string
+	}{
+		{nil, usage, "the URL is missing"},
+		{[]string{"-H", "Authorization:", "Bearer", canary, "http://h/"}, usage, "call takes one URL; got 3 arguments"},
+		{[]string{"h:80/" + canary}, usage, "the URL has no scheme"},
+		{[]string{"/?u=http://" + canary}, usage, "the URL has no scheme"},
+		{[]string{"ftp://h/" + canary}, usage, "must begin with http:// or https://"},
+		{[]string{"http:///" + canary}, usage, "the URL has no host"},
+		{[]string{"http://h:" + canary}, usage, "the URL cannot be parsed"},
+		{[]string{"http://u:" + canary + "@h/"}, usage, "the URL has a user or password in it"},
+		{[]string{"http://u:" + canary + "/x@h/"}, usage, "the URL has a user or password in it"},
+		{[]string{"-H", canary, "http://h/"}, usage, "-H, number 1: has no colon"},
+		{[]string{"-H", "A: b", "-H", "Bearer " + canary + ": x", "http://h/"}, usage, "-H, number 2: what stands before the colon is no name"},
+		{[]string{"-H", "A: " + canary + "\n", "http://h/"}, usage, "control character"},
+		{[]string{"-H", "Content-Length: 1", "http://h/"}, usage, "Content-Length follows from the data"},
+		{[]string{"-u" + canary, "http://h/"}, usage, "unknown flag: -u; holdfast call --help lists"},
+		{[]string{"--user=" + canary, "http://h/"}, usage, "unknown flag: --user"},
+		{[]string{"-d", canary, "-d", canary, "http://h/"}, usage, "-d is given 2 times"},
+		{[]string{"-X", "GE T", "http://h/"}, usage, `-X "GE T": must be a method`},
+		{[]string{"-o", "", "http://h/"}, usage, "-o is empty"},
+		{[]string{"--retries", "101", "http://h/"}, usage, "--retries 101: must be 0 to 100"},
+		{[]string{"--retries", "many", "http://h/"}, usage, `--retries "many": must be a whole number`},
+		{[]string{"--total", "soon", "http://h/"}, usage, `--total "soon": must be a duration up to a year, as 1.5s, or off`},
+		{[]string{"--total", "-1s", "http://h/"}, usage, "must be a duration"},
+		{[]string{"--total", "9000h", "http://h/"}, usage, "must be a duration up to a year"},
+		{[]string{"--max-delay", "off", "http://h/"}, usage, "--max-delay: must be positive"},
+		{[]string{"--max-delay", "1s", "--base-delay", "2s", "http://h/"}, usage, "--max-delay 1s: must be at least --base-delay, which is 2s"},
+		{[]string{"--repeat", "often", "http://h/"}, usage, `--repeat "often": must be keyed, safe or never`},
+		{[]string{"--repeat", "safe", "--no-repeat", "http://h/"}, usage, "--no-repeat and --repeat safe"},
+		{[]string{"--idempotency-key", canary + "\n", "http://h/"}, usage, "--idempotency-key: must be printable"},
+		{[]string{"-d", "@./no-such-file", "http://h/"}, config, "-d @./no-such-file: no such file"},
+		{[]string{"-d", "@.", "http://h/"}, config, "-d @.: is a directory"},
+		{[]string{"-o", ".", "http://h/"}, config, "-o .: is a directory"},
+		{[]string{"-o", "./no-such-folder/x", "http://h/"}, config, "-o ./no-such-folder/x: no such file"},
+	} {
+		status, stdout, stderr := calls(t, tt.args...)
+		if status != tt.want || stdout != "" || !strings.HasPrefix(stderr, "holdfast: ") || !strings.Contains(stderr, tt.says) {
+			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want %d, nothing and %q", tt.args, status, stdout, stderr, tt.want, tt.says)
+		}
+		if strings.Contains(stderr, canary) {
+			t.Errorf("%q repeats a secret: %q", tt.args, stderr)
+		}
+	}
+}
+
+// What -o names is either as it was, or complete.
+func TestCallWritesAFileWholeOrNot(t *testing.T) {
+	server := failing(t)
+	folder := t.TempDir()
+	path, link := filepath.Join(folder, "out"), filepath.Join(folder, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		to, path string
+		status   int
+		want     string // empty: no such file
+	}{
+		{path, "/cut", partialBody, ""},
+		{path, "/missing", refusedStatus, ""},
+		{path, "/first", 0, `"path":"/first"`},
+		{path, "/cut", partialBody, `"path":"/first"`},
+		{path, "/torn", notReceived, `"path":"/first"`},
+		{path, "/missing", refusedStatus, `"path":"/first"`},
+		{link, "/second", 0, `"path":"/second"`},
+	} {
+		status, stdout, stderr := calls(t, "-o", tt.to, server.URL()+tt.path)
+		got, err := os.ReadFile(path)
+		if status != tt.status || !strings.Contains(string(got), tt.want) || (err != nil) != (tt.want == "") {
+			t.Errorf("%s: exit status %d, stderr %q, the file has %q (%v); want %d and %q", tt.path, status, stderr, got, err, tt.status, tt.want)
+		}
+		if (stdout != "") != (tt.path == "/missing") {
+			t.Errorf("%s: stdout has %q", tt.path, stdout)
+		}
+		if tt.status == 0 {
+			if err := os.Chmod(path, 0o640); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 2 || entries[0].Type()&os.ModeSymlink == 0 {
+		t.Errorf("the folder has %v (%v), want the file and the link to it", entries, err)
+	}
+	if _, _, stderr := calls(t, "-o", path, server.URL()+"/third"); stderr != "" {
+		t.Errorf("stderr has %q", stderr)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the file that was replaced had mode 640, this one has %v (%v)", info.Mode(), err)
+	}
+	if status, _, stderr := calls(t, "-o", os.DevNull, server.URL()+"/"); status != 0 {
+		t.Errorf("-o %s: exit status %d, %q", os.DevNull, status, stderr)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+func TestCallCannotWrite(t *testing.T) {
+	var stderr bytes.Buffer
+	if status := run(t.Context(), []string{"call", failing(t).URL()}, full{}, &stderr); status != notWritten {
+		t.Errorf("exit status %d, stderr %q; want %d", status, &stderr, notWritten)
+	}
+}
+
+func TestCallIsInterrupted(t *testing.T) {
+	server := failing(t)
+	for _, tt := range []struct{ path, when string }{
+		{"/hang", "attempt 1 of"},
+		{"/flaky", "waiting"},
+		{"/stall", `{"met`},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		said := watch(tt.when)
+		status := make(chan int, 1)
+		go func() {
+			status <- run(ctx, []string{"call", "-v", "--base-delay", "1h", "--max-delay", "1h", server.URL() + tt.path}, said, said)
+		}()
+		select {
+		case <-said.seen:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: it did not say %q: %q", tt.path, tt.when, said)
+		}
+		cancel()
+		select {
+		case got := <-status:
+			if got != interrupted || !strings.Contains(said.String(), "canceled by the caller") {
+				t.Errorf("%s: exit status %d, it said %q; want %d", tt.path, got, said, interrupted)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s: still running 5 s after the interrupt: %q", tt.path, said)
+		}
+	}
+}
+
+// The program itself: what comes from a pipe, and the signal of Ctrl-C while it
+// waits for that.
+func TestCallAsProgram(t *testing.T) {
+	server := failing(t)
+	cmd := program(t, "call", "-d", "@-", server.URL()+"/")
+	cmd.Stdin = strings.NewReader("from a pipe")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), `"body_bytes":11}`) {
+		t.Errorf("%v: %s", err, out)
+	}
+
+	cmd = program(t, "call", "-v", "-d", "@-", server.URL()+"/")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	said := watch("attempt 1 of")
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-said.seen:
+	case <-time.After(10 * time.Second):
+		t.Errorf("it did not begin: %q", said)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != interrupted {
+		t.Errorf("exit status %d, it said %q; want %d", got, said, interrupted)
+	}
+}
+
+// What no server on loopback can be made to do.
+func TestCallStatusOf(t *testing.T) {
+	err := &holdfast.Error{Err: &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}}
+	if got := statusOf(err, false); got != noSuchHost {
+		t.Errorf("exit status %d, want %d", got, noSuchHost)
+	}
+	if got := printable("a\x1b[31m\nb"); got != "a�[31m\nb" {
+		t.Errorf("printable gives %q", got)
+	}
+}
+
+// The help lists every exit status once, in order.
+func TestCallHelpListsStatuses(t *testing.T) {
+	_, stdout, _ := calls(t, "--help")
+	last := -1
+	for _, s := range statuses {
+		if s.status <= last || !strings.Contains(stdout, fmt.Sprintf("%5d  %s\n", s.status, s.means)) {
+			t.Errorf("%d is not in its place", s.status)
+		}
+		last = s.status
+	}
+}
