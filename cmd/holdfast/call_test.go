@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,7 @@ func failing(t *testing.T, opts ...faultserver.Option) *faultserver.Server {
 	}
 	return faultserver.Start(t, fault.Plan{Rules: []fault.Rule{
 		on("/flaky", "1-2", fault.Fault{Status: 503}),
+		on("/shaky", "1-2", fault.Fault{Reset: fault.BeforeAnswer}),
 		on("/missing", "", fault.Fault{Status: 404, Body: "no such thing\n"}),
 		on("/long", "", fault.Fault{Status: 500, Body: strings.Repeat("x", 100<<10)}),
 		on("/redirect", "", fault.Fault{Status: 302, Header: map[string]string{"Location": "/?key=" + canary}}),
@@ -82,12 +84,48 @@ func TestCallAnswers(t *testing.T) {
 		{[]string{"--idempotency-key", "mine", "/"}, `"request_id":"mine"`},
 		{[]string{"--idempotency-key", "auto", "--total", "20s", "--max-delay", "1ms", "/flaky"}, `"path":"/flaky"`},
 		{[]string{"-o", "-", "/"}, `"method":"GET"`},
+		{[]string{"-d", "@" + file, "--base-delay", "off", "/shaky"}, `"body_bytes":11}`},
 	} {
 		last := len(tt.args) - 1
 		status, stdout, stderr := calls(t, append(tt.args[:last:last], server.URL()+tt.args[last])...)
 		if status != 0 || !strings.Contains(stdout, tt.want) || stderr != "" {
 			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want 0, %q and nothing", tt.args, status, stdout, stderr, tt.want)
 		}
+	}
+}
+
+// What is sent beside the method, the path and the body's length.
+func TestCallSends(t *testing.T) {
+	var got http.Header
+	server := faultserver.Start(t, fault.Plan{}, faultserver.Backend(func(r faultserver.Request) faultserver.Answer {
+		got = r.Header.Clone()
+		got.Set("Body", string(r.Body))
+		return faultserver.Answer{Status: 204}
+	}))
+	const form = "application/x-www-form-urlencoded"
+	for _, tt := range []struct {
+		args []string
+		want map[string]string // empty: not sent
+	}{
+		{nil, map[string]string{"Accept": "*/*", "User-Agent": "holdfast", "Content-Type": "", "Idempotency-Key": ""}},
+		{[]string{"-d", "a=b"}, map[string]string{"Content-Type": form, "Body": "a=b", "Content-Length": "3"}},
+		{[]string{"-d", "@" + writeFile(t, "c\n")}, map[string]string{"Content-Type": form, "Body": "c\n", "Content-Length": "2"}},
+		{[]string{"-d", "{}", "-H", "content-type:text/json"}, map[string]string{"Content-Type": "text/json", "Body": "{}"}},
+		{[]string{"-H", "A: 1", "-H", "a:  2 : 3 ", "-H", "User-Agent: me"}, map[string]string{"A": "1 2 : 3", "User-Agent": "me"}},
+		{[]string{"--idempotency-key", "mine"}, map[string]string{"Idempotency-Key": "mine", "X-Request-Id": "mine"}},
+	} {
+		status, _, stderr := calls(t, append(tt.args, server.URL())...)
+		if status != 0 {
+			t.Errorf("%q: exit status %d, stderr %q", tt.args, status, stderr)
+		}
+		for name, want := range tt.want {
+			if value := strings.Join(got[name], " "); value != want {
+				t.Errorf("%q: %s is %q, want %q", tt.args, name, value, want)
+			}
+		}
+	}
+	if calls(t, "--idempotency-key", "auto", server.URL()); got.Get("Idempotency-Key") == "" || got.Get("Idempotency-Key") != got.Get("X-Request-Id") {
+		t.Errorf("Idempotency-Key %q, X-Request-ID %q; want the same", got.Get("Idempotency-Key"), got.Get("X-Request-Id"))
 	}
 }
 
@@ -139,6 +177,11 @@ func TestCallFails(t *testing.T) {
 		{"-i /missing", refusedStatus, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
 		{"/long", refusedStatus, "xxx", "only the first 64 KiB are kept"},
 		{"--retries 2 --base-delay 1ms /long", refusedStatus, "xxx", "after 3 attempts"},
+		{"--retries 2 --base-delay off -d x /reset", notReceived, "", "after 3 attempts"},
+		{"--retries 2 --base-delay off -d x --no-repeat /reset", notReceived, "", "after 1 attempt"},
+		{"--retries 2 --base-delay off -d x --repeat safe /reset", notReceived, "", "after 1 attempt"},
+		{"--retries 2 --base-delay off -X PUT -d x --repeat safe /reset", notReceived, "", "after 3 attempts"},
+		{"--retries 2 --base-delay off --repeat never /reset", notReceived, "", "after 1 attempt"},
 		{"/redirect", failure, "Found", "1  302 after"},
 		{"--attempt-timeout 20ms /hang", timedOut, "", "attempt timeout of 20ms"},
 		{"--total 20ms -d x /hang", timedOut, "", "total timeout of 20ms"},
