@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -124,6 +126,14 @@ func TestCallSends(t *testing.T) {
 			}
 		}
 	}
+	target, err := url.Parse("http://127.0.0.1/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := caller{headers: []string{"Host: example.com"}}
+	if req, err := o.request(t.Context(), target, nil); err != nil || req.Host != "example.com" || req.Header["Host"] != nil {
+		t.Errorf("the request is to host %q (%v), want example.com", req.Host, err)
+	}
 	if calls(t, "--idempotency-key", "auto", server.URL()); got.Get("Idempotency-Key") == "" || got.Get("Idempotency-Key") != got.Get("X-Request-Id") {
 		t.Errorf("Idempotency-Key %q, X-Request-ID %q; want the same", got.Get("Idempotency-Key"), got.Get("X-Request-Id"))
 	}
@@ -166,7 +176,8 @@ func TestCallTellsWhatHappens(t *testing.T) {
 // neither with -v nor without.
 func TestCallFails(t *testing.T) {
 	server, secure := failing(t), failing(t, faultserver.TLS())
-	plainURL, url := server.URL(), ""
+	handshakeless := faultserver.Start(t, fault.Plan{Connections: []fault.ConnRule{{Fault: fault.ConnFault{Close: true}}}}, faultserver.TLS())
+	plainURL := server.URL()
 	for _, tt := range []struct {
 		args   string
 		want   int
@@ -193,6 +204,7 @@ func TestCallFails(t *testing.T) {
 		{"/garbage", notReceived, "", "malformed HTTP"},
 		{"http://" + nobody(t) + "/", notConnected, "", "connection refused"},
 		{secure.URL() + "/", badCertificate, "", "failed to verify certificate"},
+		{handshakeless.URL() + "/", noHandshake, "", "connection failed after 1 attempt"},
 		{strings.Replace(plainURL, "http:", "https:", 1) + "/", noHandshake, "", "connection failed after 1 attempt"},
 	} {
 		for _, verbose := range []bool{false, true} {
@@ -201,10 +213,11 @@ func TestCallFails(t *testing.T) {
 				args = append(args, "-v")
 			}
 			args = append(args, strings.Fields(tt.args)...)
-			if url = args[len(args)-1]; strings.HasPrefix(url, "/") {
-				url = plainURL + url
+			to := args[len(args)-1]
+			if strings.HasPrefix(to, "/") {
+				to = plainURL + to
 			}
-			args[len(args)-1] = url + "?key=" + canary
+			args[len(args)-1] = to + "?key=" + canary
 			status, stdout, stderr := calls(t, args...)
 			if status != tt.want || !strings.HasPrefix(stdout, tt.stdout) || !strings.Contains(stderr, tt.says) {
 				t.Errorf("%s: exit status %d, stdout %.80q, stderr %q; want %d, %q and %q", tt.args, status, stdout, stderr, tt.want, tt.stdout, tt.says)
@@ -386,12 +399,43 @@ func TestCallAsProgram(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Errorf("it did not begin: %q", said)
 	}
+	// More than a pipe holds: when it is written, the program is reading.
+	if _, err := stdin.Write(make([]byte, 1<<20)); err != nil {
+		t.Error(err)
+	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
+	defer time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 	_ = cmd.Wait()
 	if got := cmd.ProcessState.ExitCode(); got != interrupted {
 		t.Errorf("exit status %d, it said %q; want %d", got, said, interrupted)
+	}
+}
+
+// A terminal's Read ends when somebody types; an interrupt does not wait for that.
+func TestCallLeavesStdin(t *testing.T) {
+	silent, typist := io.Pipe()
+	defer typist.Close()
+	o := caller{data: []string{"@-"}}
+	body, _, err := o.body(struct{ io.Reader }{silent})
+	closer, ok := body.(io.ReadCloser)
+	if err != nil || !ok {
+		t.Fatalf("the body is a %T (%v): must be closable", body, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := closer.Read(make([]byte, 1))
+		ended <- err
+	}()
+	closer.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it read something")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Close does not free the Read")
 	}
 }
 
