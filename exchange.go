@@ -358,7 +358,7 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 		case wire.ConnectTimeout:
 			limit = &TimeoutError{Phase: "connect", Limit: o.limits.Connect, After: o.limits.Connect}
 		case wire.Hopeless:
-			hopeless = true
+			hopeless, o.unrepeatable = true, "the same attempt would fail again"
 		}
 	}
 	if limit != nil {

@@ -51,7 +51,11 @@ func (e *Error) Explain() string {
 }
 
 func (a Attempt) what() string {
-	if a.Status != 0 {
+	var refusal *StatusError
+	switch {
+	case a.Status != 0 && !errors.As(a.Err, &refusal): // it had begun well
+		return fmt.Sprintf("%d, but %s (%v)", a.Status, text(a.Err), rounded(a.Took))
+	case a.Status != 0:
 		s := fmt.Sprintf("%d after %v", a.Status, rounded(a.Took))
 		if a.RetryAfter > 0 {
 			s += fmt.Sprintf(", Retry-After %v", rounded(a.RetryAfter))

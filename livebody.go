@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +68,10 @@ func (b *liveBody) broke(err error) error {
 		e.kind, e.Err = o.ended()
 		return e
 	}
+	e.Attempts = append(slices.Clip(o.failures), Attempt{
+		Number: o.made, Start: o.asked, Took: time.Since(o.asked), Outcome: Transient, Err: e.Err, Sent: true,
+		Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
+	})
 	if br := o.rules.breaker; br != nil {
 		br.note(o.caller, o.ticket, Transient, e)
 	}

@@ -3,8 +3,11 @@ package holdfast_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -180,6 +183,27 @@ rate limited after 3 attempts in 5.04s`
 		}
 		equal(t, "explanation", he.Explain(), want)
 		equal(t, "error", he.Error(), "holdfast: POST /embeddings: rate limited after 3 attempts in 5.04s: 429 Too Many Requests")
+	})
+	t.Run("an answer that broke off", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 10}})), holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+			_, err := c.Get(t.Context(), "/x")
+			equal(t, "of a call", strings.Split(err.(*holdfast.Error).Explain(), "\n")[1],
+				"  1  200, but the answer broke off after 10 bytes: unexpected EOF (0s)   stopped: no retries left")
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "/x", nil)
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			_, err = io.ReadAll(resp.Body)
+			var e *holdfast.Error
+			if !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			equal(t, "of a body", strings.Split(e.Explain(), "\n")[1],
+				"  1  200, but the answer broke off: unexpected EOF (0s)   stopped: the answer had begun")
+		})
 	})
 	t.Run("when nothing was sent", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {

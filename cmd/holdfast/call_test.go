@@ -445,7 +445,7 @@ func TestCallStatusOf(t *testing.T) {
 	if got := statusOf(err, false); got != noSuchHost {
 		t.Errorf("exit status %d, want %d", got, noSuchHost)
 	}
-	if got := printable("a\x1b[31m\nb"); got != "a�[31m\nb" {
+	if got := printableLines("a\x1b[31m\nb"); got != "a�[31m\nb" {
 		t.Errorf("printable gives %q", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/holdfast-go/holdfast"
 )
@@ -128,7 +127,7 @@ func notAnswered(err error) error {
 	if errors.As(err, &e) {
 		said = e.Explain()
 	}
-	return &exit{statusOf(err, false), errors.New(printable(said))}
+	return &exit{statusOf(err, false), errors.New(printableLines(said))}
 }
 
 // brokeOff is the end of one whose answer had begun.
@@ -141,13 +140,11 @@ func withoutPrefix(err error) string {
 	return strings.ReplaceAll("\n"+err.Error(), "\nholdfast: ", "\n")[1:]
 }
 
-// printable takes out what a terminal would obey: a text may have a piece of an
-// answer in it.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c != '\n' && !unicode.IsPrint(c) {
-			return '�'
-		}
-		return c
-	}, s)
+// printableLines is printable for a text of several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
