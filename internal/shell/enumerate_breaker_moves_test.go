@@ -175,11 +175,12 @@ func (m *breakerModel) getLost(s *breakerState, i int, to emit[breakerState]) {
 // toLock: the word has not answered, and caller i is on its way to the lock; n
 // says what for.
 //
-// With three callers and two probes there are 800,000 states, too many to wait
-// for each time (they were searched once: they close, and break no rule). The merged model has none: a caller goes to the lock whenever it
-// likes, whatever a load may have said. That allows everything that the other
-// model allows, since a load that did not answer leaves nothing behind but the
-// intent; and a little more, which must break no rule either.
+// With three callers and two probes there are 800,000 states: some seconds, but
+// minutes under the race detector. The merged model, which is for that, has no
+// such way: a caller goes to the lock whenever it likes, whatever a load may have
+// said. That allows everything that the other model allows, since a load that did
+// not answer leaves nothing behind but the intent; and a little more, which must
+// break no rule either.
 func (m *breakerModel) toLock(move uint8, s *breakerState, n breakerState, i int, answered bool, to emit[breakerState]) {
 	switch {
 	case !m.merged && !answered:

@@ -1,0 +1,6 @@
+//go:build race
+
+package shell
+
+// Under the race detector the largest configurations would take minutes.
+const underRace = true
