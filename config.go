@@ -169,8 +169,8 @@ type BreakerConfig struct {
 // BulkheadConfig describes a bulkhead: a limit on how much runs at once, with a
 // bounded queue before it that is served in order.
 type BulkheadConfig struct {
-	// Name is the bulkhead's in events and logs. Default "bulkhead"; in Config,
-	// the client's name.
+	// Name is the bulkhead's in errors. Default "bulkhead"; in Config, the client's
+	// name.
 	Name string
 	// MaxConcurrent is how many run at once. Default 50; in Config,
 	// Pool.MaxConns. Off, in Config, for no bulkhead.

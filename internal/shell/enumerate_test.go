@@ -9,9 +9,9 @@ import (
 )
 
 // The enumeration: everything that two and three callers can do with a breaker,
-// and up to four with a bulkhead, in every order, until no new state turns up. There is no
-// depth at which it gives up: what a state leaves out (see the two key methods)
-// makes the states finitely many.
+// and up to four with a bulkhead, in every order, until no new state turns up.
+// There is no depth at which it gives up: what a state leaves out (see the two
+// key methods) makes the states finitely many.
 //
 // What it finds is worth as much as what it takes. So every kind of edge that
 // should be possible is in a table here, and it fails if one was never taken;
