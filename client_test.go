@@ -570,30 +570,6 @@ func TestBreakerOfAClient(t *testing.T) {
 	})
 }
 
-// Row B11: the second seed's example, key by key.
-func TestClientStats(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{Breaker: holdfast.BreakerConfig{FailureThreshold: 10}})
-		if _, err := c.Get(t.Context(), "/x"); err != nil {
-			t.Fatal(err)
-		}
-		b, err := json.Marshal(c.Stats())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got map[string]any
-		_ = json.Unmarshal(b, &got)
-		for key, want := range map[string]any{
-			"base_url": "http://faultserver.test", "default_timeout": 60.0, "max_connections": 50.0,
-			"max_keepalive_connections": 20.0, "max_retries": 3.0, "retry_base_delay": 1.0, "retry_max_delay": 10.0,
-			"circuit_breaker_state": "closed", "circuit_breaker_threshold": 10.0,
-			"operations": 1.0, "succeeded": 1.0, "failed": 0.0, "attempts": 2.0, "retries": 1.0, "in_flight": 0.0,
-		} {
-			equal(t, key, got[key], want)
-		}
-	})
-}
-
 func TestPartsThatAreOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "", fault.Fault{Status: 503})), holdfast.Config{

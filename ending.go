@@ -49,20 +49,33 @@ func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result 
 		a.Took = now.Sub(a.Start)
 	}
 	o.failures, o.kind = append(o.failures, a), kind
+	if kind == ErrTimeout {
+		o.rules.counts.timedOut()
+	}
 	o.tellDone(a)
 	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: noRepeat}
 }
 
 func (o *operation) tellDone(a Attempt) {
-	o.rules.counts.attempt()
-	if o.rules.observer == nil {
+	now, wanted := o.clock()
+	if !wanted {
 		return
 	}
-	now := time.Now()
+	took := since(o.asked, now)
+	o.rules.counts.attempt(a.Outcome, took)
 	o.tell(Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
-		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: now.Sub(o.asked),
+		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: took,
 	})
+}
+
+// clock reads it, if an observer or the statistics want to know: it is the dearest
+// part of an attempt that succeeds.
+func (o *operation) clock() (now time.Time, wanted bool) {
+	if o.rules.observer == nil && o.rules.counts == nil {
+		return now, false
+	}
+	return time.Now(), true
 }
 
 // timedOut says which limit has ended ctx, nil if none has. It is asked before
@@ -99,17 +112,17 @@ func (o *operation) lastError() error {
 // end turns how the operation ended into its error, nil for success, and tells
 // it.
 func (o *operation) end(d retry.Decision) error {
-	answered := d.Why == retry.Answered
-	o.rules.counts.ended(answered)
-	if answered {
-		if o.rules.observer != nil {
-			now := time.Now()
-			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: now.Sub(o.began)})
+	if d.Why == retry.Answered {
+		if now, wanted := o.clock(); wanted {
+			took := now.Sub(o.began)
+			o.rules.counts.ended(true, o.made, took)
+			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
 	now := time.Now()
 	e := o.error(d, now)
+	o.rules.counts.ended(false, o.made, e.Took)
 	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Duration: e.Took})
 	return e
 }

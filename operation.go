@@ -169,6 +169,7 @@ func (o *operation) Silence() retry.Reason {
 	if !silent {
 		return retry.Go
 	}
+	o.rules.counts.silenced()
 	deadline := o.Deadline()
 	full := o.rules.held.Add(1) > int64(o.rules.mayHold)
 	defer o.rules.held.Add(-1)
@@ -230,6 +231,7 @@ func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 		return retry.Ended
 	}
 	o.refused = ErrPoolTimeout
+	o.rules.counts.saturated()
 	return retry.NoSlot
 }
 

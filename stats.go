@@ -5,11 +5,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/latency"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // ClientStats is a client at one moment: its settings, and what it has counted
-// since it was made.
+// since it was made. An operation is one call of the caller's, an attempt one
+// request to the service.
 type ClientStats struct {
 	Name             string        `json:"name"`
 	BaseURL          string        `json:"base_url"`
@@ -22,16 +24,52 @@ type ClientStats struct {
 	BreakerState     string        `json:"circuit_breaker_state"`     // off if there is none
 	BreakerThreshold int           `json:"circuit_breaker_threshold"` // zero if there is none
 
-	Operations uint64        `json:"operations"`
-	Succeeded  uint64        `json:"succeeded"`
-	Failed     uint64        `json:"failed"`
-	Attempts   uint64        `json:"attempts"`
-	Retries    uint64        `json:"retries"`
-	Rejected   uint64        `json:"rejected"` // by the breaker
-	Waits      uint64        `json:"waits"`    // for a slot
-	Waited     time.Duration `json:"-"`        // all of them together
-	InFlight   int           `json:"in_flight"`
-	Queued     int           `json:"queued"` // for a slot
+	Operations uint64 `json:"operations"`
+	Succeeded  uint64 `json:"succeeded"`
+	Failed     uint64 `json:"failed"`
+
+	Attempts  uint64 `json:"attempts"`
+	Retries   uint64 `json:"retries"`   // backoffs that were begun
+	Timeouts  uint64 `json:"timeouts"`  // attempts that a limit on this side ended
+	Throttled uint64 `json:"throttled"` // attempts that were answered with 429
+
+	// What kept operations from the wire. Waits and Waited are those for a slot
+	// that ended with one. HeldBack is how often an operation met a silence that a
+	// 429 had asked for, and waited for its end or could not.
+	Rejected     uint64        `json:"rejected"`      // by the breaker
+	PoolTimeouts uint64        `json:"pool_timeouts"` // no slot came free in time
+	Waits        uint64        `json:"waits"`
+	Waited       time.Duration `json:"-"` // all of them together
+	HeldBack     uint64        `json:"held_back"`
+
+	InFlight int `json:"in_flight"` // operations now, bodies that callers still read among them
+	Queued   int `json:"queued"`    // those of them that wait for a slot
+
+	// Latency is how long operations took, with their retries and waits, of which
+	// at least one attempt was made: refusals in microseconds would make a service
+	// that is down look fast. A body that the caller reads counts to its headers.
+	Latency Latency `json:"latency"`
+	// AttemptLatency is how long single attempts took.
+	AttemptLatency Latency `json:"attempt_latency"`
+}
+
+// Latency is how long things took: half of them at most P50, nine in ten at most
+// P90, and so on. The figures come from ranges of fixed width, eight to each
+// doubling: they are too long by at most 12.5 %, or by a microsecond below eight,
+// and never too short. From 38 hours on all is one.
+type Latency struct {
+	Count         uint64
+	P50, P90, P99 time.Duration // zero if Count is
+}
+
+// MarshalJSON writes durations in seconds, as the second seed does.
+func (l Latency) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Count uint64  `json:"count"`
+		P50   float64 `json:"p50"`
+		P90   float64 `json:"p90"`
+		P99   float64 `json:"p99"`
+	}{l.Count, l.P50.Seconds(), l.P90.Seconds(), l.P99.Seconds()})
 }
 
 // MarshalJSON writes durations in seconds, as the second seed does.
@@ -49,15 +87,16 @@ func (s ClientStats) MarshalJSON() ([]byte, error) {
 // Stats reads the client. The counts are read one after the other, so that a
 // busy client's need not add up to the last one.
 func (c *Client) Stats() ClientStats {
+	n := &c.counts
 	s := ClientStats{
 		Name: c.rules.name, BaseURL: wire.Shown(c.settings.base), DefaultTimeout: c.settings.timeouts.Attempt,
 		MaxConns: c.settings.pool.MaxConns, MaxIdleConns: c.settings.pool.MaxIdleConns,
 		MaxRetries: c.settings.retry.Retries, BaseDelay: c.settings.retry.Base, MaxDelay: c.settings.retry.Max,
 		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
-		Succeeded: c.counts.succeeded.Load(), Failed: c.counts.failed.Load(),
-		Attempts: c.counts.attempts.Load(), Retries: c.counts.retries.Load(),
-		Waits: c.counts.waits.Load(), Waited: time.Duration(c.counts.waitedFor.Load()),
-		InFlight: c.running.count(),
+		Succeeded: n.succeeded.Load(), Failed: n.failed.Load(),
+		Attempts: n.attempts.Load(), Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(),
+		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.heldBack.Load(),
+		InFlight: c.running.count(), Latency: latencyOf(&n.took), AttemptLatency: latencyOf(&n.attemptTook),
 	}
 	s.Operations = s.Succeeded + s.Failed
 	if b := c.rules.breaker; b != nil {
@@ -69,17 +108,37 @@ func (c *Client) Stats() ClientStats {
 	return s
 }
 
+func latencyOf(h *latency.Histogram) Latency {
+	s := h.Snapshot()
+	return Latency{Count: s.Count(), P50: s.Quantile(0.5), P90: s.Quantile(0.9), P99: s.Quantile(0.99)}
+}
+
 // counters are what a client counts. A nil one counts nothing, so that a policy
 // pays nothing for them.
 type counters struct {
-	succeeded, failed        atomic.Uint64
-	attempts, retries, waits atomic.Uint64
-	waitedFor                atomic.Int64
+	succeeded, failed                      atomic.Uint64
+	attempts, retries, timeouts, throttled atomic.Uint64
+	poolTimeouts, waits, heldBack          atomic.Uint64
+	waitedFor                              atomic.Int64
+	took, attemptTook                      latency.Histogram
 }
 
-func (c *counters) attempt() {
+// attempt counts one that has ended.
+func (c *counters) attempt(o Outcome, took time.Duration) {
+	if c == nil {
+		return
+	}
+	c.attempts.Add(1)
+	c.attemptTook.Record(took)
+	if o == Throttled {
+		c.throttled.Add(1)
+	}
+}
+
+// timedOut counts an attempt among those that a limit ended.
+func (c *counters) timedOut() {
 	if c != nil {
-		c.attempts.Add(1)
+		c.timeouts.Add(1)
 	}
 }
 
@@ -96,12 +155,30 @@ func (c *counters) waited(d time.Duration) {
 	}
 }
 
-func (c *counters) ended(ok bool) {
-	switch {
-	case c == nil:
-	case ok:
+// saturated counts a wait for a slot that ended without one.
+func (c *counters) saturated() {
+	if c != nil {
+		c.poolTimeouts.Add(1)
+	}
+}
+
+func (c *counters) silenced() {
+	if c != nil {
+		c.heldBack.Add(1)
+	}
+}
+
+// ended counts an operation and, if an attempt was made, how long it took.
+func (c *counters) ended(ok bool, attempts int, took time.Duration) {
+	if c == nil {
+		return
+	}
+	if ok {
 		c.succeeded.Add(1)
-	default:
+	} else {
 		c.failed.Add(1)
+	}
+	if attempts > 0 {
+		c.took.Record(took)
 	}
 }

@@ -1,0 +1,236 @@
+package holdfast_test
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// What the second seed prints, letter for letter ("Circuit Breaker Statistics" and
+// "Client Statistics").
+const (
+	seedBreakerStats = `{
+    'state': 'closed',
+    'failure_count': 2,
+    'success_count': 0,
+    'last_failure': '2024-01-15T10:23:45.123456'
+}`
+	seedClientStats = `{
+    'base_url': 'https://api.mixedbread.com/v1',
+    'default_timeout': 60.0,
+    'max_connections': 50,
+    'max_keepalive_connections': 20,
+    'max_retries': 3,
+    'retry_base_delay': 1.0,
+    'retry_max_delay': 10.0,
+    'circuit_breaker_state': 'closed',
+    'circuit_breaker_threshold': 10
+}`
+)
+
+// asMap is v as whoever reads its JSON sees it.
+func asMap(t *testing.T, v any) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// fromSeed reads a dict as Python prints it.
+func fromSeed(t *testing.T, dict string) (m map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(dict, "'", `"`)), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Row B11: a client with the settings of the second seed's example has the same
+// statistics, key by key and value by value.
+func TestClientStatsAreTheSeeds(t *testing.T) {
+	c, err := holdfast.New(holdfast.Config{
+		BaseURL: "https://api.mixedbread.com/v1", Breaker: holdfast.BreakerConfig{FailureThreshold: 10},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got := asMap(t, c.Stats())
+	for key, want := range fromSeed(t, seedClientStats) {
+		equal(t, key, got[key], want)
+	}
+}
+
+// Row B11, the breaker's: the same values, but for when it was.
+func TestBreakerStatsAreTheSeeds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := breakerOf(t, holdfast.BreakerConfig{})
+		for range 2 {
+			_ = b.Do(t.Context(), func(context.Context) error { return errDown })
+		}
+		got := asMap(t, b.Stats())
+		for key, want := range fromSeed(t, seedBreakerStats) {
+			if key == "last_failure" { // Python's has no zone
+				want = time.Now().Format(time.RFC3339Nano)
+			}
+			equal(t, key, got[key], want)
+		}
+	})
+}
+
+// Whatever a client has is in its JSON, under one name in one style.
+func TestClientStatsKeys(t *testing.T) {
+	got := asMap(t, holdfast.ClientStats{})
+	snake := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+	for key := range got {
+		if !snake.MatchString(key) {
+			t.Errorf("the key %q is not in snake case", key)
+		}
+	}
+	for _, key := range []string{
+		"name", "operations", "succeeded", "failed", "attempts", "retries", "timeouts", "throttled", "rejected",
+		"pool_timeouts", "waits", "waited", "held_back", "in_flight", "queued", "latency", "attempt_latency",
+	} {
+		if _, ok := got[key]; !ok {
+			t.Errorf("there is no %q", key)
+		}
+	}
+	for key := range asMap(t, holdfast.Latency{}) {
+		if !strings.Contains("count p50 p90 p99", key) {
+			t.Errorf("a latency has %q", key)
+		}
+	}
+}
+
+// Each count counts what it says, and nothing else does.
+func TestClientStats(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(
+			rule("/once", "1", fault.Fault{Status: 503}),
+			rule("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}),
+			rule("/429", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second}),
+			rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: 6 * time.Second}}),
+			rule("/down", "", fault.Fault{Status: 500}),
+		), holdfast.Config{
+			Retry: holdfast.Retry{MaxRetries: 1}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
+			Breaker: holdfast.BreakerConfig{FailureThreshold: 2}, Timeouts: holdfast.Timeouts{Attempt: 8 * time.Second},
+		})
+		ctx := t.Context()
+		var want holdfast.ClientStats
+		now := func(what string) {
+			t.Helper()
+			got := c.Stats()
+			got.Latency, got.AttemptLatency = holdfast.Latency{}, holdfast.Latency{}
+			want.Operations = want.Succeeded + want.Failed
+			want.Name, want.BaseURL, want.DefaultTimeout = got.Name, got.BaseURL, got.DefaultTimeout
+			want.MaxConns, want.MaxIdleConns, want.MaxRetries = got.MaxConns, got.MaxIdleConns, got.MaxRetries
+			want.BaseDelay, want.MaxDelay = got.BaseDelay, got.MaxDelay
+			want.BreakerState, want.BreakerThreshold = c.Breaker().State().String(), got.BreakerThreshold
+			equal(t, what, got, want)
+		}
+		now("a client that did nothing")
+
+		_, _ = c.Get(ctx, "/once")
+		want.Succeeded, want.Attempts, want.Retries = 1, 2, 1
+		now("after a retry")
+
+		_, _ = c.Get(ctx, "/hang", holdfast.WithAttemptTimeout(time.Second))
+		want.Failed, want.Attempts, want.Retries, want.Timeouts = 1, 4, 2, 2
+		now("after two timeouts")
+
+		_, _ = c.Get(ctx, "/429", holdfast.WithNoRepeat()) // refused, so it is repeated all the same
+		want.Succeeded, want.Attempts, want.Retries, want.Throttled, want.HeldBack = 2, 6, 3, 1, 0
+		now("after a 429")
+
+		go func() { _, _ = c.Get(ctx, "/slow") }()
+		time.Sleep(time.Second / 2)
+		go func() { _, _ = c.Get(ctx, "/fine") }() // gives up after 5s
+		time.Sleep(2 * time.Second)
+		go func() { _, _ = c.Get(ctx, "/fine") }() // gets the slot after 3.5s
+		time.Sleep(time.Second / 2)
+		want.InFlight, want.Queued = 3, 2
+		now("with one on the wire and two in line")
+		time.Sleep(5 * time.Second)
+		want.InFlight, want.Queued, want.Succeeded, want.Attempts = 0, 0, 4, 8
+		want.Failed, want.PoolTimeouts, want.Waits, want.Waited = 2, 1, 1, 3500*time.Millisecond
+		now("after they have ended")
+
+		for range 3 {
+			_, _ = c.Get(ctx, "/down")
+		}
+		want.Failed, want.Attempts, want.Retries, want.Rejected = 5, 12, 5, 1
+		now("after two failures and a refusal")
+		equal(t, "state", c.Stats().BreakerState, "open")
+	})
+}
+
+// Who meets a silence is counted, whether there is time to wait for its end or not.
+func TestClientStatsOfASilence(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})),
+			holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+		_, _ = c.Get(t.Context(), "/x")
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Get(short, "/x")
+		is(t, err, holdfast.ErrRateLimited)
+		_, err = c.Get(t.Context(), "/x")
+		s := c.Stats()
+		if err != nil || s.HeldBack != 2 || s.Throttled != 1 || s.Attempts != 2 {
+			t.Errorf("%v, %+v", err, s)
+		}
+	})
+}
+
+// The latencies are those of operations and of attempts; what was refused has none.
+func TestLatency(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(
+			rule("/8ms", "", fault.Fault{Latency: &fault.Latency{Fixed: 8 * time.Millisecond}}),
+			rule("/2s", "", fault.Fault{Status: 503, Latency: &fault.Latency{Fixed: 2 * time.Second}}),
+		), holdfast.Config{
+			Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Second}, Breaker: holdfast.BreakerConfig{FailureThreshold: 3},
+		})
+		equal(t, "of nothing", c.Stats().Latency, holdfast.Latency{})
+		for range 97 {
+			_, _ = c.Get(t.Context(), "/8ms")
+		}
+		for range 3 { // each 2s, 1s of backoff, and 2s
+			_, _ = c.Get(t.Context(), "/2s")
+		}
+		for range 1000 {
+			_, err := c.Get(t.Context(), "/8ms")
+			is(t, err, holdfast.ErrCircuitOpen)
+		}
+		within := func(what string, got, exact time.Duration) {
+			t.Helper()
+			if got <= exact || got > exact+exact/8 {
+				t.Errorf("%s is %v, exactly it is %v", what, got, exact)
+			}
+		}
+		s := c.Stats()
+		equal(t, "operations", s.Latency.Count, 100)
+		within("the middle one", s.Latency.P50, 8*time.Millisecond)
+		within("the 90th", s.Latency.P90, 8*time.Millisecond)
+		within("the 99th", s.Latency.P99, 5*time.Second)
+		equal(t, "attempts", s.AttemptLatency.Count, 103)
+		within("the middle one", s.AttemptLatency.P50, 8*time.Millisecond)
+		within("the 99 in 100", s.AttemptLatency.P99, 2*time.Second)
+
+		got := asMap(t, s)["latency"].(map[string]any)
+		equal(t, "count", got["count"], any(100.0))
+		equal(t, "p99 in seconds", got["p99"], any(s.Latency.P99.Seconds()))
+	})
+}
