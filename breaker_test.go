@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -446,6 +448,8 @@ func TestAllocations(t *testing.T) {
 	slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
 	retry := holdfast.MustPolicy(holdfast.PolicyConfig{})
 	all := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: slots})
+	logged := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: slots},
+		holdfast.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))) // at INFO
 	noop := func(context.Context) (int, error) { return 1, nil }
 	for _, c := range []struct {
 		name string
@@ -457,6 +461,8 @@ func TestAllocations(t *testing.T) {
 		{"free slot", 0, func() { s, _ := slots.Acquire(ctx); s.Release() }},
 		{"retry", 1, func() { _, _ = holdfast.Do(ctx, retry, noop) }},
 		{"breaker, retry, bulkhead, attempt timeout", 2, func() { _, _ = holdfast.Do(ctx, all, noop) }},
+		{"the same, and a silent logger", testing.AllocsPerRun(1000, func() { _, _ = holdfast.Do(ctx, all, noop) }),
+			func() { _, _ = holdfast.Do(ctx, logged, noop) }},
 	} {
 		if got := testing.AllocsPerRun(1000, c.f); got > c.most {
 			t.Errorf("%s: %v allocations, at most %v", c.name, got, c.most)

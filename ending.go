@@ -114,7 +114,7 @@ func (o *operation) lastError() error {
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
 		if now, wanted := o.clock(); wanted {
-			took := now.Sub(o.began)
+			took := since(o.began, now)
 			o.rules.counts.ended(true, o.made, took)
 			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}

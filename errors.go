@@ -100,9 +100,9 @@ type Attempt struct {
 	Number int       // from 1
 	Start  time.Time // when it started
 	// Took is how long it was until its answer, or what stood for one, was known.
-	// The first attempt of a Policy without AttemptTimeout, Total and observer is
-	// not timed, since reading the clock costs more than all else that is done for
-	// a call that succeeds: Took is zero, and Start is when it ended.
+	// The first attempt of a Policy without AttemptTimeout, Total, observer and a
+	// logger at DEBUG is not timed, since reading the clock costs more than all else
+	// that is done for a call that succeeds: Took is zero, and Start is when it ended.
 	Took    time.Duration
 	Outcome Outcome
 	Err     error // what went wrong

@@ -111,6 +111,31 @@ func TestLogIsSilentWhenItsLevelIsOff(t *testing.T) {
 	})
 }
 
+// costly is an error whose text is made only for who asks.
+type costly struct{ asked *int }
+
+func (c costly) Error() string {
+	*c.asked++
+	return "costly"
+}
+
+// Nothing is formatted for a level that is off, neither where it goes well nor
+// where it fails, is repeated and recovers.
+func TestLogFormatsNothingWhenItsLevelIsOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		asked := 0
+		for level, want := range map[slog.Level]bool{slog.LevelDebug: true, slog.LevelInfo: false, slog.LevelError: false} {
+			var buf bytes.Buffer
+			p := policy(t, holdfast.PolicyConfig{}, holdfast.WithLogger(logger(&buf, level)))
+			asked = 0
+			_, err := holdfast.Do(t.Context(), p, (&script{ends: []error{costly{&asked}, costly{&asked}, nil}}).call)
+			if err != nil || (asked > 0) != want || (buf.Len() > 0) != want {
+				t.Errorf("%v: the error was formatted %d times for %d bytes: %v", level, asked, buf.Len(), err)
+			}
+		}
+	})
+}
+
 // A secret may stand in the URL, in headers, in bodies, in what the service
 // answers, and in a transport's own error; it never comes out.
 func TestNoSecretGetsOut(t *testing.T) {

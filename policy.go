@@ -102,6 +102,7 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 	}
 	f := &function[T]{policy: p, fn: fn, out: out, err: err, quick: q}
 	f.begin(ctx, &p.rules)
+	f.began = q.asked // it is too late to look at the clock
 	f.ticket, f.slot, f.asked = q.ticket, q.slot, q.asked
 	return f.run()
 }

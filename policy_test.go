@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"testing"
 	"time"
@@ -24,10 +25,13 @@ func (s *script) call(context.Context) (int, error) {
 	return n, s.ends[min(n, len(s.ends))-1]
 }
 
-// Everything that a policy does, it does both on the quick way and on the one
-// that an observer sees.
+// Everything that a policy does, it does on the quick way, on the one that an
+// observer sees, and with a logger that nobody reads.
 func ways(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
 	t.Run("quick", func(t *testing.T) { bubble(t, func(t *testing.T) { f(t) }) })
+	t.Run("logged", func(t *testing.T) {
+		bubble(t, func(t *testing.T) { f(t, holdfast.WithLogger(slog.New(slog.DiscardHandler))) })
+	})
 	t.Run("observed", func(t *testing.T) {
 		bubble(t, func(t *testing.T) { f(t, holdfast.WithObserver(new(recorder))) })
 	})

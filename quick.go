@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
@@ -24,7 +25,7 @@ type quick struct {
 
 // enter is false, and leaves no trace, if the way is not free.
 func enter(ctx context.Context, r *rules) (q quick, ok bool) {
-	if r.observer != nil || r.total > 0 || ctx.Err() != nil {
+	if r.total > 0 || ctx.Err() != nil || watched(ctx, r.observer) {
 		return q, false
 	}
 	if r.breaker != nil {
@@ -51,6 +52,15 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 	q.attempt = new(shell.Attempt)
 	q.attempt.Init(ctx, deadline)
 	return q, true
+}
+
+// watched reports whether somebody wants to hear of a call that goes well. A logger
+// whose DEBUG is off does not: what it has to say of one that fails is call.Run's.
+func watched(ctx context.Context, o Observer) bool {
+	if l, ok := o.(*log); ok {
+		return l.logger.Enabled(ctx, slog.LevelDebug)
+	}
+	return o != nil
 }
 
 // leave gives back what enter was given.
