@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -468,4 +469,20 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations, at most %v", c.name, got, c.most)
 		}
 	}
+	// An operation that goes the long way takes 400 bytes, in one allocation.
+	bare := bytesPerRun(func() { _, _ = holdfast.Do(ctx, all, noop) })
+	if got := bytesPerRun(func() { _, _ = holdfast.Do(ctx, logged, noop) }); got > bare+100 {
+		t.Errorf("a silent logger: %d bytes, without it %d", got, bare)
+	}
+}
+
+func bytesPerRun(f func()) uint64 {
+	const runs = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
