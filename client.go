@@ -50,10 +50,10 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		observer: all.observer(), counts: &c.counts,
 	}
 	if s.breaker.Threshold > 0 {
-		c.rules.breaker = newBreaker(cmp.Or(cfg.Breaker.Name, s.name), s.breaker, s.eachCounts, c.rules.observer)
+		c.rules.breaker = newBreaker(s.breakerName, s.breaker, s.eachCounts, c.rules.observer)
 	}
 	if s.bulkhead.Slots > 0 {
-		c.rules.bulkhead = newBulkhead(cmp.Or(cfg.Bulkhead.Name, s.name), s.bulkhead)
+		c.rules.bulkhead = newBulkhead(s.bulkheadName, s.bulkhead)
 	}
 	c.running.calls = map[*exchange]struct{}{}
 	return c, nil

@@ -4,10 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"reflect"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
@@ -19,27 +24,44 @@ func TestRegistryMakesOneClient(t *testing.T) {
 	r := new(holdfast.Registry)
 	defer r.Shutdown(t.Context())
 	cfg := holdfast.Config{BaseURL: "http://a.test", Header: http.Header{"Authorization": {"Bearer one"}}}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	got := map[*holdfast.Client]int{}
-	for range 1000 {
-		wg.Go(func() {
-			c, err := r.Open("mixedbread", cfg)
+	const callers = 1000
+	var arrived, made atomic.Int64
+	// New is not done before all have asked.
+	slowly := before(holdfast.WithLogger(nil), func() {
+		made.Add(1)
+		for arrived.Load() < callers {
+			runtime.Gosched()
+		}
+		for range 100 {
+			runtime.Gosched()
+		}
+	})
+	got := make([]*holdfast.Client, callers)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			arrived.Add(1)
+			c, err := r.Open("mixedbread", cfg, slowly)
 			if err != nil {
 				t.Error(err)
 			}
-			mu.Lock()
-			got[c]++
-			mu.Unlock()
+			got[i] = c
 		})
 	}
-	wg.Wait()
-	equal(t, "clients", len(got), 1)
-	c, ok := r.Get("mixedbread")
-	if !ok || got[c] != 1000 {
-		t.Errorf("Get gives another client: %v", ok)
+	all.Wait()
+	equal(t, "clients that were made", made.Load(), 1)
+	c, _ := r.Get("mixedbread")
+	for _, theirs := range got {
+		if theirs != c || c == nil {
+			t.Fatal("somebody has another client")
+		}
 	}
 	equal(t, "name", c.Stats().Name, "mixedbread")
+}
+
+// before is an option that calls f first.
+func before[O ~func(P), P any](option O, f func()) O {
+	return func(p P) { f(); option(p) }
 }
 
 func TestRegistryConflicts(t *testing.T) {
@@ -65,7 +87,7 @@ func TestRegistryConflicts(t *testing.T) {
 	other.Breaker.FailureThreshold = 10
 	_, err = r.Open("api", other)
 	is(t, err, holdfast.ErrConfigConflict)
-	for _, want := range []string{`opening "api"`, "Config.Header", "Config.Timeouts", "Config.Breaker", "Threshold:10"} {
+	for _, want := range []string{`opening "api"`, "Config.Header", "Config.Timeouts.Attempt is 1m0s, asked for is 5s", "Config.Breaker.FailureThreshold is 15, asked for is 10"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %q: %v", want, err)
 		}
@@ -82,6 +104,124 @@ func TestRegistryConflicts(t *testing.T) {
 	_, err = r.Open("bad", holdfast.Config{})
 	if err == nil || !strings.HasPrefix(err.Error(), `holdfast: opening "bad": holdfast: Config.BaseURL is empty`) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// Every setting that is data makes a conflict, those of the parts included, and the
+// error names it; functions and what headers say do not. A setting that is new is
+// asked here without anybody's doing.
+func TestRegistryConflictsOnEverySetting(t *testing.T) {
+	cfg := holdfast.Config{BaseURL: "http://a.test"}
+	var r holdfast.Registry
+	defer r.Shutdown(t.Context())
+	if _, err := r.Open("api", cfg); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	var each func(at string, v reflect.Value)
+	each = func(at string, v reflect.Value) {
+		before := reflect.ValueOf(v.Interface())
+		switch v.Interface().(type) {
+		case func(*http.Request) error:
+			v.Set(reflect.ValueOf(func(*http.Request) error { return nil }))
+		case func(error) bool:
+			v.Set(reflect.ValueOf(func(error) bool { return true }))
+		case http.Header:
+			v.Set(reflect.ValueOf(http.Header{"X-Team": {"one"}}))
+		default:
+			switch v.Kind() {
+			case reflect.Struct:
+				for i := range v.NumField() {
+					each(at+"."+v.Type().Field(i).Name, v.Field(i))
+				}
+				return
+			case reflect.String:
+				v.SetString("http-x") // holds as a name, and as the name of a header
+				if at == ".BaseURL" {
+					v.SetString("http://b.test")
+				}
+			case reflect.Bool:
+				v.SetBool(true)
+			case reflect.Uint8:
+				v.SetUint(2)
+			case reflect.Int64:
+				v.SetInt(int64(20 * time.Second))
+			case reflect.Int:
+				v.SetInt(7)
+			default:
+				t.Errorf("Config%s is of a kind that this test does not know", at)
+			}
+		}
+		defer v.Set(before)
+		if at == ".Bulkhead.MaxWait" {
+			return // is Timeouts.Pool here, and refused
+		}
+		asked++
+		_, err := r.Open("api", cfg)
+		if v.Kind() == reflect.Func {
+			if err != nil {
+				t.Errorf("Config%s, a function, is a conflict: %v", at, err)
+			}
+			return
+		}
+		if !errors.Is(err, holdfast.ErrConfigConflict) {
+			t.Errorf("another Config%s is no conflict: %v", at, err)
+		} else if !strings.Contains(err.Error(), "its Config"+at+" is ") {
+			t.Errorf("another Config%s is told as %v", at, err)
+		}
+	}
+	each("", reflect.ValueOf(&cfg).Elem())
+	if asked < 30 {
+		t.Errorf("%d settings were asked", asked)
+	}
+}
+
+// A thousand who ask at once, half of them for something else: one client for those
+// who agree, and a conflict for the others, whoever came first.
+func TestRegistryConflictsAtOnce(t *testing.T) {
+	var r holdfast.Registry
+	defer r.Shutdown(t.Context())
+	var mu sync.Mutex
+	clients, conflicts := map[*holdfast.Client]int{}, 0
+	var all sync.WaitGroup
+	for i := range 1000 {
+		all.Go(func() {
+			c, err := r.Open("api", holdfast.Config{BaseURL: []string{"http://a.test", "http://b.test"}[i%2]})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				clients[c]++
+			} else if errors.Is(err, holdfast.ErrConfigConflict) {
+				conflicts++
+			}
+		})
+	}
+	all.Wait()
+	if only, _ := r.Get("api"); len(clients) != 1 || clients[only] != 500 || conflicts != 500 {
+		t.Errorf("%d clients, %v calls each, %d conflicts", len(clients), clients, conflicts)
+	}
+}
+
+// All statistics are one JSON value: providers by name, and of each what
+// Client.Stats has.
+func TestRegistryStatsJSON(t *testing.T) {
+	var r holdfast.Registry
+	defer r.Shutdown(t.Context())
+	for _, name := range []string{"ollama", "mixedbread"} {
+		if _, err := r.Open(name, holdfast.Config{BaseURL: "http://" + name + ".test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := asMap(t, r.Stats())
+	equal(t, "providers", len(got), 2)
+	for _, name := range r.Names() {
+		c, _ := r.Get(name)
+		if want := asMap(t, c.Stats()); !reflect.DeepEqual(got[name], any(want)) || want["base_url"] != "http://"+name+".test" {
+			t.Errorf("%s has %v, its own are %v", name, got[name], want)
+		}
+	}
+	if none := asMap(t, new(holdfast.Registry).Stats()); none == nil || len(none) != 0 {
+		t.Errorf("an empty registry has %v, want an empty object", none)
 	}
 }
 
@@ -157,6 +297,53 @@ func TestRegistryShutdown(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(5 * time.Second)
+	})
+}
+
+// Shutdown that has the time: calls that run end well, new ones are refused, and
+// whoever opens a name meanwhile gets a client of its own.
+func TestRegistryShutdownAwaitsCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := new(holdfast.Registry)
+		s := faultserver.Start(t, plan(
+			rule("/a", "", fault.Fault{Latency: &fault.Latency{Fixed: 3 * time.Second}}),
+			rule("/b", "", fault.Fault{Latency: &fault.Latency{Fixed: 5 * time.Second}}),
+		), faultserver.InMemory())
+		open := func(name string) *holdfast.Client {
+			c, err := r.Open(name, holdfast.Config{BaseURL: s.URL()}, holdfast.WithDialContext(s.Dial))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		a, b := open("a"), open("b")
+		answers := make(chan error, 2)
+		go func() { _, err := a.Get(t.Context(), "/a"); answers <- err }()
+		go func() { _, err := b.Get(t.Context(), "/b"); answers <- err }()
+		synctest.Wait() // both are on the wire
+		time.AfterFunc(time.Second, func() {
+			_, err := a.Get(t.Context(), "/fine")
+			is(t, err, holdfast.ErrClosed)
+			if fresh := open("a"); fresh == a {
+				t.Error("a client that is shutting down was given out")
+			} else if _, err := fresh.Get(t.Context(), "/fine"); err != nil {
+				t.Error(err)
+			}
+		})
+		start := time.Now()
+		if err := r.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		equal(t, "time taken", time.Since(start), 5*time.Second)
+		for range 2 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+		equal(t, "names", fmt.Sprint(r.Names()), "[a]")
+		if err := r.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

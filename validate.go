@@ -137,6 +137,8 @@ type settings struct {
 	alsoAsKey  bool
 	eachCounts bool
 
+	breakerName, bulkheadName string
+
 	readIsAttempt bool // Timeouts.Read follows the call's limit of an attempt
 }
 
@@ -155,6 +157,7 @@ func (c Config) resolve() (settings, error) {
 	}
 	s.base = ck.baseURL(c.BaseURL)
 	s.name = cmp.Or(c.Name, s.base.Host)
+	s.breakerName, s.bulkheadName = cmp.Or(c.Breaker.Name, s.name), cmp.Or(c.Bulkhead.Name, s.name)
 	for name, values := range c.Header {
 		ck.header("Header", name, values)
 	}
