@@ -20,12 +20,15 @@ const (
 // that ends in /embeddings. The vectors are 8 numbers, or as many as the request
 // asks for up to 4096, made by hash from the model, the prompt and the text: the
 // same text always has the same vector, and different texts unrelated ones. Only
-// encoding_format "float" is spoken.
+// encoding_format "float" is spoken. A GET of a path that ends in /stores, which
+// clients use to see whether the service and their key are well, lists none.
 //
 // The operation is the first word of the first text. A request that is not in
 // the format is refused with 422, another path with 404, another method with 405.
 func Embeddings(r Request) Answer {
 	switch {
+	case strings.HasSuffix(r.Path, "/stores") && r.Method == http.MethodGet:
+		return noStores
 	case !strings.HasSuffix(r.Path, "/embeddings"):
 		return refusal(http.StatusNotFound, "not found")
 	case r.Method != http.MethodPost:
@@ -40,6 +43,13 @@ func Embeddings(r Request) Answer {
 	}
 	return jsonAnswer(http.StatusOK, firstWord(in.Input[0]), in.answer())
 }
+
+// noStores is a page of a list with nothing on it.
+var noStores = jsonAnswer(http.StatusOK, "", map[string]any{
+	"data":       []any{},
+	"object":     "list",
+	"pagination": map[string]any{"has_more": false, "first_cursor": nil, "last_cursor": nil, "total": 0},
+})
 
 func firstWord(text string) string {
 	for word := range strings.FieldsSeq(text) {

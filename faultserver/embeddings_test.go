@@ -53,6 +53,14 @@ func TestEmbeddingsFormat(t *testing.T) {
 	}
 }
 
+func TestEmbeddingsListsNoStores(t *testing.T) {
+	a := Embeddings(Request{Method: http.MethodGet, Path: "/v1/stores"})
+	const want = `{"data":[],"object":"list","pagination":{"first_cursor":null,"has_more":false,"last_cursor":null,"total":0}}`
+	if a.Status != 200 || string(a.Body) != want || a.Operation != "" {
+		t.Errorf("%d %s %q; want 200 %s without an operation", a.Status, a.Body, a.Operation, want)
+	}
+}
+
 func TestEmbeddingsVectors(t *testing.T) {
 	_, a := embed(t, `{"model": "m", "input": "bread"}`)
 	_, again := embed(t, `{"model": "m", "input": ["bread", "cake"]}`)
@@ -82,6 +90,7 @@ func TestEmbeddingsRefusals(t *testing.T) {
 	}{
 		{"POST", "/v1/embedding", `{}`, 404, "not found"},
 		{"GET", "/embeddings", ``, 405, "method not allowed"},
+		{"POST", "/v1/stores", `{}`, 404, "not found"}, // only what a health check needs is there
 		{"POST", "/embeddings", `{"input"`, 422, "unexpected end of JSON input"},
 		{"POST", "/embeddings", `{"input": "a"}`, 422, "model: field required"},
 		{"POST", "/embeddings", `{"model": "m", "input": []}`, 422, "input: field required"},
