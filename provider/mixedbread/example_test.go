@@ -2,6 +2,7 @@ package mixedbread_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,4 +41,55 @@ func Example() {
 	fmt.Println(len(vectors), "vectors after", len(service.Record()), "attempts")
 	// Output:
 	// 2 vectors after 3 attempts
+}
+
+// start makes what the Example above makes, for those below.
+func start(faults ...fault.Rule) (p *mixedbread.Provider, stop func()) {
+	service, err := faultserver.New(fault.Plan{Rules: faults}, faultserver.Backend(faultserver.Embeddings))
+	if err != nil {
+		panic(err)
+	}
+	cfg := mixedbread.Config("a key")
+	cfg.BaseURL = service.URL() + "/v1"
+	cfg.Retry.MaxRetries = holdfast.Off
+	client, err := holdfast.New(cfg)
+	if err != nil {
+		panic(err)
+	}
+	return mixedbread.New(client, ""), func() { client.Close(); service.Close() }
+}
+
+// Most of a batch succeeds; what does not is named.
+func ExampleProvider_EmbedBatch() {
+	provider, stop := start(fault.Rule{Nth: "2", Fault: fault.Fault{Status: 422}})
+	defer stop()
+
+	texts := []string{"rye", "spelt", "oat", "barley", "emmer"}
+	result, err := provider.EmbedBatch(context.Background(), texts, holdfast.BatchOptions{ChunkSize: 2, Width: 1})
+	fmt.Println("some are missing:", err != nil)
+	for i, vector := range result.Out {
+		fmt.Println(texts[i], len(vector))
+	}
+	for _, m := range result.Missing {
+		fmt.Println("again:", texts[m.From:m.To], errors.Is(m.Err, holdfast.ErrInvalidRequest))
+	}
+	// Output:
+	// some are missing: true
+	// rye 8
+	// spelt 8
+	// oat 0
+	// barley 0
+	// emmer 8
+	// again: [oat barley] true
+}
+
+func ExampleProvider_Healthy() {
+	provider, stop := start(fault.Rule{Nth: "2", Fault: fault.Fault{Status: 503}})
+	defer stop()
+
+	fmt.Println(provider.Healthy(context.Background()))
+	fmt.Println(errors.Is(provider.Healthy(context.Background()), holdfast.ErrUnavailable))
+	// Output:
+	// <nil>
+	// true
 }

@@ -17,6 +17,8 @@ const (
 	BaseURL = "https://api.mixedbread.com/v1"
 	// DefaultModel gives vectors of 1024 numbers.
 	DefaultModel = "mxbai-embed-large-v1"
+	// MaxTexts is how many texts the API takes at once.
+	MaxTexts = 256
 )
 
 // Config is what a client for this service needs. Change what should differ, a
@@ -59,8 +61,8 @@ func New(client *holdfast.Client, model string) *Provider {
 	return &Provider{client, model}
 }
 
-// Embed gives one vector for each text, in the order of the texts. The API takes
-// up to 256 of them at once; for none at all it is not asked.
+// Embed gives one vector for each text, in the order of the texts: up to
+// [MaxTexts] in one call, more by EmbedBatch. For none at all nobody is asked.
 //
 // The error is the client's *holdfast.Error, or, for an answer that does not fit
 // the texts, one that is [holdfast.ErrDecode].
@@ -73,6 +75,30 @@ func (p *Provider) Embed(ctx context.Context, texts []string, opts ...holdfast.C
 		return nil, err
 	}
 	return out.inOrder(len(texts))
+}
+
+// EmbedBatch is Embed for any number of texts, cut into chunks of at most
+// [MaxTexts]; see [holdfast.Batch]. What was embedded is in the result even if the
+// error is not nil: the error is then a *holdfast.BatchError, and the result says
+// which texts are missing, and why.
+//
+// The options go with every chunk, holdfast.WithAttemptTimeout(90*time.Second) for
+// one where chunks are large; holdfast.WithIdempotencyKey must not be among them,
+// since each chunk is an operation of its own.
+func (p *Provider) EmbedBatch(ctx context.Context, texts []string, batch holdfast.BatchOptions, opts ...holdfast.CallOption) (holdfast.BatchResult[[]float32], error) {
+	batch.ChunkSize = min(batch.ChunkSize, MaxTexts)
+	return holdfast.Batch(ctx, texts, batch, func(ctx context.Context, chunk []string) ([][]float32, error) {
+		return p.Embed(ctx, chunk, opts...)
+	})
+}
+
+// Healthy is nil if the service answers and accepts the key, which must be one
+// that may read stores: the API has nothing lighter behind a key than a list of
+// one store. It waits 5s, unless an option says otherwise, and leaves a service
+// alone that the breaker knows to be down; see [holdfast.Client.Healthy].
+func (p *Provider) Healthy(ctx context.Context, opts ...holdfast.CallOption) error {
+	limit := holdfast.WithAttemptTimeout(5 * time.Second) // "Short timeout for health checks"
+	return p.client.Healthy(ctx, "/stores?limit=1", append([]holdfast.CallOption{limit}, opts...)...)
 }
 
 // request and response are what is used of the API's format. The rest (prompt,

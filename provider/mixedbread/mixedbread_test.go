@@ -15,9 +15,9 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// embed asks a service that suffers the faults, in virtual time, with the
-// settings of Config.
-func embed(t *testing.T, texts []string, check func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error), faults ...fault.Rule) {
+// ask runs a test in virtual time, with a provider as Config has it and a service
+// that suffers the faults.
+func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provider), faults ...fault.Rule) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := faultserver.Start(t, fault.Plan{Rules: faults}, faultserver.InMemory(), faultserver.Backend(faultserver.Embeddings))
@@ -28,9 +28,17 @@ func embed(t *testing.T, texts []string, check func(t *testing.T, s *faultserver
 			t.Fatal(err)
 		}
 		defer client.Close()
-		vectors, err := New(client, "").Embed(t.Context(), texts)
-		check(t, s, vectors, err)
+		test(t, s, New(client, ""))
 	})
+}
+
+// embed asks a service that suffers the faults for vectors.
+func embed(t *testing.T, texts []string, check func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error), faults ...fault.Rule) {
+	t.Helper()
+	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+		vectors, err := p.Embed(t.Context(), texts)
+		check(t, s, vectors, err)
+	}, faults...)
 }
 
 func TestEmbed(t *testing.T) {
@@ -153,22 +161,135 @@ func TestConfig(t *testing.T) {
 
 // TestEmbedEndsWithItsContext: the caller's wish is no failure of the service.
 func TestEmbedEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{Hang: fault.BeforeAnswer}}}},
-			faultserver.InMemory(), faultserver.Backend(faultserver.Embeddings))
-		cfg := Config("secret")
-		cfg.BaseURL = s.URL() + "/v1"
-		client, err := holdfast.New(cfg, holdfast.WithDialContext(s.Dial))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		began := time.Now()
-		_, err = New(client, "").Embed(ctx, []string{"rye"})
+		_, err := p.Embed(ctx, []string{"rye"})
 		if took := time.Since(began); !errors.Is(err, holdfast.ErrTimeout) || took != 3*time.Second {
 			t.Errorf("%v after %v; want ErrTimeout after 3 s", err, took)
 		}
+	}, fault.Rule{Fault: fault.Fault{Hang: fault.BeforeAnswer}})
+}
+
+var grains = []string{"rye", "spelt", "oat", "barley", "emmer", "millet", "teff"}
+
+// check fails the test unless the result has each text's own vector, except from
+// one text up to but not including another.
+func check(t *testing.T, p *Provider, got holdfast.BatchResult[[]float32], from, to int) {
+	t.Helper()
+	if len(got.Out) != len(grains) {
+		t.Fatalf("%d vectors; want %d", len(got.Out), len(grains))
+	}
+	for i, text := range grains {
+		switch missing := from <= i && i < to; {
+		case missing && got.Out[i] != nil:
+			t.Errorf("%s, which is missing, has a vector", text)
+		case !missing:
+			alone, err := p.Embed(t.Context(), []string{text})
+			if err != nil || !slices.Equal(got.Out[i], alone[0]) {
+				t.Errorf("%s has not its own vector (%v)", text, err)
+			}
+		}
+	}
+}
+
+var inThrees = holdfast.BatchOptions{ChunkSize: 3, Width: 1}
+
+func TestEmbedBatch(t *testing.T) {
+	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+		got, err := p.EmbedBatch(t.Context(), grains, holdfast.BatchOptions{ChunkSize: 3, Width: 2})
+		if err != nil || got.Missing != nil {
+			t.Fatalf("%+v, %v; want all", got.Missing, err)
+		}
+		if n := len(s.Record()); n != 4 {
+			t.Errorf("%d attempts; want 4: three chunks, one of them twice", n)
+		}
+		check(t, p, got, 0, 0)
+	}, fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}})
+}
+
+// TestEmbedBatchLosesNothing: what was embedded is there, and what was not says
+// why.
+func TestEmbedBatchLosesNothing(t *testing.T) {
+	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
+		got, err := p.EmbedBatch(t.Context(), grains, inThrees)
+		var partial *holdfast.BatchError
+		if !errors.As(err, &partial) || partial.Missing != 3 || partial.Of != 7 || !errors.Is(err, holdfast.ErrInvalidRequest) {
+			t.Errorf("error %v; want 3 of 7 missing, ErrInvalidRequest", err)
+		}
+		if m := got.Missing; len(m) != 1 || m[0].From != 3 || m[0].To != 6 || !errors.Is(m[0].Err, holdfast.ErrInvalidRequest) {
+			t.Errorf("missing %+v; want 3 to 6", m)
+		}
+		check(t, p, got, 3, 6)
+	}, fault.Rule{Nth: "2", Fault: fault.Fault{Status: 422}})
+}
+
+// TestEmbedBatchStopsAtAnOpenBreaker: eight calls have failed before, so that the
+// second chunk's failure is the tenth, and opens it; what follows is not sent.
+func TestEmbedBatchStopsAtAnOpenBreaker(t *testing.T) {
+	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+		if _, err := p.Embed(t.Context(), grains); err != nil {
+			t.Fatal(err)
+		}
+		for range 8 {
+			if _, err := p.Embed(t.Context(), grains); !errors.Is(err, holdfast.ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		before := len(s.Record())
+		got, err := p.EmbedBatch(t.Context(), grains, holdfast.BatchOptions{ChunkSize: 1, Width: 1})
+		if m := got.Missing; !errors.Is(err, holdfast.ErrCircuitOpen) || !errors.Is(err, holdfast.ErrUnavailable) || len(m) != 3 || m[2].From != 2 || m[2].To != 7 {
+			t.Errorf("%v, missing %+v; want all of them, 2 to 7 because of the open breaker", err, m)
+		}
+		if n := len(s.Record()) - before; n != 8 {
+			t.Errorf("%d attempts; want 8: two chunks, four times each", n)
+		}
+	}, fault.Rule{Nth: "2-", Fault: fault.Fault{Status: 503}})
+}
+
+func TestEmbedBatchSendsWhatTheAPITakes(t *testing.T) {
+	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+		texts := slices.Repeat([]string{"rye"}, MaxTexts+1)
+		got, err := p.EmbedBatch(t.Context(), texts, holdfast.BatchOptions{ChunkSize: 1000})
+		if err != nil || len(got.Out) != len(texts) || len(s.Record()) != 2 {
+			t.Errorf("%d vectors after %d attempts, %v; want %d after 2", len(got.Out), len(s.Record()), err, len(texts))
+		}
 	})
+}
+
+func TestEmbedBatchTakesOptions(t *testing.T) {
+	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
+		began := time.Now()
+		_, err := p.EmbedBatch(t.Context(), grains, inThrees, holdfast.WithAttemptTimeout(2*time.Second), holdfast.WithNoRepeat())
+		if took := time.Since(began); !errors.Is(err, holdfast.ErrTimeout) || took != 6*time.Second {
+			t.Errorf("%v after %v; want ErrTimeout after three chunks of 2 s", err, took)
+		}
+	}, fault.Rule{Fault: fault.Fault{Hang: fault.BeforeAnswer}})
+}
+
+func TestHealthy(t *testing.T) {
+	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+		if err := p.Healthy(t.Context()); err != nil {
+			t.Errorf("a healthy service: %v", err)
+		}
+		if r := s.Record(); len(r) != 1 || r[0].Method != "GET" || r[0].Path != "/v1/stores" {
+			t.Errorf("the service saw %+v; want one GET /v1/stores", r)
+		}
+		if err := p.Healthy(t.Context()); !errors.Is(err, holdfast.ErrAuthentication) {
+			t.Errorf("a key that is not accepted: %v; want ErrAuthentication", err)
+		}
+		began := time.Now()
+		err := p.Healthy(t.Context())
+		if took := time.Since(began); !errors.Is(err, holdfast.ErrTimeout) || took != 5*time.Second {
+			t.Errorf("a service that hangs: %v after %v; want ErrTimeout after 5 s", err, took)
+		}
+		began = time.Now()
+		err = p.Healthy(t.Context(), holdfast.WithAttemptTimeout(time.Second))
+		if took := time.Since(began); !errors.Is(err, holdfast.ErrTimeout) || took != time.Second {
+			t.Errorf("with a limit of 1 s: %v after %v", err, took)
+		}
+	},
+		fault.Rule{Nth: "2", Fault: fault.Fault{Status: 401}},
+		fault.Rule{Nth: "2-", Fault: fault.Fault{Hang: fault.BeforeAnswer}})
 }
