@@ -1,0 +1,96 @@
+package ollama_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/provider/ollama"
+)
+
+// The server resets a connection and then answers; the caller does not notice.
+func Example() {
+	server, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
+		{Nth: "1", Fault: fault.Fault{Reset: fault.BeforeAnswer}},
+	}}, faultserver.Backend(faultserver.Ollama))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+
+	cfg := ollama.Config()
+	cfg.BaseURL = server.URL()                 // leave this out to ask the real one
+	cfg.Retry.BaseDelay = 5 * time.Millisecond // and this: it is patient enough
+	client, err := holdfast.New(cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	reply, err := ollama.New(client, ollama.Timeouts{}).Generate(context.Background(), ollama.GenerateRequest{
+		Model:   "llama3.2",
+		Prompt:  "how is bread made?",
+		Options: map[string]any{"num_predict": 4},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.Text, "after", len(server.Record()), "attempts")
+	// Output:
+	// fold starter crust shape after 2 attempts
+}
+
+// start makes what the Example above makes, for those below.
+func start(faults ...fault.Rule) (p *ollama.Provider, stop func()) {
+	server, err := faultserver.New(fault.Plan{Rules: faults}, faultserver.Backend(faultserver.Ollama))
+	if err != nil {
+		panic(err)
+	}
+	cfg := ollama.Config()
+	cfg.BaseURL = server.URL()
+	cfg.Retry.MaxRetries = holdfast.Off
+	client, err := holdfast.New(cfg)
+	if err != nil {
+		panic(err)
+	}
+	return ollama.New(client, ollama.Timeouts{}), func() { client.Close(); server.Close() }
+}
+
+func ExampleProvider_Embed() {
+	provider, stop := start()
+	defer stop()
+
+	vectors, err := provider.Embed(context.Background(), "nomic-embed-text", []string{"rye", "spelt"})
+	fmt.Println(len(vectors), err)
+	// Output: 2 <nil>
+}
+
+func ExampleProvider_Chat() {
+	provider, stop := start()
+	defer stop()
+
+	reply, err := provider.Chat(context.Background(), ollama.ChatRequest{
+		Model: "llama3.2",
+		Messages: []ollama.Message{
+			{Role: "system", Content: "be brief"},
+			{Role: "user", Content: "how is bread made?"},
+		},
+		Options: map[string]any{"num_predict": 3},
+	})
+	fmt.Println(reply.Text, reply.Reason, err)
+	// Output: crumb water rest stop <nil>
+}
+
+func ExampleProvider_Healthy() {
+	provider, stop := start(fault.Rule{Fault: fault.Fault{Status: 503}})
+	defer stop()
+
+	fmt.Println(provider.Healthy(context.Background()) == nil)
+	// Output: false
+}
