@@ -1,7 +1,7 @@
 # The commands of this repository; make alone lists them.
 
 # One line, one list: internal/tidy reads it. tools is not in it, it has no code.
-MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration
+MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
 # Where goroutines meet in memory.
 RACED   := . ./internal/shell/...
 
