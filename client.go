@@ -40,7 +40,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if c.transport == nil {
 		c.own = wire.NewTransport(wire.TransportConfig{
 			Connect: s.timeouts.Connect, MaxConns: s.pool.MaxConns, MaxIdleConns: s.pool.MaxIdleConns,
-			IdleExpiry: s.pool.IdleExpiry, Dial: all.dial,
+			IdleExpiry: s.pool.IdleExpiry, Dial: all.dial, TLS: all.tls,
 		})
 		c.transport = c.own
 	}

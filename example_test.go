@@ -2,6 +2,8 @@ package holdfast_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -475,4 +477,22 @@ func ExampleWithLogger() {
 		holdfast.WithLogger(slog.New(slog.NewTextHandler(os.Stdout, withoutTime))))
 	_ = breaker.Do(ctx, func(context.Context) error { return errors.New("down") })
 	// Output: level=WARN msg="circuit breaker opened" client=db failures=1 open_for=1m0s
+}
+
+// A service behind a private authority: trust that, and leave all else as it is.
+func ExampleWithTLSConfig() {
+	service, err := faultserver.New(fault.Plan{}, faultserver.TLS())
+	if err != nil {
+		panic(err)
+	}
+	defer service.Close()
+
+	authority := x509.NewCertPool()
+	authority.AddCert(service.Certificate())
+	client := quickly(service, holdfast.WithTLSConfig(&tls.Config{RootCAs: authority}))
+	defer client.Close()
+
+	resp, err := client.Get(ctx, "/health")
+	fmt.Println(resp.Status, err)
+	// Output: 200 <nil>
 }

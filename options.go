@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ type options struct {
 	retryLevel slog.Level
 	transport  http.RoundTripper
 	dial       func(ctx context.Context, network, addr string) (net.Conn, error)
+	tls        *tls.Config // nil for the defaults
 }
 
 // WithObserver adds an observer. Each sees every event; the logger of WithLogger
@@ -39,7 +41,8 @@ func WithRetryLevel(l slog.Level) Option {
 
 // WithTransport makes a client send through rt instead of its own transport:
 // a fake in a test, or one that is shared. Timeouts.Connect and Pool are then
-// rt's own business, and Close does not close it.
+// rt's own business, and Close does not close it. For a private authority or a
+// client certificate use WithTLSConfig, which leaves everything else as it is.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(all *options) { all.transport = rt }
 }
@@ -49,6 +52,14 @@ func WithTransport(rt http.RoundTripper) Option {
 // memory.
 func WithDialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(all *options) { all.dial = dial }
+}
+
+// WithTLSConfig makes a client's TLS connections with cfg: RootCAs for a private
+// authority, Certificates or GetClientCertificate for a service that wants to
+// know its clients. New takes a copy. HTTP/2 stays on, whatever NextProtos says.
+// With WithTransport it has no effect, since TLS is then that transport's.
+func WithTLSConfig(cfg *tls.Config) Option {
+	return func(all *options) { all.tls = cfg }
 }
 
 func collect(opts []Option) options {

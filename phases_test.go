@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // identity is a certificate for example.com, and who trusts it.
@@ -35,12 +34,11 @@ var identity = func() (id struct {
 
 // pipes are connections in memory, for a server and the client's dials.
 type pipes struct {
-	conns     chan net.Conn
-	closed    chan struct{}
-	proto     string
-	dials     atomic.Int64
-	closeIdle func()
-	wrap      func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
+	conns  chan net.Conn
+	closed chan struct{}
+	proto  string
+	dials  atomic.Int64
+	wrap   func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
 }
 
 func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -94,11 +92,7 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 						h.ServeHTTP(w, r.WithContext(ctx))
 					}),
 				}
-				rt := wire.NewTransport(wire.TransportConfig{
-					Connect: cfg.Timeouts.Connect, MaxConns: 5, MaxIdleConns: 5, IdleExpiry: time.Minute, Dial: p.dial,
-				})
-				rt.TLSClientConfig = &tls.Config{RootCAs: identity.roots}
-				p.closeIdle = rt.CloseIdleConnections
+				cfg.Pool = holdfast.Pool{MaxConns: 5, MaxIdleConns: 5, IdleExpiry: time.Minute}
 				cfg.BaseURL = "http://example.com"
 				if proto == "HTTP/2.0" {
 					s.Protocols.SetHTTP2(true)
@@ -108,14 +102,13 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 					s.Protocols.SetHTTP1(true)
 					go s.Serve(p)
 				}
-				c, err := holdfast.New(cfg, holdfast.WithTransport(rt))
+				c, err := holdfast.New(cfg, holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}))
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() {
 					equal(t, "in flight", c.Stats().InFlight, 0)
 					c.Close()
-					rt.CloseIdleConnections()
 					release()
 					s.Close()
 					synctest.Wait()

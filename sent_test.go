@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // stale answers the first request of its first connection, and closes it when it
@@ -336,17 +335,14 @@ func TestHTTP2Refusals(t *testing.T) {
 					}
 					return ""
 				})
-				rt := wire.NewTransport(wire.TransportConfig{MaxIdleConns: 5, IdleExpiry: time.Minute, Dial: p.dial})
-				rt.TLSClientConfig = &tls.Config{RootCAs: identity.roots}
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "https://example.com", Retry: holdfast.Retry{Repeat: c.repeat, Jitter: holdfast.NoJitter},
-				}, holdfast.WithTransport(rt))
+				}, holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}))
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() {
 					client.Close()
-					rt.CloseIdleConnections()
 					p.Close()
 					synctest.Wait()
 					time.Sleep(time.Minute)

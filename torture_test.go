@@ -125,7 +125,7 @@ func TestTorture(t *testing.T) {
 							t.Errorf("operation %d: the next call: %v", n, err)
 						}
 					} else { // does it strike at the end of the client?
-						p.closeIdle()
+						c.Close()
 						synctest.Wait()
 						touched = touched || x.struck.Load()
 					}

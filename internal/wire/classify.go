@@ -42,6 +42,7 @@ func Classify(err error) Failure {
 		hostname    x509.HostnameError
 		invalid     x509.CertificateInvalidError
 		record      tls.RecordHeaderError
+		far         *net.OpError
 	)
 	switch {
 	case errors.As(err, &dial):
@@ -54,6 +55,11 @@ func Classify(err error) Failure {
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid),
 		errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return Hopeless
+	case errors.As(err, &far) && far.Op == "remote error": // an alert, of a type that crypto/tls keeps to itself
+		if strings.Contains(far.Err.Error(), "certificate") { // what this side has shown, or not shown, the service
+			return Hopeless
+		}
+		return Lost
 	}
 	// These have no type to ask for.
 	switch s := err.Error(); {

@@ -5,6 +5,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
@@ -21,6 +22,7 @@ type TransportConfig struct {
 	MaxIdleConns int // zero keeps none
 	IdleExpiry   time.Duration
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials the network
+	TLS          *tls.Config                                                       // which is copied; nil for the defaults
 }
 
 // NewTransport returns a transport with HTTP/2, and with the proxies of the
@@ -54,6 +56,7 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 			}
 			return nil, err
 		},
+		TLSClientConfig:        cfg.TLS.Clone(),
 		TLSHandshakeTimeout:    cfg.Connect,
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        cfg.MaxConns,

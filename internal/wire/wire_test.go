@@ -121,6 +121,8 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("tls: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), Hopeless},
 		{x509.HostnameError{Certificate: &x509.Certificate{}}, Hopeless},
 		{tls.RecordHeaderError{}, Hopeless},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, Hopeless},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}, Lost},
 		{http.ErrSchemeMismatch, Hopeless},
 		{errors.New(`unsupported protocol scheme "ftp"`), Hopeless},
 	} {
