@@ -23,8 +23,6 @@ const (
 	Hopeless
 )
 
-var errConnect = errors.New("connect timeout")
-
 // connectTimeout marks a dial that its own limit has ended.
 type connectTimeout struct{ err error }
 

@@ -41,8 +41,10 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 			// may see to it that nobody waits for this dial any more.
 			trip, _ := ctx.Value(tripKey{}).(*Trip)
 			trip.connecting()
+			var limit time.Time
 			if cfg.Connect > 0 {
-				limited, cancel := context.WithTimeoutCause(ctx, cfg.Connect, errConnect)
+				limit = time.Now().Add(cfg.Connect)
+				limited, cancel := context.WithDeadline(ctx, limit)
 				defer cancel()
 				ctx = limited
 			}
@@ -51,7 +53,9 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 			case err == nil:
 				trip.connecting() // the TLS handshake follows, with the same limit
 				return &counted{Conn: conn}, nil
-			case context.Cause(ctx) == errConnect:
+			// A socket keeps the deadline itself, and may find it passed before the
+			// context does.
+			case !limit.IsZero() && !time.Now().Before(limit):
 				return nil, &connectTimeout{err}
 			}
 			return nil, err
