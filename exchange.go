@@ -52,6 +52,22 @@ type attemptMemory struct {
 
 // buffered makes a call whose answer is read within the attempt.
 func (c *Client) buffered(ctx context.Context, method, path string, in any, opts []CallOption) (*Response, error) {
+	o, err := c.encoded(method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.prepare(ctx, opts); err != nil {
+		return nil, err
+	}
+	if err := o.run(); err != nil {
+		return nil, err
+	}
+	o.answer.Attempts = o.made
+	return o.answer, nil
+}
+
+// encoded is a call with a body that is in memory.
+func (c *Client) encoded(method, path string, in any) (*exchange, error) {
 	target, err := wire.Target(c.settings.base, path)
 	if err != nil {
 		return nil, c.misuse(method, wire.Shown(c.settings.base), err)
@@ -67,14 +83,7 @@ func (c *Client) buffered(ctx context.Context, method, path string, in any, opts
 		o.request.ContentLength = int64(len(body))
 		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	if err := o.prepare(ctx, opts); err != nil {
-		return nil, err
-	}
-	if err := o.run(); err != nil {
-		return nil, err
-	}
-	o.answer.Attempts = o.made
-	return o.answer, nil
+	return o, nil
 }
 
 // live prepares a call whose body the caller reads.
