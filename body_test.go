@@ -122,6 +122,10 @@ func TestLiveBody(t *testing.T) {
 			_, err = io.ReadAll(resp.Body)
 			is(t, err, holdfast.ErrCanceled)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+			// And it does not read as if nothing had been sent.
+			if a := attempts(t, err); len(a) != 1 || a[0].Status != 200 || a[0].Outcome != holdfast.Canceled {
+				t.Errorf("attempts %+v", a)
+			}
 		})
 	})
 	t.Run("misused", func(t *testing.T) {

@@ -47,32 +47,37 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		b.release()
 		return n, err
 	}
-	failure := b.broke(err)
+	failure := b.failed(b.why(err))
 	b.release()
 	return n, failure
 }
 
-// broke says what a body that ended early means. The verdict was given with the
-// headers; that the connection broke afterwards is a failure of its own.
-func (b *liveBody) broke(err error) error {
+// why says what it means that a body ended early, and whether that is the
+// service's failure.
+func (b *liveBody) why(err error) (v Outcome, kind, cause error) {
+	switch limit := b.o.expired(b.trip); {
+	case limit != nil:
+		return Transient, ErrTimeout, limitedBy(limit, err)
+	case b.trip.Err() != nil:
+		kind, cause = b.o.ended()
+		return Canceled, kind, cause
+	}
+	return Transient, ErrConnection, fmt.Errorf("the answer broke off: %w", err)
+}
+
+// failed is the error of a body that ended early. The verdict was given when the
+// answer began; a service that failed afterwards is a failure of its own.
+func (b *liveBody) failed(v Outcome, kind, cause error) error {
 	o := b.o
 	e := &Error{
 		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Took: time.Since(o.began),
-		Stopped: "the answer had begun", Err: fmt.Errorf("the answer broke off: %w", err), kind: ErrConnection,
+		Stopped: "the answer had begun", Err: cause, kind: kind,
+		Attempts: append(slices.Clip(o.failures), Attempt{
+			Number: o.made, Start: o.asked, Took: time.Since(o.asked), Outcome: v, Err: cause, Sent: true,
+			Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
+		}),
 	}
-	limit := o.expired(b.trip)
-	switch {
-	case limit != nil:
-		e.kind, e.Err = ErrTimeout, limitedBy(limit, err)
-	case b.trip.Err() != nil:
-		e.kind, e.Err = o.ended()
-		return e
-	}
-	e.Attempts = append(slices.Clip(o.failures), Attempt{
-		Number: o.made, Start: o.asked, Took: time.Since(o.asked), Outcome: Transient, Err: e.Err, Sent: true,
-		Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
-	})
-	if br := o.rules.breaker; br != nil {
+	if br := o.rules.breaker; br != nil && v == Transient {
 		br.note(o.caller, o.ticket, Transient, e)
 	}
 	return e
