@@ -38,6 +38,10 @@ type Config struct {
 	// decompression. Default 32 MiB; Off for no limit. A longer one is
 	// ErrBodyTooLarge. Bodies that the caller reads are not bounded.
 	MaxResponseBytes int64
+	// MaxEventBytes is the longest line or event of a Client.Stream; the stream as
+	// a whole is not bounded. Default 8 MiB, since an image in base64 comes in one
+	// piece; at most 1 GiB; Off for no limit. A longer one is ErrBodyTooLarge.
+	MaxEventBytes int
 }
 
 // Timeouts are the limits of one attempt, except Pool, which comes before it,

@@ -50,7 +50,8 @@ var (
 	ErrCanceled error = &sentinel{text: "canceled by the caller", is: []error{context.Canceled}}
 	// ErrClosed is a call through a client that was closed.
 	ErrClosed error = &sentinel{text: "client closed"}
-	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes.
+	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
+	// event of one longer than Config.MaxEventBytes.
 	ErrBodyTooLarge error = &sentinel{text: "response body too large"}
 	// ErrDecode is an answer that is not what the caller wanted to decode it into.
 	ErrDecode error = &sentinel{text: "response could not be decoded"}

@@ -42,6 +42,9 @@ type exchange struct {
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
 	isLive bool
+
+	streams bool // the answer is a stream
+	stream  *Stream
 }
 
 // attemptMemory is what an attempt needs besides its context.
@@ -160,6 +163,9 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 			h[name] = values
 		}
 	}
+	if o.streams {
+		setDefault(h, "Accept", acceptStream)
+	}
 	if !o.isLive {
 		setDefault(h, "Accept", "application/json")
 		setDefault(h, "Content-Type", o.mediaType)
@@ -222,7 +228,7 @@ func (o *exchange) run() error {
 	}()
 	d := call.Run(o, o.schedule)
 	err := o.end(d)
-	handedOut = err == nil && o.isLive
+	handedOut = err == nil && o.raw != nil
 	return err
 }
 
@@ -284,6 +290,11 @@ func (o *exchange) Attempt(n int) outcome.Result {
 		handedOut = true
 		o.handOut(trip, resp)
 		return o.succeeded(resp.StatusCode)
+	}
+	if o.streams {
+		var r outcome.Result
+		r, handedOut = o.open(trip, resp)
+		return r
 	}
 	return o.read(trip, resp)
 }

@@ -27,7 +27,13 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 // before the bubble ends.
 func service(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
 	t.Helper()
-	s := faultserver.Start(t, plan, faultserver.InMemory())
+	return serving(t, faultserver.Echo, plan, cfg, opts...)
+}
+
+// serving is service with another answer than an echo.
+func serving(t *testing.T, backend faultserver.Service, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
+	t.Helper()
+	s := faultserver.Start(t, plan, faultserver.InMemory(), faultserver.Backend(backend))
 	cfg.BaseURL = s.URL()
 	if cfg.Name == "" {
 		cfg.Name = "echo"

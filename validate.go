@@ -131,6 +131,7 @@ type settings struct {
 	breaker    breaker.Config  // Threshold 0: no breaker
 	bulkhead   bulkhead.Config // Slots 0: no bulkhead
 	maxBody    int64           // zero is no limit
+	maxEvent   int             // likewise
 	authorize  func(*http.Request) error
 	repeat     Repeat
 	on         func(error) bool
@@ -196,6 +197,7 @@ func (c Config) resolve() (settings, error) {
 	case m > 0:
 		s.maxBody = m
 	}
+	s.maxEvent = ck.number("MaxEventBytes", c.MaxEventBytes, 8<<20, 1<<30, 0)
 	return s, ck.err()
 }
 
