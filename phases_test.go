@@ -244,6 +244,15 @@ func fetch(t *testing.T, ctx context.Context, c *holdfast.Client) (*http.Respons
 	return c.Do(req)
 }
 
+func fetchFrom(t *testing.T, c *holdfast.Client, path string) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Do(req)
+}
+
 func TestNeverAnswers(t *testing.T) {
 	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		start := time.Now()

@@ -3,16 +3,20 @@ package holdfast_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +33,7 @@ import (
 func TestConnectionsAreReused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := faultserver.Start(t, tearing, faultserver.InMemory())
-		thousandCalls(t, s, holdfast.WithDialContext(s.Dial))
+		thousandCalls(t, s.URL(), holdfast.WithDialContext(s.Dial))
 		if n := s.Connections(); n > callers+torn {
 			t.Errorf("%d connections for %d callers and %d that were torn down", n, callers, torn)
 		}
@@ -38,21 +42,91 @@ func TestConnectionsAreReused(t *testing.T) {
 	})
 }
 
-// The same on real sockets, where the number is nearly that: without draining it
-// would be hundreds. Afterwards nothing is left.
+// The same on real sockets, in the clear, over TLS and over HTTP/2, where the
+// number is nearly that: without draining it would be hundreds. A connection over
+// TLS is set up once. Afterwards no goroutine and no descriptor is left.
 func TestRealConnectionsAreReused(t *testing.T) {
-	before := runtime.NumGoroutine()
-	s := faultserver.Start(t, tearing)
-	thousandCalls(t, s)
-	if n := s.Connections(); n > 2*(callers+torn) {
-		t.Errorf("%d connections for %d callers and %d that were torn down", n, callers, torn)
+	for _, c := range []struct {
+		name      string
+		tls, http bool // http: net/http's server, which speaks HTTP/2
+		most      int  // connections
+	}{
+		{"HTTP/1.1", false, false, 2 * (callers + torn)},
+		{"HTTP/1.1 over TLS", true, false, 2 * (callers + torn)},
+		{"HTTP/2", true, true, callers}, // which may all begin at once, and of which one is then enough
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			goroutines, files := runtime.NumGoroutine(), descriptors(t)
+			var url string
+			var trust *tls.Config
+			var connections func() int
+			var stop func()
+			if c.http {
+				var opened atomic.Int64
+				s := tearingHTTP2(&opened)
+				trust = &tls.Config{RootCAs: x509.NewCertPool()}
+				trust.RootCAs.AddCert(s.Certificate())
+				url, connections, stop = s.URL, func() int { return int(opened.Load()) }, s.Close
+			} else {
+				var opts []faultserver.Option
+				if c.tls {
+					opts = append(opts, faultserver.TLS())
+				}
+				s := faultserver.Start(t, tearing, opts...)
+				trust, url, connections, stop = s.ClientTLS(), s.URL(), s.Connections, func() { s.Close() }
+			}
+			var handshakes atomic.Int64
+			if trust != nil {
+				trust.VerifyConnection = func(tls.ConnectionState) error { handshakes.Add(1); return nil }
+			}
+			stats := thousandCalls(t, url, holdfast.WithTLSConfig(trust))
+			stop()
+			opened, shaken := connections(), int(handshakes.Load())
+			t.Logf("%s: %d calls, %d attempts, %d connections, %d handshakes", c.name, stats.Operations, stats.Attempts, opened, shaken)
+			if opened > c.most {
+				t.Errorf("%d connections for %d callers and %d that were torn down", opened, callers, torn)
+			}
+			if c.tls && shaken > opened || !c.tls && shaken > 0 {
+				t.Errorf("%d handshakes over %d connections", shaken, opened)
+			}
+			eventually(t, "goroutines and descriptors", func() string {
+				if g, f := runtime.NumGoroutine()-goroutines, descriptors(t)-files; g > 0 || f > 0 {
+					return fmt.Sprintf("%d and %d are left", g, f)
+				}
+				return ""
+			})
+		})
 	}
-	s.Close()
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines are left of %d", runtime.NumGoroutine()-before, runtime.NumGoroutine())
+}
+
+// tearingHTTP2 does as the plan tearing says, on streams: what tears a connection
+// down there, ends a stream here.
+func tearingHTTP2(opened *atomic.Int64) *httptest.Server {
+	var n atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := n.Add(1); {
+		case r.ProtoMajor != 2:
+			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+		case r.URL.Path == "/gone":
+			w.WriteHeader(http.StatusNotFound)
+			w.Write(make([]byte, 40<<10))
+		case n <= torn:
+			panic(http.ErrAbortHandler)
+		case n%5 == 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			w.Write(make([]byte, 10<<10))
+		default:
+			io.WriteString(w, "{}")
+		}
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
 		}
 	}
+	s.EnableHTTP2, s.Config.ErrorLog = true, strangers
+	s.StartTLS()
+	return s
 }
 
 const callers, torn = 4, 10
@@ -68,10 +142,11 @@ var tearing = fault.Plan{Seed: 1, Rules: []fault.Rule{
 	{Probability: 0.2, Fault: fault.Fault{Status: 503, Body: strings.Repeat("x", 10<<10)}},
 }}
 
-func thousandCalls(t *testing.T, s *faultserver.Server, opts ...holdfast.Option) {
+// thousandCalls are made by four callers, who all succeed or meet a 404.
+func thousandCalls(t *testing.T, url string, opts ...holdfast.Option) holdfast.ClientStats {
 	t.Helper()
 	c, err := holdfast.New(holdfast.Config{
-		BaseURL:  s.URL(),
+		BaseURL:  url,
 		Pool:     holdfast.Pool{MaxConns: callers, MaxIdleConns: callers},
 		Breaker:  holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
 		Retry:    holdfast.Retry{MaxRetries: 20, BaseDelay: holdfast.Off},
@@ -96,9 +171,11 @@ func thousandCalls(t *testing.T, s *faultserver.Server, opts ...holdfast.Option)
 		})
 	}
 	wg.Wait()
-	if n := len(s.Record()); n < 1100 {
-		t.Errorf("%d attempts: the faults did not strike", n)
+	stats := c.Stats()
+	if stats.Attempts < 1100 {
+		t.Errorf("%d attempts: the faults did not strike", stats.Attempts)
 	}
+	return stats
 }
 
 // Of three attempts two are refused with a body, a hundred times: that takes one
