@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type caller struct {
 	method, output   string
 	headers, data    []string
 	verbose, include bool
+	file, provider   string // of the settings
 
 	retries                          int
 	baseDelay, maxDelay              limit
@@ -36,7 +38,7 @@ var repeats = map[string]holdfast.Repeat{
 
 const makeKey = "auto"
 
-func newCall() *cobra.Command {
+func newCall(env lookup) *cobra.Command {
 	var o caller
 	cmd := &cobra.Command{
 		Use:   "call URL",
@@ -50,6 +52,12 @@ goes to stdout all the same, and the exit status is 22. Redirects are not
 followed, and are failures too. On failure stderr explains every attempt; no
 header and no query value is in it, nor in what -v tells.
 
+With --config or --provider the call is made as a program makes it that reads the
+same settings (holdfast config show): base URL, credentials, limits and repeats are
+the provider's, a flag wins over them, and URL is a path below the base URL.
+Without --provider it is the only one of which the file or the environment sets
+anything.
+
 With -o the file is written beside its place, and takes it when the answer is
 complete; on failure it is left as it was, and what the service had to say goes
 to stdout.
@@ -57,14 +65,21 @@ to stdout.
 ` + statusTable(),
 		Example: `  holdfast call https://api.example.com/v1/models
   holdfast call -v -H "Authorization: Bearer $TOKEN" -d @order.json https://api.example.com/v1/orders
-  holdfast call --retries 5 --total 30s -o archive.zip https://example.com/archive.zip`,
+  holdfast call --retries 5 --total 30s -o archive.zip https://example.com/archive.zip
+  holdfast call --config providers.json --provider search -v /models`,
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := o.check(args[0], cmd.Flags().Changed)
+			given := cmd.Flags().Changed
+			cfg, err := o.settings(given, env)
+			if err != nil {
+				return err
+			}
+			target, err := o.check(args[0], cfg, given)
 			if err != nil {
 				return &exit{usage, err}
 			}
-			return o.run(cmd.Context(), target, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			o.override(&cfg, target, given)
+			return o.run(cmd.Context(), cfg, target, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -74,6 +89,8 @@ to stdout.
 	f.StringVarP(&o.output, "output", "o", "", "write the body to `FILE`")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell on stderr what happens while it happens")
 	f.BoolVarP(&o.include, "include", "i", false, "write the answer's status and headers before its body")
+	f.StringVar(&o.file, "config", "", "read the provider's settings from `FILE`, and from the environment")
+	f.StringVar(&o.provider, "provider", "", "call as the settings say for provider `NAME`")
 	f.IntVar(&o.retries, "retries", 3, "at most `N` attempts after the first, 0 to 100")
 	f.Var(&o.baseDelay, "base-delay", "the wait before the first retry, which doubles with each: a `DURATION`, or off (1s)")
 	f.Var(&o.maxDelay, "max-delay", "the most that this wait becomes: a `DURATION` (10s)")
@@ -87,9 +104,37 @@ to stdout.
 	return cmd
 }
 
-// check sees whether the arguments make sense, before anything is touched.
-func (o *caller) check(raw string, given func(flag string) bool) (*url.URL, error) {
-	target, err := parseTarget(raw)
+// settings is the provider's configuration; one without a base URL if none is
+// asked for.
+func (o *caller) settings(given func(flag string) bool, env lookup) (cfg holdfast.Config, err error) {
+	switch {
+	case !given("config") && !given("provider"):
+		return cfg, nil
+	case given("config") && o.file == "": // most likely a shell's variable that nobody has set
+		return cfg, &exit{usage, errors.New("--config is empty: must be a settings file")}
+	case given("provider") && o.provider == "":
+		return cfg, &exit{usage, errors.New("--provider is empty: must be one of the settings")}
+	}
+	loaded, err := loadSettings([]string{o.file}, env)
+	if err != nil {
+		return cfg, err
+	}
+	if cfg, err = chosen(loaded, o.provider); err != nil {
+		return cfg, &exit{usage, err}
+	}
+	return cfg, nil
+}
+
+// check sees whether the arguments make sense, before anything is touched but the
+// settings.
+func (o *caller) check(raw string, cfg holdfast.Config, given func(flag string) bool) (*url.URL, error) {
+	var target *url.URL
+	var err error
+	if cfg.BaseURL == "" {
+		target, err = parseTarget(raw)
+	} else {
+		target, err = parseBelow(cfg.BaseURL, raw)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,40 +165,50 @@ func (o *caller) check(raw string, given func(flag string) bool) (*url.URL, erro
 	return target, nil
 }
 
-// config is the client that the flags describe.
-func (o *caller) config(target *url.URL) holdfast.Config {
-	cfg := holdfast.Config{
-		BaseURL: target.Scheme + "://" + target.Host,
-		Timeouts: holdfast.Timeouts{
-			Connect: time.Duration(o.connect), Read: time.Duration(o.silence),
-			Attempt: time.Duration(o.attempt), Total: time.Duration(o.total),
-		},
-		Retry: holdfast.Retry{
-			MaxRetries: o.retries, BaseDelay: time.Duration(o.baseDelay), MaxDelay: time.Duration(o.maxDelay),
-			Repeat: repeats[o.repeat],
-		},
-		IdempotencyKey: o.key == makeKey,
+// override makes of a provider's configuration, or of none, what the flags say.
+func (o *caller) override(cfg *holdfast.Config, target *url.URL, given func(flag string) bool) {
+	plain := cfg.BaseURL == ""
+	if plain {
+		cfg.BaseURL = target.Scheme + "://" + target.Host
 	}
-	if o.retries == 0 {
-		cfg.Retry.MaxRetries = holdfast.Off
+	for flag, field := range map[*limit]*time.Duration{
+		&o.connect: &cfg.Timeouts.Connect, &o.silence: &cfg.Timeouts.Read, &o.attempt: &cfg.Timeouts.Attempt,
+		&o.total: &cfg.Timeouts.Total, &o.baseDelay: &cfg.Retry.BaseDelay, &o.maxDelay: &cfg.Retry.MaxDelay,
+	} {
+		if *flag != 0 {
+			*field = time.Duration(*flag)
+		}
 	}
-	if o.noRepeat {
-		cfg.Retry.Repeat = holdfast.RepeatNever
+	r := &cfg.Retry
+	if plain || given("retries") {
+		if r.MaxRetries = o.retries; o.retries == 0 {
+			r.MaxRetries = holdfast.Off
+		}
 	}
-	if o.baseDelay == 0 && o.maxDelay > 0 { // the default gives way to what was asked for
-		cfg.Retry.BaseDelay = min(time.Second, cfg.Retry.MaxDelay)
+	switch {
+	case o.noRepeat:
+		r.Repeat = holdfast.RepeatNever
+	case plain || given("repeat"):
+		r.Repeat = repeats[o.repeat]
 	}
-	return cfg
+	// What was not given gives way to what was.
+	switch base := cmp.Or(r.BaseDelay, time.Second); {
+	case o.maxDelay > 0 && o.baseDelay == 0:
+		r.BaseDelay = min(base, r.MaxDelay)
+	case o.baseDelay > 0 && o.maxDelay == 0 && r.MaxDelay > 0:
+		r.MaxDelay = max(base, r.MaxDelay)
+	}
+	cfg.IdempotencyKey = cfg.IdempotencyKey || o.key == makeKey
 }
 
 // run makes the call. What it opens it closes, whatever happens.
-func (o *caller) run(ctx context.Context, target *url.URL, stdin io.Reader, stdout, stderr io.Writer) error {
+func (o *caller) run(ctx context.Context, cfg holdfast.Config, target *url.URL, stdin io.Reader, stdout, stderr io.Writer) error {
 	tell := &teller{out: stderr, term: terminalOf(stderr)}
 	var opts []holdfast.Option
 	if o.verbose {
 		opts = append(opts, holdfast.WithObserver(tell))
 	}
-	client, err := holdfast.New(o.config(target), opts...)
+	client, err := holdfast.New(cfg, opts...)
 	if err != nil {
 		return &exit{config, errors.New(withoutPrefix(err))}
 	}
@@ -168,7 +223,7 @@ func (o *caller) run(ctx context.Context, target *url.URL, stdin io.Reader, stdo
 		defer file.abandon()
 		answer.Writer = file
 	}
-	req, err := o.request(ctx, target, stdin)
+	req, err := o.request(ctx, target, cfg.Header, stdin)
 	if err != nil {
 		return &exit{config, err}
 	}

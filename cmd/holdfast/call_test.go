@@ -131,7 +131,7 @@ func TestCallSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := caller{headers: []string{"Host: example.com"}}
-	if req, err := o.request(t.Context(), target, nil); err != nil || req.Host != "example.com" || req.Header["Host"] != nil {
+	if req, err := o.request(t.Context(), target, nil, nil); err != nil || req.Host != "example.com" || req.Header["Host"] != nil {
 		t.Errorf("the request is to host %q (%v), want example.com", req.Host, err)
 	}
 	if calls(t, "--idempotency-key", "auto", server.URL()); got.Get("Idempotency-Key") == "" || got.Get("Idempotency-Key") != got.Get("X-Request-Id") {

@@ -53,7 +53,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCall(), newConfig(os.LookupEnv), newDemo(), newFaults())
+	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newDemo(), newFaults())
 	return root
 }
 

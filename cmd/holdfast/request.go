@@ -84,8 +84,9 @@ func isValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// request is the one to be made. Its body is open; whoever makes it closes it.
-func (o *caller) request(ctx context.Context, target *url.URL, stdin io.Reader) (*http.Request, error) {
+// request is the one to be made. A header of the provider's stands, but for what
+// -H says of it. The body is open; whoever makes the request closes it.
+func (o *caller) request(ctx context.Context, target *url.URL, providers http.Header, stdin io.Reader) (*http.Request, error) {
 	header, err := parseHeaders(o.headers)
 	if err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func (o *caller) request(ctx context.Context, target *url.URL, stdin io.Reader) 
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target.Scheme+"://"+target.Host, body)
+	req, err := http.NewRequestWithContext(ctx, method, "/", body)
 	if err != nil {
 		return nil, errors.New("the request cannot be made")
 	}
@@ -112,7 +113,7 @@ func (o *caller) request(ctx context.Context, target *url.URL, stdin io.Reader) 
 		req.ContentLength = length
 	}
 	byDefault := func(name, value string) {
-		if header[name] == nil {
+		if header[name] == nil && providers.Get(name) == "" {
 			header.Set(name, value)
 		}
 	}
