@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/retry"
@@ -36,7 +37,7 @@ func (o *operation) start(n int) *shell.Attempt {
 
 // succeeded closes them.
 func (o *operation) succeeded(status int) outcome.Result {
-	o.tellDone(Attempt{Number: o.made, Outcome: Success, Status: status})
+	o.tellDone(Attempt{Number: o.made, Outcome: Success, Status: status, Sent: status != 0})
 	return outcome.Result{Outcome: Success}
 }
 
@@ -65,7 +66,7 @@ func (o *operation) tellDone(a Attempt) {
 	o.rules.counts.attempt(a.Outcome, took)
 	o.tell(Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
-		Status: a.Status, Err: a.Err, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: took,
+		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: took,
 	})
 }
 
@@ -123,7 +124,8 @@ func (o *operation) end(d retry.Decision) error {
 	now := time.Now()
 	e := o.error(d, now)
 	o.rules.counts.ended(false, o.made, e.Took)
-	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Duration: e.Took})
+	sent := slices.ContainsFunc(o.failures, func(a Attempt) bool { return a.Sent })
+	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Sent: sent, Duration: e.Took})
 	return e
 }
 

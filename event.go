@@ -25,14 +25,16 @@ const (
 	// had asked for.
 	EventAttempt
 	// EventAttemptDone: it has ended. Attempt, Of, Probe, Outcome, Err, Status,
-	// Duration, RetryAfter, and RetryAt where all attempts are held back until then.
+	// Sent, Duration, RetryAfter, and RetryAt where all attempts are held back until
+	// then.
 	EventAttemptDone
-	// EventRetrying: another attempt follows. Attempt (that failed), Of, Err, Delay.
+	// EventRetrying: another attempt follows. Attempt (that failed), Of, Err, Sent,
+	// Delay.
 	EventRetrying
 	// EventSucceeded: the operation succeeded. Attempt (their number), Duration.
 	EventSucceeded
 	// EventFailed: it did not. Attempt (their number, 0 if nothing was sent),
-	// Err, Duration.
+	// Err, Sent (by any of them), Duration.
 	EventFailed
 	// EventBreakerOpened: the breaker opened. Failures, Delay (how long it stays
 	// open), RetryAt, Epoch, and Err where the failure that opened it is known. Its
@@ -92,6 +94,7 @@ type Event struct {
 	Outcome     Outcome
 	Status      int
 	Err         error
+	Sent        bool // a client's request may have reached the service: see Attempt.Sent
 	Limit       time.Duration
 	Delay       time.Duration
 	Duration    time.Duration

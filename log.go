@@ -52,9 +52,11 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration))
 	case EventFailed:
 		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
+		attrs = sent(attrs, e)
 	case EventRetrying:
 		attrs = append(attrs, slog.String("error", text(e.Err)), slog.Duration("delay", e.Delay),
 			slog.Int("attempt", e.Attempt), slog.Int("of", e.Of))
+		attrs = sent(attrs, e)
 	case EventSlotAcquired:
 		attrs = append(attrs, slog.Int("remaining", e.Remaining), slog.Duration("waited", e.Duration))
 	case EventHeldBack:
@@ -63,6 +65,15 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("key", e.RequestID))
 	}
 	l.logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
+}
+
+// sent says whether a failed request may have reached the service, which decides
+// what a second one would do. What a policy does is no request.
+func sent(attrs []slog.Attr, e Event) []slog.Attr {
+	if e.Method == "" {
+		return attrs
+	}
+	return append(attrs, slog.Bool("sent", e.Sent))
 }
 
 // level is an event's level, and false for events that are too fine for a log.

@@ -250,7 +250,7 @@ func (o *operation) Backoff(d retry.Decision) retry.Reason {
 		o.noted = true
 	}
 	o.rules.counts.retried()
-	o.tell(Event{Kind: EventRetrying, Time: time.Now(), Attempt: failed.Number, Of: o.most(), Err: failed.Err, Delay: d.Wait})
+	o.tell(Event{Kind: EventRetrying, Time: time.Now(), Attempt: failed.Number, Of: o.most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
 	return o.sleep(time.Until(d.At))
 }
 

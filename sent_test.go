@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,8 +191,9 @@ func TestSent(t *testing.T) {
 				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 				p.wrap = func(conn net.Conn) (net.Conn, error) { return c.dial(p, conn) }
 				go stale(p, new(atomic.Int64))
-				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
-					holdfast.WithDialContext(p.dial))
+				told := new(recorder)
+				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: 1, Repeat: holdfast.RepeatNever}},
+					holdfast.WithDialContext(p.dial), holdfast.WithObserver(told))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -199,6 +201,12 @@ func TestSent(t *testing.T) {
 				_, err = client.Post(t.Context(), "/x", make([]byte, 100<<10))
 				is(t, err, holdfast.ErrConnection)
 				equal(t, "sent", attempts(t, err)[0].Sent, c.sent)
+				// So say the events, and those of a repeat, which there is if nothing was sent.
+				repeats := told.all(holdfast.EventRetrying)
+				equal(t, "repeats", len(repeats) == 1, !c.sent)
+				for _, e := range slices.Concat(repeats, told.all(holdfast.EventAttemptDone), told.all(holdfast.EventFailed)) {
+					equal(t, e.Kind.String()+", sent", e.Sent, c.sent)
+				}
 			})
 		})
 	}

@@ -78,6 +78,9 @@ func sayResult(e holdfast.Event) string {
 		said = fmt.Sprintf("%d %s after %v", e.Status, http.StatusText(e.Status), brief(e.Duration))
 	case e.Err != nil:
 		said = fmt.Sprintf("%v (%v)", withoutURL(e.Err), brief(e.Duration))
+		if !e.Sent {
+			said += ", nothing was sent"
+		}
 	default:
 		said = fmt.Sprintf("%v after %v", e.Outcome, brief(e.Duration))
 	}
