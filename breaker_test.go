@@ -14,50 +14,6 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// Second seed, "Testing Circuit Breaker".
-func TestCircuitBreakerOpensOnThreshold(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 3, OpenTimeout: time.Minute, HalfOpenMaxCalls: 1})
-		fail := func() {
-			t.Helper()
-			p, err := b.Acquire()
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.Done(holdfast.Transient)
-		}
-		equal(t, "state", b.State(), holdfast.Closed)
-		fail()
-		fail()
-		equal(t, "state after two failures", b.State(), holdfast.Closed)
-		fail()
-		equal(t, "state after three", b.State(), holdfast.Open)
-
-		_, err := b.Acquire()
-		is(t, err, holdfast.ErrCircuitOpen)
-		var refused *holdfast.RejectedError
-		if !errors.As(err, &refused) || time.Until(refused.RetryAt) != time.Minute {
-			t.Errorf("the refusal is %+v", refused)
-		}
-		equal(t, "its text", err.Error(), "holdfast: circuit breaker open: rejecting request")
-	})
-}
-
-// Second seed, "Testing Circuit Breaker".
-func TestCircuitBreakerHalfOpenRecovery(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: 100 * time.Millisecond, HalfOpenMaxCalls: 1})
-		_ = b.Do(t.Context(), func(context.Context) error { return errDown })
-		equal(t, "state", b.State(), holdfast.Open)
-		time.Sleep(200 * time.Millisecond)
-		equal(t, "state once the timeout has passed", b.State(), holdfast.HalfOpen)
-		if err := b.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "state after a successful probe", b.State(), holdfast.Closed)
-	})
-}
-
 func TestBreakerDo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2, OpenTimeout: time.Second})

@@ -26,31 +26,6 @@ type echo struct {
 	BodyBytes int    `json:"body_bytes"`
 }
 
-// Second seed, "Mocking HttpClient": the provider retries on transient failures.
-func TestProviderRequestRetry(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, s := service(t, plan(rule("", "1", fault.Fault{Reset: fault.BeforeAnswer})), holdfast.Config{})
-		out, err := holdfast.Post[echo](t.Context(), c, "/embeddings", map[string]any{"input": []string{"test"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "path", out.Path, "/embeddings")
-		equal(t, "body bytes", out.BodyBytes, len(`{"input":["test"]}`))
-		all := s.Record()
-		if len(all) != 2 {
-			t.Fatalf("%d attempts, want 2", len(all))
-		}
-		// Row A4: one id an operation, a UUIDv4.
-		id := all[0].RequestID
-		equal(t, "id of the second attempt", all[1].RequestID, id)
-		equal(t, "id in the answer", out.RequestID, id)
-		if len(id) != 36 || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) {
-			t.Errorf("%q is no UUIDv4", id)
-		}
-		equal(t, "backoff", all[1].At-all[0].At, time.Second)
-	})
-}
-
 func TestMethods(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(), holdfast.Config{})

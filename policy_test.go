@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,57 +59,6 @@ func breakerOf(t *testing.T, cfg holdfast.BreakerConfig, opts ...holdfast.Option
 	return b
 }
 
-// Second seed, "Testing @with_retry Decorator".
-func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
-		f := &script{ends: []error{errDown, nil}}
-		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, On: holdfast.Is(errDown)}}, opts...)
-		out, err := holdfast.Do(t.Context(), p, f.call)
-		if out != 2 || err != nil {
-			t.Errorf("Do gives %d, %v", out, err)
-		}
-		equal(t, "number of calls", len(f.calls), 2)
-	})
-}
-
-// Second seed, "Testing @with_retry Decorator".
-func TestRetryDecoratorExhaustsRetries(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
-		f := &script{ends: []error{errDown}}
-		p := policy(t, holdfast.PolicyConfig{Name: "op", Retry: noJitter}, opts...)
-		out, err := holdfast.Do(t.Context(), p, f.call)
-		is(t, err, errDown)
-		isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout) // nothing classified it
-		equal(t, "what the last call returned", out, 4)
-
-		// 500ms, doubled: "delay = min(base * 2 ** attempt, max)".
-		waits := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
-		all := attempts(t, err)
-		if len(all) != 4 {
-			t.Fatalf("%d attempts, want 4", len(all))
-		}
-		for i, want := range waits {
-			equal(t, "a wait", f.calls[i+1].Sub(f.calls[i]), want)
-			equal(t, "the wait that the error tells", all[i].Wait, want)
-			equal(t, "its upper end", all[i].MaxWait, want)
-		}
-		equal(t, "the wait after the last attempt", all[3].Wait, 0)
-	})
-}
-
-// Second seed, "Testing @with_retry Decorator".
-func TestRetryDecoratorIgnoresOtherExceptions(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
-		other := errors.New("not retryable")
-		f := &script{ends: []error{other}}
-		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.Is(errDown)}}, opts...)
-		_, err := holdfast.Do(t.Context(), p, f.call)
-		is(t, err, other)
-		equal(t, "number of calls", len(f.calls), 1)
-		equal(t, "outcome", attempts(t, err)[0].Outcome, holdfast.Permanent)
-	})
-}
-
 type throttled struct{}
 
 func (throttled) Error() string             { return "slow down" }
@@ -119,26 +70,31 @@ func TestClassifyAndFilters(t *testing.T) {
 		"permanent": holdfast.Permanent,
 	}
 	for _, c := range []struct {
-		ends  string
-		calls int
-		kind  error
+		ends    string
+		calls   int
+		kind    error
+		counted int // by a breaker
 	}{
-		{"unknown", 1, nil},
-		{"transient", 3, holdfast.ErrConnection},
-		{"throttled", 3, holdfast.ErrRateLimited},
-		{"permanent", 1, holdfast.ErrStatus},
+		{"unknown", 1, nil, 0},
+		{"transient", 3, holdfast.ErrConnection, 1},
+		{"throttled", 3, holdfast.ErrRateLimited, 0},
+		{"permanent", 1, holdfast.ErrStatus, 0},
 	} {
 		t.Run(c.ends, func(t *testing.T) {
 			ways(t, func(t *testing.T, opts ...holdfast.Option) {
 				f := &script{ends: []error{errors.New(c.ends)}}
+				b := breakerOf(t, holdfast.BreakerConfig{})
 				p := policy(t, holdfast.PolicyConfig{
-					Retry:    holdfast.Retry{MaxRetries: 2},
+					Retry: holdfast.Retry{MaxRetries: 2}, Breaker: b,
 					Classify: func(err error) holdfast.Outcome { return outcomes[err.Error()] },
 				}, opts...)
 				_, err := holdfast.Do(t.Context(), p, f.call)
 				equal(t, "number of calls", len(f.calls), c.calls)
+				equal(t, "failures counted", b.Stats().FailureCount, c.counted)
 				if c.kind != nil {
 					is(t, err, c.kind)
+				} else {
+					isNot(t, err, holdfast.ErrConnection, holdfast.ErrStatus, holdfast.ErrRateLimited)
 				}
 				equal(t, "outcome", attempts(t, err)[0].Outcome, outcomes[c.ends])
 			})
@@ -425,6 +381,109 @@ func TestPanicAndGoexit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Row B7: the decorator's defaults.
+func TestPolicyDefaults(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		f := &script{ends: []error{errDown}}
+		_, err := holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...), f.call)
+		if !strings.HasPrefix(err.Error(), "holdfast: operation: failed after 4 attempts") {
+			t.Errorf("three retries of an operation: %v", err)
+		}
+		equal(t, "the first delay", f.calls[1].Sub(f.calls[0]), 500*time.Millisecond)
+
+		f = &script{ends: []error{errDown}}
+		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 6, Jitter: holdfast.NoJitter}}, opts...)
+		_, _ = holdfast.Do(t.Context(), p, f.call)
+		equal(t, "the longest delay", f.calls[6].Sub(f.calls[5]), 10*time.Second) // and not 16s
+
+		// Every error is worth repeating, unless the caller is gone.
+		f = &script{ends: []error{context.Canceled, io.EOF, nil}}
+		_, err = holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{}, opts...), f.call)
+		if err != nil || len(f.calls) != 3 {
+			t.Errorf("%d calls, %v", len(f.calls), err)
+		}
+	})
+}
+
+// Off, for each field that has it.
+func TestPolicyOff(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		do := func(cfg holdfast.PolicyConfig, ends ...error) (calls int, took time.Duration) {
+			f := &script{ends: ends}
+			start := time.Now()
+			_, _ = holdfast.Do(t.Context(), policy(t, cfg, opts...), f.call)
+			return len(f.calls), time.Since(start)
+		}
+		calls, _ := do(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}, errDown)
+		equal(t, "calls without retries", calls, 1)
+
+		calls, took := do(holdfast.PolicyConfig{Retry: holdfast.Retry{BaseDelay: holdfast.Off}}, errDown)
+		equal(t, "calls without a backoff", calls, 4)
+		equal(t, "their time", took, 0)
+
+		asks := holdfast.Retry{MaxRetries: 1, Jitter: holdfast.NoJitter}
+		_, took = do(holdfast.PolicyConfig{Retry: asks}, throttled{}, nil)
+		if took < 7*time.Second {
+			t.Errorf("asked for 7s, waited %v", took)
+		}
+		asks.MaxRetryAfter = holdfast.Off
+		_, took = do(holdfast.PolicyConfig{Retry: asks}, throttled{}, nil)
+		equal(t, "the wait of who does not listen", took, 500*time.Millisecond)
+
+		for _, cfg := range []holdfast.PolicyConfig{{AttemptTimeout: holdfast.Off}, {Total: holdfast.Off}} {
+			_, _ = holdfast.Do(t.Context(), policy(t, cfg, opts...), func(ctx context.Context) (int, error) {
+				if deadline, ok := ctx.Deadline(); ok {
+					t.Errorf("%+v: the attempt has a deadline, %v", cfg, deadline)
+				}
+				return 1, nil
+			})
+		}
+		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: holdfast.Off})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot, _ := slots.TryAcquire()
+		time.AfterFunc(time.Hour, slot.Release)
+		calls, took = do(holdfast.PolicyConfig{Bulkhead: slots}, nil)
+		equal(t, "calls with all the time to wait for a slot", calls, 1)
+		equal(t, "its wait", took, time.Hour)
+	})
+}
+
+// A breaker and a bulkhead belong to a service, whatever its calls return.
+func TestPartsAreSharedAcrossResultTypes(t *testing.T) {
+	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2})
+		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
+		once := holdfast.Retry{MaxRetries: holdfast.Off}
+		number := policy(t, holdfast.PolicyConfig{Name: "count", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
+		text := policy(t, holdfast.PolicyConfig{Name: "read", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
+
+		_, err := holdfast.Do(t.Context(), number, func(ctx context.Context) (int, error) {
+			_, err := holdfast.Do(ctx, text, func(context.Context) (string, error) { return "", nil })
+			is(t, err, holdfast.ErrPoolTimeout) // the one slot is taken
+			return 1, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = holdfast.Do(t.Context(), number, func(context.Context) (int, error) { return 0, errDown })
+		_, _ = holdfast.Do(t.Context(), text, func(context.Context) (string, error) { return "", errDown })
+		equal(t, "state after a failure of each", b.State(), holdfast.Open)
+		for _, err := range []error{
+			call(t, number, 1), call(t, text, "x"), call(t, text, []string{"x"}), // a policy is not tied to a type either
+		} {
+			is(t, err, holdfast.ErrCircuitOpen)
+		}
+	})
+}
+
+// call is an operation that would succeed.
+func call[T any](t *testing.T, p *holdfast.Policy, out T) error {
+	_, err := holdfast.Do(t.Context(), p, func(context.Context) (T, error) { return out, nil })
+	return err
 }
 
 func TestNestedPoliciesCountForThemselves(t *testing.T) {
