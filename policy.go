@@ -81,6 +81,11 @@ func MustPolicy(cfg PolicyConfig, opts ...Option) *Policy { return must(NewPolic
 // Each attempt's context ends when fn returns: consume rows and bodies inside. A
 // panic or runtime.Goexit in fn passes through, and leaves neither a slot nor a
 // permit behind.
+//
+// Do not put one policy around another, or around an SDK that repeats by itself:
+// each counts for itself, so that two retries inside two are nine attempts, three
+// deep 27, all of them at a service that is down already. Repeat where most is
+// known of the call, which is innermost, and give the outer policy MaxRetries: Off.
 func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, error)) (T, error) {
 	q, ok := enter(ctx, &p.rules)
 	if !ok {

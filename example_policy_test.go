@@ -1,0 +1,164 @@
+package holdfast_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// What is worth repeating, by the type of an error anywhere in the chain.
+func ExampleAs() {
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
+		Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Millisecond, On: holdfast.As[*net.OpError]()},
+	})
+	for _, err := range []error{
+		fmt.Errorf("saving: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}),
+		errors.New("the name is taken"),
+	} {
+		calls := 0
+		_, _ = holdfast.Do(ctx, policy, func(context.Context) (int, error) {
+			calls++
+			return 0, err
+		})
+		fmt.Println(calls, err)
+	}
+	// Output:
+	// 2 saving: dial: refused
+	// 1 the name is taken
+}
+
+// Several filters, of which one has to match.
+func ExampleAny() {
+	on := holdfast.Any(holdfast.Is(io.ErrUnexpectedEOF), holdfast.As[net.Error]())
+	fmt.Println(on(io.ErrUnexpectedEOF), on(context.DeadlineExceeded), on(errors.New("typo")))
+	// Output: true true false
+}
+
+// A limit for each attempt: the function gets a context that ends with it.
+func ExamplePolicyConfig_attemptTimeout() {
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
+		Name: "query", AttemptTimeout: 10 * time.Millisecond,
+		Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Millisecond},
+	})
+	calls := 0
+	rows, err := holdfast.Do(ctx, policy, func(ctx context.Context) (string, error) {
+		if calls++; calls == 1 {
+			<-ctx.Done() // a query that hangs
+			return "", ctx.Err()
+		}
+		return "three rows", nil
+	})
+	fmt.Println(rows, err, calls)
+	// Output: three rows <nil> 2
+}
+
+// Off switches off what a field sets; zero means its default.
+func ExamplePolicyConfig_off() {
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+	calls := 0
+	_, _ = holdfast.Do(ctx, policy, func(context.Context) (int, error) {
+		calls++
+		return 0, io.ErrUnexpectedEOF
+	})
+	fmt.Println(calls)
+	// Output: 1
+}
+
+// An error that is Unknown is neither repeated nor counted: it says nothing about
+// the service.
+func ExamplePolicyConfig_unknown() {
+	errBusy, errBug := errors.New("busy"), errors.New("bug on this side")
+	breaker := holdfast.MustBreaker(holdfast.BreakerConfig{})
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
+		Breaker: breaker,
+		Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off},
+		Classify: func(err error) holdfast.Outcome {
+			if errors.Is(err, errBusy) {
+				return holdfast.Transient
+			}
+			return holdfast.Unknown
+		},
+	})
+	for _, err := range []error{errBusy, errBug} {
+		calls := 0
+		_, _ = holdfast.Do(ctx, policy, func(context.Context) (int, error) {
+			calls++
+			return 0, err
+		})
+		fmt.Println(err, "calls:", calls, "failures:", breaker.Stats().FailureCount)
+	}
+	// Output:
+	// busy calls: 2 failures: 1
+	// bug on this side calls: 1 failures: 1
+}
+
+// One breaker and one bulkhead for all that is asked of a service, whatever it
+// returns.
+func ExamplePolicyConfig_shared() {
+	database := holdfast.PolicyConfig{
+		Retry:    holdfast.Retry{MaxRetries: holdfast.Off},
+		Breaker:  holdfast.MustBreaker(holdfast.BreakerConfig{Name: "db", FailureThreshold: 1}),
+		Bulkhead: holdfast.MustBulkhead(holdfast.BulkheadConfig{Name: "db", MaxConcurrent: 8}),
+	}
+	database.Name = "users.count"
+	count := holdfast.MustPolicy(database)
+	database.Name = "users.find"
+	find := holdfast.MustPolicy(database)
+
+	_, err := holdfast.Do(ctx, count, func(context.Context) (int, error) { return 0, io.ErrUnexpectedEOF })
+	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF))
+	_, err = holdfast.Do(ctx, find, func(context.Context) (string, error) { return "ann", nil })
+	fmt.Println(err)
+	// Output:
+	// true
+	// holdfast: users.find: circuit breaker open: rejecting request
+}
+
+// A breaker that counts each attempt opens in the middle of an operation, which
+// then ends with what its last attempt came to.
+func ExampleBreakerConfig_countAttempts() {
+	breaker := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 2, CountAttempts: true})
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{Breaker: breaker, Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
+	_, err := holdfast.Do(ctx, policy, func(context.Context) (int, error) { return 0, io.ErrUnexpectedEOF })
+	var e *holdfast.Error
+	errors.As(err, &e)
+	fmt.Println(len(e.Attempts), "attempts;", breaker.State())
+	// Output: 2 attempts; open
+}
+
+// Why not to nest: each policy counts for itself.
+func ExampleDo_nested() {
+	twice := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, BaseDelay: holdfast.Off}})
+	calls := 0
+	_, _ = holdfast.Do(ctx, twice, func(ctx context.Context) (int, error) {
+		return holdfast.Do(ctx, twice, func(context.Context) (int, error) {
+			calls++
+			return 0, io.ErrUnexpectedEOF
+		})
+	})
+	fmt.Println(calls)
+	// Output: 9
+}
+
+// The statistics of all providers, for a page or a log line.
+func ExampleRegistry_Stats() {
+	var providers holdfast.Registry
+	defer providers.Shutdown(ctx)
+	for _, name := range []string{"mixedbread", "ollama"} {
+		if _, err := providers.Open(name, holdfast.Config{BaseURL: "https://" + name + ".example.com"}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for name, s := range providers.Stats() { // json.Marshal takes it, too
+		fmt.Println(name, s.BreakerState, s.Operations, "operations, of which 99 in 100 took at most", s.Latency.P99)
+	}
+	// Unordered output:
+	// mixedbread closed 0 operations, of which 99 in 100 took at most 0s
+	// ollama closed 0 operations, of which 99 in 100 took at most 0s
+}
