@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Fallback calls primary and, if its service cannot be had, each of the others
@@ -23,7 +24,7 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 	}
 	failures := []error{err}
 	for _, next := range others {
-		if ctx.Err() != nil || !cannotBeHad(err) {
+		if isOver(ctx) || !cannotBeHad(err) {
 			break
 		}
 		if out, err = next(ctx); err == nil {
@@ -35,6 +36,13 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 		return out, err
 	}
 	return out, errors.Join(failures...)
+}
+
+// isOver reports whether ctx has ended. A call that is bound by its deadline may
+// notice that before ctx itself does.
+func isOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func cannotBeHad(err error) bool {
