@@ -10,31 +10,52 @@ import (
 // reference is one at the beginning of a text.
 var reference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
+// expanded is a text with variables put in.
+type expanded struct {
+	text  string
+	shown string // an address may be shown like this: with the names of variables in its path
+}
+
 // expand puts variables where text names them. Its error shows nothing of the text
 // but the variable's name: the rest may be a credential.
-func expand(text string, value func(name string) string) (string, error) {
-	var b strings.Builder
+func expand(text string, value func(name string) string) (expanded, error) {
+	var whole, shown strings.Builder
+	add := func(text string) {
+		whole.WriteString(text)
+		shown.WriteString(text)
+	}
 	for {
 		before, _, found := strings.Cut(text, "$")
-		b.WriteString(before)
+		add(before)
 		if !found {
-			return b.String(), nil
+			return expanded{whole.String(), shown.String()}, nil
 		}
 		text = text[len(before):]
 		if rest, ok := strings.CutPrefix(text, "$$"); ok {
-			b.WriteByte('$')
+			add("$")
 			text = rest
 			continue
 		}
 		name := reference.FindStringSubmatch(text)
 		if name == nil {
-			return "", errors.New("has a $ that begins no ${NAME}: write $$ for a dollar")
+			return expanded{}, errors.New("has a $ that begins no ${NAME}: write $$ for a dollar")
 		}
 		v := value(name[1])
 		if v == "" {
-			return "", fmt.Errorf("${%s} is not set, or empty", name[1])
+			return expanded{}, fmt.Errorf("${%s} is not set, or empty", name[1])
 		}
-		b.WriteString(v)
+		if inPath(whole.String()) {
+			shown.WriteString(name[0])
+		} else {
+			shown.WriteString(v)
+		}
+		whole.WriteString(v)
 		text = text[len(name[0]):]
 	}
+}
+
+// inPath reports whether an address has come to its path, where a token may stand.
+func inPath(address string) bool {
+	_, rest, ok := strings.Cut(address, "://")
+	return ok && strings.Contains(rest, "/")
 }

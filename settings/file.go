@@ -134,13 +134,15 @@ func (e *entry) fromFile(s *setting, m member) {
 	shows := shown(m.value) // as it was written: what is expanded may be a credential
 	if !isString {
 		text = shows
-	} else if expanded, err := expand(text, e.variable); err != nil {
+	} else if to, err := expand(text, e.variable); err != nil {
 		s.bad = true
 		e.addf(m.at, "%s", err)
 		return
 	} else {
-		s.expanded = expanded != text
-		text = expanded
+		if s.expanded = to.text != text; s.path == baseURL {
+			s.shown = to.shown
+		}
+		text = to.text
 	}
 	e.set(s, text, shows, from)
 }
@@ -151,7 +153,7 @@ func (e *entry) header(m member) map[string]Secret {
 	for h := range e.members(m.at, m.value, nil) {
 		name := http.CanonicalHeaderKey(h.key)
 		text, isString := h.value.(string)
-		expanded, err := expand(text, e.variable)
+		to, err := expand(text, e.variable)
 		var value Secret
 		switch _, twice := header[name]; {
 		case twice:
@@ -161,7 +163,7 @@ func (e *entry) header(m member) map[string]Secret {
 		case err != nil:
 			e.addf(h.at, "%s", err)
 		default:
-			if problem := (field{into: &value}).set(nil, expanded, ""); problem != "" {
+			if problem := (field{into: &value}).set(nil, to.text, ""); problem != "" {
 				e.addf(h.at, "%s", problem)
 			}
 		}

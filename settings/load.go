@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -89,7 +90,7 @@ func (l *loader) provider(s *Service, p interface {
 	}
 	e.validate(s, p.checks())
 	for _, set := range e.settings {
-		set.from.Value = set.meaning(set.value())
+		set.from.Value = cmp.Or(set.shown, set.meaning(set.value()))
 		l.sources = append(l.sources, set.from)
 	}
 }
@@ -106,8 +107,9 @@ type setting struct {
 	field
 	def      any // its default
 	from     Source
-	bad      bool // what was given last is wrong
-	expanded bool // variables were put into it
+	bad      bool   // what was given last is wrong
+	expanded bool   // variables were put into it
+	shown    string // an address as it may be shown, if it is from the file
 }
 
 func newEntry(l *loader, name string, fields []field) *entry {
@@ -141,7 +143,7 @@ func (e *entry) environment(prefix string) {
 		}
 		e.owners[name] = s.from.Setting
 		if text := e.variable(name); text != "" {
-			s.expanded = false
+			s.expanded, s.shown = false, ""
 			e.set(s, text, quoted(text), Source{Setting: s.from.Setting, Variable: name})
 		}
 	}

@@ -26,8 +26,8 @@ type Service struct {
 
 	// ConnectTimeout is the time to open a connection, or Off. Default 10s.
 	ConnectTimeout time.Duration
-	// WriteTimeout is the time that one chunk of a request may take, or Off.
-	// Default 10s. For now the attempt's limit covers it, as it does ReadTimeout.
+	// WriteTimeout is the time in which the service has to take a chunk of the
+	// request, 32 KiB of its body, or Off. Default 10s.
 	WriteTimeout time.Duration
 	// ReadTimeout is the longest silence of the service, or Off. Default, zero: as
 	// long as the attempt may take.

@@ -93,8 +93,10 @@ func (o Ollama) HealthCheck() holdfast.Config {
 
 // Source says where the effective value of a setting came from.
 type Source struct {
-	Setting  string // its place in the file: "providers.mixedbread.retry.base_delay"
-	Value    string // as it would be written; credentials are hidden
+	Setting string // its place in the file: "providers.mixedbread.retry.base_delay"
+	// Value is as it would be written. Credentials are hidden, and a variable in
+	// the path of an address is shown by its ${NAME}.
+	Value    string
 	File     string // the file, if the value is from there
 	Variable string // the environment variable, if the value is from there
 }

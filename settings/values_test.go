@@ -116,6 +116,78 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// A token in the path of an address is not shown, wherever it is from; what comes
+// before the path is, and so is a variable that holds the address.
+func TestVariablesInAnAddress(t *testing.T) {
+	variables := []string{"HOST", "gpu", "TOKEN", "canary", "WHOLE", "https://api.test/v2", "SLASH", "a/b"}
+	for text, want := range map[string][2]string{ // what counts, and what is shown
+		"http://${HOST}:80/v1":             {"http://gpu:80/v1", "http://gpu:80/v1"},
+		"http://${HOST}/${TOKEN}/v1":       {"http://gpu/canary/v1", "http://gpu/${TOKEN}/v1"},
+		"http://a.test/x-${TOKEN}${TOKEN}": {"http://a.test/x-canarycanary", "http://a.test/x-${TOKEN}${TOKEN}"},
+		"${WHOLE}/${TOKEN}":                {"https://api.test/v2/canary", "https://api.test/v2/${TOKEN}"},
+		"http://${SLASH}/${TOKEN}":         {"http://a/b/canary", "http://a/b/${TOKEN}"},
+		"http://a.test/$$/${TOKEN}":        {"http://a.test/$/canary", "http://a.test/$/${TOKEN}"},
+	} {
+		got := mustParse(t, `{"providers": {"ollama": {"base_url": "`+text+`"}}}`, variables...)
+		shown := func() string {
+			i := slices.IndexFunc(got.Sources, func(s Source) bool { return s.Setting == "providers.ollama.base_url" })
+			return got.Sources[i].Value
+		}
+		equal(t, text, [2]string{got.Ollama.BaseURL, shown()}, want)
+
+		got = mustParse(t, `{"providers": {"ollama": {"base_url": "`+text+`"}}}`, append(variables, "OLLAMA_BASE_URL", "http://b.test/v3")...)
+		equal(t, "of the environment", shown(), "http://b.test/v3")
+	}
+}
+
+// What the second seed's config.py has, letter for letter.
+const seedSettings = `
+ollama_embedding_timeout: float = 90.0  # Increased for large batches
+ollama_llm_timeout: float = 120.0  # LLM generation timeout
+ollama_health_check_timeout: float = 5.0  # Health check timeout
+ollama_max_retries: int = 3
+ollama_retry_base_delay: float = 1.0
+ollama_retry_max_delay: float = 10.0
+ollama_circuit_breaker_threshold: int = 15
+ollama_circuit_breaker_timeout: float = 60.0
+ollama_circuit_breaker_half_open_max_calls: int = 3
+mixedbread_timeout: float = 60.0
+mixedbread_max_retries: int = 3
+mixedbread_retry_base_delay: float = 1.0
+mixedbread_retry_max_delay: float = 10.0
+mixedbread_circuit_breaker_threshold: int = 10
+mixedbread_circuit_breaker_timeout: float = 60.0
+mixedbread_circuit_breaker_half_open_max_calls: int = 3
+`
+
+// Row B8: each of its settings is a variable of the same name, has its default, and
+// takes its value as it is written there.
+func TestSeedSettings(t *testing.T) {
+	m, o := mixedbreadProvider(), ollamaProvider()
+	fields := map[string]field{}
+	for _, f := range m.fields() {
+		fields["MIXEDBREAD_"+f.env] = f
+	}
+	for _, f := range o.fields() {
+		fields["OLLAMA_"+f.env] = f
+	}
+	for line := range strings.Lines(strings.TrimSpace(seedSettings)) {
+		name, rest, _ := strings.Cut(line, ":")
+		_, value, _ := strings.Cut(rest, "= ")
+		value, _, _ = strings.Cut(strings.TrimSpace(value), " ")
+		f, ok := fields[strings.ToUpper(name)]
+		if !ok {
+			t.Errorf("there is no %s", strings.ToUpper(name))
+			continue
+		}
+		def := f.value()
+		if problem := f.set(def, value, value); problem != "" {
+			t.Errorf("%s=%s: %s", strings.ToUpper(name), value, problem)
+		}
+		equal(t, strings.ToUpper(name)+", its default", def, f.value())
+	}
+}
+
 // A further provider has variables, too, and every setting one source.
 func TestFurtherProviders(t *testing.T) {
 	got := mustParse(t, `{"providers": {"my-search_2": {"base_url": "http://a.test", "header": {"x-b": "1", "x-a": "2"}}}}`,

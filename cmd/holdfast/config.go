@@ -56,7 +56,8 @@ func newConfigShow(env lookup) *cobra.Command {
 		Short: "Show every setting that counts, and where it is from",
 		Long: `Shows every setting of every provider, defaults included, and whether the value is
 from the file, a $VARIABLE, or the default. The API key and the values of headers
-are hidden; what else is put together from ${NAME} is shown.`,
+are hidden, and a ${NAME} in the path of an address is shown as that; what else is
+put together from variables is shown.`,
 		Example: `  holdfast config show
   holdfast config show --set providers.json`,
 		Args: settingsFile,
