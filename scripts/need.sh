@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # need.sh TOOL...: see to it that each tool works. What Debian has is installed
-# where that is allowed (root, apt-get); anything else is named, and the run
-# stops. Nothing is skipped for want of a tool.
+# where that is allowed (root, apt-get), what npm has in the folder that pins it;
+# anything else is named, and the run stops. Nothing is skipped for want of a tool.
 set -euo pipefail
 
 go_floor=1.26 # as in go.mod
+node_floor=18 # the first with fetch; Debian 12 has it
+sdk=$(dirname "$0")/../internal/integration/testdata/mixedbread
 
 # works TOOL: not only there, but good for what we use it for.
 works() {
@@ -16,6 +18,9 @@ works() {
 		;;
 	gcc) echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1 ;; # headers too: cgo needs them
 	curl) [[ $(curl --version 2>/dev/null) == *HTTP2* ]] ;;
+	node) [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= node_floor)) ;;
+	npm) npm --version >/dev/null 2>&1 ;;
+	mixedbread-sdk) npm --prefix "$sdk" ls >/dev/null 2>&1 ;; # the version of its package-lock.json
 	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
 	esac
 }
@@ -25,6 +30,8 @@ packages() {
 	case $1 in
 	gcc) echo gcc libc6-dev ;;
 	curl) echo curl ;;
+	node) echo nodejs ;;
+	npm) echo npm ;;
 	esac
 }
 
@@ -43,6 +50,11 @@ for tool in "$@"; do
 		works "$tool" && continue
 	fi
 	case $tool in
+	mixedbread-sdk)
+		echo "installing $tool" >&2
+		npm --prefix "$sdk" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 && works "$tool" && continue
+		echo "missing: $tool (npm --prefix internal/integration/testdata/mixedbread ci)" >&2
+		;;
 	go) echo "missing: Go $go_floor or newer, from https://go.dev/dl ($(command -v go >/dev/null && go version || echo "no go in PATH"))" >&2 ;;
 	*) echo "missing: $tool (apt-get install ${names[*]})" >&2 ;;
 	esac

@@ -4,7 +4,9 @@
 // Debian's curl meets every fault of package faultserver and of its h2fault, and
 // must end with the exit code that its manual gives to such a failure: that the
 // faults are what they are called is then not only our own opinion. And
-// holdfast's client meets the faults of HTTP/2, over net/http's own frames.
+// holdfast's client meets the faults of HTTP/2, over net/http's own frames. And
+// the own clients of Ollama and of Mixedbread take the fault server for their
+// service, of which our providers make the same.
 package integration
 
 import (
