@@ -3,12 +3,14 @@ package ollama_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/provider/ollama"
+	"github.com/holdfast-go/holdfast/settings"
 )
 
 // The server resets a connection and then answers; the caller does not notice.
@@ -60,6 +62,25 @@ func start(faults ...fault.Rule) (p *ollama.Provider, stop func()) {
 		panic(err)
 	}
 	return ollama.New(client, ollama.Timeouts{}), func() { client.Close(); server.Close() }
+}
+
+// Settings from the environment, and one client for all of the program.
+func ExampleNew() {
+	s, err := settings.Load("", os.LookupEnv) // or with the path of a file
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := holdfast.DefaultRegistry.Open("ollama", s.Ollama.Embedding())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	provider := ollama.New(client, ollama.Timeouts{LLM: s.Ollama.LLMTimeout, HealthCheck: s.Ollama.HealthCheckTimeout})
+	fmt.Println(provider != nil, holdfast.DefaultRegistry.Names())
+	// Output: true [ollama]
 }
 
 func ExampleProvider_Embed() {
