@@ -460,6 +460,41 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// What Authorize does to one attempt's request, its URL included, is not in the
+// next one's, nor in the caller's.
+func TestAuthorizeStartsAfresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got []string
+		c, err := holdfast.New(holdfast.Config{
+			BaseURL: "http://x.test/v1",
+			Authorize: func(r *http.Request) error {
+				q := r.URL.Query()
+				q.Add("sig", fmt.Sprint(len(got)))
+				r.URL.RawQuery = q.Encode()
+				return nil
+			},
+		}, holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+			got = append(got, r.URL.String())
+			return &http.Response{StatusCode: 503 - 303*(1-len(got)%2), Header: http.Header{}, Body: http.NoBody}, nil
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), "/x?k=v"); err != nil {
+			t.Fatal(err)
+		}
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x.test/v1/y", nil)
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		equal(t, "addresses", strings.Join(got, " "),
+			"http://x.test/v1/x?k=v&sig=0 http://x.test/v1/x?k=v&sig=1 http://x.test/v1/y?sig=2 http://x.test/v1/y?sig=3")
+		equal(t, "the caller's", req.URL.String(), "http://x.test/v1/y")
+	})
+}
+
 func TestAuthorizeFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		noToken := errors.New("no token")

@@ -117,10 +117,6 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
-	if c.settings.authorize != nil {
-		own := *target // it may be changed
-		target = &own
-	}
 	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
 	switch {
 	case in.Body == nil || in.Body == http.NoBody:
@@ -315,7 +311,10 @@ func (o *exchange) depart(n int) *wire.Trip {
 func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
 	req := o.request.WithContext(trip)
 	if o.client.settings.authorize != nil {
-		req.Header = req.Header.Clone() // what one attempt is given is not for the next
+		// What one attempt is given is not for the next, nor for the caller's request.
+		req.Header = req.Header.Clone()
+		target := *req.URL
+		req.URL = &target
 		if err := o.client.settings.authorize(req); err != nil {
 			return nil, fmt.Errorf("the request was not authorized: %w", err)
 		}
