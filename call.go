@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // CallOption changes one call.
@@ -88,7 +90,7 @@ type Response struct {
 // Decode decodes the body, which is JSON, into v.
 func (r *Response) Decode(v any) error {
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		return &Error{URL: shown(r.target), RequestID: r.RequestID, Err: err, kind: ErrDecode}
+		return &Error{URL: shown(r.target), RequestID: r.RequestID, Err: wire.Undecoded(err), kind: ErrDecode}
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	if err := json.Unmarshal(resp.Body, &out); err != nil {
 		return out, &Error{
 			Name: c.rules.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
-			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), err), kind: ErrDecode,
+			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.Undecoded(err)), kind: ErrDecode,
 		}
 	}
 	return out, nil
@@ -180,6 +180,12 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	}
 	c.closeIdle()
 	return nil
+}
+
+// Format prints the client's name and address, whatever the verb: among its
+// settings are credentials.
+func (c *Client) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "holdfast.Client{%s %s}", c.rules.name, wire.Shown(c.settings.base))
 }
 
 func (c *Client) closeIdle() {

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -42,6 +43,21 @@ type Config struct {
 	// a whole is not bounded. Default 8 MiB, since an image in base64 comes in one
 	// piece; at most 1 GiB; Off for no limit. A longer one is ErrBodyTooLarge.
 	MaxEventBytes int
+}
+
+// Format prints the settings for fmt and loggers, with every value of a header
+// hidden, and what BaseURL must not have.
+func (c Config) Format(f fmt.State, verb rune) {
+	type config Config // without this method
+	shown := config(c)
+	shown.Header = make(http.Header, len(c.Header))
+	for name := range c.Header {
+		shown.Header[shownName(name)] = []string{"[hidden]"}
+	}
+	if mayHoldSecret(c.BaseURL) {
+		shown.BaseURL = "[hidden]"
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
 // Timeouts are the limits of one attempt, except Pool, which comes before it,

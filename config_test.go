@@ -24,9 +24,9 @@ func TestConfigProblems(t *testing.T) {
 	}.Validate()
 	want := map[string]bool{
 		`holdfast: Config.BaseURL is "localhost:11434": has no scheme; did you mean "http://localhost:11434"?`: true,
-		`holdfast: Config.Header has the name "X Y": must be letters, digits and hyphens`:                      true,
+		`holdfast: Config.Header has the name "X…": must be letters, digits and hyphens`:                       true,
 		`holdfast: Config.Header X-Key has a control character in its value`:                                   true,
-		`holdfast: Config.RequestIDHeader has the name "X:ID": must be letters, digits and hyphens`:            true,
+		`holdfast: Config.RequestIDHeader has the name "X…": must be letters, digits and hyphens`:              true,
 		`holdfast: Config.Timeouts.Connect is -5s: must be positive, zero for 10s, or Off`:                     true,
 		`holdfast: Config.Timeouts.Total is 24000h0m0s: must be at most 8760h0m0s`:                             true,
 		`holdfast: Config.Pool.MaxConns is -3: must be positive, zero for 50, or Off`:                          true,

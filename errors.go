@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // The errors of holdfast, to be looked for with errors.Is. Each failed call
@@ -178,13 +180,7 @@ func (e *Error) cause() string {
 
 // text is an error's text without the URL that net/http's own errors carry,
 // whose query may hold a secret.
-func text(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return text(u.Err)
-	}
-	return err.Error()
-}
+func text(err error) string { return wire.WithoutURL(err).Error() }
 
 // Unwrap gives the kind, the cause, and the last attempt's failure where
 // something else ended the operation after it.
@@ -234,6 +230,11 @@ func (e *StatusError) Error() string {
 		return fmt.Sprintf("%d %s", e.Status, name)
 	}
 	return fmt.Sprintf("status %d", e.Status)
+}
+
+// GoString, which %#v prints, leaves header and body out as well.
+func (e *StatusError) GoString() string {
+	return fmt.Sprintf("&holdfast.StatusError{Status:%d}", e.Status)
 }
 
 // statusKind is the error that a status is.

@@ -277,9 +277,9 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	resp, err := trip.RoundTrip(o.client.transport, req)
 	switch {
 	case err != nil && trip.BodyFailed() != nil:
-		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", trip.BodyFailed()), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
+		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", wire.WithoutURL(trip.BodyFailed())), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
 	case err != nil:
-		return o.lost(trip, err, 0)
+		return o.lost(trip, wire.Discreet(err), 0)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
 		return o.turnedDown(trip, resp)
 	case o.isLive:
@@ -316,7 +316,7 @@ func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
 		target := *req.URL
 		req.URL = &target
 		if err := o.client.settings.authorize(req); err != nil {
-			return nil, fmt.Errorf("the request was not authorized: %w", err)
+			return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
 		}
 	}
 	if o.body == nil {
@@ -324,7 +324,7 @@ func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
 	}
 	body, err := o.body()
 	if err != nil {
-		return nil, fmt.Errorf("the request body cannot be had again: %w", err)
+		return nil, fmt.Errorf("the request body cannot be had again: %w", wire.WithoutURL(err))
 	}
 	o.spent = true
 	// Without GetBody: net/http would repeat it where nobody counts.
@@ -351,7 +351,7 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 	}
 	_ = resp.Body.Close()
 	if err != nil {
-		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), resp.StatusCode)
+		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), wire.Discreet(err)), resp.StatusCode)
 	}
 	o.answer = &Response{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.target,

@@ -55,6 +55,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 // why says what it means that a body ended early, and whether that is the
 // service's failure.
 func (b *liveBody) why(err error) (v Outcome, kind, cause error) {
+	err = wire.Discreet(err)
 	switch limit := b.o.expired(b.trip); {
 	case limit != nil:
 		return Transient, ErrTimeout, limitedBy(limit, err)

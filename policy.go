@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // Policy holds for any function that may fail: an SDK's method, a query. It is
@@ -169,7 +170,7 @@ func (f *function[T]) came(ctx *shell.Attempt, err error) outcome.Result {
 		return f.succeeded(0)
 	}
 	o, kind, noRepeat := f.policy.judge(f.caller, f.timedOut(ctx), &err)
-	a := Attempt{Outcome: o, Err: err}
+	a := Attempt{Outcome: o, Err: wire.WithoutURL(err)}
 	var asks interface{ RetryAfter() time.Duration }
 	if errors.As(err, &asks) {
 		a.RetryAfter = max(0, asks.RetryAfter())
@@ -186,7 +187,7 @@ func (p *Policy) judge(ctx context.Context, limit *TimeoutError, err *error) (o 
 	case limit != nil:
 		// A limit of this side is Transient whatever the filter says of it, or a
 		// service that hangs is never noticed. The filter says whether to repeat.
-		*err = &limited{limit, *err}
+		*err = &limited{limit, wire.WithoutURL(*err)}
 		o, _ := p.classified(*err)
 		return Transient, ErrTimeout, o != Transient && o != Throttled
 	}

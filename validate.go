@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,6 +165,9 @@ func (c Config) resolve() (settings, error) {
 	}
 	ck.header("RequestIDHeader", cmp.Or(c.RequestIDHeader, "X-Request-ID"), nil)
 	s.idHeader = http.CanonicalHeaderKey(cmp.Or(c.RequestIDHeader, "X-Request-ID"))
+	if slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, s.idHeader) {
+		ck.problem("RequestIDHeader", "is %q: must be a header that holds no credential, since logs show the id", s.idHeader)
+	}
 
 	t := c.Timeouts
 	s.timeouts.Connect = ck.duration("Timeouts.Connect", t.Connect, 10*time.Second, 0)
@@ -210,11 +214,10 @@ func (c *check) baseURL(raw string) *url.URL {
 		return &url.URL{}
 	}
 	u, err := url.Parse(raw)
-	secretive := strings.ContainsAny(raw, "@?#")
 	switch {
-	case secretive && strings.Contains(raw, "@"):
+	case containsEncoded(raw, '@'):
 		c.problem("BaseURL", "has a user or password in it: send credentials by Header or Authorize")
-	case secretive:
+	case mayHoldSecret(raw):
 		c.problem("BaseURL", "has a query or a fragment: must end with its path")
 	case !strings.Contains(raw, "://") && strings.Contains(raw, ":"):
 		c.problem("BaseURL", "is %q: has no scheme; did you mean %q?", raw, "http://"+raw)
@@ -231,18 +234,40 @@ func (c *check) baseURL(raw string) *url.URL {
 	return u
 }
 
+// mayHoldSecret reports whether an address has a part that may be a password or a
+// key.
+func mayHoldSecret(raw string) bool {
+	return containsEncoded(raw, '@') || containsEncoded(raw, '?') || containsEncoded(raw, '#')
+}
+
+// containsEncoded reports whether an address has b in it, percent-encoded or not.
+func containsEncoded(raw string, b byte) bool {
+	return strings.IndexByte(raw, b) >= 0 || strings.Contains(strings.ToLower(raw), fmt.Sprintf("%%%02x", b))
+}
+
 // header refuses what could not be sent, or would be sent as something else.
 func (c *check) header(field, name string, values []string) {
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
-	}) {
-		c.problem(field, "has the name %q: must be letters, digits and hyphens", name)
+	if shown := shownName(name); name == "" || shown != name {
+		c.problem(field, "has the name %q: must be letters, digits and hyphens", shown)
+		return
 	}
 	for _, v := range values {
 		if !plain(v) {
 			c.problem(field, "%s has a control character in its value", name) // not shown: it may be a key
 		}
 	}
+}
+
+// shownName is a header's name as far as it is one: what follows may be the value,
+// as in "X-Key: …".
+func shownName(name string) string {
+	bad := strings.IndexFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+	if bad < 0 {
+		return name
+	}
+	return name[:bad] + "…"
 }
 
 // plain reports whether v can be the value of a header.

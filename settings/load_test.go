@@ -177,14 +177,14 @@ func TestProblems(t *testing.T) {
 			at + `header.X-N: must be a string`,
 			at + `header.X-E: ${NOT_SET} is not set, or empty`,
 			at + `header.X-C: has a control character in it, perhaps the end of a line`,
-			at + `header: has the name "X Y": must be letters, digits and hyphens`,
+			at + `header: has the name "X…": must be letters, digits and hyphens`,
 		}},
 		{"two credentials", in(`"api_key": "sk-canary", "header": {"authorization": "Basic sk-canary"}`), nil,
 			[]string{at + `header.Authorization: is set beside api_key, which is sent as this header: set one of them`}},
 
 		// what the root package knows
 		{"bounds", in(`"pool": {"max_conns": 2097152}, "retry": {"max_retries": 101}, "breaker": {"half_open_max_calls": 1001}, "request_id_header": "X:ID"`), nil, []string{
-			at + `request_id_header: has the name "X:ID": must be letters, digits and hyphens`,
+			at + `request_id_header: has the name "X…": must be letters, digits and hyphens`,
 			at + `pool.max_conns: 2097152 must be at most 1048576`,
 			at + `retry.max_retries: 101 must be at most 100`,
 			at + `breaker.half_open_max_calls: 1001 must be at most 1000`,

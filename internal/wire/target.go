@@ -29,20 +29,27 @@ func Target(base *url.URL, path string) (*url.URL, error) {
 	return &out, nil
 }
 
-// withoutQuery is a path as it may be shown: a query may hold a key, and so may
-// what stands before an @.
+// withoutQuery is a path as it may be shown: a query or a fragment may hold a key,
+// and so may what stands before an @. A password may have a ? in it: where an @
+// follows one, nobody can tell which is which, and nothing is shown.
 func withoutQuery(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	if at := strings.LastIndex(path, "@"); at >= 0 {
-		path = "…" + path[at:]
+	end := strings.IndexAny(path, "?#")
+	if end < 0 {
+		end = len(path)
 	}
-	return path
+	if strings.Contains(path[end:], "@") {
+		return "…"
+	}
+	if at := strings.LastIndex(path[:end], "@"); at >= 0 {
+		return "…" + path[at:end]
+	}
+	return path[:end]
 }
 
 // Shown is an address as it may be shown: with neither userinfo nor query nor
-// fragment.
+// fragment, nor what follows a scheme without slashes, which may be any of them.
 func Shown(u *url.URL) string {
 	s := *u
-	s.User, s.RawQuery, s.Fragment, s.RawFragment, s.ForceQuery = nil, "", "", "", false
+	s.User, s.Opaque, s.RawQuery, s.Fragment, s.RawFragment, s.ForceQuery = nil, "", "", "", "", false
 	return s.String()
 }

@@ -369,7 +369,10 @@ func TestShown(t *testing.T) {
 	if got := Shown(u); got != "https://a.test/x" {
 		t.Error(got)
 	}
-	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x"} {
+	if got := Shown(&url.URL{Scheme: "https", Opaque: "me:s3cret@a.test"}); got != "https:" {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x", "/x#t@k": "…", "//me:p?w@evil/x": "…", "//m@e:p@evil#k": "…@evil"} {
 		if got := withoutQuery(in); got != want {
 			t.Errorf("%q is shown as %q", in, got)
 		}

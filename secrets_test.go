@@ -1,0 +1,337 @@
+package holdfast_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// The canary is in two halves, either of which is a leak: a text that is cut in
+// the wrong place shows half a password.
+const (
+	left   = "Kq7vXw2mLeft"
+	canary = left + "RightT9zRb4p"
+)
+
+// forms are those in which a half could come out: as it is, as a header of Basic
+// authentication has it, in hexadecimal, percent-encoded, and as bytes.
+var forms = func() (all [][]byte) {
+	for _, half := range []string{left, canary[len(left):]} {
+		encoded := ""
+		for _, b := range []byte(half) {
+			encoded += fmt.Sprintf("%%%02x", b)
+		}
+		all = append(all, []byte(strings.ToLower(half)), []byte(hex.EncodeToString([]byte(half))), []byte(encoded),
+			fmt.Append(nil, []byte(half))[1:20])
+		for shift := range 3 { // where the half begins among the groups of three bytes
+			b64 := base64.RawStdEncoding.EncodeToString([]byte("   "[:shift] + half))
+			all = append(all, []byte(strings.ToLower(b64[4:len(b64)-4])))
+		}
+	}
+	return all
+}()
+
+// sinks is everything that comes out of a client to be read by people.
+type sinks struct {
+	bytes.Buffer
+}
+
+// print prints v as people do.
+func (s *sinks) print(what string, v any) {
+	fmt.Fprintf(s, "%s: %v\n%s: %+v\n%s: %#v\n", what, v, what, v, what, v)
+}
+
+func (s *sinks) failure(err error) {
+	if err == nil {
+		return
+	}
+	s.print("error", err)
+	slog.New(slog.NewJSONHandler(s, nil)).Error("logged", "err", err)
+	slog.New(slog.NewTextHandler(s, nil)).Error("logged", "err", err)
+	var e *holdfast.Error
+	if errors.As(err, &e) {
+		fmt.Fprintln(s, "explained:", e.Explain(), e.URL, e.Stopped)
+		s.print("its cause", e.Err)
+		for _, a := range e.Attempts {
+			s.print("attempt", a)
+			s.print("its error", a.Err)
+		}
+	}
+	var refusal *holdfast.StatusError
+	if errors.As(err, &refusal) {
+		s.print("refusal", refusal)
+	}
+}
+
+func (s *sinks) Observe(_ context.Context, e holdfast.Event) {
+	s.print("event", e)
+	s.print("its error", e.Err)
+}
+
+// leaks is the line that shows a half of the canary, empty if none does.
+func (s *sinks) leaks() string {
+	for line := range bytes.Lines(s.Bytes()) {
+		for _, form := range forms {
+			if bytes.Contains(bytes.ToLower(line), form) {
+				return string(line)
+			}
+		}
+	}
+	return ""
+}
+
+// planting is one call with the canary in it, between two texts of chance. A field
+// that is empty is as in a call without secrets.
+type planting struct {
+	base, path      string
+	header, mine    http.Header // the client's and the call's
+	body            any
+	authorize       func(*http.Request) error
+	request         string // the URL of a request of one's own
+	foreign         error  // of a transport that is not the client's
+	requestIDHeader string
+}
+
+// places are where a secret can stand that nobody shall see.
+var places = []func(name, secret string) planting{
+	func(_, s string) planting { return planting{path: "/x?k=" + s} },
+	func(_, s string) planting { return planting{path: "/x#" + s} },
+	func(_, s string) planting { return planting{path: "//me:" + unslashed(s) + "@other.test/x"} },
+	func(_, s string) planting { return planting{path: "https://me:" + unslashed(s) + "@service.test/x"} },
+	func(_, s string) planting { return planting{path: "https:me:" + unslashed(s) + "@service.test/x"} },
+	func(_, s string) planting { return planting{base: "http://me:" + s + "@service.test/v1"} },
+	func(_, s string) planting { return planting{base: "me:" + s + "@service.test"} },
+	func(_, s string) planting { return planting{base: "me:" + s + "%40service.test"} },
+	func(_, s string) planting { return planting{base: "http://service.test/v1?k=" + s} },
+	func(_, s string) planting { return planting{base: "service.test:80%3Fk=" + s} },
+	func(_, s string) planting { return planting{base: "http://service.test/v1#" + s} },
+	func(n, s string) planting { return planting{header: http.Header{n: {s}}} },
+	func(n, s string) planting { return planting{header: http.Header{n + ": " + s: {""}}} },
+	func(n, s string) planting { return planting{mine: http.Header{n: {s}}} },
+	func(n, s string) planting { return planting{mine: http.Header{n + ":" + s: {s}}} },
+	func(_, s string) planting {
+		return planting{header: http.Header{"authorization": {"Bearer " + s}, "COOKIE": {s}}, requestIDHeader: "Authorization"}
+	},
+	func(_, s string) planting { return planting{body: map[string]string{"password": s}} },
+	func(_, s string) planting { return planting{body: json.RawMessage(s)} },
+	func(_, s string) planting { return planting{body: unencodable{s}} },
+	func(n, s string) planting {
+		return planting{authorize: func(r *http.Request) error {
+			r.Header[n] = []string{s}
+			r.URL.RawQuery = s
+			r.URL.User = url.UserPassword("me", s)
+			return nil
+		}}
+	},
+	func(_, s string) planting {
+		return planting{authorize: func(*http.Request) error {
+			return fmt.Errorf("a new token: %w", &url.Error{Op: "Post", URL: "https://idp.test/token?secret=" + s, Err: io.EOF})
+		}}
+	},
+	func(_, s string) planting { return planting{request: "http://service.test/v1/x?k=" + s} },
+	func(_, s string) planting {
+		return planting{request: "http://me:" + unslashed(s) + "@service.test/v1/x"}
+	},
+	func(_, s string) planting { return planting{request: "http:me:" + s + "@service.test/x"} },
+	func(_, s string) planting { return planting{request: "http://me:" + unslashed(s) + "@other.test/x"} },
+	func(_, s string) planting { return planting{request: "/x?k=" + s} },
+	func(_, s string) planting { return planting{request: "/x#" + s} },
+	func(_, s string) planting {
+		return planting{foreign: &url.Error{Op: "Get", URL: "http://service.test/?k=" + s, Err: errors.New("refused")}}
+	},
+	func(_, s string) planting {
+		return planting{foreign: fmt.Errorf("calling: %w", errors.Join(io.EOF, &url.Error{Op: "Get", URL: "/?k=" + s, Err: io.EOF}))}
+	},
+}
+
+// unslashed is s as it can stand in what comes before an @: behind a slash it
+// would be a path, and paths are shown.
+func unslashed(s string) string { return strings.NewReplacer("/", "", `\`, "").Replace(s) }
+
+// unencodable is a body that cannot be encoded, and says so without its secret.
+type unencodable struct{ password string }
+
+func (unencodable) MarshalJSON() ([]byte, error) { return nil, errors.New("no") }
+
+// answers are what a service may say; it knows all secrets, and says them.
+var answers = []string{
+	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Echo: §\r\n\r\n{}",
+	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + `{"at": "§", "n": 1}  `,
+	"HTTP/1.1 200 §\r\nContent-Length: 40\r\n\r\n§",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n§\r\n",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\n{}\r\n0\r\n§ §\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: §\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nContent-Length: §\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: §\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 24\r\n\r\n§",
+	"HTTP/1.1 200 OK\r\n§\r\n\r\n",
+	"HTTP/1.1 § OK\r\n\r\n",
+	"HTTP/§ 200 OK\r\n\r\n",
+	"POST /x?k=§ HTTP/1.1\r\nHost: echo\r\n\r\n", // an echo server
+	"§\r\n", `"\"§`, "",
+	"HTTP/1.1 302 §\r\nLocation: https://me:§@service.test/?k=§\r\nSet-Cookie: §\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 401 §\r\nWWW-Authenticate: §\r\nContent-Type: application/problem+json\r\nContent-Length: 82\r\n\r\n" + `{"title": "§", "detail": "bad key §"}`,
+	"HTTP/1.1 429 §\r\nRetry-After: §\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 503 §\r\nContent-Length: 24\r\n\r\n§",
+	"HTTP/1.1 408 §\r\nX-Should-Retry: §\r\nConnection: close\r\n\r\n§",
+	"HTTP/1.1 101 §\r\nUpgrade: §\r\nConnection: Upgrade\r\n\r\n§",
+}
+
+// A secret may stand in every part of a call, and in every part of the answer. No
+// log, event, error, explanation or statistic shows it, however it is printed.
+func FuzzNoSecretGetsOut(f *testing.F) {
+	for i := range max(len(places), len(answers)) {
+		f.Add(uint8(i%len(places)), "X-Api-Key", "", "", answers[i%len(answers)])
+		f.Add(uint8(i%len(places)), "authorization", "a%40b?c#d@", "%3f@e", answers[(i+3)%len(answers)])
+	}
+	f.Fuzz(func(t *testing.T, place uint8, name, before, after, answer string) {
+		if http.CanonicalHeaderKey(name) == "X-Request-Id" {
+			return // an id is there to be shown
+		}
+		p := places[int(place)%len(places)](name, before+canary+after)
+		if leak := plant(t, p, strings.ReplaceAll(answer, "§", canary)); leak != "" {
+			t.Errorf("place %d, header %q, before %q, after %q, answer %q: this shows the secret:\n%s", place, name, before, after, answer, leak)
+		}
+	})
+}
+
+// Every place with every answer.
+func TestNoSecretGetsOutAnywhere(t *testing.T) {
+	for i, place := range places {
+		for _, answer := range answers {
+			if leak := plant(t, place("X-Api-Key", canary), strings.ReplaceAll(answer, "§", canary)); leak != "" {
+				t.Errorf("place %d, answer %q: this shows the secret:\n%s", i, answer, leak)
+			}
+		}
+	}
+}
+
+// plant makes calls as p says to a service that answers so, and looks into every
+// sink.
+func plant(t *testing.T, p planting, answer string) (leak string) {
+	t.Helper()
+	var s sinks
+	defer func() { leak = s.leaks() }()
+	cfg := holdfast.Config{
+		Name: "service", BaseURL: "http://service.test/v1", Header: p.header, Authorize: p.authorize, RequestIDHeader: p.requestIDHeader,
+		Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off},
+		Breaker: holdfast.BreakerConfig{FailureThreshold: 2},
+	}
+	if p.base != "" {
+		cfg.BaseURL = p.base
+	}
+	s.print("config", cfg)
+	s.print("config", &cfg)
+	level := &slog.HandlerOptions{Level: slog.LevelDebug}
+	opts := []holdfast.Option{
+		holdfast.WithObserver(&s), holdfast.WithDialContext(answering(answer)),
+		holdfast.WithLogger(slog.New(slog.NewTextHandler(&s, level))),
+	}
+	if p.foreign != nil {
+		opts = append(opts, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, p.foreign })),
+			holdfast.WithLogger(slog.New(slog.NewJSONHandler(&s, level))))
+	}
+	var registry holdfast.Registry
+	client, err := registry.Open("service", cfg, opts...)
+	if err != nil {
+		s.failure(err)
+		return
+	}
+	defer client.Close()
+	other := cfg
+	other.Header = http.Header{"X-Other": {canary}}
+	_, err = registry.Open("service", other)
+	s.failure(err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // far more than it takes
+	defer cancel()
+	p.call(ctx, &s, client)
+
+	s.print("client", client)
+	s.print("registry", &registry)
+	for _, v := range []any{client.Stats(), registry.Stats(), client.Breaker().Stats()} {
+		s.print("statistics", v)
+		text, err := json.Marshal(v)
+		fmt.Fprintf(&s, "%s %v\n", text, err)
+	}
+	return
+}
+
+// call makes one call, and a policy's around it, as SDKs are called.
+func (p planting) call(ctx context.Context, s *sinks, client *holdfast.Client) {
+	if p.request != "" {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.request, strings.NewReader(canary))
+		if err != nil {
+			return // the caller's own
+		}
+		resp, err := client.Do(req)
+		if s.failure(err); err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			s.failure(err)
+			resp.Body.Close()
+		}
+		return
+	}
+	var opts []holdfast.CallOption
+	for name, values := range p.mine {
+		opts = append(opts, holdfast.WithHeader(name, values[0]))
+	}
+	path := p.path
+	if path == "" {
+		path = "/x"
+	}
+	_, err := holdfast.Get[struct {
+		At time.Time `json:"at"`
+	}](ctx, client, path, opts...)
+	s.failure(err)
+	guarded := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}, holdfast.WithObserver(s))
+	resp, err := holdfast.Do(ctx, guarded, func(ctx context.Context) (*holdfast.Response, error) {
+		resp, err := client.Post(ctx, path, p.body, opts...)
+		s.failure(err)
+		if err != nil { // as http.Client wraps what its transport says
+			err = &url.Error{Op: "Post", URL: "http://service.test/?k=" + canary, Err: err}
+		}
+		return resp, err
+	})
+	if s.failure(err); err == nil {
+		s.failure(resp.Decode(new(struct {
+			At time.Time `json:"at"`
+		})))
+		s.failure(resp.Decode(new(struct {
+			N json.Number `json:"at"`
+		})))
+	}
+}
+
+// answering dials a service that reads a request and says answer to it, whatever
+// it was.
+func answering(answer string) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			req, err := http.ReadRequest(bufio.NewReader(theirs))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			_, _ = io.WriteString(theirs, answer)
+		}()
+		return ours, nil
+	}
+}
