@@ -101,6 +101,10 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		if target, err = wire.Target(base, target.String()); err != nil {
 			return nil, c.misuse(in.Method, wire.Shown(base), err)
 		}
+	case (target.Scheme != base.Scheme || target.Host != base.Host) && target.User != nil:
+		// What was taken for a host may be a part of the password.
+		return nil, c.misuse(in.Method, wire.Shown(base),
+			fmt.Errorf("the request's URL has a user or password in it, and is not at the origin of the base URL, which is %s://%s", base.Scheme, base.Host))
 	case target.Scheme != base.Scheme || target.Host != base.Host:
 		return nil, c.misuse(in.Method, wire.Shown(target),
 			fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host))
