@@ -14,7 +14,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench lint race clean go gcc curl node npm mixedbread-sdk
+.PHONY: help demo test bench lint race clean go gcc curl node npm mixedbread-sdk postgres
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -24,7 +24,7 @@ demo: go ## a service fails and recovers; a client holds (ARGS=--json for number
 
 # The shells hold every lock and atomic of the library and build fast, so they
 # are run once more under the race detector here; make race does it thoroughly.
-test: go gcc curl mixedbread-sdk ## build and test every module; installs what that needs
+test: go gcc curl mixedbread-sdk postgres ## build and test every module; installs what that needs
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
 	@echo "again under the race detector:" && go test -race ./internal/shell/...
 
@@ -43,5 +43,5 @@ clean: ## remove what these commands leave in the tree
 	@rm -rf benchmarks/out
 
 mixedbread-sdk: node npm # which install it
-go gcc curl node npm mixedbread-sdk:
+go gcc curl node npm mixedbread-sdk postgres:
 	@bash scripts/need.sh $@

@@ -21,6 +21,7 @@ works() {
 	node) [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= node_floor)) ;;
 	npm) npm --version >/dev/null 2>&1 ;;
 	mixedbread-sdk) npm --prefix "$sdk" ls >/dev/null 2>&1 ;; # the version of its package-lock.json
+	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;; # Debian keeps it off the PATH
 	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
 	esac
 }
@@ -32,6 +33,7 @@ packages() {
 	curl) echo curl ;;
 	node) echo nodejs ;;
 	npm) echo npm ;;
+	postgres) echo postgresql ;;
 	esac
 }
 

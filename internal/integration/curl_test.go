@@ -7,6 +7,9 @@
 // holdfast's client meets the faults of HTTP/2, over net/http's own frames. And
 // the own clients of Ollama and of Mixedbread take the fault server for their
 // service, of which our providers make the same.
+//
+// Debian's PostgreSQL is written to through pgx and a policy while it is killed,
+// started again and stopped.
 package integration
 
 import (
