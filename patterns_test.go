@@ -55,7 +55,7 @@ func TestFallback(t *testing.T) {
 
 		// Whatever it came to: a deadline is a timeout, and a lost connection is one.
 		_, _ = c.Get(t.Context(), "/fine") // so that the breaker forgets
-		for range 10 { // call and context end together, the one or the other first
+		for range 10 {                     // call and context end together, the one or the other first
 			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 			_, err = holdfast.Fallback(ctx, ask("/hang"), spare)
 			is(t, err, holdfast.ErrTimeout)
