@@ -183,6 +183,7 @@ func (s settings) differences(t settings) (differ []error) {
 		{"RequestIDHeader", s.idHeader, t.idHeader},
 		{"IdempotencyKey", s.alsoAsKey, t.alsoAsKey},
 		{"MaxResponseBytes", s.maxBody, t.maxBody},
+		{"MaxEventBytes", s.maxEvent, t.maxEvent},
 	} {
 		if f.was != f.asks {
 			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", f.field, meant(f.was), meant(f.asks)))
