@@ -23,7 +23,7 @@ type Client struct {
 	settings  settings
 	rules     rules
 	transport http.RoundTripper
-	own       *http.Transport // nil if the transport is somebody else's
+	own       *wire.Transport // nil if the transport is somebody else's
 	running   running
 	counts    counters
 }

@@ -77,7 +77,9 @@ type Timeouts struct {
 	// that takes its time between two reads is not timed. Default: Attempt, or
 	// what WithAttemptTimeout says.
 	Read time.Duration
-	// Pool is the longest wait for a slot of the bulkhead. Default 5s.
+	// Pool is the longest wait for a slot of the bulkhead, and then again for a
+	// connection, where others use all of them or, over HTTP/2, all their streams.
+	// Default 5s.
 	Pool time.Duration
 	// Attempt is the longest that one attempt may take, its body included where
 	// holdfast reads it; a body that the caller reads ends this limit with the
@@ -90,7 +92,8 @@ type Timeouts struct {
 
 // Pool is how many connections a client keeps.
 type Pool struct {
-	// MaxConns is the most connections to the service at once. Default 50; Off
+	// MaxConns is the most connections to the service at once, over HTTP/2 too,
+	// where each carries as many requests as the service allows. Default 50; Off
 	// for no limit.
 	MaxConns int
 	// MaxIdleConns is how many of them are kept while nothing uses them. Default

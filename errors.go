@@ -45,8 +45,8 @@ var (
 	// ErrCircuitOpen is the breaker's refusal: nothing was sent. A *RejectedError
 	// says when to come back.
 	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request"}
-	// ErrPoolTimeout means that this client is saturated: no slot came free in
-	// time, or too many were waiting for one.
+	// ErrPoolTimeout means that this client is saturated: no slot, or no connection,
+	// came free in time, or too many were waiting for a slot.
 	ErrPoolTimeout error = &sentinel{text: "no slot came free in time"}
 	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
 	ErrCanceled error = &sentinel{text: "canceled by the caller", is: []error{context.Canceled}}
@@ -262,7 +262,8 @@ func statusKind(status int) error {
 // TimeoutError is a limit on this side that was reached.
 type TimeoutError struct {
 	// Phase names the limit: connect, write or read, which are those of one
-	// phase of an attempt, attempt, total, or deadline, which is the caller's own.
+	// phase of an attempt, attempt, total, or deadline, which is the caller's own;
+	// pool, below an ErrPoolTimeout, where an attempt had no connection.
 	Phase string
 	// Limit is what it was set to, zero for the caller's own.
 	Limit time.Duration

@@ -193,7 +193,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 		o.schedule = new(retry.Config) // without retries
 	}
 	t := &c.settings.timeouts
-	o.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read}
+	o.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
 	if c.settings.readIsAttempt {
 		o.limits.Read = all.attempt
 	}
@@ -233,10 +233,13 @@ func (o *exchange) run() error {
 }
 
 // Verdict keeps a health check from the breaker: its permit comes back without
-// one.
+// one. A wait for a connection says nothing of the service.
 func (o *exchange) Verdict(v outcome.Outcome) {
-	if o.isCheck {
+	switch b, last := o.rules.breaker, len(o.failures)-1; {
+	case o.isCheck:
 		v = Unknown
+	case o.kind == ErrPoolTimeout && last > 0 && b != nil && !b.each: // what came before it stands
+		v = o.failures[last-1].Outcome
 	}
 	o.operation.Verdict(v)
 }
@@ -386,6 +389,10 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 	}
 	if limit != nil {
 		kind, a.Err = ErrTimeout, limitedBy(limit, err)
+	}
+	if limit != nil && limit.Phase == "pool" { // this side is saturated, of which the service knows nothing
+		a.Outcome, a.Err, o.unrepeatable = Unknown, limit, "no connection came free in time"
+		return o.failed(a, ErrPoolTimeout, true)
 	}
 	return o.judged(a, kind, hopeless || !o.mayRepeat(a.Sent))
 }

@@ -1,6 +1,7 @@
 package holdfast_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,18 +36,22 @@ var identity = func() (id struct {
 
 // pipes are connections in memory, for a server and the client's dials.
 type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	proto  string
-	dials  atomic.Int64
-	wrap   func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
+	conns      chan net.Conn
+	closed     chan struct{}
+	proto      string
+	dials      atomic.Int64
+	open, most atomic.Int64                     // connections, now and at once
+	served     func()                           // before each answer; nil: nothing
+	wrap       func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
 }
 
 func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := net.Pipe()
+	pipe, far := net.Pipe()
 	p.dials.Add(1)
 	select {
 	case p.conns <- far:
+		p.most.Store(max(p.most.Load(), p.open.Add(1)))
+		near := &closing{Conn: pipe, open: &p.open}
 		if p.wrap != nil {
 			return p.wrap(near)
 		}
@@ -55,6 +61,18 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case <-p.closed:
 		return nil, net.ErrClosed
 	}
+}
+
+// closing is a connection that is counted until it is closed.
+type closing struct {
+	net.Conn
+	once sync.Once
+	open *atomic.Int64
+}
+
+func (c *closing) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -69,9 +87,16 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
-// spoken makes a bubble for each protocol, and in it a client of a handler; what
-// is left over of either makes the test fail.
+// spoken makes a bubble for each protocol, and in it a client of a handler, with
+// five connections if cfg does not say otherwise; what is left over of either makes
+// the test fail.
 func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
+	spokenInStreams(t, 0, cfg, bad, f)
+}
+
+// spokenInStreams is that with a limit of the service on the streams of one HTTP/2
+// connection; zero for its default.
+func spokenInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -79,12 +104,15 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 				h := &striking{bad: bad}
 				quit, release := context.WithCancel(t.Context())
 				s := &http.Server{
-					Protocols: new(http.Protocols),
+					Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 					ErrorLog:  log.New(io.Discard, "", 0), // of handshakes that fail on purpose
 					TLSConfig: &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}},
 					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Proto != proto {
 							t.Errorf("spoken is %s", r.Proto)
+						}
+						if p.served != nil {
+							p.served()
 						}
 						ctx, cancel := context.WithCancel(r.Context())
 						defer context.AfterFunc(quit, cancel)()
@@ -92,7 +120,7 @@ func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *t
 						h.ServeHTTP(w, r.WithContext(ctx))
 					}),
 				}
-				cfg.Pool = holdfast.Pool{MaxConns: 5, MaxIdleConns: 5, IdleExpiry: time.Minute}
+				cfg.Pool.MaxConns, cfg.Pool.MaxIdleConns, cfg.Pool.IdleExpiry = cmp.Or(cfg.Pool.MaxConns, 5), 5, time.Minute
 				cfg.BaseURL = "http://example.com"
 				if proto == "HTTP/2.0" {
 					s.Protocols.SetHTTP2(true)

@@ -2,7 +2,12 @@ package holdfast_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
@@ -45,4 +50,105 @@ func TestPoolOfOneHeld(t *testing.T) {
 			t.Error("somebody is left waiting")
 		}
 	})
+}
+
+// The connection is what is short: each has its slot, and one of them no
+// connection, or over HTTP/2 no stream. That wait is the phase pool, of which the
+// service knows nothing.
+func TestConnectionHeld(t *testing.T) {
+	cfg := config(holdfast.Timeouts{Pool: 2 * time.Second})
+	cfg.Pool.MaxConns, cfg.Bulkhead.MaxConcurrent = 1, 3
+	for _, retries := range []int{holdfast.Off, 3} { // saturation is not cured by more of it
+		cfg.Retry.MaxRetries = retries
+		begin := func(w http.ResponseWriter, r *http.Request) {
+			flush(w, "begin")
+			hang(w, r)
+		}
+		spokenInStreams(t, 1, cfg, begin, func(t *testing.T, c *holdfast.Client, p *pipes) {
+			held, err := fetchFrom(t, c, "/bad")
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			_, err = c.Post(t.Context(), "/well", "some work")
+			took(t, start, 2*time.Second)
+			is(t, err, holdfast.ErrPoolTimeout)
+			isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout, holdfast.ErrCanceled)
+			equal(t, "the error", err.Error(), "holdfast: POST /well: no slot came free in time after 1 attempt in 2s: pool timeout of 2s")
+			equal(t, "attempts", len(attempts(t, err)), 1)
+			equal(t, "sent", attempts(t, err)[0].Sent, false)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+
+			why := errors.New("the caller had enough")
+			start = time.Now()
+			u := newUpload(100, false)
+			_, err = put(t, canceled(t, time.Second, why), c, u, 100)
+			is(t, err, holdfast.ErrCanceled, why)
+			took(t, start, time.Second)
+			synctest.Wait()
+			equal(t, "closed", u.closed.Load(), 1)
+
+			freed := time.AfterFunc(time.Second, func() { held.Body.Close() })
+			defer freed.Stop()
+			resp, err := put(t, t.Context(), c, newUpload(100<<10, false), 100<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if d := time.Since(start); d > 2*time.Second+100*time.Millisecond {
+				t.Errorf("the next had its connection %v after it was free", d-2*time.Second)
+			}
+			if p.most.Load() > 1 {
+				t.Errorf("%d connections at once", p.most.Load())
+			}
+		})
+	}
+}
+
+// A service that takes few streams at once, and many callers: over HTTP/2 net/http
+// would open connection after connection, and have requests refused that it sends
+// before it has seen the limit. Here each waits for its stream, is sent once and
+// answered, over no more connections than there may be.
+func TestFewStreams(t *testing.T) {
+	const callers = 60
+	for _, streams := range []int{1, 3} {
+		cfg := config(holdfast.Timeouts{Pool: time.Minute})
+		cfg.Bulkhead.MaxConcurrent = callers
+		var hits atomic.Int64
+		spokenInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {
+			hits.Store(0)
+			p.served = func() { hits.Add(1); time.Sleep(time.Second) }
+			start := time.Now()
+			var wg sync.WaitGroup
+			for i := range callers {
+				wg.Go(func() {
+					var err error
+					if i%2 == 0 {
+						_, err = c.Post(t.Context(), "/well", i)
+					} else {
+						var resp *http.Response
+						if resp, err = put(t, t.Context(), c, newUpload(100<<10, false), 100<<10); err == nil {
+							err = resp.Body.Close()
+						}
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			atOnce := 5
+			if p.proto == "HTTP/2.0" {
+				atOnce *= streams
+			}
+			if d, ideal := time.Since(start), time.Duration(callers/atOnce)*time.Second; d > ideal+time.Second {
+				t.Errorf("took %v, where %v would do", d, ideal)
+			}
+			equal(t, "hits", hits.Load(), callers)
+			equal(t, "attempts", c.Stats().Attempts, callers)
+			if p.most.Load() > 5 {
+				t.Errorf("%d connections at once", p.most.Load())
+			}
+		})
+	}
 }

@@ -19,16 +19,19 @@ const (
 	Write
 	// Read is waiting for the headers, or for one chunk of the body.
 	Read
+	// Pool is waiting for a connection that others use, or, over HTTP/2, for a
+	// stream of one.
+	Pool
 )
 
 // String names the phase as errors do.
 func (p Phase) String() string {
-	return [...]string{Whole: "attempt", Connect: "connect", Write: "write", Read: "read"}[p]
+	return [...]string{Whole: "attempt", Connect: "connect", Write: "write", Read: "read", Pool: "pool"}[p]
 }
 
 // Limits are how long each phase may take; zero is no limit.
 type Limits struct {
-	Connect, Write, Read time.Duration
+	Connect, Write, Read, Pool time.Duration
 }
 
 func (l *Limits) of(p Phase) time.Duration {
@@ -39,6 +42,8 @@ func (l *Limits) of(p Phase) time.Duration {
 		return l.Write
 	case Read:
 		return l.Read
+	case Pool:
+		return l.Pool
 	}
 	return 0
 }
@@ -48,6 +53,7 @@ type slot uint8
 
 const (
 	whole      slot = iota // the attempt, and after the headers of a live answer the operation
+	pooling                // until a connection is had, or dialled
 	connecting             // until the connection is had
 	writing                // a chunk of the request
 	waiting                // for the headers
@@ -55,7 +61,7 @@ const (
 	slots
 )
 
-var phases = [slots]Phase{Whole, Connect, Write, Read, Read}
+var phases = [slots]Phase{Whole, Pool, Connect, Write, Read, Read}
 
 const never = math.MaxInt64
 
@@ -85,6 +91,13 @@ type clock struct {
 func (c *clock) set(s slot) {
 	if limit := c.limits.of(phases[s]); limit > 0 {
 		c.setTo(s, int64(time.Since(c.began)+limit))
+	}
+}
+
+// begin is set for a phase that may have begun already.
+func (c *clock) begin(s slot) {
+	if c.due[s].Load() == 0 {
+		c.set(s)
 	}
 }
 

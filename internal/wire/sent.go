@@ -15,9 +15,40 @@ import (
 type counted struct {
 	net.Conn
 	wrote atomic.Int64
+
+	lot    *lot // nil for a connection of others
+	closed atomic.Bool
+
+	// An HTTP/2 connection is settled when the service's settings are known, which
+	// say how many streams it may have: until then net/http believes in a hundred.
+	// They are acknowledged, and the acknowledgement is the second thing that is
+	// written after the handshake.
+	greeting atomic.Int32  // of these writes, how many are still to come
+	settled  chan struct{} // closed by the last
+}
+
+// greet is called when a handshake has agreed on HTTP/2.
+func (c *counted) greet() {
+	c.settled = make(chan struct{})
+	c.greeting.Store(2)
+}
+
+// Close tells the lot, once.
+func (c *counted) Close() error {
+	err := c.Conn.Close()
+	if c.greeting.Swap(0) > 0 { // whoever waits for it finds that it is closed
+		close(c.settled)
+	}
+	if c.closed.CompareAndSwap(false, true) && c.lot != nil {
+		c.lot.leave()
+	}
+	return err
 }
 
 func (c *counted) Write(p []byte) (int, error) {
+	if c.greeting.Load() > 0 && c.greeting.Add(-1) == 0 {
+		defer close(c.settled)
+	}
 	// Beforehand: a Write that blocks may have written something.
 	c.wrote.Add(int64(len(p)))
 	n, err := c.Conn.Write(p)
@@ -53,12 +84,14 @@ type connection struct {
 	foreign bool // a transport that tells nothing
 	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
 
-	mu     sync.Mutex
-	conn   net.Conn // nil before there is one
-	reused bool
-	count  *counted
-	before int64 // what had been written to it
-	resend error // net/http was about to send the request again, and why that was prevented
+	mu      sync.Mutex
+	dialled *counted // for the request, whoever is given it
+	conn    net.Conn // nil before there is one
+	reused  bool
+	count   *counted
+	before  int64 // what had been written to it
+	headed  bool  // over HTTP/2: the request's headers were written, or may have been
+	resend  error // net/http was about to send the request again, and why that was prevented
 }
 
 var (
@@ -96,16 +129,25 @@ func (c *connection) why(err error) error {
 func (t *Trip) getConn(string) {
 	c := &t.conn
 	c.mu.Lock()
-	if c.conn != nil && c.mayHaveLeft() && c.resend == nil {
-		c.resend = errStale
-		if c.http2(c.conn) {
+	if c.conn != nil && c.resend == nil {
+		switch shared := c.http2(c.conn); {
+		case shared && c.headed:
 			c.resend = errUnread
+		case !shared && c.mayHaveLeft():
+			c.resend = errStale
+		default: // it goes on as if there had been none
+			c.conn = nil
+			t.clear(writing)
 		}
 	}
 	again := c.resend != nil
 	c.mu.Unlock()
 	if again {
 		t.Context.End()
+		return
+	}
+	if t.lot != nil { // of others it is not known when they dial
+		t.begin(pooling)
 	}
 }
 
@@ -113,6 +155,15 @@ func (t *Trip) getConn(string) {
 func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 	t.getConn("") // HTTP/2 does not always announce it
 	c := &t.conn
+	count := countedBelow(info.Conn)
+	if count != nil && count.greeting.Load() > 0 {
+		t.clear(pooling)
+		t.set(connecting)
+		select {
+		case <-count.settled:
+		case <-t.Done():
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.resend != nil {
@@ -124,12 +175,29 @@ func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 		}
 		return
 	}
-	c.conn, c.reused, c.count = info.Conn, info.Reused, countedBelow(info.Conn)
+	c.conn, c.reused, c.count, c.headed = info.Conn, info.Reused, count, false
 	if c.count != nil {
 		c.before = c.count.wrote.Load()
 	}
 	t.clear(connecting)
-	t.set(writing)
+	if t.lot != nil && c.http2(info.Conn) { // there may be no stream for it after all
+		t.begin(pooling)
+	} else {
+		t.clear(pooling)
+		t.set(writing)
+	}
+	t.leaveTurn()
+}
+
+// wroteHeaders is called when the headers were written, or have failed to be.
+func (t *Trip) wroteHeaders() {
+	t.conn.mu.Lock()
+	t.conn.headed = true
+	t.conn.mu.Unlock()
+	if t.due[pooling].Load() != 0 {
+		t.clear(pooling)
+		t.set(writing)
+	}
 }
 
 // abandon closes a connection without a word: TLS would take leave.

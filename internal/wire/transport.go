@@ -25,14 +25,22 @@ type TransportConfig struct {
 	TLS          *tls.Config                                                       // which is copied; nil for the defaults
 }
 
+// Transport is a client's own: net/http's, of which it knows how many connections
+// there are.
+type Transport struct {
+	*http.Transport
+	lot lot
+}
+
 // NewTransport returns a transport with HTTP/2, and with the proxies of the
 // environment: a Transport made by hand has neither unless told.
-func NewTransport(cfg TransportConfig) *http.Transport {
+func NewTransport(cfg TransportConfig) *Transport {
 	dial := cfg.Dial
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	t := &http.Transport{
+	own := &Transport{lot: lot{max: cfg.MaxConns, turn: make(chan struct{}, 1), freed: make(chan struct{}, 1)}}
+	own.Transport = &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		// The Transport goes on dialling after the request that wanted the
 		// connection has ended, so the limit has to be inside the dial.
@@ -40,6 +48,9 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 			// The request that wants the connection has a clock of its own, which
 			// may see to it that nobody waits for this dial any more.
 			trip, _ := ctx.Value(tripKey{}).(*Trip)
+			if !own.lot.enter() {
+				return nil, errFull
+			}
 			trip.connecting()
 			var limit time.Time
 			if cfg.Connect > 0 {
@@ -49,10 +60,14 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 				ctx = limited
 			}
 			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				own.lot.leave()
+			}
 			switch {
 			case err == nil:
-				trip.connecting() // the TLS handshake follows, with the same limit
-				return &counted{Conn: conn}, nil
+				count := &counted{Conn: conn, lot: &own.lot}
+				trip.dialled(count)
+				return count, nil
 			// A socket keeps the deadline itself, and may find it passed before the
 			// context does.
 			case !limit.IsZero() && !time.Now().Before(limit):
@@ -73,5 +88,5 @@ func NewTransport(cfg TransportConfig) *http.Transport {
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
-	return t
+	return own
 }

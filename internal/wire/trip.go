@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -31,6 +32,9 @@ type Trip struct {
 	request  requestBody
 	response responseBody
 	conn     connection
+
+	lot    *lot // of the transport; nil for somebody else's
+	myTurn bool // it is the first of those who wait
 }
 
 // tripKey finds the Trip in the context of a dial.
@@ -90,9 +94,13 @@ func (t *Trip) until(deadline time.Time) {
 func (t *Trip) End() {
 	t.stop()
 	if t.request.body != nil { // now, so that it is known what can still be had of it
-		_ = t.request.Close()
+		t.request.stop()
+		t.request.shut()
 	}
 	t.Context.End()
+	if t.lot != nil {
+		t.lot.signal()
+	}
 }
 
 // Body is body as this attempt sends it: its chunks timed, closed once, and
@@ -109,11 +117,14 @@ var errNothing = errors.New("the transport returned neither an answer nor an err
 // RoundTrip sends req, whose context is t, and waits for the headers of the
 // answer. Redirects are answers like others.
 func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
-	if own, ok := rt.(*http.Transport); ok {
-		t.hook(req)
-		if p := own.Protocols; p != nil {
-			t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
-		}
+	switch own := rt.(type) {
+	case *Transport:
+		t.lot = &own.lot
+		t.hook(req, own.Transport)
+		resp, err := t.queue(own.Transport, req)
+		return t.arrived(resp, t.conn.why(err))
+	case *http.Transport:
+		t.hook(req, own)
 		resp, err := own.RoundTrip(req)
 		return t.arrived(resp, t.conn.why(err))
 	}
@@ -134,9 +145,16 @@ func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Respons
 }
 
 // hook puts the hooks in place.
-func (t *Trip) hook(req *http.Request) {
+func (t *Trip) hook(req *http.Request, rt *http.Transport) {
+	if p := rt.Protocols; p != nil {
+		t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
+	}
 	t.trace.GetConn = t.getConn
 	t.trace.GotConn = t.gotConn
+	if req.URL.Scheme == "https" || t.conn.clear { // it may be HTTP/2
+		t.trace.TLSHandshakeDone = t.shaken
+		t.trace.WroteHeaders = t.wroteHeaders
+	}
 	t.trace.WroteRequest = t.wroteRequest
 	if len(req.Header["Expect"]) > 0 {
 		t.trace.Wait100Continue = func() { t.clear(writing); t.set(waiting) }
@@ -168,7 +186,29 @@ func (t *Trip) connecting() {
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
 	if t.conn.conn == nil {
+		t.clear(pooling)
 		t.set(connecting)
+	}
+}
+
+// dialled is called with the connection that was opened for the request. The TLS
+// handshake follows, with the same limit.
+func (t *Trip) dialled(count *counted) {
+	if t == nil {
+		return
+	}
+	t.conn.mu.Lock()
+	t.conn.dialled = count
+	t.conn.mu.Unlock()
+	t.connecting()
+}
+
+// shaken is called when that handshake is over.
+func (t *Trip) shaken(state tls.ConnectionState, err error) {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	if count := t.conn.dialled; count != nil && err == nil && state.NegotiatedProtocol == "h2" {
+		count.greet()
 	}
 }
 
@@ -185,6 +225,7 @@ const Chunk = 32 << 10
 type requestBody struct {
 	trip   *Trip
 	body   io.ReadCloser
+	read   atomic.Bool
 	closed atomic.Bool
 	failed atomic.Pointer[error] // what it came to itself, rather than that it was closed
 	stop   func() bool
@@ -205,6 +246,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	// the service is late.
 	t.clear(writing)
 	t.clear(waiting)
+	b.read.Store(true)
 	n, err := b.body.Read(p[:min(len(p), Chunk)])
 	if err != nil && err != io.EOF && !b.closed.Load() {
 		b.failed.Store(&err)
@@ -217,8 +259,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the body once, however many ask for it.
+// Close closes the body once, however many ask for it. As long as nobody has read
+// it, that is the attempt's business: net/http closes it also when there is no
+// connection yet.
 func (b *requestBody) Close() error {
+	if !b.read.Load() && b.trip.Err() == nil {
+		return nil
+	}
 	b.stop()
 	b.shut()
 	return nil

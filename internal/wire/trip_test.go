@@ -51,7 +51,7 @@ func TestNoGoroutineForAnAnswer(t *testing.T) {
 		var resp *http.Response
 		var err error
 		if wrapped {
-			resp, _, err = roundTripTo(rt, get(t, t.Context(), s.URL), Limits{time.Hour, time.Hour, time.Hour})
+			resp, _, err = roundTripTo(rt, get(t, t.Context(), s.URL), Limits{Connect: time.Hour, Write: time.Hour, Read: time.Hour})
 		} else {
 			resp, err = rt.RoundTrip(get(t, t.Context(), s.URL))
 		}

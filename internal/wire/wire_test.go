@@ -22,7 +22,7 @@ import (
 )
 
 // secure is a TLS server that speaks HTTP/2, and a transport that trusts it.
-func secure(t *testing.T, cfg TransportConfig, h http.HandlerFunc) (*http.Transport, *httptest.Server) {
+func secure(t *testing.T, cfg TransportConfig, h http.HandlerFunc) (*Transport, *httptest.Server) {
 	s := httptest.NewUnstartedServer(h)
 	s.EnableHTTP2 = true
 	s.StartTLS()
