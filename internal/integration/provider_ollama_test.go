@@ -3,9 +3,11 @@ package integration
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,6 +105,57 @@ func TestOllamaGenerate(t *testing.T) {
 	got, err := ours.Generate(t.Context(), ollama.GenerateRequest{Model: "llama3.2", Prompt: "why rye?", System: "be brief", Options: options})
 	if err != nil || got != want[0] {
 		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want[0])
+	}
+}
+
+// The same pieces, and the same at their end.
+func TestOllamaStreams(t *testing.T) {
+	official, ours := ollamas(t)
+	collected := func(stream iter.Seq2[ollama.Reply, error]) (pieces []ollama.Reply, err error) {
+		for piece, err := range stream {
+			if err != nil {
+				return pieces, err
+			}
+			pieces = append(pieces, piece)
+		}
+		return pieces, nil
+	}
+	want, err := officialChat(t.Context(), official, "llama3.2", true)
+	if err != nil || len(want) != 8 {
+		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+	}
+	got, err := collected(ours.ChatStream(t.Context(), ollama.ChatRequest{Model: "llama3.2", Messages: messages, Options: options}))
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want)
+	}
+
+	want, err = officialGenerate(t.Context(), official, "llama3.2", true)
+	if err != nil || len(want) != 8 {
+		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+	}
+	got, err = collected(ours.GenerateStream(t.Context(), ollama.GenerateRequest{Model: "llama3.2", Prompt: "why rye?", System: "be brief", Options: options}))
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want)
+	}
+}
+
+// What the server says in the middle of an answer that has gone wrong is an error
+// to both.
+func TestOllamaFailsInTheMiddle(t *testing.T) {
+	official, ours := ollamas(t, fault.Rule{Fault: fault.Fault{
+		Status: http.StatusOK, Header: map[string]string{"Content-Type": "application/x-ndjson"},
+		Body: `{"model":"m","response":"rye"}` + "\n" + `{"error":"the model runner has stopped"}` + "\n",
+	}})
+	pieces, err := officialGenerate(t.Context(), official, "m", true)
+	if len(pieces) != 1 || err == nil || err.Error() != "the model runner has stopped" {
+		t.Errorf("Ollama's own client: %+v, %v", pieces, err)
+	}
+	var last error
+	for _, last = range ours.GenerateStream(t.Context(), ollama.GenerateRequest{Model: "m", Prompt: "why rye?"}) {
+	}
+	var incomplete *ollama.IncompleteError
+	if !errors.As(last, &incomplete) || incomplete.Text != "rye" || !strings.Contains(last.Error(), "the model runner has stopped") {
+		t.Errorf("ours: %v", last)
 	}
 }
 

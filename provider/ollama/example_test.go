@@ -2,6 +2,7 @@ package ollama_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -106,6 +107,44 @@ func ExampleProvider_Chat() {
 	})
 	fmt.Println(reply.Text, reply.Reason, err)
 	// Output: crumb water rest stop <nil>
+}
+
+// The words as they come.
+func ExampleProvider_ChatStream() {
+	provider, stop := start()
+	defer stop()
+
+	question := ollama.ChatRequest{
+		Model:    "llama3.2",
+		Messages: []ollama.Message{{Role: "user", Content: "how is bread made?"}},
+		Options:  map[string]any{"num_predict": 3},
+	}
+	for piece, err := range provider.ChatStream(context.Background(), question) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Print(piece.Text)
+		if piece.Done {
+			fmt.Println(":", piece.Tokens, "tokens, then", piece.Reason)
+		}
+	}
+	// Output: rest score crumb: 3 tokens, then stop
+}
+
+// An answer that breaks off: what there was of it is kept.
+func ExampleIncompleteError() {
+	provider, stop := start(fault.Rule{Fault: fault.Fault{Cut: &fault.Cut{After: 2, Of: fault.Chunks}}})
+	defer stop()
+
+	question := ollama.GenerateRequest{Model: "llama3.2", Prompt: "how is bread made?"}
+	for _, err := range provider.GenerateStream(context.Background(), question) {
+		var incomplete *ollama.IncompleteError
+		if errors.As(err, &incomplete) {
+			fmt.Printf("%q, and then %v\n", incomplete.Text, errors.Is(err, holdfast.ErrConnection))
+		}
+	}
+	// Output: "fold starter", and then true
 }
 
 func ExampleProvider_Healthy() {

@@ -86,6 +86,7 @@ type line struct {
 	Message    Message `json:"message"`
 	Done       bool    `json:"done"`
 	DoneReason string  `json:"done_reason"`
+	Error      string  `json:"error"` // in a stream, instead of all else
 
 	TotalDuration   time.Duration `json:"total_duration"` // nanoseconds
 	PromptEvalCount int           `json:"prompt_eval_count"`
