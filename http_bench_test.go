@@ -14,12 +14,13 @@ import (
 
 // canned answers every request with the same bytes and allocates nothing for it,
 // so that what a benchmark counts is the client's.
-func canned(tb testing.TB) string {
+func canned(tb testing.TB, answer string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { l.Close() })
+	whole := []byte(answer)
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -28,14 +29,13 @@ func canned(tb testing.TB) string {
 			}
 			go func() {
 				defer conn.Close()
-				answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
 				for r := bufio.NewReader(conn); ; {
 					line, err := r.ReadSlice('\n')
 					if err != nil {
 						return
 					}
 					if len(line) <= 2 { // the headers have ended
-						conn.Write(answer)
+						conn.Write(whole)
 					}
 				}
 			}()
@@ -47,7 +47,7 @@ func canned(tb testing.TB) string {
 // One round trip, bare with a context deadline, and through a client with all its
 // rules: what holdfast costs is the difference.
 func BenchmarkRoundTrip(b *testing.B) {
-	url := canned(b)
+	url := canned(b, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
 	request := func(ctx context.Context) *http.Request {
 		req, err := http.NewRequestWithContext(ctx, "GET", url+"/x", nil)
 		if err != nil {

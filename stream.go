@@ -102,6 +102,9 @@ type StreamError struct {
 
 // Error gives the cause, and how much had arrived. Partial stays out of it.
 func (e *StreamError) Error() string {
+	if e.Events == 1 {
+		return fmt.Sprintf("%v (after 1 event, %d bytes)", e.Err, e.Bytes)
+	}
 	return fmt.Sprintf("%v (after %d events, %d bytes)", e.Err, e.Events, e.Bytes)
 }
 

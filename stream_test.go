@@ -43,9 +43,9 @@ func chats(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.
 	return serving(t, chat, plan, cfg, opts...)
 }
 
-// both runs a test of a stream's lines and one of its events. each is how many
+// framed runs a test of a stream's lines and one of its events. each is how many
 // bytes one of the five takes.
-func both(t *testing.T, f func(t *testing.T, path string, each int)) {
+func framed(t *testing.T, f func(t *testing.T, path string, each int)) {
 	for path, each := range map[string]int{"/lines": 8, "/events": 15} {
 		t.Run(path, func(t *testing.T) { bubble(t, func(t *testing.T) { f(t, path, each) }) })
 	}
@@ -67,7 +67,7 @@ func heard(s *holdfast.Stream, path string) (got string, err error) {
 }
 
 func TestStream(t *testing.T) {
-	both(t, func(t *testing.T, path string, each int) {
+	framed(t, func(t *testing.T, path string, each int) {
 		c, server := chats(t, plan(), holdfast.Config{RequestIDHeader: "X-Request-ID"})
 		s, err := c.Stream(t.Context(), "POST", path, "work", holdfast.WithHeader("X-Request-ID", "mine"))
 		if err != nil {
@@ -112,7 +112,7 @@ func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 		"damaged header": {H1: fault.HeaderMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, path string, each int) {
+			framed(t, func(t *testing.T, path string, each int) {
 				c, server := chats(t, plan(rule(path, "1-2", f)), holdfast.Config{
 					Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
 				})
@@ -133,7 +133,7 @@ func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 }
 
 func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
-	both(t, func(t *testing.T, path string, each int) {
+	framed(t, func(t *testing.T, path string, each int) {
 		c, _ := chats(t, plan(
 			rule(path, "1", fault.Fault{Status: 404}),
 			rule(path, "2", fault.Fault{Redirect: fault.RedirectElsewhere}),
@@ -175,7 +175,7 @@ func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
 
 // What fails afterwards is not, and the error keeps what had arrived.
 func TestStreamBreaksOff(t *testing.T) {
-	both(t, func(t *testing.T, path string, each int) {
+	framed(t, func(t *testing.T, path string, each int) {
 		for _, tt := range []struct {
 			name  string
 			fault func(n int) fault.Fault // after n bytes

@@ -46,14 +46,13 @@ type Splitter struct {
 	events
 }
 
-// Room is where the next bytes go.
+// Room is where the next bytes go: half of the buffer, or more.
 func (s *Splitter) Room() []byte {
-	switch rest := len(s.buf) - s.from; {
-	case cap(s.buf)-len(s.buf) >= firstRoom/4 && s.from < len(s.buf):
-	case rest <= cap(s.buf)/2 && cap(s.buf) > 0:
-		s.move(s.buf[:cap(s.buf)])
-	default:
+	switch rest, half := len(s.buf)-s.from, cap(s.buf)/2; {
+	case half == 0, rest > half:
 		s.move(make([]byte, max(firstRoom, 2*cap(s.buf))))
+	case rest == 0, cap(s.buf)-len(s.buf) < half:
+		s.move(s.buf[:cap(s.buf)])
 	}
 	return s.buf[len(s.buf):cap(s.buf)]
 }

@@ -1,0 +1,156 @@
+package holdfast_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// repeated is a body of n times the same text.
+type repeated struct {
+	text string
+	n    int
+	left string
+}
+
+func (r *repeated) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if r.left == "" {
+			if r.n == 0 {
+				return n, io.EOF
+			}
+			r.n, r.left = r.n-1, r.text
+		}
+		k := copy(p[n:], r.left)
+		n, r.left = n+k, r.left[k:]
+	}
+	return n, nil
+}
+
+const (
+	token      = `{"model":"m","created_at":"2026-01-02T03:04:05.678901Z","response":" dough","done":false}` + "\n"
+	tokenEvent = "event: content_block_delta\ndata: " + token + "\n"
+)
+
+// A line or event more costs no allocation: a million lines cost as many as
+// ten.
+func TestStreamAllocations(t *testing.T) {
+	body := new(repeated)
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test"}, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(body)}, nil
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The request's own headers are made in a map, whose growth is left to chance.
+	count := func(text string, n int, loop func(*holdfast.Stream) (int, error)) float64 {
+		return testing.AllocsPerRun(1, func() {
+			*body = repeated{text: text, n: n}
+			s, err := c.Stream(t.Context(), "GET", "/x", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := loop(s); got != n || err != nil {
+				t.Errorf("%d of %d, %v", got, n, err)
+			}
+		})
+	}
+	lines := func(s *holdfast.Stream) (n int, err error) {
+		for _, err = range s.Lines() {
+			n++
+		}
+		return n, err
+	}
+	events := func(s *holdfast.Stream) (n int, err error) {
+		for _, err = range s.Events() {
+			n++
+		}
+		return n, err
+	}
+	equal(t, "allocations for a million lines", count(token, 1_000_000, lines), count(token, 10, lines))
+	equal(t, "allocations for many events", count(tokenEvent, 100_000, events), count(tokenEvent, 10, events))
+}
+
+// streamed is an answer of n lines, in chunks of 16 KiB.
+func streamed(n int) string {
+	var answer strings.Builder
+	answer.WriteString("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+	for n > 0 {
+		lines := min(n, 16<<10/len(token))
+		fmt.Fprintf(&answer, "%x\r\n%s\r\n", lines*len(token), strings.Repeat(token, lines))
+		n -= lines
+	}
+	answer.WriteString("0\r\n\r\n")
+	return answer.String()
+}
+
+// A million lines through Stream.Lines, and through a bufio.Scanner over the body
+// of a bare http.Client, by turns; ratio is that of their throughputs, the median
+// of all turns, and should be 0.9 at least.
+//
+
+func BenchmarkStreamLines(b *testing.B) {
+	const n = 1_000_000
+	url := canned(b, streamed(n))
+	t := &http.Transport{}
+	defer t.CloseIdleConnections()
+	bare := func() (count int) {
+		resp, err := (&http.Client{Transport: t}).Get(url + "/x")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer resp.Body.Close()
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			count += min(1, len(lines.Bytes()))
+		}
+		return count
+	}
+	c, err := holdfast.New(holdfast.Config{BaseURL: url})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	ours := func() (count int) {
+		s, err := c.Stream(context.Background(), "GET", "/x", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for line, err := range s.Lines() {
+			if err != nil {
+				b.Fatal(err)
+			}
+			count += min(1, len(line))
+		}
+		return count
+	}
+	timed := func(f func() int) time.Duration {
+		start := time.Now()
+		if got := f(); got != n {
+			b.Fatalf("%d lines", got)
+		}
+		return time.Since(start)
+	}
+	timed(bare)
+	timed(ours)
+	var ratios []float64
+	for b.Loop() {
+		var theirs, mine time.Duration
+		if len(ratios)%2 == 0 { // whoever comes second may be the warmer one
+			theirs, mine = timed(bare), timed(ours)
+		} else {
+			mine, theirs = timed(ours), timed(bare)
+		}
+		ratios = append(ratios, float64(theirs)/float64(mine))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "ratio")
+	b.ReportMetric(ratios[0], "worst")
+}
