@@ -25,9 +25,9 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 
 // overH2 is a server in memory, and a client of it that speaks HTTP/2 over the
 // transport that holdfast makes for itself, taught only to do so in the clear.
-func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config) (*holdfast.Client, *h2fault.Server) {
+func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...h2fault.Option) (*holdfast.Client, *h2fault.Server) {
 	t.Helper()
-	s := h2fault.Start(t, plan, h2fault.InMemory())
+	s := h2fault.Start(t, plan, append(opts, h2fault.InMemory())...)
 	transport := wire.NewTransport(wire.TransportConfig{
 		Connect: 10 * time.Second, MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second, Dial: s.Dial,
 	})
