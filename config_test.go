@@ -21,6 +21,7 @@ func TestConfigProblems(t *testing.T) {
 		Bulkhead:         holdfast.BulkheadConfig{MaxWait: time.Second},
 		RequestIDHeader:  "X:ID",
 		MaxResponseBytes: -9,
+		MaxEventBytes:    1 << 40,
 	}.Validate()
 	want := map[string]bool{
 		`holdfast: Config.BaseURL is "localhost:11434": has no scheme; did you mean "http://localhost:11434"?`: true,
@@ -37,6 +38,7 @@ func TestConfigProblems(t *testing.T) {
 		`holdfast: Config.Breaker.OpenTimeout is -1ns: must be positive or zero for 1m0s`:                      true,
 		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool`:                        true,
 		`holdfast: Config.MaxResponseBytes is -9: must be positive, zero for 33554432, or Off`:                 true,
+		`holdfast: Config.MaxEventBytes is 1099511627776: must be at most 1073741824`:                          true,
 	}
 	problems, ok := err.(interface{ Unwrap() []error })
 	if !ok {
