@@ -50,7 +50,6 @@ func TestStreamAllocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The request's own headers are made in a map, whose growth is left to chance.
 	count := func(text string, n int, loop func(*holdfast.Stream) (int, error)) float64 {
 		return testing.AllocsPerRun(1, func() {
 			*body = repeated{text: text, n: n}
@@ -75,8 +74,13 @@ func TestStreamAllocations(t *testing.T) {
 		}
 		return n, err
 	}
-	equal(t, "allocations for a million lines", count(token, 1_000_000, lines), count(token, 10, lines))
-	equal(t, "allocations for many events", count(tokenEvent, 100_000, events), count(tokenEvent, 10, events))
+	// Not exactly none: what earlier tests left running may allocate meanwhile.
+	if more := count(token, 1_000_000, lines) - count(token, 10, lines); more > 100 {
+		t.Errorf("a million lines cost %v allocations", more)
+	}
+	if more := count(tokenEvent, 100_000, events) - count(tokenEvent, 10, events); more > 100 {
+		t.Errorf("a hundred thousand events cost %v allocations", more)
+	}
 }
 
 // streamed is an answer of n lines, in chunks of 16 KiB.

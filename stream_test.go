@@ -13,6 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
+const done = "data: [DONE]\n\n"
+
 // chat is a service that streams five numbers: as NDJSON at /lines, as events at
 // /events, each in a chunk of its own of 8 or 15 bytes. Its work is named by the
 // request's body.
@@ -24,6 +26,10 @@ func chat(r faultserver.Request) faultserver.Answer {
 		a.ContentType, format = "application/x-ndjson", "{\"n\":%d}\n"
 	case "/events":
 		a.ContentType, format = "text/event-stream; charset=utf-8", "data: {\"n\":%d}\n\n"
+	case "/done": // in the manner of OpenAI
+		a = chat(faultserver.Request{Path: "/events"})
+		a.Body, a.Chunks = append(a.Body, done...), append(a.Chunks, len(done))
+		return a
 	case "/none":
 		a.ContentType = "text/event-stream"
 		return a

@@ -263,6 +263,9 @@ func TestShutdownWaitsForStreams(t *testing.T) {
 			if _, err := next(); err != nil {
 				t.Fatal(err)
 			}
+			if n == 2 { // the rest is here, and the service free for others
+				equal(t, "in flight", c.Stats().InFlight, 0)
+			}
 		}
 		_, err = next()
 		equal(t, "error", err, nil)
@@ -435,6 +438,33 @@ func TestStreamInPieces(t *testing.T) {
 	is(t, err, io.ErrNoProgress)
 }
 
+// Both formats are asked for, unless the caller knows better.
+func TestStreamAccepts(t *testing.T) {
+	for want, cfg := range map[string]struct {
+		header http.Header
+		opts   []holdfast.CallOption
+	}{
+		"text/event-stream, application/x-ndjson, */*;q=0.1": {},
+		"application/jsonl":    {http.Header{"Accept": {"application/jsonl"}}, nil},
+		"application/json-seq": {http.Header{"Accept": {"application/jsonl"}}, []holdfast.CallOption{holdfast.WithHeader("Accept", "application/json-seq")}},
+	} {
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test", Header: cfg.header},
+			holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+				equal(t, "Accept", r.Header.Get("Accept"), want)
+				equal(t, "Content-Type", r.Header.Get("Content-Type"), "application/json")
+				return &http.Response{StatusCode: 200}, nil
+			})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := c.Stream(t.Context(), "POST", "/x", "work", cfg.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
@@ -467,7 +497,6 @@ func TestDecodeLines(t *testing.T) {
 // The end that the service announces is the end; without it, the answer is not
 // whole.
 func TestDecodeEvents(t *testing.T) {
-	const done = "data: [DONE]\n\n"
 	bubble(t, func(t *testing.T) {
 		streams := func(body string) fault.Fault {
 			return fault.Fault{Status: 200, Body: body, Header: map[string]string{"Content-Type": "text/event-stream"}}
@@ -490,7 +519,7 @@ func TestDecodeEvents(t *testing.T) {
 			}
 			return got, nil
 		}
-		for _, path := range []string{"/whole", "/more", "/whole"} {
+		for _, path := range []string{"/whole", "/more", "/done", "/whole"} {
 			got, err := listen(path)
 			equal(t, path, got, "01234")
 			equal(t, path, err, nil)
