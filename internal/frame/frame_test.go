@@ -246,6 +246,21 @@ func TestPeek(t *testing.T) {
 	}
 }
 
+// Who takes a line out of an event that was found has the rest of it as the next.
+func TestLineOutOfAnEvent(t *testing.T) {
+	p := in("data: 1\ndata: 2\n\nevent: x\n\n")
+	p.more()
+	if err := p.PeekEvent(); err != nil {
+		t.Error(err)
+	}
+	if line, err := p.Line(); string(line) != "data: 1" || err != nil {
+		t.Errorf("%q, %v", line, err)
+	}
+	if got, want := p.events(), `message "2" "" 0s`+"\n"+`EOF, left ""`; got != want {
+		t.Error(got)
+	}
+}
+
 // A long stream of short lines needs the buffer it began with, one long event a
 // few times its own size.
 func TestBufferIsBounded(t *testing.T) {
