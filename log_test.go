@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,11 +24,14 @@ import (
 // passed since now, and the ids are numbered in the order of their appearance.
 func logger(buf *bytes.Buffer, level slog.Level) *slog.Logger {
 	began, ids := time.Now(), map[string]string{}
+	var mu sync.Mutex
 	return slog.New(slog.NewTextHandler(buf, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		switch a.Key {
 		case slog.TimeKey, "retry_at":
 			return slog.String(a.Key, "+"+a.Value.Time().Sub(began).String())
 		case "request_id", "key":
+			mu.Lock()
+			defer mu.Unlock()
 			id := a.Value.String()
 			if ids[id] == "" {
 				ids[id] = fmt.Sprintf("op-%d", len(ids)+1)

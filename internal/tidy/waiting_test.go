@@ -8,7 +8,7 @@ import (
 
 // bubbleMakers are test helpers that run the function literals they are given
 // in a bubble. One that is declared must call synctest.Test, or another of them.
-var bubbleMakers = []string{"bubble", "framed", "spoken", "spokenInStreams", "ways"}
+var bubbleMakers = []string{"bubble", "framed", "spoken", "spokenInStreams", "symptom", "ways"}
 
 // testsDoNotSleep: a test that sleeps in real time is slow on a quiet machine
 // and wrong on a busy one. Inside a synctest bubble a sleep is exact and free,
