@@ -2,8 +2,12 @@
 
 # One line, one list: internal/tidy reads it. tools is not in it, it has no code.
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
-# Where goroutines meet in memory.
-RACED   := . ./internal/shell/...
+# Where goroutines meet in memory, and what takes long there with one of them.
+RACED   := . ./internal/core/... ./internal/shell/... ./internal/latency
+ALONE   := TestGzipBomb|TestFileAtAnOffset|TestEnumerate
+COUNT   := 20
+# Every line of these is tested, and nearly every one of the root.
+COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
 
 # A workspace selects one set of versions for all modules. Here each is built
 # with the versions of its own go.mod, as those who use it get it.
@@ -14,7 +18,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench lint race clean go gcc curl node npm mixedbread-sdk postgres
+.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -36,8 +40,16 @@ lint: go ## gofmt, go vet and staticcheck, every module
 	@check=$$(go -C tools tool -n staticcheck) && \
 		$(call each,(cd $$m && go vet ./... && "$$check" ./...))
 
-race: go gcc ## the racy floors under the race detector, for minutes
-	@go test -race -count=3 -cpu 1,2,8 $(RACED)
+cover: go ## statements that tests reach: the machines' 100 %, the root's 95 %
+	@go test -cover . $(COVERED) | awk ' \
+		/coverage:/ { for (i = 1; i < NF; i++) if ($$i == "coverage:") got = $$(i + 1) + 0; \
+			least = $$2 ~ /\/internal\// ? 100 : 95; \
+			printf "%5.1f %% of at least %3d  %s\n", got, least, $$2; n++; if (got < least) low = 1; next } \
+		{ print } /FAIL/ { low = 1 } END { exit low || n < 2 }'
+
+race: go gcc ## the racy floors under the race detector, for a quarter of an hour (COUNT=1 for less)
+	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
+	@go test -race -timeout 60m -run '$(ALONE)' $(RACED)
 
 clean: ## remove what these commands leave in the tree
 	@rm -rf benchmarks/out

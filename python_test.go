@@ -95,7 +95,7 @@ func goName(code string) (path []string, ok bool) {
 	switch path[0] {
 	case "holdfast":
 		return path[1:], true
-	case "settings", "mixedbread", "faultserver":
+	case "settings", "faultserver", "mixedbread", "ollama", "bedrock":
 		return path, len(path) > 1
 	}
 	return path, regexp.MustCompile(`^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)*$`).MatchString(code)
@@ -138,7 +138,10 @@ func (n names) member(pkg, typ, name string) (of string, ok bool) {
 func exported(t *testing.T) names {
 	t.Helper()
 	all := names{}
-	for pkg, dir := range map[string]string{"": ".", "settings": "settings", "mixedbread": "provider/mixedbread", "faultserver": "faultserver"} {
+	for pkg, dir := range map[string]string{
+		"": ".", "settings": "settings", "faultserver": "faultserver",
+		"mixedbread": "provider/mixedbread", "ollama": "provider/ollama", "bedrock": "provider/bedrock",
+	} {
 		all[pkg] = map[string]string{}
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
