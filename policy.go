@@ -16,7 +16,9 @@ import (
 // Policy holds for any function that may fail: an SDK's method, a query. It is
 // made once and shared; Do and Wrap use it.
 //
-// For calls over HTTP that are your own, use a Client.
+// For calls over HTTP that are your own, use a Client. A policy keeps no
+// statistics, as counting would cost more than all else that it does for a call
+// that succeeds; its Breaker does, and an observer is told everything.
 type Policy struct {
 	rules    rules
 	on       func(error) bool
