@@ -36,8 +36,8 @@ func (r *repeated) Read(p []byte) (n int, err error) {
 }
 
 const (
-	token      = `{"model":"m","created_at":"2026-01-02T03:04:05.678901Z","response":" dough","done":false}` + "\n"
-	tokenEvent = "event: content_block_delta\ndata: " + token + "\n"
+	piece      = `{"model":"m","created_at":"2026-01-02T03:04:05.678901Z","response":" dough","done":false}` + "\n"
+	pieceEvent = "event: content_block_delta\ndata: " + piece + "\n"
 )
 
 // A line or event more costs no allocation: a million lines cost as many as
@@ -75,10 +75,10 @@ func TestStreamAllocations(t *testing.T) {
 		return n, err
 	}
 	// Not exactly none: what earlier tests left running may allocate meanwhile.
-	if more := count(token, 1_000_000, lines) - count(token, 10, lines); more > 100 {
+	if more := count(piece, 1_000_000, lines) - count(piece, 10, lines); more > 100 {
 		t.Errorf("a million lines cost %v allocations", more)
 	}
-	if more := count(tokenEvent, 100_000, events) - count(tokenEvent, 10, events); more > 100 {
+	if more := count(pieceEvent, 100_000, events) - count(pieceEvent, 10, events); more > 100 {
 		t.Errorf("a hundred thousand events cost %v allocations", more)
 	}
 }
@@ -88,8 +88,8 @@ func streamed(n int) string {
 	var answer strings.Builder
 	answer.WriteString("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
 	for n > 0 {
-		lines := min(n, 16<<10/len(token))
-		fmt.Fprintf(&answer, "%x\r\n%s\r\n", lines*len(token), strings.Repeat(token, lines))
+		lines := min(n, 16<<10/len(piece))
+		fmt.Fprintf(&answer, "%x\r\n%s\r\n", lines*len(piece), strings.Repeat(piece, lines))
 		n -= lines
 	}
 	answer.WriteString("0\r\n\r\n")
