@@ -21,6 +21,7 @@ type callOptions struct {
 	key     string
 	repeat  Repeat
 	isCheck bool // of health: see Client.Healthy
+	isDoor  bool // refusals are answers: see Client.HTTPClient
 	problem error
 }
 

@@ -148,10 +148,10 @@ func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, erro
 		}
 		return nil, err
 	}
-	if err := o.run(); err != nil {
+	if err := o.run(); err != nil && o.spare == nil {
 		return nil, err
 	}
-	return o.raw, nil
+	return cmp.Or(o.raw, o.spare), nil
 }
 
 // Breaker is the client's circuit breaker, nil if it has none.

@@ -41,6 +41,7 @@ type exchange struct {
 
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
+	spare  *http.Response // of a door: the last refusal, while a better answer is waited for
 	isLive bool
 
 	streams bool // the answer is a stream
@@ -101,11 +102,11 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		if target, err = wire.Target(base, target.String()); err != nil {
 			return nil, c.misuse(in.Method, wire.Shown(base), err)
 		}
-	case (target.Scheme != base.Scheme || target.Host != base.Host) && target.User != nil:
+	case !wire.SameOrigin(target, base) && target.User != nil:
 		// What was taken for a host may be a part of the password.
 		return nil, c.misuse(in.Method, wire.Shown(base),
 			fmt.Errorf("the request's URL has a user or password in it, and is not at the origin of the base URL, which is %s://%s", base.Scheme, base.Host))
-	case target.Scheme != base.Scheme || target.Host != base.Host:
+	case !wire.SameOrigin(target, base):
 		return nil, c.misuse(in.Method, wire.Shown(target),
 			fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host))
 	}
@@ -222,13 +223,26 @@ func (o *exchange) run() error {
 	}
 	handedOut := false
 	defer func() { // through a panic of Authorize, too
-		if !handedOut {
+		switch {
+		case handedOut:
+		case o.raw != nil: // of an observer, too
+			_ = o.raw.Body.Close()
+		default:
 			o.finish()
 		}
 	}()
 	d := call.Run(o, o.schedule)
 	err := o.end(d)
-	handedOut = err == nil && o.raw != nil
+	if o.raw != nil {
+		handedOut = true
+		if o.bodyRead.ReadCloser == http.NoBody { // which many do not close
+			o.bodyRead.release()
+		}
+		return nil
+	}
+	if d.Why == retry.Ended {
+		o.spare = nil
+	}
 	return err
 }
 
@@ -269,6 +283,7 @@ func (o *exchange) discard() {
 
 // Attempt sends the request once.
 func (o *exchange) Attempt(n int) outcome.Result {
+	o.spare = nil
 	trip := o.depart(n)
 	handedOut := false
 	defer func() {
@@ -288,6 +303,10 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	case err != nil:
 		return o.lost(trip, wire.Discreet(err), 0)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
+		if o.options.isDoor {
+			handedOut = true
+			return o.keep(trip, resp)
+		}
 		return o.turnedDown(trip, resp)
 	case o.isLive:
 		handedOut = true
@@ -404,16 +423,29 @@ func (o *exchange) turnedDown(trip *wire.Trip, resp *http.Response) outcome.Resu
 	if s := resp.StatusCode; o.made < o.most() && (s == http.StatusTooManyRequests || s == http.StatusRequestTimeout || s >= 500) {
 		hurry = trip.End // a retry may follow, which is worth more than the end of a body
 	}
-	refusal := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: wire.ReadError(resp.Body, hurry)}
-	refusal.Problem = Problem(wire.ParseProblem(resp.Header, refusal.Body))
+	refusal, _ := readRefusal(resp, resp.Body, hurry)
 	wire.Drain(resp.Body, trip.End)
 	trip.End()
+	return o.weighed(trip, refusal, arrived)
+}
+
+// readRefusal makes the error of an answer and of the beginning of its body, and
+// reports whether that is all of it.
+func readRefusal(resp *http.Response, body io.Reader, hurry func()) (refusal *StatusError, whole bool) {
+	b, whole := wire.ReadError(body, hurry)
+	return &StatusError{
+		Status: resp.StatusCode, Header: resp.Header, Body: b, Problem: Problem(wire.ParseProblem(resp.Header, b)),
+	}, whole
+}
+
+// weighed says what a refusal that arrived then means for the operation.
+func (o *exchange) weighed(trip *wire.Trip, refusal *StatusError, arrived time.Time) outcome.Result {
 	a := Attempt{
-		Outcome: Permanent, Err: refusal, Status: resp.StatusCode, Reused: trip.Reused(), Sent: true,
-		RetryAfter: wire.RetryAfter(resp.Header, arrived),
+		Outcome: Permanent, Err: refusal, Status: refusal.Status, Reused: trip.Reused(), Sent: true,
+		RetryAfter: wire.RetryAfter(refusal.Header, arrived),
 	}
 	undone := false // refused, rather than perhaps done
-	switch s := resp.StatusCode; {
+	switch s := refusal.Status; {
 	case s == http.StatusTooManyRequests:
 		a.Outcome, undone = Throttled, true
 		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter {
@@ -425,10 +457,10 @@ func (o *exchange) turnedDown(trip *wire.Trip, resp *http.Response) outcome.Resu
 		undone = s == http.StatusServiceUnavailable && a.RetryAfter > 0
 	}
 	noRepeat := !o.mayRepeat(!undone)
-	if again, said := wire.ShouldRetry(resp.Header); said {
+	if again, said := wire.ShouldRetry(refusal.Header); said {
 		noRepeat = noRepeat || !again
 	}
-	return o.judged(a, statusKind(resp.StatusCode), noRepeat)
+	return o.judged(a, statusKind(refusal.Status), noRepeat)
 }
 
 // judged lets the caller's own filter decide what is worth repeating.
@@ -448,11 +480,15 @@ func (o *exchange) judged(a Attempt, kind error, noRepeat bool) outcome.Result {
 // last time may have done what it asks for.
 func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	switch {
-	case o.upload != nil && !o.upload.Again():
+	case o.upload != nil && (!o.upload.Again() || o.raw != nil && !o.upload.Settled()):
 		o.unrepeatable = "the request body can be read only once"
 		return false
 	case !mayBeDone, o.repeat == RepeatKeyed:
 		return true
 	}
-	return o.repeat == RepeatSafe && wire.Idempotent(o.method)
+	safe := wire.Idempotent(o.method)
+	if !safe && o.options.isDoor && o.repeat == RepeatSafe {
+		o.unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
+	}
+	return safe && o.repeat == RepeatSafe
 }

@@ -70,15 +70,20 @@ func (b *liveBody) why(err error) (v Outcome, kind, cause error) {
 // answer began; a service that failed afterwards is a failure of its own.
 func (b *liveBody) failed(v Outcome, kind, cause error) error {
 	o := b.o
+	before, counted := o.failures, v != Transient
+	if n := len(before); n > 0 && before[n-1].Number == o.made { // a refusal, at the door
+		counted = counted || before[n-1].Outcome == Transient
+		before = before[:n-1]
+	}
 	e := &Error{
 		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Took: time.Since(o.began),
 		Stopped: "the answer had begun", Err: cause, kind: kind,
-		Attempts: append(slices.Clip(o.failures), Attempt{
+		Attempts: append(slices.Clip(before), Attempt{
 			Number: o.made, Start: o.asked, Took: time.Since(o.asked), Outcome: v, Err: cause, Sent: true,
 			Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
 		}),
 	}
-	if br := o.rules.breaker; br != nil && v == Transient {
+	if br := o.rules.breaker; br != nil && !counted {
 		br.note(o.caller, o.ticket, Transient, e)
 	}
 	return e
@@ -93,10 +98,15 @@ func (b *liveBody) Close() error {
 
 func (b *liveBody) release() {
 	b.once.Do(func() {
-		b.trip.End()
-		if b.slot {
-			b.o.rules.bulkhead.handle.Give()
-		}
+		b.yield()
 		b.o.finish()
 	})
+}
+
+// yield gives back what the attempt had taken.
+func (b *liveBody) yield() {
+	b.trip.End()
+	if b.slot {
+		b.o.rules.bulkhead.handle.Give()
+	}
 }

@@ -46,15 +46,16 @@ func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
 }
 
 // ReadError reads the beginning of a refusal's body. That it breaks off is not
-// worth mentioning beside the refusal. hurry, if there is one, is called if it
-// takes too long for what is to follow.
-func ReadError(body io.Reader, hurry func()) []byte {
+// worth mentioning beside the refusal; whole says that it did not, and that there
+// is no more of it. hurry, if there is one, is called if it takes too long for
+// what is to follow.
+func ReadError(body io.Reader, hurry func()) (b []byte, whole bool) {
 	if hurry != nil {
 		timer := time.AfterFunc(errorTime, hurry)
 		defer timer.Stop()
 	}
-	b, _ := ReadAll(body, -1, errorBody)
-	return b
+	b, err := ReadAll(body, -1, errorBody)
+	return b, err == nil
 }
 
 // Drain reads what is left of a body and closes it, so that its connection can

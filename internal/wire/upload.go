@@ -64,6 +64,14 @@ func (u *Upload) Again() bool {
 	return !u.gone
 }
 
+// Settled reports whether Again will say the same when the attempts that have the
+// body have ended: one that is reading it takes it along.
+func (u *Upload) Settled() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.file != nil || u.end != nil || u.gone
+}
+
 // Open gives an attempt the body from its beginning.
 func (u *Upload) Open() (io.ReadCloser, error) {
 	switch {

@@ -269,7 +269,7 @@ func TestRead(t *testing.T) {
 	if string(got) != "abc" || err != io.ErrUnexpectedEOF {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got := ReadError(bytes.NewReader(make([]byte, 100<<10)), nil); len(got) != errorBody {
+	if got, whole := ReadError(bytes.NewReader(make([]byte, 100<<10)), nil); len(got) != errorBody || whole {
 		t.Errorf("%d bytes of a refusal are kept", len(got))
 	}
 }
