@@ -35,6 +35,12 @@ type Config struct {
 	RequestIDHeader string
 	// IdempotencyKey also sends that id as Idempotency-Key.
 	IdempotencyKey bool
+	// MaxRedirects is how many redirects an attempt follows, within its limits.
+	// Default none: a redirect is an answer like any other that is not a success.
+	// At most 20. A redirect from https to http is not followed; at another origin
+	// than the one that sent it a request has no header but Accept, Content-Type
+	// and their like.
+	MaxRedirects int
 	// MaxResponseBytes is the longest answer that is read into memory, after
 	// decompression. Default 32 MiB; Off for no limit. A longer one is
 	// ErrBodyTooLarge. Bodies that the caller reads are not bounded.

@@ -75,7 +75,12 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Request = req // and not what the last attempt was given
+	asked := req // and not what the last attempt was given
+	if last := resp.Request; last != nil && d.client.settings.redirects > 0 && last.URL.String() != req.URL.String() {
+		asked = last.WithContext(req.Context()) // where redirects have led to
+		asked.Body = nil
+	}
+	resp.Request = asked
 	return resp, nil
 }
 

@@ -44,6 +44,9 @@ type exchange struct {
 	spare  *http.Response // of a door: the last refusal, while a better answer is waited for
 	isLive bool
 
+	moved bool // the attempt has followed a redirect
+	away  bool // to another origin
+
 	streams bool // the answer is a stream
 	stream  *Stream
 }
@@ -283,7 +286,7 @@ func (o *exchange) discard() {
 
 // Attempt sends the request once.
 func (o *exchange) Attempt(n int) outcome.Result {
-	o.spare = nil
+	o.spare, o.moved, o.away = nil, false, false
 	trip := o.depart(n)
 	handedOut := false
 	defer func() {
@@ -291,13 +294,22 @@ func (o *exchange) Attempt(n int) outcome.Result {
 			trip.End()
 		}
 	}()
-	req, err := o.attemptRequest(trip)
+	req, err := o.attemptRequest(trip, nil)
 	if err != nil {
 		// Nothing was sent, and it is no fault of the service.
 		return o.failed(Attempt{Outcome: Unknown, Err: err}, nil, true)
 	}
 	resp, err := trip.RoundTrip(o.client.transport, req)
+	if err == nil && o.client.settings.redirects > 0 {
+		trip, resp, err = o.follow(trip, resp)
+	}
+	var unmade *unmadeError
+	var astray *RedirectError
 	switch {
+	case errors.As(err, &unmade):
+		return o.failed(Attempt{Outcome: Unknown, Err: unmade.error, Reused: trip.Reused(), Sent: true}, nil, true)
+	case errors.As(err, &astray):
+		return o.failed(Attempt{Outcome: Permanent, Err: astray, Status: resp.StatusCode, Reused: trip.Reused(), Sent: true}, ErrStatus, true)
 	case err != nil && trip.BodyFailed() != nil:
 		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", wire.WithoutURL(trip.BodyFailed())), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
 	case err != nil:
@@ -333,10 +345,14 @@ func (o *exchange) depart(n int) *wire.Trip {
 	return &mem.trip
 }
 
-// attemptRequest makes the request of one attempt, with a body of its own.
-func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
+// attemptRequest makes the request of one attempt, or of a redirect within it,
+// with a body of its own.
+func (o *exchange) attemptRequest(trip *wire.Trip, h *hop) (*http.Request, error) {
 	req := o.request.WithContext(trip)
-	if o.client.settings.authorize != nil {
+	if h != nil {
+		req = h.request.WithContext(trip)
+	}
+	if o.client.settings.authorize != nil && !o.away {
 		// What one attempt is given is not for the next, nor for the caller's request.
 		req.Header = req.Header.Clone()
 		target := *req.URL
@@ -345,7 +361,7 @@ func (o *exchange) attemptRequest(trip *wire.Trip) (*http.Request, error) {
 			return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
 		}
 	}
-	if o.body == nil {
+	if o.body == nil || h != nil && h.noBody {
 		return req, nil
 	}
 	body, err := o.body()
@@ -388,7 +404,7 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 // lost is an attempt without an answer, or with only a part of one.
 func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 	a := Attempt{Outcome: Transient, Err: err, Reused: trip.Reused(), Status: status}
-	a.Sent = trip.Sent(err)
+	a.Sent = o.moved || trip.Sent(err)
 	limit := o.expired(trip)
 	trip.End() // before the question whether the request can be had again
 	if o.ctx.Err() == context.Canceled {
@@ -448,7 +464,7 @@ func (o *exchange) weighed(trip *wire.Trip, refusal *StatusError, arrived time.T
 	switch s := refusal.Status; {
 	case s == http.StatusTooManyRequests:
 		a.Outcome, undone = Throttled, true
-		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter {
+		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter && !o.away {
 			o.rules.pause.Ask(arrived, a.RetryAfter)
 			o.retryAt = arrived.Add(a.RetryAfter)
 		}
@@ -456,7 +472,7 @@ func (o *exchange) weighed(trip *wire.Trip, refusal *StatusError, arrived time.T
 		a.Outcome = Transient
 		undone = s == http.StatusServiceUnavailable && a.RetryAfter > 0
 	}
-	noRepeat := !o.mayRepeat(!undone)
+	noRepeat := !o.mayRepeat(!undone || o.moved)
 	if again, said := wire.ShouldRetry(refusal.Header); said {
 		noRepeat = noRepeat || !again
 	}

@@ -183,6 +183,7 @@ func (s settings) differences(t settings) (differ []error) {
 		{"RequestIDHeader", s.idHeader, t.idHeader},
 		{"IdempotencyKey", s.alsoAsKey, t.alsoAsKey},
 		{"MaxResponseBytes", s.maxBody, t.maxBody},
+		{"MaxRedirects", s.redirects, t.redirects},
 		{"MaxEventBytes", s.maxEvent, t.maxEvent},
 	} {
 		if f.was != f.asks {

@@ -133,6 +133,7 @@ type settings struct {
 	bulkhead   bulkhead.Config // Slots 0: no bulkhead
 	maxBody    int64           // zero is no limit
 	maxEvent   int             // likewise
+	redirects  int             // how many are followed
 	authorize  func(*http.Request) error
 	repeat     Repeat
 	on         func(error) bool
@@ -201,6 +202,7 @@ func (c Config) resolve() (settings, error) {
 	case m > 0:
 		s.maxBody = m
 	}
+	s.redirects = ck.number("MaxRedirects", c.MaxRedirects, 0, 20, 0)
 	s.maxEvent = ck.number("MaxEventBytes", c.MaxEventBytes, 8<<20, 1<<30, 0)
 	return s, ck.err()
 }

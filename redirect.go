@@ -1,0 +1,160 @@
+package holdfast
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// RedirectError is a redirect that was not followed although redirects are: it
+// leads in a circle, too far, or where a request must not go.
+type RedirectError struct {
+	// Hops are the addresses asked, in order, and then the one that was not, all
+	// without userinfo and query.
+	Hops []string
+	// Reason says why it was not.
+	Reason string
+
+	answer *StatusError
+}
+
+// Error gives the reason and the way.
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("%s: %s", e.Reason, strings.Join(e.Hops, " → "))
+}
+
+// Unwrap gives the *StatusError of the redirect itself.
+func (e *RedirectError) Unwrap() error { return e.answer }
+
+// unmadeError is a request that a redirect asks for and that could not be made.
+type unmadeError struct{ error }
+
+func (e *unmadeError) Unwrap() error { return e.error }
+
+// hop is where an attempt stands among its redirects.
+type hop struct {
+	request http.Request
+	away    bool // it has been led to another origin, and stays a stranger
+	noBody  bool
+	visited []string // method and address, to find circles
+	shown   []string
+}
+
+// follow asks where redirects lead, within the attempt and its limits, until
+// there is another answer, or a redirect that cannot be followed and so is one.
+func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *http.Response, error) {
+	h := &hop{request: o.request}
+	h.arrived()
+	for {
+		next, ok := h.next(resp)
+		if !ok || !next.noBody && o.upload != nil && !(o.upload.Again() && o.upload.Settled()) {
+			return trip, resp, nil
+		}
+		reason := ""
+		next.away = next.away || !wire.SameOrigin(next.request.URL, o.client.settings.base)
+		if next.away {
+			next.request.Header = estranged(next.request.Header)
+		}
+		next.arrived()
+		switch {
+		case next.request.URL.Scheme != "https" && next.request.URL.Scheme != "http":
+			reason = "a redirect leads out of HTTP"
+		case h.request.URL.Scheme == "https" && next.request.URL.Scheme == "http":
+			reason = "a redirect leads from https to http"
+		case slices.Contains(h.visited, next.visited[len(next.visited)-1]):
+			reason = "redirects lead in a circle"
+		case len(next.shown)-1 > o.client.settings.redirects:
+			reason = fmt.Sprintf("more than %d redirects (Config.MaxRedirects)", o.client.settings.redirects)
+		}
+		if reason != "" {
+			refusal, _ := readRefusal(resp, resp.Body, nil)
+			return trip, resp, &RedirectError{Hops: next.shown, Reason: reason, answer: refusal}
+		}
+		deadline, _ := trip.Deadline()
+		wire.Drain(resp.Body, trip.End)
+		trip.End()
+		h, o.moved, o.away = next, true, next.away
+
+		ctx, mem := new(shell.Attempt), new(attemptMemory)
+		ctx.Init(o.ctx, deadline)
+		ctx.Keep(&mem.watch)
+		mem.trip.Start(ctx, o.asked, deadline, &o.limits)
+		trip = &mem.trip
+		req, err := o.attemptRequest(trip, h)
+		if err != nil {
+			return trip, nil, &unmadeError{err}
+		}
+		if resp, err = trip.RoundTrip(o.client.transport, req); err != nil {
+			return trip, nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Discreet(err))
+		}
+	}
+}
+
+func (h *hop) arrived() {
+	u := *h.request.URL
+	u.Fragment, u.RawFragment = "", ""
+	h.visited = append(slices.Clip(h.visited), h.request.Method+" "+u.String())
+	h.shown = append(slices.Clip(h.shown), wire.Shown(&u))
+}
+
+// next is the request that a redirect asks for (RFC 9110, 15.4); false if the
+// answer is none.
+func (h *hop) next(resp *http.Response) (*hop, bool) {
+	location := resp.Header.Get("Location")
+	if location == "" {
+		return nil, false
+	}
+	target, err := h.request.URL.Parse(location)
+	if err != nil {
+		return nil, false
+	}
+	target.User = nil // whoever sends us away does not say who we are
+	n := &hop{request: h.request, away: h.away, noBody: h.noBody, visited: h.visited, shown: h.shown}
+	switch method := h.request.Method; resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound:
+		if method == http.MethodPost {
+			n.request.Method = http.MethodGet
+		}
+	case http.StatusSeeOther:
+		if method != http.MethodHead {
+			n.request.Method = http.MethodGet
+		}
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, false
+	}
+	n.request.Header = h.request.Header.Clone()
+	if n.request.Method != h.request.Method {
+		n.noBody, n.request.ContentLength = true, 0
+		for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Location"} {
+			n.request.Header.Del(name)
+		}
+	}
+	if !wire.SameOrigin(target, h.request.URL) {
+		n.request.Host = target.Host
+	}
+	n.request.URL = target
+	return n, true
+}
+
+// strangers are the headers that another origin is told: what the answer may be,
+// and what the body is. A name that is not here may carry a credential.
+var strangers = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Language", "Content-Type",
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "User-Agent",
+}
+
+// estranged is what is left of a header at another origin.
+func estranged(h http.Header) http.Header {
+	left := http.Header{}
+	for _, name := range strangers {
+		if values, ok := h[name]; ok {
+			left[name] = values
+		}
+	}
+	return left
+}
