@@ -138,7 +138,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 			return in.GetBody()
 		}
 	default:
-		o.upload = wire.NewUpload(in.Body, c.rules.retry.Retries > 0)
+		o.upload = wire.NewUpload(in.Body, in.ContentLength, c.rules.retry.Retries > 0)
 		o.body = o.upload.Open
 	}
 	return o, o.prepare(ctx, opts)

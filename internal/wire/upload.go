@@ -23,6 +23,8 @@ type Upload struct {
 	file  io.ReaderAt // nil if it is none
 	start int64       // where it stood
 
+	length int64 // announced; zero or less if unknown
+
 	reading sync.Mutex // held by the one that reads the body
 
 	mu     sync.Mutex
@@ -35,9 +37,10 @@ type Upload struct {
 	closed bool
 }
 
-// NewUpload takes over body. If it is not to be repeated, nothing is kept.
-func NewUpload(body io.ReadCloser, repeat bool) *Upload {
-	u := &Upload{body: body}
+// NewUpload takes over body, whose length is zero or less if it is not known. If it
+// is not to be repeated, nothing is kept.
+func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
+	u := &Upload{body: body, length: length}
 	if repeat {
 		u.keep = keepUpload
 	}
@@ -69,7 +72,14 @@ func (u *Upload) Again() bool {
 func (u *Upload) Settled() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.file != nil || u.end != nil || u.gone
+	return u.file != nil || u.over() || u.gone
+}
+
+// over reports whether all of the body has been read. Its end may not have been
+// seen: net/http looks for it after it has sent what was announced, and by then
+// the answer may be there. It is asked under the lock.
+func (u *Upload) over() bool {
+	return u.end != nil || u.length > 0 && u.read >= u.length
 }
 
 // Open gives an attempt the body from its beginning.
@@ -88,7 +98,7 @@ func (u *Upload) Close() {
 	u.mu.Lock()
 	was := u.closed
 	u.closed = true
-	u.gone = u.gone || u.end == nil
+	u.gone = u.gone || !u.over()
 	u.mu.Unlock()
 	if !was {
 		_ = u.body.Close()
@@ -128,6 +138,8 @@ func (v *view) enter(p []byte) (int, error) {
 		return n, nil
 	case u.end != nil:
 		return 0, u.end
+	case u.closed && u.over() && v.at == u.read:
+		return 0, io.EOF
 	case u.closed, v.at != u.read:
 		return 0, errUploadOver
 	}
