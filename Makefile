@@ -18,7 +18,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres
+.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres sdks
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test: go gcc curl mixedbread-sdk postgres ## build and test every module; instal
 
 bench: go ## compare with the rivals, in pairs (ARGS='-only breaker')
 	@go -C benchmarks run . $(ARGS)
+
+sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfast
+	@go -C internal/integration test -count=1 -run TestSDKs -args -table
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }

@@ -15,7 +15,7 @@ import (
 
 // The SDK of Ollama repeats nothing, and does not look at how a stream ends.
 var ollamaSDK = &sdk{
-	name: "ollama/api", service: ollamaService, dial: ollamaCaller, quiet: true, busy: `{"error":"overloaded"}`,
+	name: "ollama/api", service: ollamaService, dial: ollamaCaller, quiet: true, busy: func(int) string { return `{"error":"overloaded"}` },
 	request: faultserver.Request{Method: "POST", Path: "/api/chat", Body: []byte(`{}`)},
 }
 

@@ -16,7 +16,9 @@ import (
 var openaiSDK = &sdk{
 	name: "openai-go", service: openaiService, retries: 2, dial: openaiCaller,
 	request: faultserver.Request{Method: "POST", Path: "/v1/chat/completions", Body: []byte(`{"stream":true}`)},
-	busy:    `{"error":{"message":"overloaded","type":"server_error","code":"busy","param":""}}`,
+	busy: func(int) string {
+		return `{"error":{"message":"overloaded","type":"server_error","code":"busy","param":""}}`
+	},
 }
 
 // openaiService answers POST /v1/chat/completions.
