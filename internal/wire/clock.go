@@ -65,9 +65,9 @@ var phases = [slots]Phase{Whole, Pool, Connect, Write, Read, Read}
 
 const never = math.MaxInt64
 
-// clock keeps the deadlines of one attempt with one timer, which is set lazily:
-// a deadline that is later than what the timer is set to costs two atomic words
-// and a look at the clock, since the timer finds it when it fires.
+// clock keeps the deadlines of one attempt with one timer, which is moved only
+// to an earlier time: a deadline that is later than what the timer is set to costs
+// two atomic words and a look at the clock, since the timer finds it when it fires.
 //
 // Deadlines are nanoseconds since the attempt began; zero is none.
 type clock struct {
@@ -98,6 +98,28 @@ func (c *clock) set(s slot) {
 func (c *clock) begin(s slot) {
 	if c.due[s].Load() == 0 {
 		c.set(s)
+	}
+}
+
+// start sets the timer once for whatever comes first: the deadline of the attempt,
+// zero for none, or the shortest phase, if it began at once. Phases that begin
+// later find it set, and a call that is over by then has set it once.
+func (c *clock) start(due int64) {
+	first := int64(never)
+	if due > 0 {
+		c.due[whole].Store(due)
+		first = due
+	}
+	for _, limit := range [...]time.Duration{c.limits.Pool, c.limits.Connect, c.limits.Write, c.limits.Read} {
+		if limit > 0 {
+			first = min(first, int64(limit))
+		}
+	}
+	c.armed.Store(never)
+	if first < never {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.arm(first)
 	}
 }
 

@@ -71,23 +71,26 @@ func (t *Trip) Value(key any) any {
 // takes longer than its limit.
 func (t *Trip) Start(ctx Context, began, deadline time.Time, limits *Limits) {
 	t.Context, t.ctx, t.began, t.limits = ctx, ctx, began, limits
-	t.armed.Store(never)
-	t.until(deadline)
+	t.start(t.dueAt(deadline))
 }
 
 // Extend moves the deadline, zero for none: a body that is read after the
 // attempt is bounded by the operation.
 func (t *Trip) Extend(deadline time.Time) {
 	t.Context.Extend(deadline)
-	t.until(deadline)
+	if due := t.dueAt(deadline); due > 0 {
+		t.setTo(whole, due)
+	} else {
+		t.clear(whole)
+	}
 }
 
-func (t *Trip) until(deadline time.Time) {
+// dueAt is a deadline as the clock has it.
+func (t *Trip) dueAt(deadline time.Time) int64 {
 	if deadline.IsZero() {
-		t.clear(whole)
-		return
+		return 0
 	}
-	t.setTo(whole, max(1, int64(deadline.Sub(t.began))))
+	return max(1, int64(deadline.Sub(t.began)))
 }
 
 // End ends the attempt: its timer, its context, and whatever still uses it.
