@@ -24,13 +24,14 @@ var ErrTooLong = errors.New("body too long")
 // ReadAll reads a body to its end, at most limit bytes; zero is no limit. length is
 // what the answer announced, -1 if nothing.
 func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
-	if limit > 0 {
-		body = io.LimitReader(body, limit+1)
-	}
 	// An announced length is believed up to a point: it costs nothing to promise.
 	buf := make([]byte, 0, min(max(length+1, 512), 1<<20))
 	for {
-		n, err := body.Read(buf[len(buf):cap(buf)])
+		room := buf[len(buf):cap(buf)]
+		if limit > 0 {
+			room = room[:min(int64(len(room)), limit+1-int64(len(buf)))]
+		}
+		n, err := body.Read(room)
 		buf = buf[:len(buf)+n]
 		switch {
 		case limit > 0 && int64(len(buf)) > limit:
