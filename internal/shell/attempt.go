@@ -30,8 +30,8 @@ type watch struct {
 	kept bool // somebody else watches the clock
 
 	mu       sync.Mutex
-	err      error // why it ended
-	done     chan struct{}
+	err      error         // why it ended
+	done     chan struct{} // made for the first who asks
 	deadline time.Time
 	timer    *time.Timer
 	unhook   func() bool // from a parent of another make
@@ -104,7 +104,21 @@ func (c *Attempt) Deadline() (time.Time, bool) {
 func (c *Attempt) Value(key any) any { return c.parent.Value(key) }
 
 // Done is closed when the attempt's context ends.
-func (c *Attempt) Done() <-chan struct{} { return c.watched().done }
+func (c *Attempt) Done() <-chan struct{} {
+	w := c.watched()
+	if w.over {
+		return w.done
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done == nil {
+		w.done = make(chan struct{})
+		if w.err != nil {
+			close(w.done)
+		}
+	}
+	return w.done
+}
 
 // Err says why the context has ended, and nil while it has not.
 func (c *Attempt) Err() error {
@@ -221,7 +235,7 @@ func (c *Attempt) watched() *watch {
 }
 
 func (c *Attempt) watchIn(w *watch) *watch {
-	w.done, w.deadline = make(chan struct{}), c.deadline
+	w.deadline = c.deadline
 	w.mu.Lock() // whoever finds it waits until it is armed
 	defer w.mu.Unlock()
 	if !c.watch.CompareAndSwap(nil, w) {
@@ -283,7 +297,9 @@ func (c *Attempt) end(err error) error {
 		return w.err
 	}
 	w.err = err
-	close(w.done)
+	if w.done != nil {
+		close(w.done)
+	}
 	if w.timer != nil {
 		w.timer.Stop()
 	}
