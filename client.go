@@ -55,7 +55,6 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if s.bulkhead.Slots > 0 {
 		c.rules.bulkhead = newBulkhead(s.bulkheadName, s.bulkhead)
 	}
-	c.running.calls = map[*exchange]struct{}{}
 	return c, nil
 }
 
@@ -199,7 +198,8 @@ func (c *Client) closeIdle() {
 type running struct {
 	mu     sync.Mutex
 	closed bool
-	calls  map[*exchange]struct{}
+	newest *exchange // the others hang on it
+	calls  int
 	empty  chan struct{} // made by who waits for the last; closed by it
 	told   func()        // once, when it is closed; nil for nobody
 }
@@ -211,15 +211,31 @@ func (r *running) add(o *exchange) bool {
 	if r.closed {
 		return false
 	}
-	r.calls[o] = struct{}{}
+	if o.older = r.newest; o.older != nil {
+		o.older.newer = o
+	}
+	r.newest = o
+	r.calls++
 	return true
 }
 
 func (r *running) remove(o *exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.calls, o)
-	if len(r.calls) == 0 && r.empty != nil {
+	switch {
+	case o.newer != nil:
+		o.newer.older = o.older
+	case r.newest == o:
+		r.newest = o.older
+	default: // it is none of them
+		return
+	}
+	if o.older != nil {
+		o.older.newer = o.newer
+	}
+	o.newer, o.older = nil, nil
+	r.calls--
+	if r.calls == 0 && r.empty != nil {
 		close(r.empty)
 		r.empty = nil
 	}
@@ -246,8 +262,8 @@ func (r *running) whenClosed(f func()) {
 
 func (r *running) endAll() {
 	r.mu.Lock()
-	all := make([]*exchange, 0, len(r.calls))
-	for o := range r.calls {
+	all := make([]*exchange, 0, r.calls)
+	for o := r.newest; o != nil; o = o.older {
 		all = append(all, o)
 	}
 	r.mu.Unlock()
@@ -262,7 +278,7 @@ func (r *running) none() <-chan struct{} {
 	defer r.mu.Unlock()
 	if r.empty == nil {
 		r.empty = make(chan struct{})
-		if len(r.calls) == 0 {
+		if r.calls == 0 {
 			done := r.empty
 			r.empty = nil
 			close(done)
@@ -275,5 +291,5 @@ func (r *running) none() <-chan struct{} {
 func (r *running) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.calls)
+	return r.calls
 }

@@ -21,6 +21,8 @@ import (
 type exchange struct {
 	operation
 	client  *Client
+	newer   *exchange // its neighbours among the running ones
+	older   *exchange
 	own     shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
 	limits  wire.Limits
 	repeat  Repeat
@@ -30,11 +32,12 @@ type exchange struct {
 	options  callOptions
 	watch    shell.Watch   // own's
 	once     attemptMemory // the first attempt's
+	ids      [1]string     // the value of the header with the id
 	bodyRead liveBody
 
 	mediaType string // of a body that was encoded here
 
-	request http.Request // what every attempt is made from; its body comes from body
+	request *http.Request // the first attempt's, and what the others are made from; its body comes from body
 	body    func() (io.ReadCloser, error)
 	upload  *wire.Upload // what body reads, if it can be read only once
 	spent   bool         // it was sent
@@ -84,7 +87,8 @@ func (c *Client) encoded(method, path string, in any) (*exchange, error) {
 		return nil, c.misuse(method, wire.Shown(target), err)
 	}
 	// http.NewRequest would parse the URL again.
-	o := &exchange{client: c, request: http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}}
+	o := &exchange{client: c}
+	o.request = (&http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(&o.once.trip)
 	if body != nil {
 		o.mediaType = mediaType
 		o.request.ContentLength = int64(len(body))
@@ -120,8 +124,9 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	if err := ck.err(); err != nil {
 		return nil, c.misuse(in.Method, wire.Shown(target), err)
 	}
-	o := &exchange{client: c, request: *in, isLive: true}
-	req := &o.request
+	o := &exchange{client: c, isLive: true}
+	o.request = in.WithContext(&o.once.trip)
+	req := o.request
 	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
@@ -182,7 +187,8 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 		if o.id = all.key; o.id == "" {
 			o.id = newID()
 		}
-		h[c.settings.idHeader] = []string{o.id}
+		o.ids[0] = o.id
+		h[c.settings.idHeader] = o.ids[:]
 	}
 	switch {
 	case all.key != "":
@@ -348,9 +354,12 @@ func (o *exchange) depart(n int) *wire.Trip {
 // attemptRequest makes the request of one attempt, or of a redirect within it,
 // with a body of its own.
 func (o *exchange) attemptRequest(trip *wire.Trip, h *hop) (*http.Request, error) {
-	req := o.request.WithContext(trip)
-	if h != nil {
+	req := o.request
+	switch {
+	case h != nil:
 		req = h.request.WithContext(trip)
+	case trip != &o.once.trip || o.client.settings.authorize != nil:
+		req = req.WithContext(trip)
 	}
 	if o.client.settings.authorize != nil && !o.away {
 		// What one attempt is given is not for the next, nor for the caller's request.
