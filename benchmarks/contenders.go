@@ -2,15 +2,55 @@ package main
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"time"
 )
 
-// work is what every contender guards. Here it does nothing; the tests pass
-// work that fails, hangs or counts, to see that the guards are really there.
+// work is what every contender guards. Where a race says nothing else it does
+// nothing; the tests pass work that fails, hangs or counts, to see that the
+// guards are really there.
 type work func(context.Context) (int, error)
 
 //go:noinline
 func nothing(context.Context) (int, error) { return 1, nil }
+
+// selects is work as most of it is: it waits for an answer, and looks at its
+// context meanwhile. The answer is there already.
+func selects(ctx context.Context) (int, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-answer:
+		return 1, nil
+	}
+}
+
+var answer = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// yields lets others run while it occupies its slot, so that they have to wait
+// for one.
+func yields(context.Context) (int, error) {
+	runtime.Gosched()
+	return 1, nil
+}
+
+var errDown = errors.New("down")
+
+// thirdTime works every third time.
+func thirdTime() work {
+	calls := 0
+	return func(context.Context) (int, error) {
+		if calls++; calls%3 != 0 {
+			return 0, errDown
+		}
+		return calls, nil
+	}
+}
 
 // contender is one library's way of doing one thing. rig builds its parts
 // around do and returns the operation: n calls one after the other, safe from
@@ -21,6 +61,8 @@ func nothing(context.Context) (int, error) { return 1, nil }
 type contender struct {
 	name string
 	rig  func(do work) func(n int) error
+	// elsewhere measures it in a process of its own; nil for here.
+	elsewhere meter
 }
 
 // The settings all contenders share.
@@ -30,24 +72,39 @@ const (
 	slots          = 16
 	retries        = 3
 	attemptTimeout = time.Minute
+	crowd          = 64 // callers at once, where many are
 )
 
-// race is one thing done by holdfast and by others.
-type race struct {
-	name      string
-	procs     int
-	holdfast  contender
-	rivals    []rival
-	maxAllocs *float64 // of holdfast, per operation
+// load is how a contender is driven.
+type load struct {
+	procs   int // CPUs
+	callers int // goroutines; one for each CPU, if 0
 }
 
-// rival is whom holdfast is compared with, and the bar for the ratio of
-// holdfast's time to its own; nil where the figure is only shown.
-type rival struct {
-	contender
-	bar   *float64
-	procs int // the race's, if 0
+// race is one thing done by several contenders. The lead is measured in turn
+// with each of the others.
+type race struct {
+	name string
+	load
+	gauge     gauge
+	work      func() work // nothing, if nil
+	lead      contender
+	maxAllocs *float64 // of the lead, per operation
+	others    []entrant
+	// toLead turns the comparison round: the others are judged by the lead.
+	toLead bool
 }
+
+// entrant is one of the others, and the bars for what the comparison with the
+// lead comes to; nil where the figure is only shown.
+type entrant struct {
+	contender
+	bar        *float64 // for the gauge
+	moreAllocs *float64 // for the allocations that the judged side has above the other
+	load       *load    // the race's, if nil
+}
+
+func (r race) title() string { return r.name }
 
 // races is the table; the bars are the project's own.
 //
@@ -55,35 +112,107 @@ type rival struct {
 // registering with a parent that can be cancelled is the parent's.
 var races = []race{
 	{
-		name: "breaker closed, 1 CPU", procs: 1, holdfast: holdfastBreaker, maxAllocs: new(0.0),
-		rivals: []rival{{contender: gobreakerClosed, bar: new(0.1)}, {contender: failsafeBreaker}},
-	},
-	{
-		name: "breaker closed, 2 CPUs", procs: 2, holdfast: holdfastBreaker,
-		rivals: []rival{
-			{contender: gobreakerClosed, bar: new(0.1)},
-			{contender: failsafeBreaker},
-			{contender: contender{"holdfast, 1 CPU", holdfastBreaker.rig}, bar: new(1.0), procs: 1},
+		name: "breaker closed, 1 CPU", load: load{procs: 1}, lead: holdfastBreaker, maxAllocs: new(0.0),
+		others: []entrant{
+			{contender: gobreakerClosed, bar: new(0.1)}, {contender: failsafeBreaker}, {contender: eapacheBreaker}, {contender: hystrixClosed},
 		},
 	},
 	{
-		name: "breaker open, 1 CPU", procs: 1, holdfast: holdfastOpen, maxAllocs: new(0.0),
-		rivals: []rival{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}},
+		name: "breaker closed, 2 CPUs", load: load{procs: 2}, lead: holdfastBreaker,
+		others: []entrant{
+			{contender: gobreakerClosed, bar: new(0.1)},
+			{contender: failsafeBreaker},
+			{contender: contender{name: "holdfast, 1 CPU", rig: holdfastBreaker.rig}, bar: new(1.0), load: &load{procs: 1}},
+		},
 	},
 	{
-		name: "breaker open, 2 CPUs", procs: 2, holdfast: holdfastOpen,
-		rivals: []rival{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}},
+		name: "breaker open, 1 CPU", load: load{procs: 1}, lead: holdfastOpen, maxAllocs: new(0.0),
+		others: []entrant{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}, {contender: eapacheOpen}, {contender: hystrixOpen}},
 	},
 	{
-		name: "bulkhead, free slot", procs: 1, holdfast: holdfastBulkhead, maxAllocs: new(0.0),
-		rivals: []rival{{contender: semaphoreFree, bar: new(0.6)}, {contender: failsafeBulkhead}},
+		name: "breaker open, 2 CPUs", load: load{procs: 2}, lead: holdfastOpen,
+		others: []entrant{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}},
 	},
 	{
-		name: "retry, first try works", procs: 1, holdfast: holdfastRetry, maxAllocs: new(1.0),
-		rivals: []rival{{contender: backoffRetry, bar: new(0.5)}, {contender: failsafeRetry}},
+		name: "bulkhead, free slot", load: load{procs: 1}, lead: holdfastBulkhead, maxAllocs: new(0.0),
+		others: []entrant{{contender: semaphoreFree, bar: new(0.6)}, {contender: failsafeBulkhead}, {contender: eapacheSemaphore}},
 	},
 	{
-		name: "breaker, retry, bulkhead, attempt timeout", procs: 1, holdfast: holdfastStack, maxAllocs: new(2.0),
-		rivals: []rival{{contender: assembledStack, bar: new(0.25)}, {contender: failsafeStack, bar: new(0.125)}},
+		name: "bulkhead, 64 callers, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
+		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}, {contender: eapacheSemaphore}},
+	},
+	{
+		name: "bulkhead, 64 callers, 2 CPUs", load: load{2, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
+		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}},
+	},
+	{
+		name: "retry, first try works", load: load{procs: 1}, lead: holdfastRetry, maxAllocs: new(1.0),
+		others: []entrant{
+			{contender: backoffRetry, bar: new(0.5)}, {contender: failsafeRetry}, {contender: eapacheRetry}, {contender: avastRetry},
+		},
+	},
+	{
+		name: "retry, third try works, no wait", load: load{procs: 1}, work: thirdTime, lead: holdfastAtOnce,
+		others: []entrant{
+			{contender: backoffAtOnce, bar: new(1.0)}, {contender: failsafeAtOnce}, {contender: eapacheAtOnce}, {contender: avastAtOnce},
+		},
+	},
+	{
+		name: "breaker, retry, bulkhead, attempt timeout", load: load{procs: 1}, lead: holdfastStack, maxAllocs: new(2.0),
+		others: []entrant{
+			{contender: assembledStack, bar: new(0.25)}, {contender: failsafeStack, bar: new(0.125)},
+			{contender: eapacheStack}, {contender: hystrixStack},
+		},
+	},
+	{
+		name: "the same around a function that selects on Done", load: load{procs: 1}, work: func() work { return selects }, lead: holdfastStack,
+		others: []entrant{{contender: assembledStack, bar: new(1.0)}, {contender: failsafeStack, bar: new(0.4)}},
+	},
+	{
+		name: "the same with a silent logger", load: load{procs: 1}, gauge: more, lead: holdfastLoggedStack,
+		others: []entrant{{contender: contender{name: "without", rig: holdfastStack.rig}, bar: new(100.0), moreAllocs: new(0.0)}},
+	},
+	{
+		name: "client around a transport that answers at once", load: load{procs: 1}, gauge: more, lead: holdfastLoggedClient,
+		others: []entrant{{contender: holdfastUncounted, bar: new(100.0), moreAllocs: new(0.0)}},
+	},
+	{
+		name: "Registry.Get, 1 CPU", load: load{procs: 1}, lead: registryGet, maxAllocs: new(0.0),
+		others: []entrant{{contender: syncMapLoad, bar: new(2.0)}},
+	},
+	{
+		name: "Registry.Get, 2 CPUs", load: load{procs: 2}, lead: registryGet,
+		others: []entrant{
+			{contender: syncMapLoad},
+			{contender: contender{name: "Registry.Get, 1 CPU", rig: registryGet.rig}, bar: new(1.0), load: &load{procs: 1}},
+		},
+	},
+}
+
+// httpRaces go over loopback sockets to a server in a process of its own, so that
+// its CPU time is not theirs. They are judged by CPU time: what a round trip
+// takes is mostly the kernel's, and how long it takes is the machine's.
+var httpRaces = []race{
+	{
+		name: "HTTP/1.1 round trip, 1 caller", load: load{2, 1}, gauge: cpu, lead: bareHTTP, toLead: true,
+		others: []entrant{
+			{contender: holdfastDo, bar: new(1.15), moreAllocs: new(14.0)},
+			{contender: holdfastGet, bar: new(1.15), moreAllocs: new(20.0)},
+		},
+	},
+	{
+		name: "HTTP/1.1 round trip, 64 callers", load: load{2, crowd}, gauge: cpu, lead: bareHTTP, toLead: true,
+		others: []entrant{
+			{contender: holdfastDo, bar: new(1.15)},
+			{contender: holdfastGet, bar: new(1.15)},
+			{contender: retryableHTTP},
+			{contender: restyHTTP},
+			{contender: failsafeHTTP},
+			{contender: heimdallHTTP},
+		},
+	},
+	{
+		name: "one Read of a response body", load: load{procs: 1}, gauge: more, lead: bareBody, toLead: true,
+		others: []entrant{{contender: holdfastBody, bar: new(100.0), moreAllocs: new(0.0)}},
 	},
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"sync"
 
 	"github.com/holdfast-go/holdfast"
 )
 
-var holdfastBreaker = contender{"holdfast", func(do work) func(int) error {
+var holdfastBreaker = contender{name: "holdfast", rig: func(do work) func(int) error {
 	b := newBreaker()
 	return func(n int) error {
 		for range n {
@@ -25,7 +28,7 @@ var holdfastBreaker = contender{"holdfast", func(do work) func(int) error {
 	}
 }}
 
-var holdfastOpen = contender{"holdfast", func(do work) func(int) error {
+var holdfastOpen = contender{name: "holdfast", rig: func(do work) func(int) error {
 	b := newBreaker()
 	for range threshold {
 		_ = b.Do(context.Background(), func(context.Context) error { return errors.New("down") })
@@ -47,7 +50,7 @@ func newBreaker() *holdfast.Breaker {
 	return holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: threshold, OpenTimeout: openTimeout})
 }
 
-var holdfastBulkhead = contender{"holdfast", func(do work) func(int) error {
+var holdfastBulkhead = contender{name: "holdfast", rig: func(do work) func(int) error {
 	b := newBulkhead()
 	ctx := context.Background()
 	return func(n int) error {
@@ -70,24 +73,28 @@ func newBulkhead() *holdfast.Bulkhead {
 	return holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: slots})
 }
 
-var holdfastRetry = contender{"holdfast", func(do work) func(int) error {
+var holdfastRetry = contender{name: "holdfast", rig: func(do work) func(int) error {
 	return holdfastCalls(do, holdfast.PolicyConfig{
 		Retry:          holdfast.Retry{MaxRetries: retries},
 		AttemptTimeout: holdfast.Off,
 	})
 }}
 
-var holdfastStack = contender{"holdfast", func(do work) func(int) error {
-	return holdfastCalls(do, holdfast.PolicyConfig{
+var holdfastStack = contender{name: "holdfast", rig: func(do work) func(int) error {
+	return holdfastCalls(do, stackConfig())
+}}
+
+func stackConfig() holdfast.PolicyConfig {
+	return holdfast.PolicyConfig{
 		Retry:          holdfast.Retry{MaxRetries: retries},
 		AttemptTimeout: attemptTimeout,
 		Breaker:        newBreaker(),
 		Bulkhead:       newBulkhead(),
-	})
-}}
+	}
+}
 
-func holdfastCalls(do work, cfg holdfast.PolicyConfig) func(int) error {
-	policy := holdfast.MustPolicy(cfg)
+func holdfastCalls(do work, cfg holdfast.PolicyConfig, opts ...holdfast.Option) func(int) error {
+	policy := holdfast.MustPolicy(cfg, opts...)
 	ctx := context.Background()
 	return func(n int) error {
 		for range n {
@@ -98,3 +105,49 @@ func holdfastCalls(do work, cfg holdfast.PolicyConfig) func(int) error {
 		return nil
 	}
 }
+
+var holdfastLoggedStack = contender{name: "holdfast", rig: func(do work) func(int) error {
+	return holdfastCalls(do, stackConfig(), holdfast.WithLogger(silent))
+}}
+
+var holdfastAtOnce = contender{name: "holdfast", rig: func(do work) func(int) error {
+	return holdfastCalls(do, holdfast.PolicyConfig{
+		Retry:          holdfast.Retry{MaxRetries: retries, BaseDelay: holdfast.Off},
+		AttemptTimeout: holdfast.Off,
+	})
+}}
+
+// silent logs from WARN on, and so nothing of what goes well.
+var silent = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn}))
+
+var registryGet = contender{name: "holdfast", rig: func(work) func(int) error {
+	r := new(holdfast.Registry)
+	_, err := r.Open("a", holdfast.Config{BaseURL: "http://a.test"})
+	return func(n int) error {
+		if err != nil {
+			return err
+		}
+		for range n {
+			if _, ok := r.Get("a"); !ok {
+				return errMissing
+			}
+		}
+		return nil
+	}
+}}
+
+// syncMapLoad is what any registry comes to at least.
+var syncMapLoad = contender{name: "sync.Map", rig: func(work) func(int) error {
+	var m sync.Map
+	m.Store("a", new(holdfast.Client))
+	return func(n int) error {
+		for range n {
+			if _, ok := m.Load("a"); !ok {
+				return errMissing
+			}
+		}
+		return nil
+	}
+}}
+
+var errMissing = errors.New("what was stored is not found")

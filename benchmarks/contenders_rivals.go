@@ -22,12 +22,18 @@ var modules = []struct{ name, path string }{
 	{"backoff", "github.com/cenkalti/backoff/v5"},
 	{"x/sync", "golang.org/x/sync"},
 	{"failsafe-go", "github.com/failsafe-go/failsafe-go"},
+	{"go-resiliency", "github.com/eapache/go-resiliency"},
+	{"avast/retry-go", "github.com/avast/retry-go/v5"},
+	{"hystrix-go", "github.com/afex/hystrix-go"},
+	{"go-retryablehttp", "github.com/hashicorp/go-retryablehttp"},
+	{"resty", "resty.dev/v3"},
+	{"heimdall", "github.com/gojek/heimdall/v7"},
 }
 
 var errAdmitted = errors.New("an open breaker admitted a call")
 
 // Execute and not TwoStepCircuitBreaker, whose Allow allocates a closure.
-var gobreakerClosed = contender{"gobreaker", func(do work) func(int) error {
+var gobreakerClosed = contender{name: "gobreaker", rig: func(do work) func(int) error {
 	b := newGobreaker()
 	call := func() (int, error) { return do(context.Background()) }
 	return func(n int) error {
@@ -40,7 +46,7 @@ var gobreakerClosed = contender{"gobreaker", func(do work) func(int) error {
 	}
 }}
 
-var gobreakerOpen = contender{"gobreaker", func(do work) func(int) error {
+var gobreakerOpen = contender{name: "gobreaker", rig: func(do work) func(int) error {
 	b := newGobreaker()
 	for range threshold {
 		_, _ = b.Execute(func() (int, error) { return 0, errors.New("down") })
@@ -63,7 +69,7 @@ func newGobreaker() *gobreaker.CircuitBreaker[int] {
 	})
 }
 
-var semaphoreFree = contender{"x/sync semaphore", func(do work) func(int) error {
+var semaphoreFree = contender{name: "x/sync semaphore", rig: func(do work) func(int) error {
 	sem := semaphore.NewWeighted(slots)
 	ctx := context.Background()
 	return func(n int) error {
@@ -85,23 +91,31 @@ var semaphoreFree = contender{"x/sync semaphore", func(do work) func(int) error 
 // is not, as it keeps the state of one operation; Retry makes its own.
 var backoffOptions = []backoff.RetryOption{backoff.WithMaxTries(retries + 1)}
 
-var backoffRetry = contender{"backoff", func(do work) func(int) error {
+var backoffRetry = contender{name: "backoff", rig: func(do work) func(int) error {
+	return backoffCalls(do, backoffOptions...)
+}}
+
+var backoffAtOnce = contender{name: "backoff", rig: func(do work) func(int) error {
+	return backoffCalls(do, backoff.WithMaxTries(retries+1), backoff.WithBackOff(new(backoff.ZeroBackOff)))
+}}
+
+func backoffCalls(do work, opts ...backoff.RetryOption) func(int) error {
 	ctx := context.Background()
 	call := func() (int, error) { return do(ctx) }
 	return func(n int) error {
 		for range n {
-			if _, err := backoff.Retry(ctx, call, backoffOptions...); err != nil {
+			if _, err := backoff.Retry(ctx, call, opts...); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-}}
+}
 
 // assembledStack is what an engineer puts together from the best-known parts,
 // in holdfast's order: one verdict per operation, a slot and a time limit per
 // attempt.
-var assembledStack = contender{"gobreaker+backoff+x/sync+context", func(do work) func(int) error {
+var assembledStack = contender{name: "gobreaker+backoff+x/sync+context", rig: func(do work) func(int) error {
 	b := newGobreaker()
 	sem := semaphore.NewWeighted(slots)
 	attempt := func(ctx context.Context) (int, error) {
@@ -130,7 +144,7 @@ var assembledStack = contender{"gobreaker+backoff+x/sync+context", func(do work)
 }}
 
 // The permit API and not an executor, which costs ten times as much.
-var failsafeBreaker = contender{"failsafe-go", func(do work) func(int) error {
+var failsafeBreaker = contender{name: "failsafe-go", rig: func(do work) func(int) error {
 	b := newFailsafeBreaker()
 	return func(n int) error {
 		for range n {
@@ -147,7 +161,7 @@ var failsafeBreaker = contender{"failsafe-go", func(do work) func(int) error {
 	}
 }}
 
-var failsafeOpen = contender{"failsafe-go", func(do work) func(int) error {
+var failsafeOpen = contender{name: "failsafe-go", rig: func(do work) func(int) error {
 	b := newFailsafeBreaker()
 	b.Open()
 	return func(n int) error {
@@ -165,7 +179,7 @@ func newFailsafeBreaker() circuitbreaker.CircuitBreaker[int] {
 	return circuitbreaker.NewBuilder[int]().WithFailureThreshold(threshold).WithDelay(openTimeout).Build()
 }
 
-var failsafeBulkhead = contender{"failsafe-go", func(do work) func(int) error {
+var failsafeBulkhead = contender{name: "failsafe-go", rig: func(do work) func(int) error {
 	b := bulkhead.New[int](slots)
 	ctx := context.Background()
 	return func(n int) error {
@@ -183,11 +197,15 @@ var failsafeBulkhead = contender{"failsafe-go", func(do work) func(int) error {
 	}
 }}
 
-var failsafeRetry = contender{"failsafe-go", func(do work) func(int) error {
+var failsafeRetry = contender{name: "failsafe-go", rig: func(do work) func(int) error {
 	return failsafeCalls(do, newFailsafeRetry())
 }}
 
-var failsafeStack = contender{"failsafe-go", func(do work) func(int) error {
+var failsafeAtOnce = contender{name: "failsafe-go", rig: func(do work) func(int) error {
+	return failsafeCalls(do, retrypolicy.NewBuilder[int]().WithMaxRetries(retries).Build())
+}}
+
+var failsafeStack = contender{name: "failsafe-go", rig: func(do work) func(int) error {
 	return failsafeCalls(do,
 		newFailsafeBreaker(),
 		newFailsafeRetry(),

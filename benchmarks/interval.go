@@ -5,6 +5,26 @@ import (
 	"slices"
 )
 
+// gauge is what is compared of the two sides of a pair.
+type gauge uint8
+
+const (
+	elapsed gauge = iota // the ratio of their elapsed times
+	cpu                  // the ratio of their CPU times
+	more                 // the difference of their CPU times, in nanoseconds
+)
+
+// of compares a, which is judged, with b.
+func (g gauge) of(a, b sample) float64 {
+	switch g {
+	case cpu:
+		return a.cpu / b.cpu
+	case more:
+		return a.cpu - b.cpu
+	}
+	return a.ns / b.ns
+}
+
 const (
 	minPairs = 20
 
@@ -33,34 +53,34 @@ func judge(low, high, bar float64) verdict {
 	}
 }
 
-// estimate is what a series of ratios says.
+// estimate is what a series of comparisons says.
 type estimate struct {
-	ratio     float64 // the median
+	value     float64 // the median
 	low, high float64 // its 95 % interval
 	pairs     int
 	verdict   verdict // empty without a bar
 }
 
-// compare draws ratios until their interval settles on one side of the bar,
-// doubling their number as long as it does not. Without a bar (nil) the first
-// round is all there is.
+// compare draws ratios, or differences, until their interval settles on one side
+// of the bar, doubling their number as long as it does not. Without a bar (nil)
+// the first round is all there is.
 //
 // The interval is looked at once per round, at most five times from 20 pairs to
-// 320. So if the true ratio were exactly the bar, holds would be said wrongly in
+// 320. So if the true value were exactly the bar, holds would be said wrongly in
 // up to one case in eight rather than one in forty; a bar that matters leaves
 // more room than that.
 func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, error) {
-	var ratios []float64
+	var drawn []float64
 	for want := pairs; ; want = min(2*want, maxPairs) {
-		for len(ratios) < want {
-			r, err := next()
+		for len(drawn) < want {
+			x, err := next()
 			if err != nil {
 				return estimate{}, err
 			}
-			ratios = append(ratios, r)
+			drawn = append(drawn, x)
 		}
-		e := estimate{pairs: len(ratios)}
-		e.ratio, e.low, e.high = medianInterval(ratios)
+		e := estimate{pairs: len(drawn)}
+		e.value, e.low, e.high = medianInterval(drawn)
 		if bar == nil {
 			return e, nil
 		}

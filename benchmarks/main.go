@@ -2,10 +2,10 @@
 // cheaper than, and says of every bar whether it is met.
 //
 // A machine's speed changes from minute to minute, so nothing is judged by
-// nanoseconds. Holdfast and a rival are measured in turn, A B A B; each pair
-// gives a ratio, the ratios give a median with a 95 % interval, and the interval
-// lies below the bar (holds), above it (fails) or across it (unresolved: more
-// pairs). Allocations are counted, not estimated.
+// nanoseconds alone. Holdfast and a rival are measured in turn, A B A B; each
+// pair gives a ratio (or a difference), these give a median with a 95 % interval,
+// and the interval lies below the bar (holds), above it (fails) or across it
+// (unresolved: more pairs). Allocations and goroutines are counted, not estimated.
 //
 // The exit status is 0 if every bar holds, 1 if one does not, 2 for a wrong
 // command line.
@@ -23,28 +23,58 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, races, realMeter))
+	if played, err := play(); played {
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "benchmarks: %v\n", err)
+			os.Exit(exitFailure)
+		}
+		return
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, events(), realMeter))
+}
+
+// event is one part of the table.
+type event interface {
+	title() string
+	hold(meter meter, pairs int) (finding, error)
+}
+
+// finding is what an event has shown.
+type finding interface {
+	print(w io.Writer)
+	rows() []row
+}
+
+func events() (all []event) {
+	for _, r := range slices.Concat(races, httpRaces) {
+		all = append(all, r)
+	}
+	return append(all, openAnswers)
 }
 
 // meter makes what measures one side of a pair, and counts what an operation
 // allocates. Tests put one in its place that makes up its samples.
-type meter func(c contender, procs int) (side, error)
+type meter func(c contender, drive load, do work) (side, error)
 
 type side struct {
 	measure       func() (sample, error)
 	bytes, allocs float64
 }
 
-func realMeter(c contender, procs int) (side, error) {
-	op := c.rig(nothing)
-	bytes, allocs, err := countMemory(op)
+func realMeter(c contender, drive load, do work) (side, error) {
+	if c.elsewhere != nil {
+		return c.elsewhere(c, drive, do)
+	}
+	op := c.rig(do)
+	bytes, allocs, err := countMemory(op, drive)
 	if err != nil {
 		return side{}, err
 	}
-	l, err := newLane(op, procs)
+	l, err := newLane(op, drive)
 	if err != nil {
 		return side{}, err
 	}
@@ -57,7 +87,7 @@ const (
 	exitUsage   = 2
 )
 
-func run(args []string, stdout, stderr io.Writer, table []race, meter meter) int {
+func run(args []string, stdout, stderr io.Writer, table []event, meter meter) int {
 	opt, err := parse(args, stdout, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
@@ -65,7 +95,11 @@ func run(args []string, stdout, stderr io.Writer, table []race, meter meter) int
 	if err != nil {
 		return exitUsage // parse has said what is wrong
 	}
-	table = slices.DeleteFunc(slices.Clone(table), func(r race) bool { return !opt.only.MatchString(r.name) })
+	all := len(table)
+	table = slices.DeleteFunc(slices.Clone(table), func(e event) bool { return !opt.only.MatchString(e.title()) })
+	if len(table) < all {
+		opt.page = "" // it shows the whole table
+	}
 	if len(table) == 0 {
 		fmt.Fprintf(stderr, "benchmarks: -only %q: no race has such a name\n", opt.only)
 		return exitUsage
@@ -83,6 +117,7 @@ type options struct {
 	pairs int
 	only  *regexp.Regexp
 	json  string
+	page  string
 }
 
 func parse(args []string, stdout, stderr io.Writer) (options, error) {
@@ -103,12 +138,14 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	})
 	flags.StringVar(&opt.json, "json", filepath.Join("out", "bench.json"), "write the figures to `FILE`")
 
+	flags.StringVar(&opt.page, "page", "", "also put the report of the whole table into `FILE`, as its first block")
+
 	err := flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	usage := func(w io.Writer) {
-		fmt.Fprintln(w, "usage: benchmarks [-pairs N] [-only REGEXP] [-json FILE]")
+		fmt.Fprintln(w, "usage: benchmarks [-pairs N] [-only REGEXP] [-json FILE] [-page FILE]")
 		flags.SetOutput(w)
 		flags.PrintDefaults()
 	}
@@ -124,73 +161,96 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 
 var errUnmet = errors.New("a bar is not met")
 
-// bench runs the table, prints each race as it ends, and writes the rows.
-func bench(table []race, meter meter, opt options, out io.Writer) error {
-	for _, r := range table {
-		if r.procs > runtime.NumCPU() {
-			return fmt.Errorf("%s: this machine has %d CPU, so its bars cannot be met here; -only leaves races out", r.name, runtime.NumCPU())
-		}
-	}
+// bench runs the table, prints each part as it ends, and writes the rows.
+func bench(table []event, meter meter, opt options, stdout io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(opt.json), 0o755); err != nil {
 		return err // now, not after the minutes of measuring
 	}
+	var report strings.Builder
+	out := io.MultiWriter(stdout, &report)
 	printHead(out, opt.pairs)
-	var results []result
-	for _, r := range table {
-		res, err := compete(r, meter, opt.pairs)
+	var findings []finding
+	for _, e := range table {
+		f, err := e.hold(meter, opt.pairs)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
+			return fmt.Errorf("%s: %w", e.title(), err)
 		}
-		res.print(out)
-		results = append(results, res)
+		f.print(out)
+		findings = append(findings, f)
 	}
-	if err := writeJSON(opt.json, results); err != nil {
+	if err := writeJSON(opt.json, findings); err != nil {
 		return err
 	}
-	if !printVerdict(out, results, opt.json) {
+	allMet := printVerdict(out, findings, opt.json)
+	if opt.page != "" {
+		if err := writePage(opt.page, report.String()); err != nil {
+			return err
+		}
+	}
+	if !allMet {
 		return errUnmet
 	}
 	return nil
 }
 
-// compete measures holdfast against each of a race's rivals in turn.
-func compete(r race, meter meter, pairs int) (result, error) {
-	ours, err := meter(r.holdfast, r.procs)
+// hold measures the lead and each of the others in turn.
+func (r race) hold(meter meter, pairs int) (finding, error) {
+	if r.procs > runtime.NumCPU() {
+		return nil, fmt.Errorf("this machine has %d CPU, so its bars cannot be met here; -only leaves races out", runtime.NumCPU())
+	}
+	do := nothing
+	if r.work != nil {
+		do = r.work()
+	}
+	lead, err := meter(r.lead, r.load, do)
 	if err != nil {
-		return result{}, fmt.Errorf("%s: %w", r.holdfast.name, err)
+		return nil, fmt.Errorf("%s: %w", r.lead.name, err)
 	}
 	res := result{race: r}
-	var all []sample
-	for _, rival := range r.rivals {
-		procs := rival.procs
-		if procs == 0 {
-			procs = r.procs
+	var leads []sample
+	for _, e := range r.others {
+		drive := r.load
+		if e.load != nil {
+			drive = *e.load
 		}
-		theirs, err := meter(rival.contender, procs)
+		if r.work != nil {
+			do = r.work()
+		}
+		other, err := meter(e.contender, drive, do)
 		if err != nil {
-			return result{}, fmt.Errorf("%s: %w", rival.name, err)
+			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
-		var other []sample
-		est, err := compare(pairs, rival.bar, func() (float64, error) {
-			a, err := ours.measure()
+		var others []sample
+		est, err := compare(pairs, e.bar, func() (float64, error) {
+			a, err := lead.measure()
 			if err != nil {
-				return 0, fmt.Errorf("%s: %w", r.holdfast.name, err)
+				return 0, fmt.Errorf("%s: %w", r.lead.name, err)
 			}
-			b, err := theirs.measure()
+			b, err := other.measure()
 			if err != nil {
-				return 0, fmt.Errorf("%s: %w", rival.name, err)
+				return 0, fmt.Errorf("%s: %w", e.name, err)
 			}
-			all, other = append(all, a), append(other, b)
-			return a.ns / b.ns, nil
+			leads, others = append(leads, a), append(others, b)
+			if r.toLead {
+				return r.gauge.of(b, a), nil
+			}
+			return r.gauge.of(a, b), nil
 		})
 		if err != nil {
-			return result{}, err
+			return nil, err
 		}
-		res.duels = append(res.duels, duel{rival, summarize(theirs, other), est})
+		d := duel{entrant: e, figures: summarize(other, others), estimate: est, extra: lead.allocs - other.allocs}
+		if r.toLead {
+			d.extra = -d.extra
+		}
+		if e.moreAllocs != nil {
+			d.allocs = judge(d.extra, d.extra, *e.moreAllocs)
+		}
+		res.duels = append(res.duels, d)
 	}
-	res.holdfast = summarize(ours, all)
+	res.lead = summarize(lead, leads)
 	if r.maxAllocs != nil {
-		res.allocs = judge(res.holdfast.allocs, res.holdfast.allocs, *r.maxAllocs)
+		res.allocs = judge(res.lead.allocs, res.lead.allocs, *r.maxAllocs)
 	}
 	return res, nil
 }

@@ -13,7 +13,7 @@ import (
 
 // madeUp is a meter whose contenders cost what their name's entry says.
 func madeUp(cost map[string]float64, allocs float64) meter {
-	return func(c contender, _ int) (side, error) {
+	return func(c contender, _ load, _ work) (side, error) {
 		ns, ok := cost[c.name]
 		if !ok {
 			return side{}, errors.New("broken")
@@ -22,14 +22,14 @@ func madeUp(cost map[string]float64, allocs float64) meter {
 	}
 }
 
-var twoRaces = []race{
-	{
-		name: "first", procs: 1, holdfast: contender{name: "ours"}, maxAllocs: new(1.0),
-		rivals: []rival{{contender: contender{name: "theirs"}, bar: new(0.5)}, {contender: contender{name: "shown"}}},
+var twoRaces = []event{
+	race{
+		name: "first", load: load{procs: 1}, lead: contender{name: "ours"}, maxAllocs: new(1.0),
+		others: []entrant{{contender: contender{name: "theirs"}, bar: new(0.5)}, {contender: contender{name: "shown"}}},
 	},
-	{
-		name: "second", procs: 1, holdfast: contender{name: "ours"},
-		rivals: []rival{{contender: contender{name: "theirs"}, bar: new(1.0)}},
+	race{
+		name: "second", load: load{procs: 1}, lead: contender{name: "ours"},
+		others: []entrant{{contender: contender{name: "theirs"}, bar: new(1.0)}},
 	},
 }
 
@@ -47,9 +47,9 @@ func TestRun(t *testing.T) {
 		{name: "a planted slow contender", ours: 60, allocs: 1, exit: 1,
 			stdout: "Does not hold: 1 of 3 bars."},
 		{name: "and what it missed", ours: 60, allocs: 1, exit: 1,
-			stdout: "first: 0.600 of theirs (0.600 to 0.600), bar 0.5: fails\n"},
+			stdout: "first, ours: time 0.600 to theirs (0.600 to 0.600), bar 0.5: fails\n"},
 		{name: "one allocation too many", ours: 40, allocs: 2, exit: 1,
-			stdout: "first: allocations: 2, bar 1: fails\n"},
+			stdout: "first, ours: allocs 2, bar 1: fails\n"},
 		{name: "only the other race", args: []string{"-only", "^sec"}, ours: 60, allocs: 2, stdout: "Holds: all 1 bars."},
 		{name: "help", args: []string{"-h"}, stdout: "usage: benchmarks "},
 		{name: "unknown flag", args: []string{"-x"}, exit: 2, stderr: "benchmarks: flag provided but not defined: -x\nusage: benchmarks "},
@@ -90,9 +90,9 @@ func TestRunNamesABrokenContender(t *testing.T) {
 }
 
 func TestRunNeedsTheCPUs(t *testing.T) {
-	many := []race{{name: "crowd", procs: runtime.NumCPU() + 1}}
+	many := []event{race{name: "crowd", load: load{procs: runtime.NumCPU() + 1}}}
 	var stdout, stderr bytes.Buffer
-	if exit := run(nil, &stdout, &stderr, many, nil); exit != 1 || !strings.Contains(stderr.String(), "crowd: this machine has") {
+	if exit := run([]string{"-json", filepath.Join(t.TempDir(), "bench.json")}, &stdout, &stderr, many, nil); exit != 1 || !strings.Contains(stderr.String(), "crowd: this machine has") {
 		t.Errorf("exit %d, %q", exit, stderr.String())
 	}
 }
@@ -100,18 +100,89 @@ func TestRunNeedsTheCPUs(t *testing.T) {
 // A B A B, so that both sides of every pair see the same machine.
 func TestPairsAreInterleaved(t *testing.T) {
 	var order strings.Builder
-	meter := func(c contender, _ int) (side, error) {
+	meter := func(c contender, _ load, _ work) (side, error) {
 		return side{measure: func() (sample, error) {
 			order.WriteByte(c.name[0])
 			return sample{ns: 1}, nil
 		}}, nil
 	}
-	if _, err := compete(twoRaces[0], meter, 20); err != nil {
+	if _, err := twoRaces[0].hold(meter, 20); err != nil {
 		t.Fatal(err)
 	}
 	// Each costs the same, so the first rival's bar of 0.5 fails at once.
 	if want := strings.Repeat("ot", 20) + strings.Repeat("os", 20); order.String() != want {
 		t.Errorf("measured in the order %s, want %s", &order, want)
+	}
+}
+
+// Measured by the lead, it is the others that are judged, in whatever the gauge
+// says, and by the allocations that they have above it.
+func TestJudgedByTheLead(t *testing.T) {
+	meter := func(c contender, _ load, _ work) (side, error) {
+		if c.name == "base" {
+			return side{func() (sample, error) { return sample{ns: 1000, cpu: 100}, nil }, 0, 5}, nil
+		}
+		return side{func() (sample, error) { return sample{ns: 1, cpu: 130}, nil }, 0, 9}, nil
+	}
+	for _, test := range []struct {
+		gauge            gauge
+		bar, moreAllocs  float64
+		value            float64
+		verdict, inAlloc verdict
+	}{
+		{cpu, 1.3, 4, 1.3, holds, holds},
+		{cpu, 1.29, 3, 1.3, fails, fails},
+		{more, 30, 4, 30, holds, holds},
+		{more, 29, 4, 30, fails, holds},
+		{elapsed, 0.001, 4, 0.001, holds, holds},
+	} {
+		r := race{name: "r", load: load{procs: 1}, gauge: test.gauge, toLead: true, lead: contender{name: "base"},
+			others: []entrant{{contender: contender{name: "judged"}, bar: &test.bar, moreAllocs: &test.moreAllocs}}}
+		found, err := r.hold(meter, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := found.(result).duels[0]
+		if d.value != test.value || d.verdict != test.verdict || d.extra != 4 || d.allocs != test.inAlloc {
+			t.Errorf("gauge %d, bars %v and %v: %v %s, %+v allocations %s", test.gauge, test.bar, test.moreAllocs, d.value, d.verdict, d.extra, d.allocs)
+		}
+		for _, row := range found.rows()[2:] {
+			if row.Contender != "judged" || row.To != "base" {
+				t.Errorf("%s is compared to %s", row.Contender, row.To)
+			}
+		}
+	}
+}
+
+// The page is given the report of a whole table, and keeps what stands around it.
+func TestPage(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	const before, after = "# Costs\n\n```\n", "\n```\n\nRead this.\n"
+	if err := os.WriteFile(page, []byte(before+"old"+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-json", filepath.Join(t.TempDir(), "bench.json"), "-page", page}
+	meter := madeUp(map[string]float64{"ours": 40, "theirs": 100, "shown": 10}, 1)
+	var stdout, stderr bytes.Buffer
+	if exit := run(append(args, "-only", "first"), &stdout, &stderr, twoRaces, meter); exit != 0 {
+		t.Fatal(&stderr)
+	}
+	if got, _ := os.ReadFile(page); string(got) != before+"old"+after {
+		t.Errorf("a part of the table was put into the page: %s", got)
+	}
+	stdout.Reset()
+	if exit := run(args, &stdout, &stderr, twoRaces, meter); exit != 0 {
+		t.Fatal(&stderr)
+	}
+	want := before + strings.TrimRight(stdout.String(), "\n") + after
+	if got, _ := os.ReadFile(page); string(got) != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if err := os.WriteFile(page, []byte("no block"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if exit := run(args, &stdout, &stderr, twoRaces, meter); exit != 1 || !strings.Contains(stderr.String(), "has no block") {
+		t.Errorf("exit %d, %s", exit, &stderr)
 	}
 }
 
@@ -131,11 +202,11 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `[` +
-		`{"name":"first: allocations","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"ratio_to":"","ratio":null,"low":null,"high":null,"bar":1,"verdict":"holds"},` +
-		`{"name":"first","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"ratio_to":"theirs","ratio":0.4,"low":0.4,"high":0.4,"bar":0.5,"verdict":"holds"},` +
-		`{"name":"first","contender":"theirs","ns":100,"cpu_ns":100,"bytes":16,"allocs":1,"ratio_to":"","ratio":null,"low":null,"high":null,"bar":null,"verdict":""},` +
-		`{"name":"first","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"ratio_to":"shown","ratio":4,"low":4,"high":4,"bar":null,"verdict":""},` +
-		`{"name":"first","contender":"shown","ns":10,"cpu_ns":10,"bytes":16,"allocs":1,"ratio_to":"","ratio":null,"low":null,"high":null,"bar":null,"verdict":""}` +
+		`{"name":"first","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"to":"","gauge":"allocs","value":1,"low":null,"high":null,"bar":1,"verdict":"holds"},` +
+		`{"name":"first","contender":"theirs","ns":100,"cpu_ns":100,"bytes":16,"allocs":1,"to":"","gauge":"","value":null,"low":null,"high":null,"bar":null,"verdict":""},` +
+		`{"name":"first","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"to":"theirs","gauge":"time","value":0.4,"low":0.4,"high":0.4,"bar":0.5,"verdict":"holds"},` +
+		`{"name":"first","contender":"shown","ns":10,"cpu_ns":10,"bytes":16,"allocs":1,"to":"","gauge":"","value":null,"low":null,"high":null,"bar":null,"verdict":""},` +
+		`{"name":"first","contender":"ours","ns":40,"cpu_ns":40,"bytes":16,"allocs":1,"to":"shown","gauge":"time","value":4,"low":4,"high":4,"bar":null,"verdict":""}` +
 		`]`
 	if got.String() != want {
 		t.Errorf("got  %s\nwant %s", &got, want)

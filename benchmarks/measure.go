@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -15,9 +17,9 @@ const (
 	// of a pair see the same machine.
 	span = 30 * time.Millisecond
 
-	// grains is how many portions a parallel measurement is dealt out in, so that
-	// a CPU that is held up does not leave the other one waiting for its half.
-	grains = 64
+	// portions is into how many pieces the operations of each caller are dealt out
+	// on average, so that a CPU that is held up does not leave the others waiting.
+	portions = 16
 )
 
 // sample is one measurement, per operation.
@@ -30,18 +32,18 @@ type sample struct {
 	cpu float64
 }
 
-// lane is one side of a pair: operations, the CPUs they may use, and how many
-// of them make a measurement of about one span.
+// lane is one side of a pair: operations, how they are driven, and how many of
+// them make a measurement of about one span.
 type lane struct {
-	op    func(n int) error
-	procs int
-	n     int
+	op func(n int) error
+	load
+	n int
 }
 
 // newLane calibrates. The best of three counts, because a disturbance here
 // would make every later measurement too short.
-func newLane(op func(n int) error, procs int) (*lane, error) {
-	l := &lane{op: op, procs: procs, n: grains}
+func newLane(op func(n int) error, drive load) (*lane, error) {
+	l := &lane{op: op, load: drive, n: 64}
 	for {
 		s, err := l.measure()
 		if err != nil {
@@ -62,7 +64,7 @@ func newLane(op func(n int) error, procs int) (*lane, error) {
 			best = s.ns
 		}
 	}
-	l.n = max(1, int(float64(span)/best/grains)) * grains
+	l.n = max(1, int(float64(span)/best))
 	return l, nil
 }
 
@@ -75,7 +77,7 @@ func (l *lane) measure() (sample, error) {
 		return sample{}, err
 	}
 	start := time.Now()
-	err = l.run()
+	err = l.run(l.n)
 	elapsed := time.Since(start)
 	if err != nil {
 		return sample{}, err
@@ -88,29 +90,35 @@ func (l *lane) measure() (sample, error) {
 	return sample{ns: float64(elapsed) / n, cpu: float64(end-cpu) / n}, nil
 }
 
-func (l *lane) run() error {
-	if l.procs == 1 {
-		return l.op(l.n)
+// run makes n operations, dealt out among the callers.
+func (l *lane) run(n int) error {
+	callers := l.callers
+	if callers == 0 {
+		callers = l.procs
+	}
+	if callers == 1 {
+		return l.op(n)
 	}
 	var (
-		dealt atomic.Int64
-		wg    sync.WaitGroup
-		errs  = make([]error, l.procs)
+		portion = max(1, n/(portions*callers))
+		dealt   atomic.Int64
+		wg      sync.WaitGroup
+		errs    = make([]error, callers)
 	)
-	for i := range l.procs {
+	for i := range callers {
 		wg.Go(func() {
-			for dealt.Add(1) <= grains && errs[i] == nil {
-				errs[i] = l.op(l.n / grains)
+			for errs[i] == nil {
+				end := int(dealt.Add(int64(portion)))
+				begin := end - portion
+				if begin >= n {
+					return
+				}
+				errs[i] = l.op(min(end, n) - begin)
 			}
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func cpuTime() (time.Duration, error) {
@@ -121,25 +129,34 @@ func cpuTime() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// countMemory says what one operation allocates. The counts of the runtime are
-// exact but of the whole process; the least of five runs leaves out what its own
-// goroutines took meanwhile. One CPU and one goroutine, whatever the lane has.
-func countMemory(op func(n int) error) (bytes, allocs float64, err error) {
+// countMemory says what one operation allocates, to the hundredth. The counts of
+// the runtime are exact but of the whole process; the least of five runs leaves
+// out what its own goroutines took meanwhile.
+//
+// It is one CPU and one goroutine that calls, except where callers wait for each
+// other: what that takes is part of the operation.
+func countMemory(op func(n int) error, drive load) (bytes, allocs float64, err error) {
+	n := 1000
+	if drive.callers > 1 {
+		n *= 10 // so that starting them vanishes in it
+	} else {
+		drive.callers = 1
+	}
+	l := &lane{op: op, load: drive}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	const n = 1000
-	if err := op(n); err != nil { // pools and lazy parts fill up
+	if err := l.run(n); err != nil { // pools and lazy parts fill up
 		return 0, 0, err
 	}
 	for i := range 5 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		err := op(n)
+		err := l.run(n)
 		runtime.ReadMemStats(&after)
 		if err != nil {
 			return 0, 0, err
 		}
-		b := float64(after.TotalAlloc-before.TotalAlloc) / n
-		a := float64(after.Mallocs-before.Mallocs) / n
+		b := float64(after.TotalAlloc-before.TotalAlloc) / float64(n)
+		a := float64(after.Mallocs-before.Mallocs) / float64(n)
 		if i == 0 || a < allocs {
 			allocs = a
 		}
@@ -147,5 +164,5 @@ func countMemory(op func(n int) error) (bytes, allocs float64, err error) {
 			bytes = b
 		}
 	}
-	return bytes, allocs, nil
+	return math.Round(bytes), math.Round(allocs*100) / 100, nil
 }

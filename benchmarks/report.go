@@ -11,16 +11,18 @@ import (
 
 // result is what a race has shown.
 type result struct {
-	race     race
-	holdfast figures // medians over all pairs of the race
-	duels    []duel
-	allocs   verdict // on maxAllocs; empty without it
+	race   race
+	lead   figures // medians over all pairs of the race
+	duels  []duel
+	allocs verdict // on maxAllocs; empty without it
 }
 
 type duel struct {
-	rival rival
+	entrant entrant
 	figures
 	estimate
+	extra  float64 // allocations of the judged side above the other's
+	allocs verdict // on them; empty without a bar
 }
 
 // figures are per operation.
@@ -31,29 +33,56 @@ type figures struct {
 func printHead(w io.Writer, pairs int) {
 	fmt.Fprintf(w, "holdfast bench · %s %s/%s, %d CPUs · pairs A B A B, %d to %d\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), pairs, maxPairs)
-	if v := versions(); len(v) > 0 {
-		fmt.Fprintln(w, strings.Join(v, " · "))
+	for v := versions(); len(v) > 0; {
+		line := v[:min(5, len(v))]
+		v = v[len(line):]
+		fmt.Fprintln(w, strings.Join(line, " · "))
 	}
-	fmt.Fprintf(w, "ratio: holdfast's time to that line's, median and 95 %% interval\n\n")
-	fmt.Fprintf(w, "%-34s %8s %8s %6s %6s   %6s  %-16s %-10s %5s  %s\n",
+	fmt.Fprintf(w, "ratio: holdfast's time to that line's, median and 95 %% interval, where the race says nothing else\n\n")
+	fmt.Fprintf(w, "%-34s %8s %8s %6s %6s   %6s  %-16s %-12s %5s  %s\n",
 		"per operation", "ns", "cpu ns", "B", "allocs", "ratio", "95 % interval", "bar", "pairs", "verdict")
 }
 
+// says is what a comparison's figure is, where it is not the head's.
+func (r race) says() string {
+	switch {
+	case r.gauge == more && r.toLead:
+		return ": CPU time above the first line's"
+	case r.gauge == more:
+		return ": holdfast's CPU time above that line's"
+	case r.gauge == cpu && r.toLead:
+		return ": ratio of CPU time to the first line's"
+	}
+	return ""
+}
+
 func (r result) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s\n", r.race.name)
+	fmt.Fprintf(w, "\n%s%s\n", r.race.name, r.race.says())
 	tail := ""
 	if r.race.maxAllocs != nil {
-		tail = fmt.Sprintf("   %6s  %-16s %-10s %5s  %s", "", "", fmt.Sprintf("≤ %g allocs", *r.race.maxAllocs), "", r.allocs)
+		tail = comparison("", "", fmt.Sprintf("≤ %g allocs", *r.race.maxAllocs), "", r.allocs)
 	}
-	printLine(w, r.race.holdfast.name, r.holdfast, tail)
+	printLine(w, r.race.lead.name, r.lead, tail)
 	for _, d := range r.duels {
-		bar := ""
-		if d.rival.bar != nil {
-			bar = fmt.Sprintf("≤ %g", *d.rival.bar)
+		figure, bar := "%.3f", "≤ %g"
+		if r.race.gauge == more {
+			figure, bar = "%+.0f", "≤ %+g ns"
 		}
-		printLine(w, d.rival.name, d.figures, fmt.Sprintf("   %6.3f  %-16s %-10s %5d  %s",
-			d.ratio, fmt.Sprintf("%.3f to %.3f", d.low, d.high), bar, d.pairs, d.verdict))
+		if d.entrant.bar == nil {
+			bar = ""
+		} else {
+			bar = fmt.Sprintf(bar, *d.entrant.bar)
+		}
+		printLine(w, d.entrant.name, d.figures, comparison(fmt.Sprintf(figure, d.value),
+			fmt.Sprintf(figure+" to "+figure, d.low, d.high), bar, fmt.Sprint(d.pairs), d.verdict))
+		if d.allocs != "" {
+			fmt.Fprintf(w, "%-66s%s\n", "    its allocations", comparison(fmt.Sprintf("%+.4g", d.extra), "", fmt.Sprintf("≤ %+g", *d.entrant.moreAllocs), "", d.allocs))
+		}
 	}
+}
+
+func comparison(figure, interval, bar, pairs string, v verdict) string {
+	return fmt.Sprintf("   %6s  %-16s %-12s %5s  %s", figure, interval, bar, pairs, v)
 }
 
 func printLine(w io.Writer, name string, f figures, tail string) {
@@ -69,20 +98,20 @@ func nanos(x float64) string {
 }
 
 // printVerdict ends the report and says whether all bars are met.
-func printVerdict(w io.Writer, results []result, file string) bool {
+func printVerdict(w io.Writer, findings []finding, file string) bool {
 	bars, unmet := 0, []string{}
-	for _, row := range rows(results) {
+	for _, row := range rows(findings) {
 		if row.Bar == nil {
 			continue
 		}
 		bars++
 		switch {
 		case row.Verdict == holds:
-		case row.Ratio == nil:
-			unmet = append(unmet, fmt.Sprintf("%s: %g, bar %g: %s", row.Name, row.Allocs, *row.Bar, row.Verdict))
+		case row.Low == nil:
+			unmet = append(unmet, fmt.Sprintf("%s, %s: %s %g, bar %g: %s", row.Name, row.Contender, row.Gauge, *row.Value, *row.Bar, row.Verdict))
 		default:
-			unmet = append(unmet, fmt.Sprintf("%s: %.3f of %s (%.3f to %.3f), bar %g: %s",
-				row.Name, *row.Ratio, row.RatioTo, *row.Low, *row.High, *row.Bar, row.Verdict))
+			unmet = append(unmet, fmt.Sprintf("%s, %s: %s %.3f to %s (%.3f to %.3f), bar %g: %s",
+				row.Name, row.Contender, row.Gauge, *row.Value, row.To, *row.Low, *row.High, *row.Bar, row.Verdict))
 		}
 	}
 	fmt.Fprintln(w)
@@ -97,10 +126,15 @@ func printVerdict(w io.Writer, results []result, file string) bool {
 	return false
 }
 
-// row is one line of bench.json. Every figure is the contender's, per operation.
-// A row of holdfast's has one rival in ratio_to, or is about its allocations
-// (name ends in ": allocations"; bar is their number). A rival's row has figures
-// only; null and "" say that there is nothing to say.
+// row is one line of bench.json. The first figures are the contender's, per
+// operation; zero where they were not measured. value is what gauge says, of the
+// contender compared with to; null and "" say that there is nothing to say.
+//
+//	"time", "cpu"      the ratio of the times
+//	"extra ns"         the difference of the CPU times
+//	"allocs"           the contender's own
+//	"extra allocs"     the difference
+//	"extra goroutines" the difference
 type row struct {
 	Name      string   `json:"name"`
 	Contender string   `json:"contender"`
@@ -108,39 +142,72 @@ type row struct {
 	CPUNS     float64  `json:"cpu_ns"`
 	Bytes     float64  `json:"bytes"`
 	Allocs    float64  `json:"allocs"`
-	RatioTo   string   `json:"ratio_to"`
-	Ratio     *float64 `json:"ratio"`
+	To        string   `json:"to"`
+	Gauge     string   `json:"gauge"`
+	Value     *float64 `json:"value"`
 	Low       *float64 `json:"low"`
 	High      *float64 `json:"high"`
 	Bar       *float64 `json:"bar"`
 	Verdict   verdict  `json:"verdict"`
 }
 
-func rows(results []result) []row {
-	var all []row
-	for _, r := range results {
-		line := func(name, contender string, f figures) row {
-			return row{Name: name, Contender: contender, NS: f.ns, CPUNS: f.cpu, Bytes: f.bytes, Allocs: f.allocs}
+var gaugeNames = [...]string{elapsed: "time", cpu: "cpu", more: "extra ns"}
+
+func (r result) rows() []row {
+	line := func(contender string, f figures) row {
+		return row{Name: r.race.name, Contender: contender, NS: f.ns, CPUNS: f.cpu, Bytes: f.bytes, Allocs: f.allocs}
+	}
+	lead := line(r.race.lead.name, r.lead)
+	if r.race.maxAllocs != nil {
+		lead.Gauge, lead.Value, lead.Bar, lead.Verdict = "allocs", &r.lead.allocs, r.race.maxAllocs, r.allocs
+	}
+	all := []row{lead}
+	for _, d := range r.duels {
+		judged, other := line(r.race.lead.name, r.lead), line(d.entrant.name, d.figures)
+		all = append(all, other)
+		if r.race.toLead {
+			judged, other = other, judged
 		}
-		if r.race.maxAllocs != nil {
-			ours := line(r.race.name+": allocations", r.race.holdfast.name, r.holdfast)
-			ours.Bar, ours.Verdict = r.race.maxAllocs, r.allocs
-			all = append(all, ours)
+		judged.To = other.Contender
+		if d.allocs != "" {
+			allocs := judged
+			allocs.Gauge, allocs.Value, allocs.Bar, allocs.Verdict = "extra allocs", &d.extra, d.entrant.moreAllocs, d.allocs
+			all = append(all, allocs)
 		}
-		for _, d := range r.duels {
-			ours := line(r.race.name, r.race.holdfast.name, r.holdfast)
-			ours.RatioTo, ours.Bar, ours.Verdict = d.rival.name, d.rival.bar, d.verdict
-			ours.Ratio, ours.Low, ours.High = &d.ratio, &d.low, &d.high
-			all = append(all, ours, line(r.race.name, d.rival.name, d.figures))
-		}
+		judged.Gauge, judged.Value, judged.Low, judged.High = gaugeNames[r.race.gauge], &d.value, &d.low, &d.high
+		judged.Bar, judged.Verdict = d.entrant.bar, d.verdict
+		all = append(all, judged)
 	}
 	return all
 }
 
-func writeJSON(path string, results []result) error {
-	data, err := json.MarshalIndent(rows(results), "", "  ")
+func rows(findings []finding) (all []row) {
+	for _, f := range findings {
+		all = append(all, f.rows()...)
+	}
+	return all
+}
+
+func writeJSON(path string, findings []finding) error {
+	data, err := json.MarshalIndent(rows(findings), "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+const fence = "```\n"
+
+// writePage puts the report into the first fenced block of a page.
+func writePage(path, report string) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(page), fence)
+	_, after, ends := strings.Cut(rest, "\n"+fence)
+	if !begins || !ends {
+		return fmt.Errorf("%s: has no block between lines of %q for the report", path, strings.TrimSpace(fence))
+	}
+	return os.WriteFile(path, []byte(before+fence+strings.TrimRight(report, "\n")+"\n"+fence+after), 0o644)
 }

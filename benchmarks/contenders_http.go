@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/failsafehttp"
+	"github.com/failsafe-go/failsafe-go/timeout"
+	"github.com/gojek/heimdall/v7/hystrix"
+	"github.com/hashicorp/go-retryablehttp"
+	"resty.dev/v3"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// overHTTP is a contender that calls the server; there is no work to be guarded
+// but that.
+func overHTTP(name string, rig func(url string) func() error) contender {
+	return contender{name: name, rig: func(work) func(int) error {
+		url, err := siteURL()
+		if err != nil {
+			return func(int) error { return err }
+		}
+		call := rig(url)
+		return func(n int) error {
+			for range n {
+				if err := call(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}}
+}
+
+// newTransport is tuned as holdfast tunes its own.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxConnsPerHost:        crowd,
+		MaxIdleConns:           crowd,
+		MaxIdleConnsPerHost:    crowd,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
+		ExpectContinueTimeout:  time.Second,
+	}
+}
+
+func newClient(url string, opts ...holdfast.Option) (*holdfast.Client, error) {
+	return holdfast.New(holdfast.Config{
+		BaseURL:  url,
+		Timeouts: holdfast.Timeouts{Attempt: attemptTimeout},
+		Pool:     holdfast.Pool{MaxConns: crowd, MaxIdleConns: crowd},
+	}, opts...)
+}
+
+// limited makes a call whose context has a deadline, as everybody's does who has
+// no other limit.
+func limited(url string, do func(*http.Request) (*http.Response, error)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
+	defer cancel()
+	return requested(ctx, url, do)
+}
+
+// requested makes a call and reads the answer.
+func requested(ctx context.Context, url string, do func(*http.Request) (*http.Response, error)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := do(req)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+var bareHTTP = overHTTP("http.Client and a deadline", func(url string) func() error {
+	c := &http.Client{Transport: newTransport()}
+	return func() error { return limited(url, c.Do) }
+})
+
+var holdfastDo = overHTTP("holdfast Client.Do", func(url string) func() error {
+	c, err := newClient(url)
+	if err != nil {
+		return func() error { return err }
+	}
+	do := func(req *http.Request) (*http.Response, error) { return c.Do(req) }
+	return func() error { return limited(url, do) }
+})
+
+var holdfastGet = overHTTP("holdfast Client.Get", func(url string) func() error {
+	c, err := newClient(url)
+	if err != nil {
+		return func() error { return err }
+	}
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
+		defer cancel()
+		_, err := c.Get(ctx, "/")
+		return err
+	}
+})
+
+var retryableHTTP = overHTTP("go-retryablehttp", func(url string) func() error {
+	c := retryablehttp.NewClient()
+	c.HTTPClient, c.Logger, c.RetryMax = &http.Client{Transport: newTransport()}, nil, retries
+	do := func(req *http.Request) (*http.Response, error) {
+		r, err := retryablehttp.FromRequest(req)
+		if err != nil {
+			return nil, err
+		}
+		return c.Do(r)
+	}
+	return func() error { return limited(url, do) }
+})
+
+var restyHTTP = overHTTP("resty", func(url string) func() error {
+	c := resty.New().SetTransport(newTransport()).SetTimeout(attemptTimeout).SetRetryCount(retries)
+	return func() error {
+		resp, err := c.R().SetContext(context.Background()).Get(url)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+})
+
+var failsafeHTTP = overHTTP("failsafe-go, four policies", func(url string) func() error {
+	c := &http.Client{Transport: failsafehttp.NewRoundTripper(newTransport(),
+		circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(threshold).WithDelay(openTimeout).Build(),
+		failsafehttp.NewRetryPolicyBuilder().WithMaxRetries(retries).WithBackoff(500*time.Millisecond, 10*time.Second).Build(),
+		bulkhead.NewBuilder[*http.Response](crowd).WithMaxWaitTime(time.Minute).Build(),
+		timeout.New[*http.Response](attemptTimeout))}
+	return func() error { return requested(context.Background(), url, c.Do) }
+})
+
+var heimdallHTTP = overHTTP("heimdall and hystrix-go", func(url string) func() error {
+	c := hystrix.NewClient(
+		hystrix.WithCommandName(newCircuit()), hystrix.WithHystrixTimeout(attemptTimeout), hystrix.WithMaxConcurrentRequests(1000),
+		hystrix.WithRetryCount(retries), hystrix.WithHTTPClient(&http.Client{Transport: newTransport()}))
+	return func() error { return limited(url, c.Do) }
+})
+
+// fake is a transport that answers at once, from memory.
+type fake struct{ body io.ReadCloser }
+
+func (f fake) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: f.body, ContentLength: -1}, nil
+}
+
+// endless is a body without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+func (endless) Close() error               { return nil }
+
+// reads makes a call and reads from its body.
+func reads(do func(*http.Request) (*http.Response, error)) func(int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://a.test/", nil)
+	var resp *http.Response
+	if err == nil {
+		resp, err = do(req)
+	}
+	if err != nil {
+		cancel()
+		return func(int) error { return err }
+	}
+	p := make([]byte, 512)
+	return func(n int) error {
+		for range n {
+			if _, err := resp.Body.Read(p); err != nil {
+				cancel()
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+var bareBody = contender{name: "http.Client and a deadline", rig: func(work) func(int) error {
+	return reads((&http.Client{Transport: fake{endless{}}}).Do)
+}}
+
+var holdfastBody = contender{name: "holdfast Client.Do", rig: func(work) func(int) error {
+	c, err := newClient("http://a.test", holdfast.WithTransport(fake{endless{}}))
+	return reads(func(req *http.Request) (*http.Response, error) {
+		if err != nil {
+			return nil, err
+		}
+		return c.Do(req)
+	})
+}}
+
+// holdfastLoggedClient has what a client has: statistics and, here, a logger
+// that says nothing of what goes well.
+var holdfastLoggedClient = contender{name: "holdfast", rig: func(work) func(int) error {
+	return clientCalls(holdfast.WithLogger(silent))
+}}
+
+// holdfastUncounted has neither, in a build of its own without statistics.
+var holdfastUncounted = contender{name: "without statistics and logger", elsewhere: uncounted, rig: func(work) func(int) error {
+	return clientCalls()
+}}
+
+func clientCalls(opts ...holdfast.Option) func(int) error {
+	c, err := newClient("http://a.test", append(opts, holdfast.WithTransport(fake{http.NoBody}))...)
+	ctx := context.Background()
+	return func(n int) error {
+		if err != nil {
+			return err
+		}
+		for range n {
+			if _, err := c.Get(ctx, "/"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+// The role that this program has when it was started by itself. A server and a
+// lane end with their standard input, which their parent holds, and so never
+// outlive it.
+const roleVariable = "HOLDFAST_BENCH_ROLE"
+
+// play plays the role that the environment asks for, if it asks for one.
+func play() (played bool, err error) {
+	switch role := os.Getenv(roleVariable); role {
+	case "":
+		return false, nil
+	case "server":
+		return true, serveSite(os.Stdin, os.Stdout)
+	case "lane":
+		return true, serveLane(os.Stdin, os.Stdout)
+	case "census":
+		return true, openAnswers.take(os.Stdout)
+	default:
+		return true, fmt.Errorf("%s is %q: must be server, lane or census", roleVariable, role)
+	}
+}
+
+// started are the processes that run for this one: a pipe that nothing refers to
+// is closed some day.
+var started []*exec.Cmd
+
+// start starts program in a role.
+func start(program, role string) (stdin io.Writer, stdout io.Reader, err error) {
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	started = append(started, cmd)
+	return in, out, cmd.Start()
+}
+
+// siteURL is that of the server, which is started when somebody first asks.
+var siteURL = sync.OnceValues(func() (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	_, out, err := start(program, "server")
+	if err != nil {
+		return "", err
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	return strings.TrimSpace(url), err
+})
+
+// serveSite tells its URL and serves until stdin ends.
+func serveSite(stdin io.Reader, stdout io.Writer) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "http://%s\n", l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, stdin)
+		_ = l.Close()
+	}()
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		go answerAll(conn)
+	}
+}
+
+// openPath is that of an answer whose body does not end.
+const openPath = "/open"
+
+// answerAll answers every request with the same bytes and hardly any work.
+func answerAll(conn net.Conn) {
+	defer conn.Close()
+	whole := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+	begun := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+	answer := whole
+	for r := bufio.NewReader(conn); ; {
+		line, err := r.ReadSlice('\n')
+		switch {
+		case err != nil:
+			return
+		case bytes.HasPrefix(line, []byte("GET "+openPath)):
+			answer = begun
+		case len(line) <= 2: // the headers have ended
+			if _, err := conn.Write(answer); err != nil {
+				return
+			}
+			answer = whole
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The test binary starts itself as the program does.
+func TestMain(m *testing.M) {
+	if played, err := play(); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestSite(t *testing.T) {
+	url, err := siteURL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != `{"ok":true}` {
+		t.Errorf("%q, %v", body, err)
+	}
+	resp.Body.Close()
+}
+
+// A server ends with its standard input, so that it never outlives its parent.
+func TestSiteEnds(t *testing.T) {
+	in, stdin := io.Pipe()
+	out, stdout := io.Pipe()
+	ended := make(chan error)
+	go func() { ended <- serveSite(in, stdout) }()
+	if _, err := fmt.Fscanln(out, new(string)); err != nil {
+		t.Fatal(err)
+	}
+	stdin.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// An open response has goroutines of net/http, and none of holdfast's.
+func TestOpenResponses(t *testing.T) {
+	found, err := openAnswers.hold(nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := found.(counted)
+	if c.lead < 1 {
+		t.Errorf("%v goroutines for each of the bare client's", c.lead)
+	}
+	for i, n := range c.others {
+		if c.judge(n) != holds || n < 1 {
+			t.Errorf("%s: %v goroutines, the bare client %v", c.census.others[i].name, n, c.lead)
+		}
+	}
+}
+
+// What is taken out of the sources is there, once; the build itself is make
+// bench's.
+func TestStatisticsCanBeTakenOut(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("..", countingFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := withoutStatistics(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(without), countingText) {
+		t.Error("it is still there")
+	}
+	if _, err := withoutStatistics(without); err == nil {
+		t.Error("there was nothing to be taken out, and no error")
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// There is no client without statistics. What they cost shows in a build of this
+// program in which there is: the same sources, but for the one place where a
+// client is given its counters.
+
+const (
+	countingFile = "client.go"
+	countingText = "counts: &c.counts,"
+)
+
+// withoutStatistics is that file without it.
+func withoutStatistics(source []byte) ([]byte, error) {
+	if n := bytes.Count(source, []byte(countingText)); n != 1 {
+		return nil, fmt.Errorf("%s says %q %d times, want once: a client is given its counters elsewhere", countingFile, countingText, n)
+	}
+	return bytes.Replace(source, []byte(countingText), nil, 1), nil
+}
+
+// uncounted measures holdfastUncounted, which is in that build.
+func uncounted(contender, load, work) (side, error) {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/holdfast-go/holdfast").Output()
+	if err != nil {
+		return side{}, fmt.Errorf("go list, for where holdfast is: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "holdfast-bench-")
+	if err != nil {
+		return side{}, err
+	}
+	defer os.RemoveAll(dir) // a program that runs stays
+	program, err := buildWithout(strings.TrimSpace(string(root)), dir)
+	if err != nil {
+		return side{}, err
+	}
+	in, out, err := start(program, "lane")
+	if err != nil {
+		return side{}, err
+	}
+	ask, answers := json.NewEncoder(in), json.NewDecoder(out)
+	var two [2]float64
+	s := side{measure: func() (sample, error) {
+		err := ask.Encode("measure")
+		if err == nil {
+			err = answers.Decode(&two)
+		}
+		return sample{ns: two[0], cpu: two[1]}, err
+	}}
+	err = answers.Decode(&two)
+	s.bytes, s.allocs = two[0], two[1]
+	return s, err
+}
+
+// buildWithout builds this program in dir, of the sources in root.
+func buildWithout(root, dir string) (program string, err error) {
+	original := filepath.Join(root, countingFile)
+	source, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	if source, err = withoutStatistics(source); err != nil {
+		return "", err
+	}
+	changed, overlay := filepath.Join(dir, countingFile), filepath.Join(dir, "overlay.json")
+	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(os.WriteFile(changed, source, 0o600), os.WriteFile(overlay, plan, 0o600)); err != nil {
+		return "", err
+	}
+	program = filepath.Join(dir, "benchmarks")
+	build := exec.Command("go", "build", "-C", filepath.Join(root, "benchmarks"), "-overlay", overlay, "-o", program, ".")
+	build.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building without statistics: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// serveLane is the other end: it tells what the operation allocates, and then
+// measures whenever it is asked to.
+func serveLane(stdin io.Reader, stdout io.Writer) error {
+	here, err := realMeter(contender{name: holdfastUncounted.name, rig: holdfastUncounted.rig}, load{procs: 1}, nothing)
+	if err != nil {
+		return err
+	}
+	questions, answer := json.NewDecoder(stdin), json.NewEncoder(stdout)
+	if err := answer.Encode([2]float64{here.bytes, here.allocs}); err != nil {
+		return err
+	}
+	for {
+		var question string
+		if err := questions.Decode(&question); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		measured, err := here.measure()
+		if err != nil {
+			return err
+		}
+		if err := answer.Encode([2]float64{measured.ns, measured.cpu}); err != nil {
+			return err
+		}
+	}
+}
