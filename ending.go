@@ -31,6 +31,9 @@ func (o *operation) start(n int) *shell.Attempt {
 		}
 	}
 	ctx.Init(o.ctx, deadline)
+	if o.rules.observer == nil {
+		return ctx
+	}
 	o.tell(Event{Kind: EventAttempt, Time: o.asked, Attempt: n, Of: o.most(), Probe: o.Probe()})
 	return ctx
 }
@@ -58,25 +61,20 @@ func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result 
 }
 
 func (o *operation) tellDone(a Attempt) {
-	now, wanted := o.clock()
-	if !wanted {
-		return
+	if o.rules.observer == nil && o.rules.counts == nil {
+		return // looking at the clock is the dearest part of an attempt that succeeds
 	}
+	now := time.Now()
+	o.done = now
 	took := since(o.asked, now)
 	o.rules.counts.attempt(a.Outcome, took)
+	if o.rules.observer == nil {
+		return
+	}
 	o.tell(Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
 		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: took,
 	})
-}
-
-// clock reads it, if an observer or the statistics want to know: it is the dearest
-// part of an attempt that succeeds.
-func (o *operation) clock() (now time.Time, wanted bool) {
-	if o.rules.observer == nil && o.rules.counts == nil {
-		return now, false
-	}
-	return time.Now(), true
 }
 
 // timedOut says which limit has ended ctx, nil if none has. It is asked before
@@ -114,10 +112,10 @@ func (o *operation) lastError() error {
 // it.
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
-		if now, wanted := o.clock(); wanted {
-			took := since(o.began, now)
-			o.rules.counts.ended(true, o.made, took)
-			o.tell(Event{Kind: EventSucceeded, Time: now, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
+		took := since(o.began, o.done)
+		o.rules.counts.ended(true, o.made, took)
+		if o.rules.observer != nil {
+			o.tell(Event{Kind: EventSucceeded, Time: o.done, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
@@ -135,14 +133,16 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 		Attempts: o.failures, Stopped: o.stopped(d, now), kind: o.kind, Err: o.lastError(),
 	}
 	began := o.began
-	if began.IsZero() && len(o.failures) > 0 {
+	switch {
+	case !began.IsZero():
+	case len(o.failures) > 0:
 		began = o.failures[0].Start
+	default: // it was refused at once
+		began = now
 	}
-	if !began.IsZero() {
-		e.Took = now.Sub(began)
-		if deadline := o.Deadline(); !deadline.IsZero() {
-			e.Allowed = deadline.Sub(began)
-		}
+	e.Took = now.Sub(began)
+	if deadline := o.Deadline(); !deadline.IsZero() {
+		e.Allowed = deadline.Sub(began)
 	}
 	switch {
 	case d.Why == retry.Ended:

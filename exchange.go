@@ -27,6 +27,11 @@ type exchange struct {
 	limits  wire.Limits
 	repeat  Repeat
 	isCheck bool // of health
+	isLive  bool // its body is for the caller
+	streams bool // the answer is a stream
+	spent   bool // the request's body was sent
+	moved   bool // the attempt has followed a redirect
+	away    bool // to another origin
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
 	options  callOptions
@@ -40,18 +45,11 @@ type exchange struct {
 	request *http.Request // the first attempt's, and what the others are made from; its body comes from body
 	body    func() (io.ReadCloser, error)
 	upload  *wire.Upload // what body reads, if it can be read only once
-	spent   bool         // it was sent
 
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
 	spare  *http.Response // of a door: the last refusal, while a better answer is waited for
-	isLive bool
-
-	moved bool // the attempt has followed a redirect
-	away  bool // to another origin
-
-	streams bool // the answer is a stream
-	stream  *Stream
+	stream *Stream
 }
 
 // attemptMemory is what an attempt needs besides its context.
@@ -210,6 +208,9 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	o.own.Init(ctx, o.deadline)
 	o.own.WatchIn(&o.watch)
 	o.ctx = &o.own
+	if o.rules.observer == nil {
+		return nil
+	}
 	if made && all.key == "" {
 		o.tell(Event{Kind: EventKeyGenerated, Time: o.began})
 	}

@@ -43,10 +43,11 @@ type operation struct {
 
 	ticket breaker.Ticket
 	slot   bool          // it holds one
+	noted  bool          // the breaker has counted the last attempt already
 	asked  time.Time     // when silence and breaker were last asked; the attempt counts from there
+	done   time.Time     // when the last attempt was; zero if nobody wanted to know
 	first  shell.Attempt // the first attempt's context, so that it costs nothing
 	made   int           // attempts so far
-	noted  bool          // the breaker has counted the last one already
 
 	// What is kept for an error. A successful attempt leaves no trace here.
 	failures []Attempt
@@ -70,14 +71,23 @@ func shown(u *url.URL) string {
 	return wire.Shown(u)
 }
 
-// begin starts the clock.
+// begin starts the clock, if somebody has to know right now. Else it starts with
+// the first look at it, by a wait or by the first attempt: nothing before those
+// takes time.
 func (o *operation) begin(ctx context.Context, r *rules) {
 	o.rules, o.caller, o.ctx, o.schedule, o.attempt = r, ctx, ctx, &r.retry, r.attempt
-	if r.total > 0 || r.observer != nil || r.counts != nil {
+	if r.total > 0 || r.observer != nil {
 		o.began = time.Now()
 	}
 	if r.total > 0 {
 		o.deadline = o.began.Add(r.total)
+	}
+}
+
+// looked says that the clock was looked at.
+func (o *operation) looked(now time.Time) {
+	if o.made == 0 && o.began.IsZero() {
+		o.began = now
 	}
 }
 
@@ -165,6 +175,7 @@ func (o *operation) Silence() retry.Reason {
 		return retry.Go
 	}
 	now := time.Now()
+	o.looked(now)
 	at, silent := p.Until(now, o.Chance())
 	if !silent {
 		return retry.Go
@@ -186,6 +197,7 @@ func (o *operation) Silence() retry.Reason {
 // change to open, was really let through after it.
 func (o *operation) Silent() bool {
 	o.asked = time.Now()
+	o.looked(o.asked)
 	p := o.rules.pause
 	if p == nil || !p.Asked() {
 		return false
@@ -214,6 +226,7 @@ func (o *operation) Slot() retry.Reason {
 
 func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 	now := time.Now()
+	o.looked(now)
 	o.tell(Event{Kind: EventWaiting, Time: now})
 	switch b.handle.Take(o.ctx, now, o.deadline) {
 	case shell.Taken:
