@@ -31,7 +31,7 @@ func (o *operation) start(n int) *shell.Attempt {
 		}
 	}
 	ctx.Init(o.ctx, deadline)
-	if o.rules.observer == nil {
+	if !o.watched {
 		return ctx
 	}
 	o.tell(Event{Kind: EventAttempt, Time: o.asked, Attempt: n, Of: o.most(), Probe: o.Probe()})
@@ -61,14 +61,14 @@ func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result 
 }
 
 func (o *operation) tellDone(a Attempt) {
-	if o.rules.observer == nil && o.rules.counts == nil {
+	if !o.watched && o.rules.counts == nil {
 		return // looking at the clock is the dearest part of an attempt that succeeds
 	}
 	now := time.Now()
 	o.done = now
 	took := since(o.asked, now)
 	o.rules.counts.attempt(a.Outcome, took)
-	if o.rules.observer == nil {
+	if !o.watched {
 		return
 	}
 	o.tell(Event{
@@ -114,7 +114,7 @@ func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
 		took := since(o.began, o.done)
 		o.rules.counts.ended(true, o.made, took)
-		if o.rules.observer != nil {
+		if o.watched {
 			o.tell(Event{Kind: EventSucceeded, Time: o.done, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}
 		return nil

@@ -208,7 +208,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	o.own.Init(ctx, o.deadline)
 	o.own.WatchIn(&o.watch)
 	o.ctx = &o.own
-	if o.rules.observer == nil {
+	if !o.watched {
 		return nil
 	}
 	if made && all.key == "" {

@@ -42,12 +42,14 @@ type operation struct {
 	deadline time.Time     // by rules.total; zero if it has none
 
 	ticket breaker.Ticket
-	slot   bool          // it holds one
-	noted  bool          // the breaker has counted the last attempt already
-	asked  time.Time     // when silence and breaker were last asked; the attempt counts from there
-	done   time.Time     // when the last attempt was; zero if nobody wanted to know
-	first  shell.Attempt // the first attempt's context, so that it costs nothing
-	made   int           // attempts so far
+	slot   bool // it holds one
+	noted  bool // the breaker has counted the last attempt already
+	// watched: somebody wants to hear of what goes well.
+	watched bool
+	asked   time.Time     // when silence and breaker were last asked; the attempt counts from there
+	done    time.Time     // when the last attempt was; zero if nobody wanted to know
+	first   shell.Attempt // the first attempt's context, so that it costs nothing
+	made    int           // attempts so far
 
 	// What is kept for an error. A successful attempt leaves no trace here.
 	failures []Attempt
@@ -76,7 +78,8 @@ func shown(u *url.URL) string {
 // takes time.
 func (o *operation) begin(ctx context.Context, r *rules) {
 	o.rules, o.caller, o.ctx, o.schedule, o.attempt = r, ctx, ctx, &r.retry, r.attempt
-	if r.total > 0 || r.observer != nil {
+	o.watched = watched(ctx, r.observer)
+	if r.total > 0 || o.watched {
 		o.began = time.Now()
 	}
 	if r.total > 0 {
@@ -216,7 +219,7 @@ func (o *operation) Slot() retry.Reason {
 	}
 	if b.handle.TryTake() {
 		o.slot = true
-		if o.rules.observer != nil {
+		if o.watched {
 			o.tell(Event{Kind: EventSlotAcquired, Time: time.Now(), Remaining: b.slots - b.handle.InUse()})
 		}
 		return retry.Go
