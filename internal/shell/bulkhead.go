@@ -77,12 +77,17 @@ func (b *Bulkhead) Take(ctx context.Context, now, deadline time.Time) Wait {
 		defer timer.Stop()
 		timeout = timer.C
 	}
+	done := ctx.Done()
+	if timeout == nil && done == nil { // nothing else can end the wait
+		<-woken
+		return Taken
+	}
 	select {
 	case <-woken:
 		return Taken
 	case <-timeout:
 		return b.tooLong(t)
-	case <-ctx.Done():
+	case <-done:
 		return b.unwanted(t)
 	}
 }
