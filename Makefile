@@ -32,8 +32,8 @@ test: go gcc curl mixedbread-sdk postgres ## build and test every module; instal
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
 	@echo "again under the race detector:" && go test -race ./internal/shell/...
 
-bench: go ## compare with the rivals, in pairs (ARGS='-only breaker')
-	@go -C benchmarks run . $(ARGS)
+bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it goes into docs/benchmarks.md
+	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)
 
 sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfast
 	@go -C internal/integration test -count=1 -run TestSDKs -args -table

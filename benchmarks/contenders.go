@@ -138,12 +138,16 @@ var races = []race{
 		others: []entrant{{contender: semaphoreFree, bar: new(0.6)}, {contender: failsafeBulkhead}, {contender: eapacheSemaphore}},
 	},
 	{
-		name: "bulkhead, 64 callers, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
-		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}, {contender: eapacheSemaphore}},
+		name: "bulkhead, 64 callers, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastPatientBulkhead,
+		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}},
 	},
 	{
-		name: "bulkhead, 64 callers, 2 CPUs", load: load{2, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
+		name: "bulkhead, 64 callers, 2 CPUs", load: load{2, crowd}, work: func() work { return yields }, lead: holdfastPatientBulkhead,
 		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}},
+	},
+	{
+		name: "the same with a limit for the wait, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
+		others: []entrant{{contender: semaphoreTimed, bar: new(1.0)}, {contender: eapacheSemaphore}},
 	},
 	{
 		name: "retry, first try works", load: load{procs: 1}, lead: holdfastRetry, maxAllocs: new(1.0),
@@ -154,7 +158,7 @@ var races = []race{
 	{
 		name: "retry, third try works, no wait", load: load{procs: 1}, work: thirdTime, lead: holdfastAtOnce,
 		others: []entrant{
-			{contender: backoffAtOnce, bar: new(1.0)}, {contender: failsafeAtOnce}, {contender: eapacheAtOnce}, {contender: avastAtOnce},
+			{contender: backoffAtOnce}, {contender: failsafeAtOnce, bar: new(1.0)}, {contender: eapacheAtOnce}, {contender: avastAtOnce},
 		},
 	},
 	{
@@ -198,6 +202,7 @@ var httpRaces = []race{
 		others: []entrant{
 			{contender: holdfastDo, bar: new(1.15), moreAllocs: new(14.0)},
 			{contender: holdfastGet, bar: new(1.15), moreAllocs: new(20.0)},
+			{contender: holdfastDoInDeadline, moreAllocs: new(14.0)},
 		},
 	},
 	{

@@ -51,7 +51,16 @@ func newBreaker() *holdfast.Breaker {
 }
 
 var holdfastBulkhead = contender{name: "holdfast", rig: func(do work) func(int) error {
-	b := newBulkhead()
+	return holdfastSlots(do, newBulkhead())
+}}
+
+// holdfastPatientBulkhead lets its callers wait as long as it takes, as a
+// semaphore does whose callers have no deadline.
+var holdfastPatientBulkhead = contender{name: "holdfast", rig: func(do work) func(int) error {
+	return holdfastSlots(do, holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: slots, MaxWait: holdfast.Off}))
+}}
+
+func holdfastSlots(do work, b *holdfast.Bulkhead) func(int) error {
 	ctx := context.Background()
 	return func(n int) error {
 		for range n {
@@ -67,7 +76,7 @@ var holdfastBulkhead = contender{name: "holdfast", rig: func(do work) func(int) 
 		}
 		return nil
 	}
-}}
+}
 
 func newBulkhead() *holdfast.Bulkhead {
 	return holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: slots})

@@ -89,27 +89,36 @@ var bareHTTP = overHTTP("http.Client and a deadline", func(url string) func() er
 	return func() error { return limited(url, c.Do) }
 })
 
+// holdfast has a limit of its own, Timeouts.Attempt, and so needs no deadline.
 var holdfastDo = overHTTP("holdfast Client.Do", func(url string) func() error {
-	c, err := newClient(url)
-	if err != nil {
-		return func() error { return err }
-	}
-	do := func(req *http.Request) (*http.Response, error) { return c.Do(req) }
-	return func() error { return limited(url, do) }
+	return holdfastCallsTo(url, func(c *holdfast.Client) error { return requested(context.Background(), url, asDoer(c)) })
 })
 
 var holdfastGet = overHTTP("holdfast Client.Get", func(url string) func() error {
-	c, err := newClient(url)
-	if err != nil {
-		return func() error { return err }
-	}
-	return func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
-		defer cancel()
-		_, err := c.Get(ctx, "/")
+	return holdfastCallsTo(url, func(c *holdfast.Client) error {
+		_, err := c.Get(context.Background(), "/")
 		return err
-	}
+	})
 })
+
+// Both limits: the caller has a deadline nevertheless.
+var holdfastDoInDeadline = overHTTP("Client.Do, and a deadline", func(url string) func() error {
+	return holdfastCallsTo(url, func(c *holdfast.Client) error { return limited(url, asDoer(c)) })
+})
+
+func holdfastCallsTo(url string, call func(*holdfast.Client) error) func() error {
+	c, err := newClient(url)
+	return func() error {
+		if err != nil {
+			return err
+		}
+		return call(c)
+	}
+}
+
+func asDoer(c *holdfast.Client) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) { return c.Do(req) }
+}
 
 var retryableHTTP = overHTTP("go-retryablehttp", func(url string) func() error {
 	c := retryablehttp.NewClient()
@@ -197,22 +206,20 @@ var bareBody = contender{name: "http.Client and a deadline", rig: func(work) fun
 
 var holdfastBody = contender{name: "holdfast Client.Do", rig: func(work) func(int) error {
 	c, err := newClient("http://a.test", holdfast.WithTransport(fake{endless{}}))
-	return reads(func(req *http.Request) (*http.Response, error) {
-		if err != nil {
-			return nil, err
-		}
-		return c.Do(req)
-	})
+	if err != nil {
+		return func(int) error { return err }
+	}
+	return reads(asDoer(c))
 }}
 
 // holdfastLoggedClient has what a client has: statistics and, here, a logger
 // that says nothing of what goes well.
-var holdfastLoggedClient = contender{name: "holdfast", rig: func(work) func(int) error {
+var holdfastLoggedClient = contender{name: "holdfast", elsewhere: countedLane, rig: func(work) func(int) error {
 	return clientCalls(holdfast.WithLogger(silent))
 }}
 
 // holdfastUncounted has neither, in a build of its own without statistics.
-var holdfastUncounted = contender{name: "without statistics and logger", elsewhere: uncounted, rig: func(work) func(int) error {
+var holdfastUncounted = contender{name: "without statistics and logger", elsewhere: uncountedLane, rig: func(work) func(int) error {
 	return clientCalls()
 }}
 

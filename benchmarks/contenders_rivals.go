@@ -87,6 +87,33 @@ var semaphoreFree = contender{name: "x/sync semaphore", rig: func(do work) func(
 	}
 }}
 
+// semaphoreTimed limits the wait, which takes a context; only those who wait pay
+// for it.
+var semaphoreTimed = contender{name: "x/sync semaphore and a deadline", rig: func(do work) func(int) error {
+	sem := semaphore.NewWeighted(slots)
+	ctx := context.Background()
+	wait := func() error {
+		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return sem.Acquire(limited, 1)
+	}
+	return func(n int) error {
+		for range n {
+			if !sem.TryAcquire(1) {
+				if err := wait(); err != nil {
+					return err
+				}
+			}
+			_, err := do(ctx)
+			sem.Release(1)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}}
+
 // The options are made once: they only carry numbers. The exponential backoff
 // is not, as it keeps the state of one operation; Retry makes its own.
 var backoffOptions = []backoff.RetryOption{backoff.WithMaxTries(retries + 1)}

@@ -111,7 +111,7 @@ func TestBreakersOpen(t *testing.T) {
 
 // A bulkhead lets as many in as it has slots, and takes every slot back.
 func TestBulkheadsHold(t *testing.T) {
-	for _, race := range []string{"bulkhead, free slot", "bulkhead, 64 callers, 1 CPU", stack} {
+	for _, race := range []string{"bulkhead, free slot", "bulkhead, 64 callers, 1 CPU", "the same with a limit for the wait, 1 CPU", stack} {
 		everyContender(t, race, func(t *testing.T, c contender) {
 			var inside, calls atomic.Int64
 			door := make(chan struct{})

@@ -37,7 +37,7 @@ var openAnswers = census{
 		if err != nil {
 			return nil, err
 		}
-		return opened(url, func(req *http.Request) (*http.Response, error) { return c.Do(req) }), nil
+		return opened(url, asDoer(c)), nil
 	}}},
 }
 

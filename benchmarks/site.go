@@ -25,12 +25,14 @@ func play() (played bool, err error) {
 		return false, nil
 	case "server":
 		return true, serveSite(os.Stdin, os.Stdout)
-	case "lane":
-		return true, serveLane(os.Stdin, os.Stdout)
+	case "lane with":
+		return true, serveLane(holdfastLoggedClient, os.Stdin, os.Stdout)
+	case "lane without":
+		return true, serveLane(holdfastUncounted, os.Stdin, os.Stdout)
 	case "census":
 		return true, openAnswers.take(os.Stdout)
 	default:
-		return true, fmt.Errorf("%s is %q: must be server, lane or census", roleVariable, role)
+		return true, fmt.Errorf("%s is %q: must be server, census, lane with or lane without", roleVariable, role)
 	}
 }
 

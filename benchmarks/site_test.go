@@ -88,3 +88,19 @@ func TestStatisticsCanBeTakenOut(t *testing.T) {
 		t.Error("there was nothing to be taken out, and no error")
 	}
 }
+
+// A lane in a process of its own measures when it is asked to.
+func TestLaneElsewhere(t *testing.T) {
+	s, err := holdfastLoggedClient.elsewhere(holdfastLoggedClient, load{procs: 1}, nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if m, err := s.measure(); err != nil || m.ns <= 0 || m.cpu <= 0 {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+	if s.allocs < 1 || s.bytes < 1 {
+		t.Errorf("%v allocations, %v B", s.allocs, s.bytes)
+	}
+}

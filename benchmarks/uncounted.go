@@ -14,7 +14,8 @@ import (
 
 // There is no client without statistics. What they cost shows in a build of this
 // program in which there is: the same sources, but for the one place where a
-// client is given its counters.
+// client is given its counters. Both builds run in processes of their own: what
+// the collector has to do depends on what else there is in a process.
 
 const (
 	countingFile = "client.go"
@@ -29,8 +30,17 @@ func withoutStatistics(source []byte) ([]byte, error) {
 	return bytes.Replace(source, []byte(countingText), nil, 1), nil
 }
 
-// uncounted measures holdfastUncounted, which is in that build.
-func uncounted(contender, load, work) (side, error) {
+// countedLane measures in this build.
+func countedLane(contender, load, work) (side, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return side{}, err
+	}
+	return remote(program, "lane with")
+}
+
+// uncountedLane measures in the other one.
+func uncountedLane(contender, load, work) (side, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/holdfast-go/holdfast").Output()
 	if err != nil {
 		return side{}, fmt.Errorf("go list, for where holdfast is: %w", err)
@@ -44,7 +54,12 @@ func uncounted(contender, load, work) (side, error) {
 	if err != nil {
 		return side{}, err
 	}
-	in, out, err := start(program, "lane")
+	return remote(program, "lane without")
+}
+
+// remote is a side in a process of its own.
+func remote(program, role string) (side, error) {
+	in, out, err := start(program, role)
 	if err != nil {
 		return side{}, err
 	}
@@ -89,10 +104,11 @@ func buildWithout(root, dir string) (program string, err error) {
 	return program, nil
 }
 
-// serveLane is the other end: it tells what the operation allocates, and then
-// measures whenever it is asked to.
-func serveLane(stdin io.Reader, stdout io.Writer) error {
-	here, err := realMeter(contender{name: holdfastUncounted.name, rig: holdfastUncounted.rig}, load{procs: 1}, nothing)
+// serveLane is the other end: it tells what the contender's operation allocates,
+// and then measures whenever it is asked to.
+func serveLane(c contender, stdin io.Reader, stdout io.Writer) error {
+	c.elsewhere = nil
+	here, err := realMeter(c, load{procs: 1}, nothing)
 	if err != nil {
 		return err
 	}
