@@ -1,7 +1,9 @@
 package shell
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,13 +22,19 @@ type Bulkhead struct {
 	word    atomic.Uint64
 	slots   int
 	mu      sync.Mutex
-	machine bulkhead.Bulkhead                   // under mu
-	wake    map[bulkhead.Ticket]chan<- struct{} // under mu; one for each in the queue, so bounded as it is
+	machine bulkhead.Bulkhead // under mu
+	line    []place           // under mu; the machine's queue, so bounded as it is
+}
+
+// place is somebody in line, and how to tell that a slot has come.
+type place struct {
+	ticket bulkhead.Ticket
+	wake   chan<- struct{}
 }
 
 // NewBulkhead returns an empty bulkhead.
 func NewBulkhead(cfg bulkhead.Config) *Bulkhead {
-	return &Bulkhead{slots: cfg.Slots, machine: bulkhead.New(cfg), wake: map[bulkhead.Ticket]chan<- struct{}{}}
+	return &Bulkhead{slots: cfg.Slots, machine: bulkhead.New(cfg)}
 }
 
 // Wait is how a wait for a slot ended.
@@ -171,7 +179,7 @@ func (b *Bulkhead) join(now time.Time, woken chan<- struct{}) (bulkhead.Ticket, 
 				return 0, time.Time{}, tookSlot
 			}
 		} else if b.swap(w, w.Wait()) {
-			b.wake[t] = woken
+			b.line = append(b.line, place{t, woken})
 			return t, until, joined
 		}
 	}
@@ -196,8 +204,7 @@ func (b *Bulkhead) serveFirst() bool {
 	next, free := w.Serve(b.slots, b.machine.Waiting() == 1)
 	if free && b.swap(w, next) {
 		t, _ := b.machine.Serve()
-		b.wake[t] <- struct{}{}
-		delete(b.wake, t)
+		b.outOfLine(t) <- struct{}{}
 	}
 	return free
 }
@@ -210,11 +217,25 @@ func (b *Bulkhead) leave(t bulkhead.Ticket) bool {
 	if !b.machine.Leave(t) {
 		return false
 	}
-	delete(b.wake, t)
+	b.outOfLine(t)
 	for b.machine.Waiting() == 0 {
 		if w := b.load(); b.swap(w, w.Calm()) {
 			break
 		}
 	}
 	return true
+}
+
+// outOfLine takes a caller out of the line, nearly always the first. It is called under
+// the lock.
+func (b *Bulkhead) outOfLine(t bulkhead.Ticket) (wake chan<- struct{}) {
+	i, _ := slices.BinarySearchFunc(b.line, t, func(p place, t bulkhead.Ticket) int { return cmp.Compare(p.ticket, t) })
+	wake = b.line[i].wake
+	if i > 0 {
+		b.line = slices.Delete(b.line, i, i+1)
+		return wake
+	}
+	b.line[0] = place{} // nothing holds on to who is gone
+	b.line = b.line[1:]
+	return wake
 }

@@ -24,8 +24,8 @@ func take(ctx context.Context, b *Bulkhead, deadline time.Time) Wait {
 // empty expects that nothing is left of anybody.
 func empty(t *testing.T, b *Bulkhead) {
 	t.Helper()
-	if b.InUse() != 0 || b.Waiting() != 0 || len(b.wake) != 0 || b.word.Load() != 0 {
-		t.Errorf("%d in use, %d wait, %d channels, word %x", b.InUse(), b.Waiting(), len(b.wake), b.word.Load())
+	if b.InUse() != 0 || b.Waiting() != 0 || len(b.line) != 0 || b.word.Load() != 0 {
+		t.Errorf("%d in use, %d wait, %d channels, word %x", b.InUse(), b.Waiting(), len(b.line), b.word.Load())
 	}
 }
 

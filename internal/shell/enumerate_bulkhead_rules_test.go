@@ -53,13 +53,17 @@ func (m *bulkheadModel) traces(n *bulkheadState, h *Bulkhead) string {
 			line = append(line, n.callers[who-1].ticket)
 		}
 	}
+	var waiting []bulkhead.Ticket
+	for _, w := range h.line {
+		waiting = append(waiting, w.ticket)
+	}
 	for _, t := range line {
-		if h.wake[t] == nil {
+		if !slices.Contains(waiting, t) {
 			return ruleForgotten
 		}
 	}
 	queue := lookBulkhead(&h.machine).queue
-	if !slices.Equal(queue, line) || len(h.wake) != len(line) {
+	if !slices.Equal(queue, line) || !slices.Equal(waiting, line) {
 		return ruleNoTrace
 	}
 	return ""

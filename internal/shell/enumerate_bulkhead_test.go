@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -61,15 +62,16 @@ func (m *bulkheadModel) start() bulkheadState {
 // on lays a state into a handle. Who waits and was not served has its channel
 // there.
 func (m *bulkheadModel) on(s *bulkheadState) (*Bulkhead, *[crowd]chan struct{}) {
-	h := &Bulkhead{slots: m.slots, machine: s.machine.Clone(), wake: map[bulkhead.Ticket]chan<- struct{}{}}
+	h := &Bulkhead{slots: m.slots, machine: s.machine.Clone()}
 	h.word.Store(s.word)
 	var woken [crowd]chan struct{}
 	for i := range s.callers {
 		woken[i] = make(chan struct{}, 1)
 		if c := &s.callers[i]; c.stage == inLine && !c.served {
-			h.wake[c.ticket] = woken[i]
+			h.line = append(h.line, place{c.ticket, woken[i]})
 		}
 	}
+	slices.SortFunc(h.line, func(a, b place) int { return cmp.Compare(a.ticket, b.ticket) })
 	return h, &woken
 }
 

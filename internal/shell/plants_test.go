@@ -95,7 +95,7 @@ func TestEnumerationBites(t *testing.T) {
 			"if !b.machine.Leave(t) {\n\t\treturn false", "if !b.machine.Leave(t) {\n\t\treturn true",
 			bulkhead, ruleNoTrace},
 		{"a leaver's channel stays", slots,
-			"\t\treturn false\n\t}\n\tdelete(b.wake, t)", "\t\treturn false\n\t}",
+			"\tb.outOfLine(t)\n", "",
 			bulkhead, ruleNoTrace},
 		{"too much given back while somebody waits", queue,
 			"return w <= MaxSlots", "return w&waiting == 0",
