@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
 )
 
 // A client of one slot whose slot is held: whoever comes waits as long as
@@ -151,4 +152,32 @@ func TestFewStreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an attempt before the wait came to stands: the service has failed, even if
+// the repeat found no connection.
+func TestSaturationHidesNoFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(
+			rule("/x", "", fault.Fault{Status: 503}), rule("/hold", "", fault.Fault{Hang: fault.AfterHeaders}),
+		), holdfast.Config{
+			Timeouts: holdfast.Timeouts{Pool: 2 * time.Second}, Pool: holdfast.Pool{MaxConns: 1}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 2},
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			start := time.Now()
+			_, err := c.Get(t.Context(), "/x")
+			took(t, start, 3*time.Second) // a backoff of one, and the limit
+			is(t, err, holdfast.ErrPoolTimeout)
+			equal(t, "attempts", len(attempts(t, err)), 2)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
+		})
+		time.Sleep(500 * time.Millisecond)
+		held, err := fetchFrom(t, c, "/hold")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		held.Body.Close()
+	})
 }

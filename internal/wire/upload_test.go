@@ -1,9 +1,173 @@
 package wire
 
 import (
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 )
+
+// source is a body that counts how often it is closed, which frees its Read.
+type source struct {
+	io.Reader
+	mu     sync.Mutex
+	closed int
+}
+
+func (s *source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed++
+	if c, ok := s.Reader.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+func open(t *testing.T, u *Upload) io.ReadCloser {
+	t.Helper()
+	body, err := u.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// Whatever an attempt has read of it, the next one reads all of it.
+func TestUploadIsHadAgain(t *testing.T) {
+	text := strings.Repeat("0123456789", 100)
+	s := &source{Reader: strings.NewReader(text)}
+	u := NewUpload(s, -1, true)
+	for _, part := range []int{0, 1, 500, 300, len(text)} { // on, on, and not as far as before
+		body := open(t, u)
+		got := make([]byte, part)
+		if _, err := io.ReadFull(body, got); err != nil || string(got) != text[:part] {
+			t.Fatalf("%d bytes: %q, %v", part, got, err)
+		}
+		if body.Close(); !u.Again() {
+			t.Fatalf("it is gone after %d bytes", part)
+		}
+		if _, err := body.Read(make([]byte, 1)); err != errUploadOver {
+			t.Error("an attempt that has ended still reads")
+		}
+	}
+	if got, err := io.ReadAll(open(t, u)); string(got) != text || err != nil {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	u.Close()
+	u.Close()
+	if s.closed != 1 || !u.Again() { // its end is known, so that all of it is
+		t.Errorf("closed %d times, again %v", s.closed, u.Again())
+	}
+	if got, err := io.ReadAll(open(t, u)); string(got) != text || err != nil {
+		t.Errorf("after its end: %d bytes, %v", len(got), err)
+	}
+}
+
+// Beyond what is kept it is had once; so is one that nobody wants again.
+func TestUploadThatIsHadOnce(t *testing.T) {
+	for repeat, length := range map[bool]int{true: keepUpload + 1, false: 1} {
+		u := NewUpload(&source{Reader: io.LimitReader(zeros{}, int64(length))}, -1, repeat)
+		body := open(t, u)
+		if n, err := io.Copy(io.Discard, body); n != int64(length) || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		if u.Again() {
+			t.Errorf("%d bytes, repeat %v: can be had again", length, repeat)
+		}
+		if _, err := u.Open(); err != errUploadOver {
+			t.Error(err)
+		}
+	}
+}
+
+// The error of the source is the error of every attempt, after the same bytes.
+func TestUploadThatFails(t *testing.T) {
+	gone := errors.New("the disk is gone")
+	r, w := io.Pipe()
+	go func() {
+		io.WriteString(w, "begin")
+		w.CloseWithError(gone)
+	}()
+	u := NewUpload(r, -1, true)
+	for range 2 {
+		if got, err := io.ReadAll(open(t, u)); string(got) != "begin" || err != gone {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+// Two attempts never read the source at once, and the end of one that blocks in it
+// frees it, at the cost of the body.
+func TestUploadThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		s := &source{Reader: r}
+		u := NewUpload(s, -1, true)
+		first, ended := open(t, u), make(chan error)
+		go func() {
+			_, err := first.Read(make([]byte, 10))
+			ended <- err
+		}()
+		synctest.Wait()
+		first.Close()
+		if err := <-ended; err == nil {
+			t.Error("it read something")
+		}
+		if u.Again() || s.closed != 1 {
+			t.Errorf("again %v, closed %d times", u.Again(), s.closed)
+		}
+		if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
+			t.Error(err)
+		}
+	})
+	u := NewUpload(&source{Reader: strings.NewReader("abc")}, -1, true)
+	view := open(t, u)
+	u.Close() // the operation has ended under it
+	if n, err := view.Read(make([]byte, 1)); n != 0 || err != errUploadOver {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// A file is read by offset, from where it stood; what is none that stays, such as
+// a pipe, is read once through.
+func TestUploadOfAFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "upload")
+	if err := os.WriteFile(name, []byte("head and tail"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Seek(5, io.SeekStart)
+	u := NewUpload(f, -1, false)
+	a, b := open(t, u), open(t, u)
+	one := make([]byte, 3)
+	io.ReadFull(a, one)
+	f.Seek(0, io.SeekEnd) // whoever else uses it
+	if rest, err := io.ReadAll(b); string(rest) != "and tail" || err != nil || string(one) != "and" {
+		t.Errorf("%q, %q, %v", one, rest, err)
+	}
+	a.Close()
+	if u.Close(); !errors.Is(f.Close(), os.ErrClosed) {
+		t.Error("the file was left open")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if u := NewUpload(r, -1, true); u.file != nil {
+		t.Error("a pipe is taken for a file")
+	} else {
+		u.Close()
+	}
+}
 
 // waits is a body that does not tell its end before it is closed.
 type waits struct {
