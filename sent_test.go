@@ -336,6 +336,7 @@ func TestHTTP2Refusals(t *testing.T) {
 		t.Run(fmt.Sprint(c.strike, c.method, c.body, c.repeat), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				told := new(recorder)
 				var hits atomic.Int64
 				go h2(p, &hits, func(n int64) string {
 					if n < 3 {
@@ -345,7 +346,7 @@ func TestHTTP2Refusals(t *testing.T) {
 				})
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "https://example.com", Retry: holdfast.Retry{Repeat: c.repeat, Jitter: holdfast.NoJitter},
-				}, holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}))
+				}, holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}), holdfast.WithObserver(told))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -376,6 +377,11 @@ func TestHTTP2Refusals(t *testing.T) {
 				}
 				equal(t, "hits", hits.Load(), c.hits)
 				equal(t, "attempts", client.Stats().Attempts, uint64(c.hits))
+				for _, e := range told.all(holdfast.EventRetrying) {
+					if says := "the server refused the HTTP/2 stream unread"; c.strike == "REFUSED_STREAM" && e.Err.Error() != says {
+						t.Errorf("error %q, want %q", e.Err, says)
+					}
+				}
 			})
 		})
 	}

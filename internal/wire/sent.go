@@ -116,11 +116,21 @@ func (c *connection) mayHaveLeft() bool {
 func (c *connection) why(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil && c.resend != nil {
+	switch {
+	case err != nil && c.resend != nil:
 		return c.resend
+	case err != nil && refusedWithBody(err):
+		return &unread{err}
 	}
 	return err
 }
+
+// unread is a stream that was refused, where net/http's words are about how to have
+// it sent again unseen.
+type unread struct{ err error }
+
+func (u *unread) Error() string   { return errUnread.Error() }
+func (u *unread) Unwrap() []error { return []error{errUnread, u.err} }
 
 // getConn is called before net/http looks for a connection. If it does so for a
 // request that may have left already, then it is about to send it again, where
@@ -255,6 +265,10 @@ func refused(err error) bool {
 	// that was under way net/http says "server sent GOAWAY and closed".
 	s := err.Error()
 	return strings.HasPrefix(s, "http2: Transport received GOAWAY from server") ||
-		strings.Contains(s, "http2: Transport received Server's graceful shutdown GOAWAY") ||
-		strings.HasPrefix(s, "http2: Transport: cannot retry err [stream error:") && strings.Contains(s, "; REFUSED_STREAM;")
+		strings.Contains(s, "http2: Transport received Server's graceful shutdown GOAWAY") || refusedWithBody(err)
+}
+
+func refusedWithBody(err error) bool {
+	s := err.Error()
+	return strings.HasPrefix(s, "http2: Transport: cannot retry err [stream error:") && strings.Contains(s, "; REFUSED_STREAM;")
 }
