@@ -528,13 +528,20 @@ func TestConnectStalls(t *testing.T) {
 			go io.Copy(io.Discard, far)
 			return near, nil
 		}, 3500 * time.Millisecond},
+		{"the settings of HTTP/2", "https://example.com", func(context.Context) (net.Conn, error) {
+			near, far := net.Pipe()
+			silent := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}})
+			go io.Copy(io.Discard, silent)
+			return near, nil
+		}, 2 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				gone = make(chan struct{})
 				cfg := config(limits)
 				cfg.BaseURL = c.url
-				client, err := holdfast.New(cfg, holdfast.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) }))
+				client, err := holdfast.New(cfg, holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}),
+					holdfast.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) }))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -117,23 +117,24 @@ func (t *Trip) mayWait(err error) bool {
 // takeTurn waits until the request is the first in line; false if its time is over
 // before.
 func (t *Trip) takeTurn() bool {
-	if t.myTurn {
+	if t.myTurn.Load() {
 		return true
 	}
 	t.lot.waiting.Add(1)
 	select {
 	case t.lot.turn <- struct{}{}:
-		t.myTurn = true
+		t.myTurn.Store(true)
+		return true
 	case <-t.Done():
 		t.lot.waiting.Add(-1)
+		return false
 	}
-	return t.myTurn
 }
 
-// leaveTurn lets the next in line try, if this was the first.
+// leaveTurn lets the next in line try, if this was the first: it has a connection,
+// or a dial of its own, or has given up.
 func (t *Trip) leaveTurn() {
-	if t.myTurn {
-		t.myTurn = false
+	if t.myTurn.CompareAndSwap(true, false) {
 		<-t.lot.turn
 		t.lot.waiting.Add(-1)
 	}

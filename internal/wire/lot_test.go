@@ -50,8 +50,8 @@ func TestPlaces(t *testing.T) {
 	})
 }
 
-// echoing answers each request of HTTP/1.1 with what it read of it, a second later.
-func echoing(conn net.Conn) {
+// echoing answers each request of HTTP/1.1 with what it read of it, after a while.
+func echoing(conn net.Conn, while func()) {
 	defer conn.Close()
 	for r := bufio.NewReader(conn); ; {
 		req, err := http.ReadRequest(r)
@@ -62,7 +62,7 @@ func echoing(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		time.Sleep(time.Second)
+		while()
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
 }
@@ -74,7 +74,7 @@ func TestInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt := NewTransport(TransportConfig{MaxConns: 1, MaxIdleConns: 1, Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
-			go echoing(far)
+			go echoing(far, func() { time.Sleep(time.Second) })
 			return near, nil
 		}})
 		rt.MaxConnsPerHost = 0 // so that all of them wait here, as over HTTP/2
@@ -235,3 +235,44 @@ func TestRequestBody(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A dial that stalls keeps its place, and nobody else from theirs.
+func TestStalledDialKeepsNobodyFromTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int64
+		rt := NewTransport(TransportConfig{Connect: time.Minute, MaxConns: 2, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			n := dials.Add(1)
+			if n == 3 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			near, far := net.Pipe()
+			go echoing(far, func() { time.Sleep(time.Duration(n) * time.Second) })
+			return near, nil
+		}})
+		rt.MaxConnsPerHost = 0
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				resp, trip, err := roundTripTo(rt, get(t, t.Context(), "http://x.test"), Limits{Pool: time.Hour})
+				defer trip.End()
+				switch at := time.Since(began); {
+				case i == 2: // its dial is the third
+					if err == nil || at < time.Minute {
+						t.Errorf("%v after %v", err, at)
+					}
+				case err != nil:
+					t.Error(err)
+				default:
+					resp.Body.Close()
+					if i == 3 && at > 7*time.Second { // there is a place for it after 2 s, and it takes 4
+						t.Errorf("the last was answered after %v", at)
+					}
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+	})
+}

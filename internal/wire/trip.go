@@ -33,8 +33,8 @@ type Trip struct {
 	response responseBody
 	conn     connection
 
-	lot    *lot // of the transport; nil for somebody else's
-	myTurn bool // it is the first of those who wait
+	lot    *lot        // of the transport; nil for somebody else's
+	myTurn atomic.Bool // it is the first of those who wait
 }
 
 // tripKey finds the Trip in the context of a dial.
@@ -191,6 +191,7 @@ func (t *Trip) connecting() {
 	if t.conn.conn == nil {
 		t.clear(pooling)
 		t.set(connecting)
+		t.leaveTurn()
 	}
 }
 
