@@ -125,8 +125,8 @@ func TestInLine(t *testing.T) {
 					mu.Unlock()
 				}
 				trip.End()
-				if body.closed != 1 {
-					t.Errorf("the body of %d was closed %d times", i, body.closed)
+				if body.closes() != 1 {
+					t.Errorf("the body of %d was closed %d times", i, body.closes())
 				}
 			})
 			synctest.Wait()
@@ -196,17 +196,17 @@ func TestRequestBody(t *testing.T) {
 		for range 2 {
 			body.Close()
 		}
-		if trip.End(); s.closed != 1 || trip.BodyFailed() != nil {
-			t.Errorf("closed %d times, %v", s.closed, trip.BodyFailed())
+		if trip.End(); s.closes() != 1 || trip.BodyFailed() != nil {
+			t.Errorf("closed %d times, %v", s.closes(), trip.BodyFailed())
 		}
 		// One that nobody has read yet may still be wanted: net/http closes it also when
 		// there was no connection.
 		trip, s, body = begin(zeros{})
-		if body.Close(); s.closed != 0 {
+		if body.Close(); s.closes() != 0 {
 			t.Error("it was closed before it was read")
 		}
-		if trip.End(); s.closed != 1 {
-			t.Errorf("closed %d times", s.closed)
+		if trip.End(); s.closes() != 1 {
+			t.Errorf("closed %d times", s.closes())
 		}
 		gone := errors.New("the disk is gone")
 		trip, _, body = begin(io.MultiReader(strings.NewReader("x"), failing{gone}))
@@ -222,8 +222,8 @@ func TestRequestBody(t *testing.T) {
 		io.ReadFull(body, make([]byte, 1))
 		<-trip.Done()
 		synctest.Wait()
-		if p, limit, _, ok := trip.Expired(); !ok || p != Write || limit != time.Second || s.closed != 1 {
-			t.Errorf("%v, %v, closed %d times", p, limit, s.closed)
+		if p, limit, _, ok := trip.Expired(); !ok || p != Write || limit != time.Second || s.closes() != 1 {
+			t.Errorf("%v, %v, closed %d times", p, limit, s.closes())
 		}
 		if _, err := body.Read(make([]byte, 1)); err == nil || trip.BodyFailed() != nil {
 			t.Errorf("%v, %v", err, trip.BodyFailed())

@@ -28,6 +28,12 @@ func (s *source) Close() error {
 	return nil
 }
 
+func (s *source) closes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 func open(t *testing.T, u *Upload) io.ReadCloser {
 	t.Helper()
 	body, err := u.Open()
@@ -60,8 +66,8 @@ func TestUploadIsHadAgain(t *testing.T) {
 	}
 	u.Close()
 	u.Close()
-	if s.closed != 1 || !u.Again() { // its end is known, so that all of it is
-		t.Errorf("closed %d times, again %v", s.closed, u.Again())
+	if s.closes() != 1 || !u.Again() { // its end is known, so that all of it is
+		t.Errorf("closed %d times, again %v", s.closes(), u.Again())
 	}
 	if got, err := io.ReadAll(open(t, u)); string(got) != text || err != nil {
 		t.Errorf("after its end: %d bytes, %v", len(got), err)
@@ -118,8 +124,8 @@ func TestUploadThatBlocks(t *testing.T) {
 		if err := <-ended; err == nil {
 			t.Error("it read something")
 		}
-		if u.Again() || s.closed != 1 {
-			t.Errorf("again %v, closed %d times", u.Again(), s.closed)
+		if u.Again() || s.closes() != 1 {
+			t.Errorf("again %v, closed %d times", u.Again(), s.closes())
 		}
 		if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
 			t.Error(err)
