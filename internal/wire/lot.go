@@ -23,6 +23,8 @@ type lot struct {
 	mu   sync.Mutex
 	open int // connections, and dials
 
+	shared atomic.Bool // the service speaks HTTP/2: over HTTP/1 net/http keeps to the bound
+
 	turn    chan struct{} // held by the first in line
 	freed   chan struct{} // something may have come free
 	waiting atomic.Int64
@@ -35,7 +37,7 @@ var errFull = errors.New("every connection is in use")
 func (l *lot) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.max > 0 && l.open >= l.max {
+	if l.max > 0 && l.open >= l.max && l.shared.Load() {
 		return false
 	}
 	l.open++
@@ -68,13 +70,12 @@ const (
 )
 
 // queue sends req, once there is a connection for it. Whoever comes while others
-// wait is behind them.
+// wait tries first, as a mutex lets them: if each had to wait for the one before it
+// to be woken, a busy machine would do little else.
 func (t *Trip) queue(rt *http.Transport, req *http.Request) (*http.Response, error) {
-	if t.lot.waiting.Load() == 0 {
-		resp, err := rt.RoundTrip(req)
-		if !t.mayWait(err) {
-			return resp, err
-		}
+	resp, err := rt.RoundTrip(req)
+	if !t.mayWait(err) {
+		return resp, err
 	}
 	defer t.leaveTurn()
 	var look *time.Timer

@@ -28,6 +28,7 @@ func TestPlaces(t *testing.T) {
 			near, _ := net.Pipe()
 			return near, nil
 		}})
+		rt.lot.shared.Store(true)
 		dial := func(addr string) (net.Conn, error) { return rt.DialContext(t.Context(), "tcp", addr) }
 		for range 5 {
 			if _, err := dial("fails.test:80"); err != fails {
@@ -78,6 +79,7 @@ func TestInLine(t *testing.T) {
 			return near, nil
 		}})
 		rt.MaxConnsPerHost = 0 // so that all of them wait here, as over HTTP/2
+		rt.lot.shared.Store(true)
 		defer rt.CloseIdleConnections()
 		var order []int
 		var mu sync.Mutex
@@ -251,6 +253,7 @@ func TestStalledDialKeepsNobodyFromTheLine(t *testing.T) {
 			return near, nil
 		}})
 		rt.MaxConnsPerHost = 0
+		rt.lot.shared.Store(true)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for i := range 4 {

@@ -29,6 +29,9 @@ type counted struct {
 
 // greet is called when a handshake has agreed on HTTP/2.
 func (c *counted) greet() {
+	if c.lot != nil {
+		c.lot.shared.Store(true)
+	}
 	c.settled = make(chan struct{})
 	c.greeting.Store(2)
 }
