@@ -28,8 +28,8 @@ type Client struct {
 	counts    counters
 }
 
-// New makes a client. It opens no connection yet. The error names every field of
-// cfg that is out of bounds.
+// New makes a client, to be closed when it is no longer needed. It opens no
+// connection yet. The error names every field of cfg that is out of bounds.
 func New(cfg Config, opts ...Option) (*Client, error) {
 	s, err := cfg.resolve()
 	if err != nil {
@@ -58,27 +58,29 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Get calls path below the base URL and reads the whole answer.
+// Get calls path below the base URL and reads the whole answer, within the attempt.
+// The error, also of an answer of 400 and above and of a redirect, is an *Error.
+// The other methods do the same.
 func (c *Client) Get(ctx context.Context, path string, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodGet, path, nil, opts)
 }
 
-// Post sends in as JSON; see Call for what else it may be.
+// Post sends in, as JSON or as Call says, and reads the whole answer; see Get.
 func (c *Client) Post(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPost, path, in, opts)
 }
 
-// Put sends in as JSON; see Call for what else it may be.
+// Put sends in, as JSON or as Call says, and reads the whole answer; see Get.
 func (c *Client) Put(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPut, path, in, opts)
 }
 
-// Patch sends in as JSON; see Call for what else it may be.
+// Patch sends in, as JSON or as Call says, and reads the whole answer; see Get.
 func (c *Client) Patch(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPatch, path, in, opts)
 }
 
-// Delete calls path below the base URL and reads the whole answer.
+// Delete calls path below the base URL and reads the whole answer; see Get.
 func (c *Client) Delete(ctx context.Context, path string, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodDelete, path, nil, opts)
 }

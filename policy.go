@@ -14,7 +14,7 @@ import (
 )
 
 // Policy holds for any function that may fail: an SDK's method, a query. It is
-// made once and shared; Do and Wrap use it.
+// made once and shared by any number of goroutines; Do and Wrap use it.
 //
 // For calls over HTTP that are your own, use a Client. A policy keeps no
 // statistics, as counting would cost more than all else that it does for a call
@@ -53,7 +53,8 @@ type PolicyConfig struct {
 	Classify func(error) Outcome
 }
 
-// NewPolicy returns a policy. The error names every field that is out of bounds.
+// NewPolicy returns a policy, which holds nothing that has to be closed. The error
+// names every field that is out of bounds.
 func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	ck := &check{in: "PolicyConfig."}
 	all := collect(opts)
@@ -115,7 +116,8 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 	return f.run()
 }
 
-// Wrap gives fn with the policy around it.
+// Wrap gives fn with the policy around it: each call of what it returns is an
+// operation of its own, as with Do.
 func Wrap[In, Out any](p *Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		return Do(ctx, p, func(ctx context.Context) (Out, error) { return fn(ctx, in) })
