@@ -26,7 +26,7 @@ const repository = "../../"
 // reader has: see usual. A comment above a block says what else it is about:
 //
 //	<!-- given: type Output struct{}; var in Input -->   what the reader has, too
-//	<!-- from: path/of/file.go -->   each declaration is in that file, to the letter
+//	<!-- from: path/of/file.go -->   it is in that file, to the letter
 //	<!-- fragment -->                Go with something left out
 func TestGoInDocsCompiles(t *testing.T) {
 	known := knownPackages(t)
@@ -46,8 +46,8 @@ func TestGoInDocsCompiles(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, lost := range b.notIn(string(source)) {
-					t.Errorf("%s:%d: this is not, or no longer, in %s:\n%s", b.doc, b.line, b.from, lost)
+				if !b.isIn(string(source)) {
+					t.Errorf("%s:%d: this block is not, or no longer, in %s", b.doc, b.line, b.from)
 				}
 			default:
 				for _, problem := range b.compile(known) {
@@ -84,9 +84,11 @@ func TestGoInDocsBites(t *testing.T) {
 			t.Errorf("%s: problems are %q, want %q", name, got, c.want)
 		}
 	}
-	b := goBlocks("a.md", "<!-- from: x.go -->\n```go\n// f is f.\nfunc f() {}\n\nvar g = 1\n```\n")[0]
-	if lost := b.notIn("package x\n\n// f is f.\nfunc f() {}\n\nvar g = 2\n"); b.from != "x.go" || len(lost) != 1 || lost[0] != "var g = 1" {
-		t.Errorf("of %+v, %q is lost", b, lost)
+	b := goBlocks("a.md", "<!-- from: x.go -->\n```go\nf(1)\ng(2)\n```\n")[0]
+	for source, want := range map[string]bool{"func h() {\n\tf(1)\n\tg(2)\n}\n": true, "\tf(1)\n\tg(3)\n": false, "\tf(1)\n\th()\n\tg(2)\n": false} {
+		if b.from != "x.go" || b.isIn(source) != want {
+			t.Errorf("%+v is in %q: %v", b, source, !want)
+		}
 	}
 }
 
@@ -144,35 +146,17 @@ func goBlocks(doc, text string) (blocks []goBlock) {
 	return blocks
 }
 
-// notIn gives the declarations of a quoting block that the source does not have.
-func (b goBlock) notIn(source string) (lost []string) {
-	const head = "package docs\n"
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, b.doc, head+b.code, parser.ParseComments)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for _, decl := range file.Decls {
-		from := decl.Pos()
-		if doc := docOf(decl); doc != nil {
-			from = doc.Pos()
-		}
-		text := (head + b.code)[fset.Position(from).Offset:fset.Position(decl.End()).Offset]
-		if !strings.Contains(source, text) {
-			lost = append(lost, text)
-		}
-	}
-	return lost
+// isIn reports whether a source has the block, whatever its indentation there.
+func (b goBlock) isIn(source string) bool {
+	return strings.Contains(unindented(source), unindented(b.code))
 }
 
-func docOf(decl ast.Decl) *ast.CommentGroup {
-	switch d := decl.(type) {
-	case *ast.FuncDecl:
-		return d.Doc
-	case *ast.GenDecl:
-		return d.Doc
+func unindented(code string) string {
+	var all strings.Builder
+	for line := range strings.Lines(code) {
+		all.WriteString(strings.TrimSpace(line) + "\n")
 	}
-	return nil
+	return all.String()
 }
 
 // usual is what a reader of every document has.
@@ -194,7 +178,7 @@ func (b goBlock) compile(known packages) (problems []string) {
 	var file *ast.File
 	var err error
 	for _, form := range []string{at + "%s", "package docs\n" + at + "%s", "package docs\nfunc _() error {\n" + at + "%s\nreturn nil\n}\n"} {
-		if file, err = parser.ParseFile(fset, b.doc, fmt.Sprintf(form, b.code), parser.SkipObjectResolution); err == nil {
+		if file, err = parser.ParseFile(fset, "block.go", fmt.Sprintf(form, b.code), parser.SkipObjectResolution); err == nil {
 			break
 		}
 	}
@@ -210,7 +194,7 @@ func (b goBlock) compile(known packages) (problems []string) {
 		}
 	}
 	given.WriteString(b.given)
-	more, err := parser.ParseFile(fset, b.doc+", given", "package "+file.Name.Name+"\n"+given.String(), parser.SkipObjectResolution)
+	more, err := parser.ParseFile(fset, "given.go", "package "+file.Name.Name+"\n"+given.String(), parser.SkipObjectResolution)
 	if err != nil {
 		return []string{err.Error()}
 	}
