@@ -37,7 +37,7 @@ var forms = func() (all [][]byte) {
 			encoded += fmt.Sprintf("%%%02x", b)
 		}
 		all = append(all, []byte(strings.ToLower(half)), []byte(hex.EncodeToString([]byte(half))), []byte(encoded),
-			fmt.Append(nil, []byte(half))[1:20])
+			fmt.Append(nil, []byte(half))[1:20], fmt.Appendf(nil, "%#v", []byte(half))[7:27])
 		for shift := range 3 { // where the half begins among the groups of three bytes
 			b64 := base64.RawStdEncoding.EncodeToString([]byte("   "[:shift] + half))
 			all = append(all, []byte(strings.ToLower(b64[4:len(b64)-4])))
@@ -71,6 +71,10 @@ func (s *sinks) failure(err error) {
 			s.print("attempt", a)
 			s.print("its error", a.Err)
 		}
+	}
+	var cut *holdfast.StreamError
+	if errors.As(err, &cut) {
+		s.print("stream", cut)
 	}
 	var refusal *holdfast.StatusError
 	if errors.As(err, &refusal) {
@@ -180,6 +184,8 @@ var answers = []string{
 	"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: §\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 24\r\n\r\n§",
 	"HTTP/1.1 200 OK\r\n§\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" + `{"at": "§"}` + "\n§",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\n{}\n\r\n0\r\n§ §\r\n\r\n",
 	"HTTP/1.1 § OK\r\n\r\n",
 	"HTTP/§ 200 OK\r\n\r\n",
 	"POST /x?k=§ HTTP/1.1\r\nHost: echo\r\n\r\n", // an echo server
@@ -299,6 +305,15 @@ func (p planting) call(ctx context.Context, s *sinks, client *holdfast.Client) {
 		At time.Time `json:"at"`
 	}](ctx, client, path, opts...)
 	s.failure(err)
+	stream, err := client.Stream(ctx, http.MethodPost, path, p.body, opts...)
+	if s.failure(err); err == nil {
+		for _, err := range holdfast.DecodeLines[struct {
+			At time.Time `json:"at"`
+		}](stream) {
+			s.failure(err)
+		}
+		stream.Close()
+	}
 	guarded := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}, holdfast.WithObserver(s))
 	resp, err := holdfast.Do(ctx, guarded, func(ctx context.Context) (*holdfast.Response, error) {
 		resp, err := client.Post(ctx, path, p.body, opts...)

@@ -111,6 +111,11 @@ func (e *StreamError) Error() string {
 // Unwrap gives the cause.
 func (e *StreamError) Unwrap() error { return e.Err }
 
+// GoString, which %#v prints, leaves Partial out as well.
+func (e *StreamError) GoString() string {
+	return fmt.Sprintf("&holdfast.StreamError{Events:%d, Bytes:%d, Err:%q}", e.Events, e.Bytes, e.Err)
+}
+
 // Lines is the answer line by line, without the ends of the lines and without
 // lines of nothing but white space. A line is good until the loop goes on: copy
 // what is to be kept. The last one need not have an end.
@@ -242,7 +247,7 @@ func (o *exchange) open(trip *wire.Trip, resp *http.Response) (r outcome.Result,
 			Outcome: Permanent, Err: s.tooLong(), Status: resp.StatusCode, Reused: trip.Reused(), Sent: true,
 		}, ErrBodyTooLarge, true), false
 	case err != nil:
-		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, err), resp.StatusCode), false
+		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, wire.Discreet(err)), resp.StatusCode), false
 	}
 	o.handOut(trip, resp)
 	if s.body = &o.bodyRead; s.over == io.EOF {
@@ -328,7 +333,7 @@ func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 			o := s.body.o
 			err = &Error{
 				Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Stopped: "answered",
-				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), err), kind: ErrDecode,
+				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)), kind: ErrDecode,
 			}
 		}
 	}
