@@ -18,10 +18,10 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres sdks
+.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres sdks release-check
 
 help: ## list these commands
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
 
 demo: go ## a service fails and recovers; a client holds (ARGS=--json for numbers)
 	@go -C cmd/holdfast run . demo $(ARGS)
@@ -53,6 +53,9 @@ cover: go ## statements that tests reach: the machines' 100 %, the root's 95 %
 race: go gcc ## the racy floors under the race detector, for a quarter of an hour (COUNT=1 for less)
 	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
 	@go test -race -timeout 60m -run '$(ALONE)' $(RACED)
+
+release-check: go ## rehearse a release from the last commit (VERSION=v0.1.0)
+	@bash scripts/release-check.sh "$(VERSION)"
 
 clean: ## remove what these commands leave in the tree
 	@rm -rf benchmarks/out

@@ -5,6 +5,7 @@
 //	holdfast demo      a service fails and recovers; a client holds
 //	holdfast faults    serves a plan of faults, for whatever client is to be tried
 //	holdfast config    says which settings of the providers count, and where they are from
+//	holdfast version   says which build this is, and what went into it
 //
 // It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
 // for a file or a setting that does not hold, 130 if it was interrupted; call has
@@ -16,8 +17,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,7 +42,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:     "holdfast",
 		Short:   "Outbound calls that hold when the other side does not",
-		Version: version(),
+		Version: thisBuild().String(),
 		Args:    knownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// report says it, in one line.
@@ -53,15 +52,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newDemo(), newFaults())
+	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newDemo(), newFaults(), newVersion())
 	return root
-}
-
-// version is what the go command knows of this build.
-func version() string {
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	return v + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
 }
