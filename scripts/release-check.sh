@@ -36,7 +36,7 @@ others="file://$cache,$(go env GOPROXY)"
 export GIT_CONFIG_COUNT=2 \
 	GIT_CONFIG_KEY_0=url.file://$clone.insteadOf GIT_CONFIG_VALUE_0=https://$root \
 	GIT_CONFIG_KEY_1=protocol.file.allow GIT_CONFIG_VALUE_1=always
-export GOWORK=off GOFLAGS=-mod=mod GOMODCACHE=$tmp/modules GOSUMDB=off
+export GOWORK=off GOFLAGS=-mod=mod GOMODCACHE=$tmp/modules GOSUMDB=off GOTOOLCHAIN=local
 
 # modules: the folders with a go.mod that users get, the root last.
 modules() {
@@ -90,15 +90,14 @@ while [[ -n $todo ]]; do
 done
 
 # What users see from here on are packages in a file-based proxy, made by the go
-# command from the tags.
+# command from the tags, and the others that releasing them has asked for.
 for m in $(modules); do
 	path=$root/$m
 	[[ $m == . ]] && path=$root
 	GOPRIVATE=$root GOPROXY=direct go -C "$tmp" mod download "$path@$version" || die "$path@$version cannot be packaged"
 done
-cp -r "$tmp/modules/cache/download" "$tmp/proxy"
 unset GIT_CONFIG_COUNT
-export GOMODCACHE=$tmp/users GOPROXY=file://$tmp/proxy,$others GONOSUMDB=$root GONOPROXY=none GOFLAGS=
+export GOMODCACHE=$tmp/users GOPROXY=file://$tmp/modules/cache/download GOFLAGS=
 
 # Somebody installs the command.
 [[ ${PLANT:-} == version ]] && wrong=v9.9.9
@@ -133,7 +132,7 @@ func main() {
 }
 GO
 go mod init example.com/dependant 2>/dev/null
-go get -t "$root@$version" 2>/dev/null || die "the library cannot be required"
+go get "$root@$version" >"$tmp/said" 2>&1 || die "the library cannot be required: $(cat "$tmp/said")"
 [[ $(go run .) == closed ]] || die "a program with the library does not run"
 strangers=$(grep -v "^$root v" go.sum || true)
 [[ -z $strangers ]] || die "who requires the library gets these, too: $strangers"
@@ -144,7 +143,7 @@ for m in $(modules | grep -vE '^(\.|cmd/.*)$'); do
 	mkdir -p "$tmp/other/$m" && cd "$tmp/other/$m"
 	go mod init example.com/other 2>/dev/null
 	printf 'package other\n\nimport _ "%s"\n' "$root/$m" >other.go
-	go get "$root/$m@$version" 2>/dev/null && go build ./... || die "$root/$m cannot be used"
+	{ go get "$root/$m@$version" && go build ./...; } >"$tmp/said" 2>&1 || die "$root/$m cannot be used: $(cat "$tmp/said")"
 	say "works   a program with $root/$m"
 done
 

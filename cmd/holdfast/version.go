@@ -12,12 +12,12 @@ import (
 
 // build is what the go command knows of this program.
 type build struct {
-	Version  string `json:"version"`             // "(devel)" if it was not installed by version
-	Commit   string `json:"commit,omitempty"`    // unknown to what was installed by version
-	Modified bool   `json:"modified,omitempty"`  // the commit is not all
-	Time     string `json:"committed,omitempty"` // RFC 3339
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
+	Version  string   `json:"version"`             // "(devel)" if it was not installed by version
+	Commit   string   `json:"commit,omitempty"`    // unknown to what was installed by version
+	Modified bool     `json:"modified,omitempty"`  // the commit is not all
+	Time     string   `json:"committed,omitempty"` // RFC 3339
+	Go       string   `json:"go"`
+	Platform string   `json:"platform"`
 	Modules  []module `json:"modules"`
 }
 
