@@ -65,6 +65,7 @@ func TestDocsLinks(t *testing.T) {
 
 var (
 	made   = regexp.MustCompile("(?m)(?:`|^\\$? ?)make ([a-z][a-z0-9-]*)")
+	code   = regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 	linked = regexp.MustCompile(`\]\(([^)\s#]+)(?:#[^)]*)?\)`)
 )
 
@@ -81,6 +82,7 @@ func targetsExist(path, text, makefile string) (ps []problem) {
 }
 
 func linksLead(file, text string, exists func(string) bool) (ps []problem) {
+	text = code.ReplaceAllStringFunc(text, func(s string) string { return strings.Repeat("\n", strings.Count(s, "\n")) })
 	for _, at := range linked.FindAllStringSubmatchIndex(text, -1) {
 		target := text[at[2]:at[3]]
 		if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
@@ -110,6 +112,7 @@ func TestPlantedDocs(t *testing.T) {
 		"`make release`":                                 "docs/a.md:1: make release: the Makefile has no such target",
 		"[a](http.md), [b](http.md#c), [c](https://x/y)": "",
 		"\n[a](htp.md)":                                  "docs/a.md:2: links to docs/htp.md, which is not there",
+		"`f[T](x)`":                                      "",
 		"[a](docs/http.md)":                              "docs/a.md:1: links to docs/docs/http.md, which is not there",
 	} {
 		var got []string
