@@ -69,6 +69,7 @@ func TestGoInDocsBites(t *testing.T) {
 		"a function, and its imports": {"```go\nfunc f() { log.Print(time.Now()) }\n```\n", ""},
 		"a program":                   {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println() }\n```\n", ""},
 		"in a list":                   {"- so:\n\n  ```go\n  client.Cloze()\n  ```\n", "a.md:4:"},
+		"a bare return":               {"```go\nif err != nil {\n\treturn\n}\n```\n", ""},
 		"no such method":              {"text\n\n```go\nclient.Close()\nclient.Cloze()\n```\n", "a.md:5:"},
 		"no such field":               {"```go\n_ = holdfast.Config{Bass: 1}\n```\n", "a.md:2:"},
 		"no Go":                       {"```go\nx := ...\n```\n", "a.md:2:"},
@@ -170,14 +171,14 @@ var usual = map[string]string{
 }
 
 // compile type-checks a block: as a file, as declarations, or as the statements of
-// a function that returns an error. What is declared and not used is left to the
+// a function that returns an error or, if it has a bare return, nothing. What is declared and not used is left to the
 // reader.
 func (b goBlock) compile(known packages) (problems []string) {
 	fset := token.NewFileSet()
 	at := fmt.Sprintf("//line %s:%d\n", b.doc, b.line)
 	var file *ast.File
 	var err error
-	for _, form := range []string{at + "%s", "package docs\n" + at + "%s", "package docs\nfunc _() error {\n" + at + "%s\nreturn nil\n}\n"} {
+	for _, form := range []string{at + "%s", "package docs\n" + at + "%s", "package docs\nfunc _() " + b.result() + "{\n" + at + "%s\npanic(0)\n}\n"} {
 		if file, err = parser.ParseFile(fset, "block.go", fmt.Sprintf(form, b.code), parser.SkipObjectResolution); err == nil {
 			break
 		}
@@ -215,6 +216,16 @@ func (b goBlock) compile(known packages) (problems []string) {
 	_, _ = cfg.Check("docs", fset, files, nil) // Error has been told
 	return problems
 }
+
+// result is what a function returns whose statements the block is.
+func (b goBlock) result() string {
+	if bareReturn.MatchString(b.code) {
+		return ""
+	}
+	return "error "
+}
+
+var bareReturn = regexp.MustCompile(`(?m)^\s*return$`)
 
 // names are all that a file declares, wherever: what may be meant by a name before
 // a dot, if it is no package.

@@ -93,8 +93,7 @@ func undocumented(t *testing.T, fset *token.FileSet, files []*ast.File) (ps []st
 
 // plainTexts are the words of a doc comment that are neither code nor links.
 func plainTexts(d *comment.Doc) (all []string) {
-	var texts func([]comment.Text)
-	texts = func(ts []comment.Text) {
+	texts := func(ts []comment.Text) {
 		for _, t := range ts {
 			switch t := t.(type) {
 			case comment.Plain:
