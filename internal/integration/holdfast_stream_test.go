@@ -20,8 +20,8 @@ const ollamaLines = 17
 
 var chat = map[string]any{"model": "m", "messages": []map[string]string{{"role": "user", "content": "work"}}}
 
-// streamed reads a chat to its end.
-func streamed(t *testing.T, c *holdfast.Client) (lines, bytes int, s *holdfast.Stream, err error) {
+// readStream reads a chat to its end.
+func readStream(t *testing.T, c *holdfast.Client) (lines, bytes int, s *holdfast.Stream, err error) {
 	t.Helper()
 	s, err = c.Stream(t.Context(), http.MethodPost, "/api/chat", chat)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c, server := overH2(t, first(f), cfg, h2fault.Backend(faultserver.Ollama))
-				lines, _, s, err := streamed(t, c)
+				lines, _, s, err := readStream(t, c)
 				if err != nil || lines != ollamaLines || s.Attempts != 2 || s.Proto != "HTTP/2.0" {
 					t.Errorf("%d lines after %d attempts by %s, %v", lines, s.Attempts, s.Proto, err)
 				}
@@ -77,7 +77,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c, server := overH2(t, first(tt.fault), cfg, h2fault.Backend(faultserver.Ollama))
 				began := time.Now()
-				lines, bytes, _, err := streamed(t, c)
+				lines, bytes, _, err := readStream(t, c)
 				if took := time.Since(began); took != tt.takes {
 					t.Errorf("took %s", took)
 				}
@@ -92,7 +92,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 					t.Errorf("%d failures, %d requests, %d in flight", n, len(server.Record()), c.Stats().InFlight)
 				}
 				// The connection is others' too.
-				if lines, _, _, err := streamed(t, c); err != nil || lines != ollamaLines || server.Connections() != 1 {
+				if lines, _, _, err := readStream(t, c); err != nil || lines != ollamaLines || server.Connections() != 1 {
 					t.Errorf("%d lines, %v, over %d connections", lines, err, server.Connections())
 				}
 			})
