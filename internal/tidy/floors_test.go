@@ -14,7 +14,7 @@ var floors = [][]string{
 	2: {"internal/core/call"}, // the order, over the machines that it puts in order
 	3: {"internal/shell", "internal/wire"},
 	4: {".", "faultserver"},
-	5: {"provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
+	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
 	6: {"cmd/holdfast"},
 }
 

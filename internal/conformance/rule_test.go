@@ -1,0 +1,53 @@
+package conformance
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// Every fault has a rule, every rule a fault, a reason and a source; and what it
+// asks for can be told apart from its opposite.
+func TestRules(t *testing.T) {
+	catalog := fault.Catalog()
+	known := func(id fault.ID) bool {
+		return slices.ContainsFunc(catalog, func(e fault.Entry) bool { return e.ID == id })
+	}
+	rules, seen := Rules(), map[string]bool{}
+	for _, entry := range catalog {
+		if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Fault == entry.ID }) {
+			t.Errorf("%s has no rule", entry.ID)
+		}
+	}
+	for _, r := range rules {
+		if seen[r.ID()] {
+			t.Errorf("%s is the name of two rules", r.ID())
+		}
+		seen[r.ID()] = true
+		if !r.H2 && !known(r.Fault) {
+			t.Errorf("%s: no fault is called %s", r.ID(), r.Fault)
+		}
+		if r.H2 && !strings.HasPrefix(string(r.Fault), "h2.") {
+			t.Errorf("%s is no fault of HTTP/2", r.ID())
+		}
+		if r.Why == "" || len(r.Sources) == 0 || slices.Contains(r.Sources, "") {
+			t.Errorf("%s gives no reason or no source", r.ID())
+		}
+		if err := r.Plan.Validate(); err != nil {
+			t.Errorf("%s: %v", r.ID(), err)
+		}
+		switch r.Want {
+		case Answered, Refused, Honest, Undetectable:
+		default:
+			t.Errorf("%s wants %q", r.ID(), r.Want)
+		}
+		if r.Most != 0 && r.Least > r.Most {
+			t.Errorf("%s wants at least %d and at most %d requests", r.ID(), r.Least, r.Most)
+		}
+	}
+	if Bound >= Usual.Deadline {
+		t.Error("a client that only the caller's deadline ends is within the bound")
+	}
+}

@@ -1,0 +1,110 @@
+package conformance
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// repeated is the rule of a GET whose first answer fails in a way that can be
+// seen: it is made again, once, and the caller gets the answer.
+func repeated(id fault.ID, f fault.Fault, why string, sources ...string) Rule {
+	return Rule{Fault: id, Plan: once(f), Want: Answered, Least: 2, Most: 2, Why: why, Sources: append(sources, mayRepeat)}
+}
+
+// drop is how slowly a drip comes: never a long silence, and minutes in all.
+const drop = 40 * time.Millisecond
+
+// bodyRules are about answers that stop, break off or never end.
+var bodyRules = []Rule{
+	repeated(fault.IDHeadCutFIN, fault.Fault{Cut: &fault.Cut{Of: fault.Head, After: 20}},
+		"half a head is no answer", incomplete),
+	repeated(fault.IDHeadCutRST, fault.Fault{Cut: &fault.Cut{Of: fault.Head, After: 20, By: fault.RST}},
+		"half a head is no answer", incomplete),
+	repeated(fault.IDHeadStall, fault.Fault{Stall: &fault.Stall{Of: fault.Head, After: 20}},
+		"a head that stops is ended at the limit", transient),
+	repeated(fault.IDHeadDrip, fault.Fault{Drip: &fault.Drip{Of: fault.Head, Every: drop}},
+		"a head in drops is ended at the limit: no silence is long, but the whole is", maxTime, transient),
+	repeated(fault.IDBodyHang, fault.Fault{Hang: fault.AfterHeaders},
+		"a body that never comes is ended at the limit", transient),
+	repeated(fault.IDCutFIN, fault.Fault{Cut: &fault.Cut{After: 10}},
+		"a part of a body is not the answer", incomplete),
+	repeated(fault.IDCutRST, fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}},
+		"a part of a body is not the answer", incomplete),
+	repeated(fault.IDChunkCutFIN, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2}},
+		"a stream without its end is not the answer", incomplete),
+	repeated(fault.IDChunkCutRST, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2, By: fault.RST}},
+		"a stream without its end is not the answer", incomplete),
+	repeated(fault.IDBodyStall, fault.Fault{Stall: &fault.Stall{After: 10}},
+		"a body that stops is ended at the limit", transient),
+	repeated(fault.IDChunkStall, fault.Fault{Stall: &fault.Stall{Of: fault.Chunks, After: 2}},
+		"a stream that stops is ended at the limit", transient),
+	repeated(fault.IDBodyDrip, fault.Fault{Drip: &fault.Drip{Every: drop}},
+		"a body in drops is ended at the limit: no silence is long, but the whole is", maxTime, transient),
+	{
+		Fault: fault.IDEndless, Plan: always(fault.Fault{Endless: true}),
+		Want: Refused, Least: 1,
+		Why:     "a body without end is refused at the caller's bound",
+		Sources: []string{maxFilesize, maxTime},
+	},
+	{
+		Fault: "body.gzip_bomb", Plan: always(fault.Fault{Gzip: fault.GzipBomb, Size: 16 << 20}),
+		Want: Refused, Least: 1,
+		Why:     "the caller's bound holds for what is unpacked",
+		Sources: []string{"CWE-409: improper handling of highly compressed data", maxFilesize},
+	},
+	repeated("body.gzip_corrupt", fault.Fault{Gzip: fault.GzipCorrupt},
+		"an answer whose checksum is wrong is not the answer", "RFC 1952, 2.3.1: CRC32", incomplete),
+	repeated("body.gzip_truncated", fault.Fault{Gzip: fault.GzipTruncated},
+		"half of a compressed answer is not the answer", "RFC 1952, 2.3: a member ends with its trailer", incomplete),
+}
+
+// protocolRules are about services that break HTTP/1.1.
+var protocolRules = []Rule{
+	repeated("h1.content_length_long", fault.Fault{H1: fault.ContentLengthLong},
+		"less than was promised is not the answer", incomplete),
+	{
+		Fault: "h1.content_length_short", Plan: once(fault.Fault{H1: fault.ContentLengthShort}),
+		Want: Undetectable, Least: 1, Most: 2,
+		Why:     "what comes beyond the length is never taken for the next answer",
+		Sources: []string{"RFC 9112, 6.3: a client must not process, cache or forward such extra data as a separate response"},
+	},
+	repeated("h1.content_length_conflict", fault.Fault{H1: fault.ContentLengthConflict},
+		"two lengths are none: the answer is thrown away", "RFC 9112, 6.3: a user agent must close the connection and discard the response"),
+	repeated("h1.chunk_size_malformed", fault.Fault{H1: fault.ChunkSizeMalformed},
+		"a body that cannot be read to its end is not the answer", incomplete),
+	repeated("h1.last_chunk_missing", fault.Fault{H1: fault.LastChunkMissing},
+		"a body without its end is not the answer", incomplete),
+	{
+		Fault: "h1.close_delimited_cut", Plan: once(fault.Fault{H1: fault.CloseDelimitedCut}),
+		Want: Undetectable, Least: 1, Most: 2,
+		Why:     "nothing on the wire shows that something is missing",
+		Sources: []string{"RFC 9112, 6.3: without a length the end of the connection ends the body"},
+	},
+	repeated("h1.header_malformed", fault.Fault{H1: fault.HeaderMalformed},
+		"what is no header makes no answer", "RFC 9112, 5: each field line is a name, a colon and a value"),
+	repeated("h1.header_oversized", fault.Fault{H1: fault.HeaderOversized},
+		"a head is read up to a bound, and no further", "RFC 9110, 5.4: a client may discard or truncate what is larger than it is ready for"),
+	repeated("h1.garbage", fault.Fault{H1: fault.Garbage},
+		"what is no HTTP is no answer", "RFC 9112, 4: a response begins with a status line"),
+	repeated("h1.http09", fault.Fault{H1: fault.HTTP09},
+		"a body without a head is no answer", "RFC 9112, 4: a response begins with a status line", "curl(1), --http0.9: off unless asked for"),
+	{
+		Fault: "h1.interim_flood", Plan: once(fault.Fault{H1: fault.InterimFlood}),
+		Want: Answered, Least: 1, Most: 2,
+		Why:     "interim answers are passed over, or given up on after a bound",
+		Sources: []string{"RFC 9110, 15.2: a client must be able to parse one or more 1xx before the final response", mayRepeat},
+	},
+	{
+		Fault: "h1.continue_never", Plan: always(fault.Fault{H1: fault.ContinueNever}),
+		Method: "PUT", Body: 64 << 10, Expect: true, Attempt: 2 * time.Second, Want: Answered, Least: 1, Most: 1,
+		Why:     "a 100 that does not come is not waited for without end",
+		Sources: []string{"RFC 9110, 10.1.1: a client should not wait for an indefinite period before it sends the content", "curl(1), --expect100-timeout: one second"},
+	},
+	{
+		Fault: "h1.switching_protocols", Plan: once(fault.Fault{H1: fault.SwitchingProtocols}),
+		Want: Honest, Status: 101, Least: 1,
+		Why:     "a 101 that nobody asked for is no answer, and nothing waits behind it",
+		Sources: []string{"RFC 9110, 7.8: a server must not switch to a protocol that the client did not indicate"},
+	},
+}

@@ -1,0 +1,82 @@
+package conformance
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// upload is larger than the buffers and windows between two ends of a loopback
+// connection.
+const upload = 8 << 20
+
+// connectionRules are about connections that fail, and about requests that are
+// not taken.
+var connectionRules = []Rule{
+	{
+		Fault: fault.IDRefuse, Plan: everyConnection(fault.ConnFault{Refuse: true}),
+		Want:    Refused,
+		Why:     "where nobody listens, the call fails soon, and the next one finds the service back",
+		Sources: []string{"curl(1), --retry-connrefused: to try again is the caller's choice"},
+	},
+	{
+		Fault: fault.IDConnHang, Plan: onceConnection(fault.ConnFault{Hang: true}),
+		Want: Answered, Least: 2, Most: 2,
+		Why:     "a connection on which nothing comes is left at the limit for another",
+		Sources: []string{transient, mayRepeat},
+	},
+	{
+		Fault: fault.IDCloseOnAccept, Plan: onceConnection(fault.ConnFault{Close: true}),
+		Want: Answered, Least: 2, Most: 2,
+		Why:     "a connection that ends at once is replaced",
+		Sources: []string{closedEarly},
+	},
+	{
+		Fault: fault.IDResetOnAccept, Plan: onceConnection(fault.ConnFault{Reset: true}),
+		Want: Answered, Least: 2, Most: 2,
+		Why:     "a connection that is reset at once is replaced",
+		Sources: []string{closedEarly},
+	},
+	{
+		Fault: fault.IDSlowAccept, Plan: onceConnection(fault.ConnFault{Latency: &fault.Latency{Fixed: 150 * time.Millisecond}}),
+		Want: Answered, Least: 1, Most: 1,
+		Why:     "late, but within the limit, is not asked twice",
+		Sources: []string{transient},
+	},
+	{
+		Fault: fault.IDReset, Plan: once(fault.Fault{Reset: fault.BeforeAnswer}),
+		Want: Answered, Least: 2, Most: 2,
+		Why:     "a GET that was reset is made again",
+		Sources: []string{mayRepeat},
+	},
+	{
+		Fault: fault.IDClose, Plan: once(fault.Fault{Close: fault.BeforeAnswer}),
+		Want: Answered, Least: 2, Most: 2,
+		Why:     "a GET without an answer is made again",
+		Sources: []string{mayRepeat, closedEarly},
+	},
+	{
+		Fault: fault.IDResetNext, Plan: once(fault.Fault{Reset: fault.NextRequest}),
+		Calls: 2, Lives: true, Want: Answered, Least: 2, Most: 3,
+		Why:     "a kept connection that turns out to be gone costs no call",
+		Sources: []string{closedEarly},
+	},
+	{
+		Fault: fault.IDCloseNext, Plan: once(fault.Fault{Close: fault.NextRequest}),
+		Calls: 2, Lives: true, Want: Answered, Least: 2, Most: 3,
+		Why:     "a kept connection that is just being closed costs no call",
+		Sources: []string{closedEarly},
+	},
+	{
+		Fault: "upload.stall", Plan: once(fault.Fault{Upload: fault.UploadStall}),
+		Method: "PUT", Body: upload, Want: Answered, Least: 2, Most: 2,
+		Why:     "an upload that is not taken is ended at the limit, and sent again whole",
+		Sources: []string{transient, mayRepeat},
+	},
+	{
+		Fault: "upload.answered_early", Plan: always(fault.Fault{Upload: fault.UploadAnsweredEarly}),
+		Method: "PUT", Body: upload, Want: Refused, Status: 413, Least: 1, Most: 1,
+		Why:     "an answer that comes before the body is sent is an answer: 413, and not again",
+		Sources: []string{"RFC 9112, 9.5: a client that sees such an answer should cease to send", "RFC 9110, 15.5.14: 413"},
+	},
+}
