@@ -1,0 +1,98 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Goroutines and sockets are counted for each meeting by itself, so that
+// meetings can run side by side. Goroutines inherit the label of whoever started
+// them; a client's socket is one whose other end has the service's port.
+
+const labelName = "conformance"
+
+// label has f, and every goroutine that it starts, bear the label.
+func label(value string, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelName, value)))
+		f()
+	}()
+	<-done
+}
+
+// snapshot is a count of all labelled goroutines. To take one stops the world, so
+// that those who ask at the same time share it.
+var snapshot struct {
+	sync.Mutex
+	taken time.Time
+	count map[string]int
+}
+
+const snapshotLife = 5 * time.Millisecond
+
+// goroutines is how many bear the label.
+func goroutines(value string) int {
+	snapshot.Lock()
+	defer snapshot.Unlock()
+	if time.Since(snapshot.taken) > snapshotLife {
+		snapshot.count = countLabels()
+		snapshot.taken = time.Now()
+	}
+	return snapshot.count[value]
+}
+
+// countLabels reads the goroutine profile as text: "3 @ 0x…", and in the next
+// line "# labels: {"conformance":"17"}".
+func countLabels() map[string]int {
+	var text bytes.Buffer
+	pprof.Lookup("goroutine").WriteTo(&text, 1)
+	count, n := map[string]int{}, 0
+	for line := range strings.Lines(text.String()) {
+		if before, _, ok := strings.Cut(line, " @ "); ok {
+			n, _ = strconv.Atoi(before)
+		} else if _, after, ok := strings.Cut(line, `"`+labelName+`":"`); ok {
+			value, _, _ := strings.Cut(after, `"`)
+			count[value] += n
+		}
+	}
+	return count
+}
+
+// descriptors is how many open sockets of this machine lead to the port, and
+// false where the system does not say.
+func descriptors(port int) (int, bool) {
+	n := 0
+	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return 0, false
+		}
+		// sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode …
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) < 10 || f[9] == "0" { // closed: the kernel alone still has it
+				continue
+			}
+			_, hex, _ := strings.Cut(f[2], ":")
+			if p, err := strconv.ParseInt(hex, 16, 32); err == nil && int(p) == port {
+				n++
+			}
+		}
+	}
+	return n, true
+}
+
+// settle asks again and again until all says yes, for at most so long.
+func settle(limit time.Duration, all func() bool) {
+	for end := time.Now().Add(limit); !all() && time.Now().Before(end); {
+		time.Sleep(snapshotLife)
+	}
+}

@@ -1,0 +1,388 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// Runner has contenders meet faults. Its zero value knows no HTTP/2.
+type Runner struct {
+	// H2 starts a service that speaks HTTP/2 over TLS. Nil: the rules that need one
+	// are left out.
+	H2 func(faultserver.Service) (Server, error)
+	// Listen is the address of the service, host and port, for a contender that
+	// cannot be told another each time. Empty: a free port each time.
+	Listen string
+	// Workers is how many meetings run side by side. Default 8; 1 with Listen.
+	Workers int
+	// Patience is how much longer than the Terms and the Bound a call may take, for
+	// a contender that cannot wait for less than a second. Default none.
+	Patience time.Duration
+}
+
+// Limits of the runner itself.
+const (
+	// stuck is how long after the caller's deadline a call may return; then it is
+	// left to itself.
+	stuck = 3 * time.Second
+	// leaving is how long what a client has left behind may take to go.
+	leaving = 1500 * time.Millisecond
+	// tries is how often a meeting is arranged in which the fault does not strike,
+	// as two calls at once may miss each other.
+	tries = 5
+)
+
+// Run has each contender meet each rule that it can be asked, and gives a row for
+// each, rule by rule. The error is one of the runner's own: ctx's, or a service
+// that cannot be started.
+func (r *Runner) Run(ctx context.Context, rules []Rule, contenders []Contender) ([]Row, error) {
+	type job struct {
+		rule      *Rule
+		contender *Contender
+		row       *Row
+	}
+	var jobs []job
+	for i := range rules {
+		for k := range contenders {
+			if rule, c := &rules[i], &contenders[k]; r.asks(rule, c) {
+				jobs = append(jobs, job{rule, c, new(Row)})
+			}
+		}
+	}
+	workers := r.Workers
+	switch {
+	case r.Listen != "":
+		workers = 1
+	case workers == 0:
+		workers = 8
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			for i := range next {
+				j := &jobs[i]
+				row, err := r.meet(ctx, j.rule, j.contender)
+				if err != nil {
+					cancel(fmt.Errorf("%s meets %s: %w", j.contender.Name, j.rule.ID(), err))
+					continue
+				}
+				*j.row = row
+			}
+		})
+	}
+	for i := range jobs {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	running.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(jobs))
+	for i, j := range jobs {
+		rows[i] = *j.row
+	}
+	return rows, nil
+}
+
+// asks says whether the contender meets the rule at all.
+func (r *Runner) asks(rule *Rule, c *Contender) bool {
+	return !(rule.H2 && r.H2 == nil) && !(rule.Lives && c.Program) && (c.Asks == nil || c.Asks(rule))
+}
+
+// start gives a service that is well.
+func (r *Runner) start(rule *Rule, w *witness) (Server, error) {
+	if rule.H2 {
+		return r.H2(w.serve)
+	}
+	opts := []faultserver.Option{faultserver.Backend(w.serve)}
+	if r.Listen != "" {
+		opts = append(opts, faultserver.Listen(r.Listen))
+	}
+	if rule.TLS {
+		opts = append(opts, faultserver.TLS())
+	}
+	return faultserver.New(fault.Plan{}, opts...)
+}
+
+// meet has one contender meet one fault. A busy machine can make a client look
+// wrong, and never right: so what is wrong is looked at again, and stands if it
+// is wrong twice out of three.
+func (r *Runner) meet(ctx context.Context, rule *Rule, c *Contender) (Row, error) {
+	first, err := r.meetOnce(ctx, rule, c)
+	if err != nil || first.Right {
+		return first, err
+	}
+	second, err := r.meetOnce(ctx, rule, c)
+	if err != nil || !second.Right {
+		return second, err
+	}
+	return r.meetOnce(ctx, rule, c)
+}
+
+// meetOnce goes on until the fault strikes, within reason.
+func (r *Runner) meetOnce(ctx context.Context, rule *Rule, c *Contender) (Row, error) {
+	for i := 1; ; i++ {
+		m := meeting{Runner: r, rule: rule, contender: c, name: strconv.FormatInt(meetings.Add(1), 10)}
+		err := m.hold(ctx)
+		if errors.Is(err, errNotMet) && !m.lost && i < tries {
+			continue
+		}
+		if err != nil && !errors.Is(err, errNotMet) {
+			return Row{}, err
+		}
+		return m.judge(err), nil
+	}
+}
+
+// meetings counts them, of every runner: goroutines are told apart by it.
+var meetings atomic.Int64
+
+var errNotMet = errors.New("the fault did not strike")
+
+// meeting is one contender, one rule, and what came of it.
+type meeting struct {
+	*Runner
+	rule      *Rule
+	contender *Contender
+	name      string // the label of its goroutines
+	witness   witness
+	log       sink
+	server    Server
+	setup     Setup
+	begun     time.Time
+
+	calls     []Call
+	answers   []Answer
+	took      []time.Duration
+	lost      bool // a call did not return
+	record    []faultserver.Attempt
+	opened    int // connections
+	after     Answer
+	afterCall Call
+	reused    bool
+	told      int // requests that brought credentials to another origin
+	effects   faultserver.Effects
+	left      leftover
+}
+
+type leftover struct {
+	goroutines, descriptors           int
+	knowsGoroutines, knowsDescriptors bool
+}
+
+// hold arranges the meeting.
+func (m *meeting) hold(ctx context.Context) error {
+	s, err := m.start(m.rule, &m.witness)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	m.server = s
+	roots, pem := authority(s)
+	m.setup = Setup{BaseURL: s.URL(), Roots: roots, Authority: pem, Terms: Usual, Log: &m.log}
+	m.setup.Terms.Deadline += m.Patience
+	if m.rule.Attempt > 0 {
+		m.setup.Terms.Attempt = m.rule.Attempt
+	}
+
+	usual, err := m.life(ctx) // what a client leaves behind that has met nothing
+	if err != nil {
+		return err
+	}
+	if err := s.SetPlan(m.rule.Plan); err != nil {
+		return err
+	}
+	s.Begin()
+	m.witness.forget()
+	before := s.Connections()
+	m.begun = time.Now()
+
+	client, err := m.contender.New(m.setup)
+	if err != nil {
+		return err
+	}
+	label(m.name, func() { m.makeCalls(ctx, client) })
+	m.record, m.opened = s.Record(), s.Connections()-before
+	m.told = m.witness.toldAfterFirst()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.recover(ctx, client); err != nil {
+		return err
+	}
+	if m.lost {
+		return m.struck() // to close a client that still runs may take as long
+	}
+	label(m.name, client.Close)
+	m.left = m.count(m.name)
+	// The first client's connections, if it has left any, are still there. Its
+	// goroutines bear another label; as many again are the client's habit, and
+	// nothing that the fault has done.
+	m.left.goroutines = max(0, m.left.goroutines-usual.goroutines)
+	m.left.descriptors = max(0, m.left.descriptors-usual.descriptors)
+	m.awaitWork()
+	m.effects = s.Effects()
+	return m.struck()
+}
+
+// life is a client's whole life without a fault: one call, and its end.
+func (m *meeting) life(ctx context.Context) (leftover, error) {
+	name := m.name + ".usual"
+	client, err := m.contender.New(m.setup)
+	if err != nil {
+		return leftover{}, err
+	}
+	if m.contender.Program {
+		return leftover{}, nil
+	}
+	label(name, func() {
+		ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)
+		defer cancel()
+		client.Do(ctx, newCall(&Rule{}, m.setup.BaseURL, "/usual"))
+		client.Close()
+	})
+	return m.count(name), nil
+}
+
+// makeCalls makes the rule's calls, and gives up on one that does not return.
+func (m *meeting) makeCalls(ctx context.Context, client Client) {
+	n := max(1, m.rule.Calls)
+	m.answers, m.took = make([]Answer, n), make([]time.Duration, n)
+	for i := range n {
+		m.calls = append(m.calls, newCall(m.rule, m.setup.BaseURL, work(i+1)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)
+	defer cancel()
+	type ended struct {
+		i      int
+		answer Answer
+		took   time.Duration
+	}
+	ends := make(chan ended, n) // a call that is given up on may still end
+	begin := func(i int) {
+		go func() {
+			began := time.Now()
+			answer := client.Do(ctx, m.calls[i])
+			ends <- ended{i, answer, time.Since(began)}
+		}()
+	}
+	patience := time.NewTimer(m.setup.Terms.Deadline + stuck)
+	defer patience.Stop()
+	await := func() bool {
+		select {
+		case e := <-ends:
+			m.answers[e.i], m.took[e.i] = e.answer, e.took
+			return true
+		case <-patience.C:
+			m.lost = true
+			return false
+		}
+	}
+	if m.rule.AtOnce {
+		for i := range n {
+			begin(i)
+		}
+		for range n {
+			if !await() {
+				return
+			}
+		}
+		return
+	}
+	for i := range n {
+		begin(i)
+		if !await() {
+			return
+		}
+	}
+}
+
+// recover makes the service well, and one call more.
+func (m *meeting) recover(ctx context.Context, client Client) error {
+	if err := m.server.SetPlan(fault.Plan{}); err != nil {
+		return err
+	}
+	if m.rule.Fault == fault.IDRefuse {
+		settle(time.Second, func() bool { // until somebody listens again
+			c, err := net.Dial("tcp", m.server.Addr())
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
+	before := m.server.Connections()
+	m.afterCall = newCall(&Rule{}, m.setup.BaseURL, "/after")
+	label(m.name, func() {
+		ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)
+		defer cancel()
+		m.after = client.Do(ctx, m.afterCall)
+	})
+	m.reused = m.server.Connections() == before && before > 0
+	return ctx.Err()
+}
+
+// count waits until nothing is left, for so long, and says what is.
+func (m *meeting) count(name string) leftover {
+	var l leftover
+	if m.contender.Program {
+		return l
+	}
+	_, text, _ := net.SplitHostPort(m.server.Addr())
+	port, _ := strconv.Atoi(text)
+	l.knowsGoroutines = true
+	settle(leaving, func() bool {
+		l.goroutines = goroutines(name)
+		l.descriptors, l.knowsDescriptors = descriptors(port)
+		return l.goroutines == 0 && l.descriptors == 0
+	})
+	return l
+}
+
+// awaitWork waits until the service has done what it was still about to do, for
+// callers that have left.
+func (m *meeting) awaitWork() {
+	var last time.Duration
+	for _, a := range m.record {
+		last = max(last, a.At+a.Delay)
+	}
+	if wait := time.Until(m.begun.Add(last + 50*time.Millisecond)); wait > 0 {
+		time.Sleep(wait)
+	}
+}
+
+// struck says whether the client has met the fault that it was to meet. A refused
+// connection is seen by nobody.
+func (m *meeting) struck() error {
+	if m.rule.Fault == fault.IDRefuse {
+		return nil
+	}
+	for _, a := range m.record {
+		if a.Met(m.rule.Fault) || m.isShared(a) {
+			return nil
+		}
+	}
+	return errNotMet
+}
+
+// isShared: three faults of HTTP/2 go by a word that has another name elsewhere.
+func (m *meeting) isShared(a faultserver.Attempt) bool {
+	return m.rule.H2 && len(a.Faults) > 0 && strings.HasPrefix(string(m.rule.Fault), "h2.")
+}
