@@ -232,3 +232,39 @@ func TestBlockedUploadIsNotRepeated(t *testing.T) {
 		next(t, c)
 	})
 }
+
+// A 101 that the request did not ask for is no answer: nothing is read behind it,
+// where no limit would end the Read.
+func TestSwitchesProtocolsUnasked(t *testing.T) {
+	do := map[string]func(*testing.T, *holdfast.Client) error{
+		"Get": func(t *testing.T, c *holdfast.Client) error { _, err := c.Get(t.Context(), "/x"); return err },
+		// A whole answer has no use for it, whatever the caller's header says.
+		"Get, Upgrade": func(t *testing.T, c *holdfast.Client) error {
+			_, err := c.Get(t.Context(), "/x", holdfast.WithHeader("Upgrade", "shout"))
+			return err
+		},
+		"Do": func(t *testing.T, c *holdfast.Client) error {
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "/x", nil)
+			resp, err := c.Do(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			return err
+		},
+	}
+	for name, call := range do {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				switching := fault.Fault{H1: fault.SwitchingProtocols}
+				c, s := service(t, plan(rule("", "1", switching), rule("", "3-", switching)), holdfast.Config{Retry: holdfast.Retry{MaxRetries: 1}})
+				if err := call(t, c); err != nil {
+					t.Errorf("once: %v", err)
+				}
+				err := call(t, c)
+				is(t, err, holdfast.ErrConnection)
+				equal(t, "status", attempts(t, err)[0].Status, 101)
+				equal(t, "attempts", len(s.Record()), 4)
+			})
+		})
+	}
+}

@@ -321,6 +321,9 @@ func (o *exchange) Attempt(n int) outcome.Result {
 		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", wire.WithoutURL(trip.BodyFailed())), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
 	case err != nil:
 		return o.lost(trip, wire.Discreet(err), 0)
+	case resp.StatusCode == http.StatusSwitchingProtocols && !(o.isLive && o.request.Header["Upgrade"] != nil):
+		_ = resp.Body.Close() // the connection; a Read would wait on it beyond every limit
+		return o.lost(trip, errSwitched, resp.StatusCode)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
 		if o.options.isDoor {
 			handedOut = true
@@ -339,6 +342,8 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	}
 	return o.read(trip, resp)
 }
+
+var errSwitched = errors.New("the service switched to another protocol, which it was not asked for")
 
 // depart gives attempt n a context, and a clock for its phases.
 func (o *exchange) depart(n int) *wire.Trip {

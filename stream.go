@@ -237,11 +237,7 @@ func (o *exchange) open(trip *wire.Trip, resp *http.Response) (r outcome.Result,
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, RequestID: o.id, source: resp.Body,
 		frames: frame.Splitter{Max: o.client.settings.maxEvent},
 	}
-	err := errSwitched
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		err = s.await()
-	}
-	switch {
+	switch err := s.await(); {
 	case err == frame.ErrTooLong:
 		return o.failed(Attempt{
 			Outcome: Permanent, Err: s.tooLong(), Status: resp.StatusCode, Reused: trip.Reused(), Sent: true,
@@ -256,8 +252,6 @@ func (o *exchange) open(trip *wire.Trip, resp *http.Response) (r outcome.Result,
 	o.stream = s
 	return o.succeeded(resp.StatusCode), true
 }
-
-var errSwitched = errors.New("the service switched to another protocol, which it was not asked for")
 
 // await reads until there is a whole line, or event if the service calls it a
 // stream of events.
