@@ -18,7 +18,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench lint cover race clean go gcc curl node npm mixedbread-sdk postgres sdks release-check
+.PHONY: help demo test bench sdks conformance lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it
 
 sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfast
 	@go -C internal/integration test -count=1 -run TestSDKs -args -table
+
+conformance: go ## holdfast and the other clients meet every fault; writes docs/conformance.md
+	@cd internal/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
@@ -58,7 +61,7 @@ release-check: go ## rehearse a release from the last commit (VERSION=v0.1.0)
 	@bash scripts/release-check.sh "$(VERSION)"
 
 clean: ## remove what these commands leave in the tree
-	@rm -rf benchmarks/out
+	@rm -rf benchmarks/out internal/integration/out
 
 mixedbread-sdk: node npm # which install it
 go gcc curl node npm mixedbread-sdk postgres:

@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -148,21 +150,24 @@ func describe(a Answer, c Call) string {
 }
 
 // maxWords is how much of an error's text a row shows, in bytes.
-const maxWords = 60
+const maxWords = 80
 
-// short is the end of an error's text, where the cause is, without any address
-// that would be another the next time.
+// short is the beginning of an error's text, without the address, which would be
+// another the next time.
 func short(err error) string {
-	text := strings.ReplaceAll(err.Error(), canary, "…")
-	if at := strings.LastIndex(text, ": "); at >= 0 && len(text) > maxWords {
-		text = text[at+2:]
+	var in *url.Error
+	if errors.As(err, &in) {
+		err = in.Err
 	}
-	text = strings.Join(strings.Fields(text), " ")
+	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), canary, "…")), " ")
+	text = addresses.ReplaceAllString(text, "…")
 	if len(text) > maxWords {
 		text = text[:maxWords] + "…"
 	}
 	return strings.ToValidUTF8(text, "")
 }
+
+var addresses = regexp.MustCompile(`(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?(->\S+)?`)
 
 // requests counts what reached the service: requests, and connections that ended
 // before their first.

@@ -1,0 +1,164 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Tally sums up one client's rows.
+type Tally struct {
+	Client       string
+	Rules, Right int
+	Unbounded    int // calls without an end in time
+	Duplicates   int // of work
+	Leaks        int // rules after which something was left
+	Secrets      int // rules under which a credential was shown
+	InError      int // rules under which an error's text showed one
+}
+
+// Tallies are the clients' in the order in which they appear.
+func Tallies(rows []Row) []Tally {
+	var all []Tally
+	for _, row := range rows {
+		i := slices.IndexFunc(all, func(t Tally) bool { return t.Client == row.Client })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Tally{Client: row.Client})
+		}
+		t := &all[i]
+		t.Rules++
+		t.Right += one(row.Right)
+		t.Unbounded += one(!row.Bounded)
+		t.Duplicates += row.Duplicates
+		t.Leaks += one(positive(row.Goroutines) || positive(row.Descriptors))
+		t.Secrets += one(row.Secrets > 0)
+		t.InError += one(row.InError)
+	}
+	return all
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func positive(n *int) bool { return n != nil && *n > 0 }
+
+// Matrix has a line for each rule and a column for each client. Cells are made by
+// mark; a rule that a client was not asked has none.
+func matrix(rows []Row, mark func(Row) string) (clients []string, lines []line) {
+	for _, row := range rows {
+		col := slices.Index(clients, row.Client)
+		if col < 0 {
+			col = len(clients)
+			clients = append(clients, row.Client)
+		}
+		if len(lines) == 0 || lines[len(lines)-1].rule != row.Fault {
+			lines = append(lines, line{rule: row.Fault, wants: row.Rule})
+		}
+		l := &lines[len(lines)-1]
+		for len(l.cells) <= col {
+			l.cells = append(l.cells, "")
+		}
+		l.cells[col] = mark(row)
+	}
+	return clients, lines
+}
+
+type line struct {
+	rule, wants string
+	cells       []string
+}
+
+// Table is for a terminal: the sums, the matrix, and what was wrong.
+func Table(rows []Row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "   %-22s %-9s %-9s %-10s %-5s %s\n", "client", "right", "unbounded", "duplicates", "leaks", "secrets shown")
+	for i, t := range Tallies(rows) {
+		fmt.Fprintf(&b, "%2d %-22s %-9s %-9d %-10d %-5d %d\n",
+			i+1, t.Client, fmt.Sprintf("%d of %d", t.Right, t.Rules), t.Unbounded, t.Duplicates, t.Leaks, t.Secrets)
+	}
+	clients, lines := matrix(rows, func(r Row) string {
+		if r.Right {
+			return "+"
+		}
+		return "·"
+	})
+	fmt.Fprintf(&b, "\n%-32s", "+ right  · wrong")
+	for i := range clients {
+		fmt.Fprintf(&b, " %2d", i+1)
+	}
+	b.WriteString("  wanted\n")
+	for _, l := range lines {
+		fmt.Fprintf(&b, "%-32s", l.rule)
+		for i := range clients {
+			cell := ""
+			if i < len(l.cells) {
+				cell = l.cells[i]
+			}
+			fmt.Fprintf(&b, " %2s", cell)
+		}
+		fmt.Fprintf(&b, "  %s\n", l.wants)
+	}
+	for _, client := range clients {
+		if lost := losses(rows, client); len(lost) > 0 {
+			fmt.Fprintf(&b, "\n%s\n", client)
+			for _, row := range lost {
+				fmt.Fprintf(&b, "  %-32s %s\n", row.Fault, row.Why)
+			}
+		}
+	}
+	return b.String()
+}
+
+// losses are a client's wrong rows.
+func losses(rows []Row, client string) []Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.Client != client || r.Right })
+}
+
+// Markdown is the same for a page.
+func Markdown(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| client | right | without a bound | work done twice | left something | showed a credential | in an error's text |\n|---|---|---|---|---|---|---|\n")
+	for _, t := range Tallies(rows) {
+		fmt.Fprintf(&b, "| %s | %d of %d | %d | %d | %d | %d | %d |\n", t.Client, t.Right, t.Rules, t.Unbounded, t.Duplicates, t.Leaks, t.Secrets, t.InError)
+	}
+	clients, lines := matrix(rows, func(r Row) string {
+		if r.Right {
+			return "✓"
+		}
+		return "✗"
+	})
+	fmt.Fprintf(&b, "\n## Each rule\n\n| rule | wanted | %s |\n|---|---|%s\n", strings.Join(clients, " | "), strings.Repeat("---|", len(clients)))
+	for _, l := range lines {
+		for len(l.cells) < len(clients) {
+			l.cells = append(l.cells, "")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.rule, l.wants, strings.Join(l.cells, " | "))
+	}
+	b.WriteString("\n## What was wrong\n")
+	for _, client := range clients {
+		lost := losses(rows, client)
+		if len(lost) == 0 {
+			fmt.Fprintf(&b, "\n**%s**: nothing.\n", client)
+			continue
+		}
+		fmt.Fprintf(&b, "\n**%s**\n\n", client)
+		for _, row := range lost {
+			fmt.Fprintf(&b, "- `%s`: %s\n", row.Fault, strings.ReplaceAll(row.Why, "|", "/"))
+		}
+	}
+	return b.String()
+}
+
+// RulesMarkdown lists the rules with their reasons and sources.
+func RulesMarkdown(rules []Rule) string {
+	var b strings.Builder
+	for _, r := range rules {
+		fmt.Fprintf(&b, "- `%s`: %s. Wanted: %s. (%s)\n", r.ID(), r.Why, r.text(), strings.Join(r.Sources, "; "))
+	}
+	return b.String()
+}

@@ -1,0 +1,90 @@
+package contenders
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+)
+
+// client is holdfast.Client: what it does unless told otherwise, to these terms.
+type client struct{ *holdfast.Client }
+
+func newHoldfast(s Settings) (conformance.Client, error) {
+	return Holdfast(HoldfastConfig(s), HoldfastOptions(s)...)
+}
+
+// Holdfast is an adapter over any holdfast.Client.
+func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client, error) {
+	c, err := holdfast.New(cfg, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return client{c}, nil
+}
+
+// HoldfastConfig are the terms as holdfast has them.
+func HoldfastConfig(s Settings) holdfast.Config {
+	cfg := holdfast.Config{
+		Name:     "service",
+		BaseURL:  s.BaseURL,
+		Timeouts: holdfast.Timeouts{Attempt: s.Terms.Attempt},
+		Retry: holdfast.Retry{
+			MaxRetries: s.Terms.Retries, BaseDelay: s.Terms.Base, MaxDelay: s.Terms.Max,
+			MaxRetryAfter: s.Terms.RetryAfter,
+		},
+		Breaker:          holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
+		MaxResponseBytes: int64(s.Terms.Answer),
+	}
+	if s.Threshold > 0 {
+		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor}
+	}
+	return cfg
+}
+
+// HoldfastOptions are what is no setting of it: the authority, and a log that is
+// silent unless asked for.
+func HoldfastOptions(s Settings) []holdfast.Option {
+	var opts []holdfast.Option
+	if s.Log != nil {
+		opts = append(opts, holdfast.WithLogger(slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	}
+	if s.Roots != nil {
+		opts = append(opts, holdfast.WithTLSConfig(&tls.Config{RootCAs: s.Roots}))
+	}
+	return opts
+}
+
+func (c client) Do(ctx context.Context, call conformance.Call) conformance.Answer {
+	opts := make([]holdfast.CallOption, 0, len(call.Header)+1)
+	for name, values := range call.Header {
+		opts = append(opts, holdfast.WithHeader(name, values[0]))
+	}
+	if call.Key != "" {
+		opts = append(opts, holdfast.WithIdempotencyKey(call.Key))
+	}
+	var resp *holdfast.Response
+	var err error
+	switch call.Method {
+	case http.MethodPost:
+		resp, err = c.Post(ctx, call.Path, call.Body, opts...)
+	case http.MethodPut:
+		resp, err = c.Put(ctx, call.Path, call.Body, opts...)
+	default:
+		resp, err = c.Get(ctx, call.Path, opts...)
+	}
+	var status *holdfast.StatusError
+	switch {
+	case errors.As(err, &status) && status.Status < 500:
+		return conformance.Answer{Status: status.Status, Body: status.Body}
+	case err != nil:
+		return conformance.Answer{Err: err}
+	}
+	return conformance.Answer{Status: resp.Status, Body: resp.Body}
+}
+
+func (c client) Close() { _ = c.Client.Close() }
