@@ -5,6 +5,7 @@
 //	holdfast demo      a service fails and recovers; a client holds
 //	holdfast faults    serves a plan of faults, for whatever client is to be tried
 //	holdfast config    says which settings of the providers count, and where they are from
+//	holdfast conformance   judges any client, in any language, by the rules that holdfast is judged by
 //	holdfast version   says which build this is, and what went into it
 //
 // It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
@@ -52,6 +53,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newDemo(), newFaults(), newVersion())
+	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newConformance(), newDemo(), newFaults(), newVersion())
 	return root
 }

@@ -154,11 +154,23 @@ func Markdown(rows []Row) string {
 	return b.String()
 }
 
-// RulesMarkdown lists the rules with their reasons and sources.
+// RulesMarkdown lists the rules with their reasons and sources, for a page.
 func RulesMarkdown(rules []Rule) string {
 	var b strings.Builder
 	for _, r := range rules {
-		fmt.Fprintf(&b, "- `%s`: %s. Wanted: %s. (%s)\n", r.ID(), r.Why, r.text(), strings.Join(r.Sources, "; "))
+		fmt.Fprintf(&b, "- `%s`: %s. (%s)\n", r.ID(), r.Why, strings.Join(r.Sources, "; "))
+	}
+	return b.String()
+}
+
+// RulesText is the same for a terminal.
+func RulesText(rules []Rule) string {
+	var b strings.Builder
+	for _, r := range rules {
+		fmt.Fprintf(&b, "%s\n  %s\n  wanted   %s\n", r.ID(), r.Why, r.text())
+		for _, source := range r.Sources {
+			fmt.Fprintf(&b, "  source   %s\n", source)
+		}
 	}
 	return b.String()
 }

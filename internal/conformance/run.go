@@ -244,13 +244,13 @@ func (m *meeting) hold(ctx context.Context) error {
 
 // life is a client's whole life without a fault: one call, and its end.
 func (m *meeting) life(ctx context.Context) (leftover, error) {
+	if m.contender.Program {
+		return leftover{}, nil
+	}
 	name := m.name + ".usual"
 	client, err := m.contender.New(m.setup)
 	if err != nil {
 		return leftover{}, err
-	}
-	if m.contender.Program {
-		return leftover{}, nil
 	}
 	label(name, func() {
 		ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -35,6 +37,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	log.SetOutput(io.Discard) // net/http's own words on answers that nobody asked for
 	only := flag.String("only", "", "the rules whose names match this expression")
 	client := flag.String("client", "", "the clients whose names match this expression")
 	out := flag.String("json", "out/conformance.json", "file for the rows; empty for none")

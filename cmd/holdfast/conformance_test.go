@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/internal/conformance"
+)
+
+// The program judges itself: call, which repeats what is not answered, and cannot
+// repeat what it has already streamed.
+func TestConformanceJudgesAProgram(t *testing.T) {
+	t.Setenv("HOLDFAST_TEST_AS_PROGRAM", "1")
+	tool := os.Args[0] + " call --base-delay 50ms --attempt-timeout 500ms {url}"
+	var stdout, stderr bytes.Buffer
+	args := []string{"conformance", "--json", "--only", "^(http.status(.404)?|http.hang|body.cut_fin)$", "--exec", tool}
+	if status := run(t.Context(), args, &stdout, &stderr); status != failure {
+		t.Errorf("exit %d: %s", status, &stderr)
+	}
+	if want := "holdfast: wrong on 1 of 4 rules\n"; stderr.String() != want {
+		t.Errorf("%q, want %q", &stderr, want)
+	}
+	var rows []conformance.Row
+	if err := json.Unmarshal(stdout.Bytes(), &rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if right := row.Fault != "body.cut_fin"; row.Right != right {
+			t.Errorf("%s: right is %v: %s", row.Fault, row.Right, row.Why)
+		}
+	}
+
+	stdout.Reset()
+	stderr.Reset()
+	args = []string{"conformance", "--only", "^http.status$", "--exec", tool}
+	if status := run(t.Context(), args, &stdout, &stderr); status != 0 || !strings.Contains(stdout.String(), "1 of 1") {
+		t.Errorf("exit %d: %s%s", status, &stdout, &stderr)
+	}
+}
+
+func TestConformanceList(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"conformance", "--list", "--only", "commit"}, &stdout, &stderr); status != 0 {
+		t.Errorf("exit %d: %s", status, &stderr)
+	}
+	for _, want := range []string{"commit.then_drop\n", "commit.then_drop/key\n", "  source   RFC 9110, 9.2.2"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+}
+
+func TestConformanceWrongUse(t *testing.T) {
+	for _, tt := range []struct{ args, says string }{
+		{"", "give either --exec or --client"},
+		{"--exec true", "has no {url}"},
+		{"--exec /nowhere/at-all{url}", "--exec: "},
+		{"--exec true{url} --client http://h", "give either"},
+		{"--exec true{url} --listen 127.0.0.1:0", "--listen goes with --client"},
+		{"--exec true{url} --patience 2m", "--patience 2m0s: must be 0 to 1m0s"},
+		{"--client http://h:1", "--client needs --listen"},
+		{"--client https://u:p@h --listen 127.0.0.1:0", "without a password"},
+		{"--client http://h --listen 127.0.0.1:0 --http2", "--http2 goes with --exec"},
+		{"--list --only (", "--only: "},
+		{"--list --only quux", "no rule has such a name"},
+	} {
+		var stdout, stderr bytes.Buffer
+		args := append([]string{"conformance"}, strings.Fields(tt.args)...)
+		if status := run(t.Context(), args, &stdout, &stderr); status != usage || !strings.Contains(stderr.String(), tt.says) {
+			t.Errorf("%s: exit %d, %q; want %d, %q", tt.args, status, &stderr, usage, tt.says)
+		}
+	}
+}
