@@ -18,7 +18,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres
+.PHONY: help demo test bench sdks conformance outage lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfa
 
 conformance: go ## holdfast and the other clients meet every fault; writes docs/conformance.md
 	@cd internal/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
+
+outage: go ## one outage through holdfast and the other clients; writes docs/outage.md, in half an hour (ARGS='-runs 2')
+	@cd internal/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }

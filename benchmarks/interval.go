@@ -1,9 +1,6 @@
 package main
 
-import (
-	"math"
-	"slices"
-)
+import "github.com/holdfast-go/holdfast/internal/interval"
 
 // gauge is what is compared of the two sides of a pair.
 type gauge uint8
@@ -80,7 +77,7 @@ func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, e
 			drawn = append(drawn, x)
 		}
 		e := estimate{pairs: len(drawn)}
-		e.value, e.low, e.high = medianInterval(drawn)
+		e.value, e.low, e.high = interval.OfMedian(drawn)
 		if bar == nil {
 			return e, nil
 		}
@@ -89,47 +86,4 @@ func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, e
 			return e, nil
 		}
 	}
-}
-
-// medianInterval gives the median of xs and the sign-test interval of the
-// median they were drawn from: the k-th smallest to the k-th largest value.
-//
-// It is this one and not a bootstrap because it assumes nothing about the shape
-// of the noise (a neighbour on the machine makes long tails to one side), its
-// coverage is known exactly for every number of pairs and never less than 95 %,
-// and the same ratios always give the same answer. See Conover, Practical
-// Nonparametric Statistics, "Confidence interval for a quantile"; Le Boudec,
-// Performance Evaluation, theorem 2.1.
-func medianInterval(xs []float64) (mid, low, high float64) {
-	xs = slices.Sorted(slices.Values(xs))
-	k := signRank(len(xs))
-	if k == 0 {
-		return median(xs), math.Inf(-1), math.Inf(1)
-	}
-	return median(xs), xs[k-1], xs[len(xs)-k]
-}
-
-// signRank is the greatest k for which the k-th smallest and the k-th largest
-// of n values enclose the median with at least 95 %. Each value falls below the
-// true median like a coin, so the k-th smallest lies above it exactly when fewer
-// than k coins of n fell that way. Below six values there is no such k: 0.
-func signRank(n int) int {
-	p := math.Pow(0.5, float64(n)) // of exactly i coins; 5e-97 at maxPairs
-	below := 0.0                   // of at most i coins
-	for i := 0; ; i++ {
-		below += p
-		if below > 0.025 {
-			return i
-		}
-		p *= float64(n-i) / float64(i+1)
-	}
-}
-
-func median(xs []float64) float64 {
-	xs = slices.Sorted(slices.Values(xs))
-	half := len(xs) / 2
-	if len(xs)%2 == 1 {
-		return xs[half]
-	}
-	return (xs[half-1] + xs[half]) / 2
 }

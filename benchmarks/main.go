@@ -24,6 +24,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/interval"
 )
 
 func main() {
@@ -260,7 +262,7 @@ func summarize(s side, samples []sample) figures {
 	for _, sample := range samples {
 		ns, cpu = append(ns, sample.ns), append(cpu, sample.cpu)
 	}
-	return figures{median(ns), median(cpu), s.bytes, s.allocs}
+	return figures{interval.Median(ns), interval.Median(cpu), s.bytes, s.allocs}
 }
 
 // versions lists what was measured, as it was built into this program.

@@ -23,6 +23,10 @@ type Settings struct {
 	// opens.
 	Threshold int
 	OpenFor   time.Duration
+	// CountAttempts has holdfast's breaker count each attempt, as breakers do that
+	// lie inside the retries; else an operation is one failure, however many
+	// attempts it took.
+	CountAttempts bool
 	// Conns is how many connections may be kept for the next call. Zero: 20.
 	Conns int
 }

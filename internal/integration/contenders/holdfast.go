@@ -41,7 +41,7 @@ func HoldfastConfig(s Settings) holdfast.Config {
 		MaxResponseBytes: int64(s.Terms.Answer),
 	}
 	if s.Threshold > 0 {
-		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor}
+		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor, CountAttempts: s.CountAttempts}
 	}
 	return cfg
 }

@@ -1,0 +1,113 @@
+// Command outage sends one schedule of calls through holdfast and through other
+// HTTP clients of Go while the service they call fails for a while, and says what
+// each made of it.
+//
+// Arrivals are open-loop: callers do not wait for each other, as fifty of them do
+// not who make four calls a second each. Every run has a schedule of its own, the
+// same for each contender, and an outage that begins at another phase, so that no
+// breaker's probe is lucky in all of them. What is reported is the median of the
+// runs, with its 95 % interval.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/internal/integration/contenders"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "outage:", err)
+		os.Exit(1)
+	}
+}
+
+const maxRuns = 100
+
+func run(ctx context.Context) error {
+	runs := flag.Int("runs", 20, "how many, up to 100; fewer than 6 give no interval")
+	seed := flag.Uint64("seed", 1, "of the schedules")
+	client := flag.String("client", "", "the contenders whose names match this expression")
+	out := flag.String("json", "out/outage.json", "file for the figures of each run; empty for none")
+	page := flag.String("page", "", "file for the page of the docs; empty for none")
+	flag.Parse()
+	if *runs < 1 || *runs > maxRuns {
+		return fmt.Errorf("-runs %d: must be 1 to %d", *runs, maxRuns)
+	}
+	e, err := regexp.Compile(*client)
+	if err != nil {
+		return fmt.Errorf("-client: %w", err)
+	}
+	kinds := slices.DeleteFunc(all(), func(k contenders.Kind) bool { return !e.MatchString(k.Name) })
+	if len(kinds) == 0 {
+		return fmt.Errorf("-client %q matches nothing", *client)
+	}
+	results := make([]result, len(kinds))
+	for i, k := range kinds {
+		results[i] = result{Client: k.Name, Version: k.Contender().Version}
+	}
+	began := time.Now()
+	for n := range *runs {
+		s := newSchedule(*seed + uint64(n))
+		for i := range kinds {
+			k := (i + n) % len(kinds) // nobody is always first
+			f, err := live(ctx, s, kinds[k])
+			if err != nil {
+				return fmt.Errorf("run %d of %s: %w", n+1, kinds[k].Name, err)
+			}
+			results[k].Runs = append(results[k].Runs, f)
+			fmt.Fprintf(os.Stderr, "\rrun %d of %d: %-26s", n+1, *runs, kinds[k].Name)
+		}
+	}
+	fmt.Fprintln(os.Stderr)
+	fmt.Print(table(results))
+	fmt.Printf("\n%d runs in %s\n", *runs, time.Since(began).Round(time.Second))
+	if *out != "" {
+		if err := writeJSON(*out, results); err != nil {
+			return err
+		}
+	}
+	if *page != "" {
+		return os.WriteFile(*page, []byte(document(results, *runs)), 0o644)
+	}
+	return nil
+}
+
+// all are the contenders, holdfast a second time with a breaker that counts as those
+// of the others do, and go-retryablehttp without its log, which would be what is
+// measured.
+func all() []contenders.Kind {
+	kinds := slices.DeleteFunc(contenders.All(), func(k contenders.Kind) bool { return k.Name == "go-retryablehttp" })
+	counting := kinds[0]
+	usual := counting.New
+	counting.Name += ", attempts counted"
+	counting.New = func(s contenders.Settings) (conformance.Client, error) {
+		s.CountAttempts = true
+		return usual(s)
+	}
+	return slices.Insert(kinds, 1, counting)
+}
+
+func writeJSON(path string, results []result) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
