@@ -38,13 +38,13 @@ var snapshot struct {
 
 const snapshotLife = 5 * time.Millisecond
 
-// goroutines is how many bear the label.
-func goroutines(value string) int {
+// goroutines is how many bear the label, at some time after since.
+func goroutines(value string, since time.Time) int {
 	snapshot.Lock()
 	defer snapshot.Unlock()
-	if time.Since(snapshot.taken) > snapshotLife {
-		snapshot.count = countLabels()
+	if snapshot.taken.Before(since) || time.Since(snapshot.taken) > snapshotLife {
 		snapshot.taken = time.Now()
+		snapshot.count = countLabels()
 	}
 	return snapshot.count[value]
 }
