@@ -18,7 +18,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres
+.PHONY: help demo test bench sdks conformance outage lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,7 @@ demo: go ## a service fails and recovers; a client holds (ARGS=--json for number
 
 # The shells hold every lock and atomic of the library and build fast, so they
 # are run once more under the race detector here; make race does it thoroughly.
-test: go gcc curl mixedbread-sdk postgres ## build and test every module; installs what that needs
+test: go gcc curl httpx mixedbread-sdk postgres ## build and test every module; installs what that needs
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
 	@echo "again under the race detector:" && go test -race ./internal/shell/...
 
@@ -67,5 +67,5 @@ clean: ## remove what these commands leave in the tree
 	@rm -rf benchmarks/out internal/integration/out
 
 mixedbread-sdk: node npm # which install it
-go gcc curl node npm mixedbread-sdk postgres:
+go gcc curl httpx node npm mixedbread-sdk postgres:
 	@bash scripts/need.sh $@

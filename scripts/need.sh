@@ -22,6 +22,7 @@ works() {
 	npm) npm --version >/dev/null 2>&1 ;;
 	mixedbread-sdk) npm --prefix "$sdk" ls >/dev/null 2>&1 ;; # the version of its package-lock.json
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;; # Debian keeps it off the PATH
+	httpx) /usr/bin/python3 -c 'import httpx, tenacity' 2>/dev/null ;;
 	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
 	esac
 }
@@ -34,6 +35,7 @@ packages() {
 	node) echo nodejs ;;
 	npm) echo npm ;;
 	postgres) echo postgresql ;;
+	httpx) echo python3-httpx python3-tenacity ;;
 	esac
 }
 

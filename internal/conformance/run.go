@@ -43,7 +43,7 @@ const (
 	// as two calls at once may miss each other.
 	tries = 5
 	// stallsBorne is how often a meeting is held again because the machine stalled.
-	stallsBorne = 8
+	stallsBorne = 4
 )
 
 // Run has each contender meet each rule that it can be asked, and gives a row for
