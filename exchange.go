@@ -310,17 +310,9 @@ func (o *exchange) Attempt(n int) outcome.Result {
 	if err == nil && o.client.settings.redirects > 0 {
 		trip, resp, err = o.follow(trip, resp)
 	}
-	var unmade *unmadeError
-	var astray *RedirectError
 	switch {
-	case errors.As(err, &unmade):
-		return o.failed(Attempt{Outcome: Unknown, Err: unmade.error, Reused: trip.Reused(), Sent: true}, nil, true)
-	case errors.As(err, &astray):
-		return o.failed(Attempt{Outcome: Permanent, Err: astray, Status: resp.StatusCode, Reused: trip.Reused(), Sent: true}, ErrStatus, true)
-	case err != nil && trip.BodyFailed() != nil:
-		return o.failed(Attempt{Outcome: Unknown, Err: fmt.Errorf("reading the request body: %w", wire.WithoutURL(trip.BodyFailed())), Reused: trip.Reused(), Sent: trip.Sent(err)}, nil, true)
 	case err != nil:
-		return o.lost(trip, wire.Discreet(err), 0)
+		return o.unanswered(trip, resp, err)
 	case resp.StatusCode == http.StatusSwitchingProtocols && !(o.isLive && o.request.Header["Upgrade"] != nil):
 		_ = resp.Body.Close() // the connection; a Read would wait on it beyond every limit
 		return o.lost(trip, errSwitched, resp.StatusCode)
@@ -344,6 +336,25 @@ func (o *exchange) Attempt(n int) outcome.Result {
 }
 
 var errSwitched = errors.New("the service switched to another protocol, which it was not asked for")
+
+// unanswered is an attempt that came to an error. resp is nil but for a redirect
+// that cannot be followed.
+func (o *exchange) unanswered(trip *wire.Trip, resp *http.Response, err error) outcome.Result {
+	a := Attempt{Outcome: Unknown, Reused: trip.Reused(), Sent: true}
+	if unmade, ok := errors.AsType[*unmadeError](err); ok {
+		a.Err = unmade.error
+		return o.failed(a, nil, true)
+	}
+	if astray, ok := errors.AsType[*RedirectError](err); ok {
+		a.Outcome, a.Err, a.Status = Permanent, astray, resp.StatusCode
+		return o.failed(a, ErrStatus, true)
+	}
+	if failed := trip.BodyFailed(); failed != nil {
+		a.Err, a.Sent = fmt.Errorf("reading the request body: %w", wire.WithoutURL(failed)), trip.Sent(err)
+		return o.failed(a, nil, true)
+	}
+	return o.lost(trip, wire.Discreet(err), 0)
+}
 
 // depart gives attempt n a context, and a clock for its phases.
 func (o *exchange) depart(n int) *wire.Trip {
