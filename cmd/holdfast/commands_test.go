@@ -41,12 +41,13 @@ func TestCommandsInDocs(t *testing.T) {
 // A command that is not there is a problem.
 func TestCommandsInDocsBites(t *testing.T) {
 	for text, want := range map[string]string{
-		"`holdfast call -v URL`":                                             "",
-		"`holdfast`, and holdfast is":                                        "",
-		"`holdfast call --vv URL`":                                           "no flag --vv",
-		"`holdfast kall`":                                                    "no command kall",
-		"`holdfast faults lisd`":                                             "no command lisd",
-		"`holdfast faults list [-q]`":                                        "no flag -q",
+		"`holdfast call -v URL`":      "",
+		"`holdfast`, and holdfast is": "",
+		"`holdfast call --vv URL`":    "no flag --vv",
+		"`holdfast kall`":             "no command kall",
+		"`holdfast faults lisd`":      "no command lisd",
+		"`holdfast faults list [-q]`": "no flag -q",
+		"`holdfast conformance --exec 'curl --no-such {url}' --patienc 2s`":  "no flag --patienc",
 		"```\n$ holdfast demo --jsn\n```":                                    "no flag --jsn",
 		"```\nholdfast config check FILE   --nothing\n```":                   "",
 		"```\nholdfast bench · the output of another\n```":                   "",
@@ -87,12 +88,15 @@ func isCode(text, line string) bool {
 	return strings.Count(before, "```")%2 == 1
 }
 
+var quoted = regexp.MustCompile(`'[^']*'`)
+
 var flagged = regexp.MustCompile(`^(--?)([A-Za-z][\w-]*)`)
 
 // unknownIn names what of a command line is not there.
 func unknownIn(line string) string {
 	cmd := newRoot()
 	isValue, isArgument := false, false
+	line = quoted.ReplaceAllString(line, "'…'") // one word, and another's
 	for _, word := range strings.Fields(line)[1:] {
 		word = strings.Trim(word, "[]…")
 		switch m := flagged.FindStringSubmatch(word); {
