@@ -15,6 +15,7 @@ const (
 	failure     = 1
 	usage       = 2
 	config      = 3
+	tryAgain    = 75  // sysexits.h: a failure that may pass
 	interrupted = 130 // 128 and SIGINT, as a shell would have it
 )
 
@@ -37,6 +38,11 @@ func report(stderr io.Writer, err error) int {
 		return 0
 	}
 	fmt.Fprintf(stderr, "holdfast: %s\n", strings.TrimRight(err.Error(), "\n"))
+	return exitStatus(err)
+}
+
+// exitStatus is the status of a command that failed.
+func exitStatus(err error) int {
 	var e *exit
 	if errors.As(err, &e) {
 		return e.status

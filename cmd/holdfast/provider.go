@@ -23,12 +23,7 @@ func chosen(loaded settings.Settings, name string) (holdfast.Config, error) {
 	for name, p := range loaded.Others {
 		all[name] = p.Config()
 	}
-	var set []string
-	for _, p := range providers(loaded) {
-		if slices.ContainsFunc(p.settings, func(s settings.Source) bool { return !isDefault(s) }) {
-			set = append(set, p.name)
-		}
-	}
+	set := namesSet(loaded)
 	known := slices.Sorted(maps.Keys(all))
 	cfg, ok := all[name]
 	switch {
@@ -45,6 +40,16 @@ func chosen(loaded settings.Settings, name string) (holdfast.Config, error) {
 		return cfg, fmt.Errorf("--provider %q is not in the settings: must be %s", plain(name), oneOf(known))
 	}
 	return cfg, nil
+}
+
+// namesSet are the providers of which anything is set.
+func namesSet(loaded settings.Settings) (set []string) {
+	for _, p := range providers(loaded) {
+		if slices.ContainsFunc(p.settings, func(s settings.Source) bool { return !isDefault(s) }) {
+			set = append(set, p.name)
+		}
+	}
+	return set
 }
 
 // oneOf lists names as a sentence does.
