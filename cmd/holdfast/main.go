@@ -3,6 +3,7 @@
 //
 //	holdfast call      one call, in the manner of curl
 //	holdfast demo      a service fails and recovers; a client holds
+//	holdfast embed     embeddings of any number of texts, and none paid for twice
 //	holdfast faults    serves a plan of faults, for whatever client is to be tried
 //	holdfast config    says which settings of the providers count, and where they are from
 //	holdfast conformance   judges any client, in any language, by the rules that holdfast is judged by
@@ -59,6 +60,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("holdfast {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newConformance(), newDemo(), newFaults(), newVersion())
+	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newConformance(), newDemo(), newEmbed(os.LookupEnv), newFaults(), newVersion())
 	return root
 }

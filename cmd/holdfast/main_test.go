@@ -57,7 +57,7 @@ func TestWrongUse(t *testing.T) {
 		says []string
 	}{
 		{[]string{"dmo"}, usage, []string{`unknown command "dmo"; did you mean demo?`}},
-		{[]string{"quux"}, usage, []string{`unknown command "quux"; there are call, config, conformance, demo, faults and version`}},
+		{[]string{"quux"}, usage, []string{`unknown command "quux"; there are call, config, conformance, demo, embed, faults and version`}},
 		{[]string{"--quux"}, usage, []string{"unknown flag: --quux; holdfast --help lists"}},
 		{[]string{"demo", "quux"}, usage, []string{`demo takes no argument; got "quux"`}},
 		{[]string{"demo", "--jsn"}, usage, []string{"unknown flag: --jsn; holdfast demo --help lists"}},
