@@ -336,7 +336,12 @@ func TestEmbedCannotWrite(t *testing.T) {
 // As a process of its own: the first Ctrl-C waits for what is paid for, the second
 // does not.
 func TestEmbedCtrlCTwice(t *testing.T) {
-	server := embeddings(t, fault.Rule{Fault: fault.Fault{Hang: fault.BeforeAnswer}})
+	asked := make(chan struct{}, 1)
+	server := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{Hang: fault.BeforeAnswer}}}},
+		faultserver.Backend(func(r faultserver.Request) faultserver.Answer {
+			asked <- struct{}{}
+			return faultserver.Embeddings(r)
+		}))
 	cmd := program(t, "embed", "--provider", "mixedbread", "--base-url", server.URL(), "rye")
 	said := watch("Ctrl-C again ends at once")
 	cmd.Stderr = said
@@ -344,16 +349,20 @@ func TestEmbedCtrlCTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
-	for len(server.Record()) == 0 && t.Context().Err() == nil {
-		if cmd.ProcessState != nil {
-			t.Fatalf("it has ended: %s", said)
-		}
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("it asks nobody: %s", said)
 	}
 	for range 2 {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		<-said.seen
+		select {
+		case <-said.seen:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("it says %q", said)
+		}
 	}
 	if err := cmd.Wait(); err == nil || err.Error() != "signal: interrupt" {
 		t.Errorf("it ended with %v, and said %q; want it interrupted", err, said)
