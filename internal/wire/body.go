@@ -25,7 +25,11 @@ var ErrTooLong = errors.New("body too long")
 // what the answer announced, -1 if nothing.
 func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
 	// An announced length is believed up to a point: it costs nothing to promise.
-	buf := make([]byte, 0, min(max(length+1, 512), 1<<20))
+	size := int64(512)
+	if length >= 0 {
+		size = min(length+1, 1<<20) // one more, so that the Read that meets the end has room
+	}
+	buf := make([]byte, 0, size)
 	for {
 		room := buf[len(buf):cap(buf)]
 		if limit > 0 {

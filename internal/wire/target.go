@@ -17,13 +17,15 @@ func Target(base *url.URL, path string) (*url.URL, error) {
 		return nil, fmt.Errorf("path %q cannot be parsed", withoutQuery(path))
 	case u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "":
 		return nil, fmt.Errorf("path %q leads away from the base URL: must be a path below it", withoutQuery(path))
-	case slices.Contains(strings.Split(u.Path, "/"), ".."):
+	case strings.Contains(u.Path, "..") && slices.Contains(strings.Split(u.Path, "/"), ".."):
 		return nil, fmt.Errorf("path %q has a %q in it: must stay below the base URL", withoutQuery(path), "..")
 	}
 	out := *base
 	if u.Path != "" {
 		out.Path = strings.TrimRight(base.Path, "/") + "/" + strings.TrimLeft(u.Path, "/")
-		out.RawPath = strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.TrimLeft(u.EscapedPath(), "/")
+		if base.RawPath != "" || u.RawPath != "" { // where the usual way to write it will not do
+			out.RawPath = strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.TrimLeft(u.EscapedPath(), "/")
+		}
 	}
 	out.RawQuery = u.RawQuery
 	return &out, nil
