@@ -67,6 +67,8 @@ func (s *Service) fields() []field {
 		{path: "request_id_header", env: "REQUEST_ID_HEADER", into: &s.RequestIDHeader, rule: "must be letters, digits and hyphens"},
 		{path: "idempotency_key", env: "IDEMPOTENCY_KEY", into: &s.IdempotencyKey},
 		{path: "max_response_bytes", env: "MAX_RESPONSE_BYTES", into: &s.MaxResponseBytes},
+		{path: "max_event_bytes", env: "MAX_EVENT_BYTES", into: &s.MaxEventBytes},
+		{path: "max_redirects", env: "MAX_REDIRECTS", into: &s.MaxRedirects, unset: "none"},
 	}
 }
 

@@ -92,11 +92,11 @@ func TestProblems(t *testing.T) {
 		{"unknown keys", `{"provider": {}, "providers": {"ollama": {"timeouts": {"attempt": 1}, "x": 1}}}`, nil, []string{
 			`provider: unknown key; did you mean providers?`,
 			`providers.ollama.timeouts.attempt: unknown key; known are connect, write, read, pool, total, embedding, llm, health_check`,
-			`providers.ollama.x: unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes`,
+			`providers.ollama.x: unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
 		}},
 		{"a path is no key", in(`"retry.base_delay": "2s", "": 1`), nil, []string{
-			at + `"retry.base_delay": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes`,
-			at + `"": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes`,
+			at + `"retry.base_delay": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
+			at + `"": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
 		}},
 		{"a key of absurd length", in(`"retry": {"` + long + long + `": 1}`), nil,
 			[]string{at + `retry."` + long[:40] + `…": unknown key; known are max_retries, base_delay, max_delay, max_retry_after, jitter, repeat`}},

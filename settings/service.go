@@ -95,6 +95,12 @@ type Service struct {
 	// MaxResponseBytes is the longest answer that is read into memory, or Off.
 	// Default 33554432, 32 MiB (holdfast's own).
 	MaxResponseBytes int64
+	// MaxEventBytes is the longest line or event of a stream, or Off. Default
+	// 8388608, 8 MiB (holdfast's own).
+	MaxEventBytes int
+	// MaxRedirects is how many redirects an attempt follows, at most 20, or Off.
+	// Default, zero: none (holdfast's own).
+	MaxRedirects int
 }
 
 // defaults are a service's own; what differs between providers is an argument.
@@ -125,6 +131,7 @@ func defaults(name, baseURL string, threshold int) Service {
 
 		RequestIDHeader:  "X-Request-ID",
 		MaxResponseBytes: 32 << 20,
+		MaxEventBytes:    8 << 20,
 	}
 }
 
@@ -164,6 +171,8 @@ func (s Service) config(attempt time.Duration) holdfast.Config {
 		RequestIDHeader:  s.RequestIDHeader,
 		IdempotencyKey:   s.IdempotencyKey,
 		MaxResponseBytes: s.MaxResponseBytes,
+		MaxEventBytes:    s.MaxEventBytes,
+		MaxRedirects:     s.MaxRedirects,
 	}
 	if s.APIKey.Set() || len(s.Header) > 0 {
 		c.Header = http.Header{}

@@ -19,7 +19,8 @@ const one = `{"providers": {"search": {
   "retry": {"max_retries": "off", "base_delay": "off", "max_delay": "${DELAY}", "max_retry_after": 5, "jitter": "none", "repeat": "safe"},
   "breaker": {"failure_threshold": 4, "open_timeout": 5, "half_open_max_calls": 6, "count_attempts": true},
   "bulkhead": {"max_concurrent": 8, "max_queue": "off"},
-  "request_id_header": "X-Id", "idempotency_key": "true", "max_response_bytes": 4294967296
+  "request_id_header": "X-Id", "idempotency_key": "true", "max_response_bytes": 4294967296,
+  "max_event_bytes": 65536, "max_redirects": 2
 }}}`
 
 var ofOne = []string{"VERSION", "v1", "TEAM", "in$ra", "DELAY", "20s"}
@@ -42,6 +43,7 @@ func TestEveryValue(t *testing.T) {
 		Breaker:         holdfast.BreakerConfig{FailureThreshold: 4, OpenTimeout: 5 * s, HalfOpenMaxCalls: 6, CountAttempts: true},
 		Bulkhead:        holdfast.BulkheadConfig{MaxConcurrent: 8, MaxQueue: holdfast.Off},
 		RequestIDHeader: "X-Id", IdempotencyKey: true, MaxResponseBytes: 1 << 32,
+		MaxEventBytes: 1 << 16, MaxRedirects: 2,
 	})
 
 	// None was left out: every setting has another value than its default.
@@ -200,8 +202,8 @@ func TestFurtherProviders(t *testing.T) {
 			equal(t, "header", source.Value, "X-A, X-B")
 		}
 	}
-	equal(t, "sources", len(count), 27+29+27)
-	equal(t, "sources", len(got.Sources), 27+29+27)
+	equal(t, "sources", len(count), 29+31+29)
+	equal(t, "sources", len(got.Sources), 29+31+29)
 }
 
 // Zero is the default, also where the file says otherwise.

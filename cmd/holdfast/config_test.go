@@ -72,7 +72,7 @@ func TestConfigShow(t *testing.T) {
 
 func TestConfigNothingSet(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"check", "56 settings of 2 providers hold: 56 by default\n"},
+		{"check", "60 settings of 2 providers hold: 60 by default\n"},
 		{"show --set", "nothing is set: all is by default\n"},
 	} {
 		if status, stdout, stderr := configured(t, nil, strings.Fields(tt.args)...); status != 0 || stdout != tt.want || stderr != "" {
