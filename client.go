@@ -164,12 +164,12 @@ func (c *Client) Breaker() *Breaker { return c.rules.breaker }
 func (c *Client) Close() error {
 	c.running.close()
 	c.running.endAll()
-	c.closeIdle()
+	c.closeAll()
 	return nil
 }
 
 // Shutdown refuses new calls with ErrClosed, waits for the running ones, bodies
-// that callers still read among them, and then closes what is idle. If ctx ends
+// that callers still read among them, and then closes the connections. If ctx ends
 // first, Shutdown returns its error, and the running calls go on; Close ends
 // them.
 func (c *Client) Shutdown(ctx context.Context) error {
@@ -179,7 +179,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.rules.name, c.running.count(), context.Cause(ctx))
 	}
-	c.closeIdle()
+	c.closeAll()
 	return nil
 }
 
@@ -187,6 +187,12 @@ func (c *Client) Shutdown(ctx context.Context) error {
 // settings are credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "holdfast.Client{%s %s}", c.rules.name, wire.Shown(c.settings.base))
+}
+
+func (c *Client) closeAll() {
+	if c.own != nil {
+		c.own.Close()
+	}
 }
 
 func (c *Client) closeIdle() {

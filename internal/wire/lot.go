@@ -2,7 +2,10 @@ package wire
 
 import (
 	"errors"
+	"maps"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +26,9 @@ type lot struct {
 	mu   sync.Mutex
 	open int // connections, and dials
 
+	conns  map[*counted]struct{} // the connections
+	closed bool                  // there are to be none
+
 	shared atomic.Bool // the service speaks HTTP/2: over HTTP/1 net/http keeps to the bound
 
 	turn    chan struct{} // held by the first in line
@@ -42,6 +48,42 @@ func (l *lot) enter() bool {
 	}
 	l.open++
 	return true
+}
+
+// hold keeps the connection of a place until it is closed, which is at once if the
+// lot has been cleared.
+func (l *lot) hold(conn net.Conn) *counted {
+	c := &counted{Conn: conn, lot: l}
+	l.mu.Lock()
+	if l.conns == nil {
+		l.conns = make(map[*counted]struct{})
+	}
+	l.conns[c] = struct{}{}
+	late := l.closed
+	l.mu.Unlock()
+	if late {
+		_ = c.Close()
+	}
+	return c
+}
+
+// clear closes every connection, and those that come later.
+func (l *lot) clear() {
+	l.mu.Lock()
+	l.closed = true
+	all := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+// left gives back the place of a connection.
+func (l *lot) left(c *counted) {
+	l.mu.Lock()
+	delete(l.conns, c)
+	l.mu.Unlock()
+	l.leave()
 }
 
 // leave gives the place back.

@@ -43,7 +43,7 @@ func (c *counted) Close() error {
 		close(c.settled)
 	}
 	if c.closed.CompareAndSwap(false, true) && c.lot != nil {
-		c.lot.leave()
+		c.lot.left(c)
 	}
 	return err
 }

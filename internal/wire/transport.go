@@ -65,7 +65,7 @@ func NewTransport(cfg TransportConfig) *Transport {
 			}
 			switch {
 			case err == nil:
-				count := &counted{Conn: conn, lot: &own.lot}
+				count := own.lot.hold(conn)
 				trip.dialled(count)
 				return count, nil
 			// A socket keeps the deadline itself, and may find it passed before the
@@ -89,4 +89,12 @@ func NewTransport(cfg TransportConfig) *Transport {
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
 	return own
+}
+
+// Close closes every connection, in use or not. net/http closes those that are
+// idle, and over HTTP/2 one is not until its last stream has been put away, a
+// while after the call that had it has ended.
+func (t *Transport) Close() {
+	t.CloseIdleConnections()
+	t.lot.clear()
 }
