@@ -22,6 +22,8 @@ Every meeting has a service and a client of its own. The service follows a plan 
 
 All are set up to the same terms: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`internal/integration/contenders`" + ` has how, each by its own settings and hooks as someone would who knows it well, and without rebuilding by hand what the library is there for. Corrections are welcome. What is wrong counts only if the machine kept up meanwhile, and only if it is wrong twice out of three.
 
+holdfast is judged twice: as ` + "`Client.Get`" + ` and its like, and at the door that it has for SDKs ([sdks.md](sdks.md)), as an ` + "`*http.Client`" + ` whose caller reads the answer. There an attempt ends at the headers, because a stream has to begin before it has ended; so whatever breaks off or falls silent after its head is an error for the reader, within the limits, and not had again. Those are the rules that the door loses (` + "`body.*`" + ` and their like in ` + "`h1`" + ` and ` + "`h2`" + `). It loses them as net/http does: with an error, nothing left behind, nothing done twice. Who can have the whole answer in memory calls the client itself.
+
 go-retryablehttp logs each request with its whole URL unless its log is switched off, and so fails every rule by that alone; with the log off it is judged a second time.
 
 The rules were written, with their sources, before any client had been judged by them; ` + "`git log internal/conformance`" + ` has the order.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/internal/conformance"
@@ -17,6 +18,37 @@ type client struct{ *holdfast.Client }
 func newHoldfast(s Settings) (conformance.Client, error) {
 	return Holdfast(HoldfastConfig(s), HoldfastOptions(s)...)
 }
+
+// door is the client under code that makes its own requests and reads the answers
+// itself, as an SDK does. Its attempts end at the headers: what bounds a body is
+// Total, here as long as all the attempts and waits of the terms.
+type door struct {
+	client *holdfast.Client
+	http   *http.Client
+	terms  conformance.Terms
+}
+
+func newDoor(s Settings) (conformance.Client, error) {
+	cfg := HoldfastConfig(s)
+	retries := time.Duration(s.Terms.Retries)
+	cfg.Timeouts.Total = (retries+1)*s.Terms.Attempt + retries*s.Terms.Max
+	c, err := holdfast.New(cfg, HoldfastOptions(s)...)
+	if err != nil {
+		return nil, err
+	}
+	return door{c, c.HTTPClient(holdfast.RepeatPOST()), s.Terms}, nil
+}
+
+func (d door) Do(ctx context.Context, call conformance.Call) conformance.Answer {
+	req, err := call.Request(ctx)
+	if err != nil {
+		return conformance.Answer{Err: err}
+	}
+	resp, err := d.http.Do(req)
+	return read(resp, err, d.terms)
+}
+
+func (d door) Close() { _ = d.client.Close() }
 
 // Holdfast is an adapter over any holdfast.Client.
 func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client, error) {
