@@ -323,6 +323,7 @@ func TestDoorBodies(t *testing.T) {
 			is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
 			equal(t, "received", body, "it is")
 			equal(t, "attempts told", len(attempts(t, err)), 4)
+			equal(t, "broke off", client.Stats().BrokeOff, 1)
 			equal(t, "failures", client.Breaker().Stats().FailureCount, 1)
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})

@@ -36,6 +36,11 @@ const (
 	// EventFailed: it did not. Attempt (their number, 0 if nothing was sent),
 	// Err, Sent (by any of them), Duration.
 	EventFailed
+	// EventBrokeOff: an answer that the caller reads, a stream or the body of Do and
+	// the door, ended before its end by the service's failure or a limit; its
+	// operation had been told when it began. Attempt (their number), Status, Err,
+	// Sent, Duration (since the operation began).
+	EventBrokeOff
 	// EventBreakerOpened: the breaker opened. Failures, Delay (how long it stays
 	// open), RetryAt, Epoch, and Err where the failure that opened it is known. Its
 	// Time is later than the change itself: what starts after it, started while the
@@ -62,6 +67,7 @@ var eventNames = [...]string{
 	EventRetrying:        "retrying",
 	EventSucceeded:       "operation succeeded",
 	EventFailed:          "operation failed",
+	EventBrokeOff:        "answer broke off",
 	EventBreakerOpened:   "circuit breaker opened",
 	EventBreakerHalfOpen: "circuit breaker half-open",
 	EventBreakerClosed:   "circuit breaker closed",

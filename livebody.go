@@ -83,6 +83,10 @@ func (b *liveBody) failed(v Outcome, kind, cause error) error {
 			Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
 		}),
 	}
+	if v == Transient {
+		o.rules.counts.brokenOff()
+		o.tell(Event{Kind: EventBrokeOff, Time: o.began.Add(e.Took), Attempt: o.made, Of: o.most(), Outcome: v, Status: o.raw.StatusCode, Err: e, Sent: true, Duration: e.Took})
+	}
 	if br := o.rules.breaker; br != nil && !counted {
 		br.note(o.caller, o.ticket, Transient, e)
 	}

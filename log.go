@@ -53,6 +53,8 @@ func (l *log) Observe(ctx context.Context, e Event) {
 	case EventFailed:
 		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
 		attrs = sent(attrs, e)
+	case EventBrokeOff:
+		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
 	case EventRetrying:
 		attrs = append(attrs, slog.String("error", text(e.Err)), slog.Duration("delay", e.Delay),
 			slog.Int("attempt", e.Attempt), slog.Int("of", e.Of))

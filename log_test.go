@@ -53,6 +53,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		logs := holdfast.WithLogger(logger(&buf, slog.LevelDebug))
 		c, _ := service(t, plan(
 			rule("/embeddings", "2-4", fault.Fault{Status: 504}),
+			rule("/files/2", "", fault.Fault{Cut: &fault.Cut{After: 5, Of: fault.Body}}),
 			rule("/embeddings", "5", fault.Fault{Status: 429, RetryAfter: 2 * time.Second}),
 		), holdfast.Config{
 			Name: "mixedbread", Retry: holdfast.Retry{MaxRetries: 1}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
@@ -62,11 +63,15 @@ func TestLogOfAnOutage(t *testing.T) {
 		call := func() { _, _ = c.Get(ctx, "/embeddings?key=s3cret") }
 
 		// One reads its answer for a while, and the next one waits for the slot.
-		req, _ := http.NewRequestWithContext(ctx, "GET", "/files/1?key=s3cret", nil)
-		resp, err := c.Do(req)
-		if err != nil {
-			t.Fatal(err)
+		file := func(path string) *http.Response {
+			req, _ := http.NewRequestWithContext(ctx, "GET", path+"?key=s3cret", nil)
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp
 		}
+		resp := file("/files/1")
 		go call()
 		time.Sleep(2 * time.Second)
 		resp.Body.Close()
@@ -82,6 +87,12 @@ func TestLogOfAnOutage(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		call() // the next one is throttled, which is no verdict
 		call() // the next one is held back, and closes the breaker
+
+		resp = file("/files/2")
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Error("it did not break off")
+		}
+		resp.Body.Close()
 
 		_, _ = holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{Name: "query"}, logs), (&script{ends: []error{nil}}).call)
 	})

@@ -32,6 +32,7 @@ type ClientStats struct {
 	Retries   uint64 `json:"retries"`   // backoffs that were begun
 	Timeouts  uint64 `json:"timeouts"`  // attempts that a limit on this side ended
 	Throttled uint64 `json:"throttled"` // attempts that were answered with 429
+	BrokeOff  uint64 `json:"broke_off"` // answers that the caller was reading, streams among them, and that failed before their end
 
 	// What kept operations from the wire. Waits and Waited are those for a slot
 	// that ended with one. HeldBack is how often an operation met a silence that a
@@ -94,7 +95,7 @@ func (c *Client) Stats() ClientStats {
 		MaxRetries: c.settings.retry.Retries, BaseDelay: c.settings.retry.Base, MaxDelay: c.settings.retry.Max,
 		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
 		Succeeded: n.succeeded.Load(), Failed: n.failed.Load(),
-		Attempts: n.attempts.Load(), Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(),
+		Attempts: n.attempts.Load(), Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
 		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.heldBack.Load(),
 		InFlight: c.running.count(), Latency: latencyOf(&n.took), AttemptLatency: latencyOf(&n.attemptTook),
 	}
@@ -119,6 +120,7 @@ type counters struct {
 	succeeded, failed                      atomic.Uint64
 	attempts, retries, timeouts, throttled atomic.Uint64
 	poolTimeouts, waits, heldBack          atomic.Uint64
+	brokeOff                               atomic.Uint64
 	waitedFor                              atomic.Int64
 	took, attemptTook                      latency.Histogram
 }
@@ -132,6 +134,13 @@ func (c *counters) attempt(o Outcome, took time.Duration) {
 	c.attemptTook.Record(took)
 	if o == Throttled {
 		c.throttled.Add(1)
+	}
+}
+
+// brokenOff counts an answer that failed while the caller read it.
+func (c *counters) brokenOff() {
+	if c != nil {
+		c.brokeOff.Add(1)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestClientStatsKeys(t *testing.T) {
 	}
 	for _, key := range []string{
 		"name", "operations", "succeeded", "failed", "attempts", "retries", "timeouts", "throttled", "rejected",
-		"pool_timeouts", "waits", "waited", "held_back", "in_flight", "queued", "latency", "attempt_latency",
+		"pool_timeouts", "waits", "waited", "held_back", "broke_off", "in_flight", "queued", "latency", "attempt_latency",
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("there is no %q", key)

@@ -126,6 +126,7 @@ func TestStreamIsEnded(t *testing.T) {
 				}
 				equal(t, "error", err.Error(), fmt.Sprintf("holdfast: POST %s: %s (after 1 event, %d bytes)", path, tt.says, each+2))
 				equal(t, "failures", c.Breaker().Stats().FailureCount, tt.failures)
+				equal(t, "broke off", c.Stats().BrokeOff, uint64(tt.failures))
 				equal(t, "in flight", c.Stats().InFlight, 0)
 			})
 		})

@@ -415,6 +415,7 @@ func TestTroubleAnswerHangs(t *testing.T) {
 		_, err = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 		s.failed(err)
+		s.keep(c.Stats())
 		is(t, err, holdfast.ErrTimeout)
 		equal(t, "time until it was noticed", time.Since(start), 5*time.Second)
 		equal(t, "failures that the breaker counts", c.Breaker().Stats().FailureCount, 1)
