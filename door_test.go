@@ -308,6 +308,26 @@ func TestDoorBodies(t *testing.T) {
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})
 	})
+	t.Run("read again after it failed", func(t *testing.T) {
+		for name, f := range map[string]fault.Fault{
+			"silence": {Stall: &fault.Stall{After: 3}}, "a cut": {Cut: &fault.Cut{After: 3}},
+		} {
+			bubble(t, func(t *testing.T) {
+				client, s := service(t, plan(rule("", "", f)), holdfast.Config{Timeouts: limits, Bulkhead: one})
+				resp, err := client.HTTPClient().Get(s.URL() + "/x")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				_, first := io.ReadAll(resp.Body)
+				if _, again := resp.Body.Read(make([]byte, 1)); first == nil || again != first {
+					t.Errorf("%s: first %v, then %v", name, first, again)
+				}
+				equal(t, "failures", client.Breaker().Stats().FailureCount, 1)
+				equal(t, "broke off", client.Stats().BrokeOff, 1)
+			})
+		}
+	})
 	t.Run("a refusal that breaks off", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			refuses := faultserver.Backend(func(faultserver.Request) faultserver.Answer {

@@ -36,9 +36,13 @@ type liveBody struct {
 	trip *wire.Trip
 	slot bool
 	once sync.Once
+	err  error // what reading it came to
 }
 
 func (b *liveBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err == nil:
@@ -47,9 +51,9 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		b.release()
 		return n, err
 	}
-	failure := b.failed(b.why(err))
+	b.err = b.failed(b.why(err))
 	b.release()
-	return n, failure
+	return n, b.err
 }
 
 // why says what it means that a body ended early, and whether that is the
