@@ -77,6 +77,31 @@ func TestBaseURLProblems(t *testing.T) {
 	}
 }
 
+// Row B2b: the zero Config is the second seed's HttpClientConfig, and what holdfast
+// adds to it. A registry would tell what differs.
+func TestDefaultsAreTheSeeds(t *testing.T) {
+	var r holdfast.Registry
+	r.Reset(t)
+	written := holdfast.Config{
+		Timeouts: holdfast.Timeouts{
+			Connect: 10 * time.Second, Write: 10 * time.Second, Read: time.Minute, Pool: 5 * time.Second, Attempt: time.Minute,
+		},
+		Pool: holdfast.Pool{MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second},
+		Retry: holdfast.Retry{
+			MaxRetries: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, MaxRetryAfter: time.Minute, Jitter: holdfast.Full,
+		},
+		Breaker:         holdfast.BreakerConfig{FailureThreshold: 15, OpenTimeout: time.Minute, HalfOpenMaxCalls: 3},
+		Bulkhead:        holdfast.BulkheadConfig{MaxConcurrent: 50, MaxQueue: 1000},
+		RequestIDHeader: "X-Request-ID", MaxResponseBytes: 32 << 20, MaxEventBytes: 8 << 20,
+	}
+	for _, cfg := range []holdfast.Config{{}, written} {
+		cfg.BaseURL = "http://a.test"
+		if _, err := r.Open("a", cfg); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A default gives way to what was set.
 func TestDefaultsGiveWay(t *testing.T) {
 	if err := (holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{BaseDelay: time.Minute}}).Validate(); err != nil {
