@@ -95,22 +95,36 @@ type patch struct {
 
 const patches = "internal/tidy/seedmap/testdata"
 
-// patchOf reads a row's patch; ok is false if there is none.
-func patchOf(root, id string) (p patch, ok bool, err error) {
-	file := path.Join(patches, id+".patch")
-	text, err := os.ReadFile(filepath.Join(root, file))
-	if os.IsNotExist(err) {
-		return patch{}, false, nil
-	} else if err != nil {
-		return patch{}, false, err
+// patchesOf are a row's patches: A1.patch, A1-word.patch. A row may have none.
+func patchesOf(root, id string) (all []patch, err error) {
+	for _, pattern := range []string{id + ".patch", id + "-*.patch"} {
+		files, err := filepath.Glob(filepath.Join(root, patches, pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			p, err := readPatch(file)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+func readPatch(file string) (patch, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return patch{}, err
 	}
 	lines := strings.SplitN(string(text), "\n", 3)
 	if len(lines) == 3 {
 		if name, is := strings.CutPrefix(lines[1], "test: "); is {
 			if t, is := parseTest(name); is {
-				return patch{file, lines[0], t}, true, nil
+				return patch{path.Join(patches, filepath.Base(file)), lines[0], t}, nil
 			}
 		}
 	}
-	return patch{}, false, fmt.Errorf("%s: the second line does not name a test", file)
+	return patch{}, fmt.Errorf("%s: the second line does not name a test", file)
 }

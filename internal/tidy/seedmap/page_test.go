@@ -16,8 +16,8 @@ B1a B1b B1c B2a B2b B3 B4a B4b B4c B6 B7 B8 B9 B10 B11 B12 B13 B14 B15 X1 X2`
 
 const root = "../../.."
 
-// No row is missing, and what it names is there: its tests, its API, and the test
-// that its patch is to turn red.
+// No row is missing, and what it names is there: its tests, its API, and the tests
+// that its patches are to turn red.
 func TestSeedMap(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
@@ -37,13 +37,24 @@ func TestSeedMap(t *testing.T) {
 	}) {
 		t.Error(p)
 	}
+	patched := 0
 	for _, r := range rows {
-		p, ok, err := patchOf(root, r.id)
+		all, err := patchesOf(root, r.id)
 		if err != nil {
 			t.Error(err)
-		} else if ok && !slices.Contains(r.tests, p.test) {
-			t.Errorf("%s: its patch is for %s, which is not the row's", r.id, p.test)
 		}
+		if len(all) == 0 {
+			t.Errorf("%s: has no patch", r.id)
+		}
+		patched += len(all)
+		for _, p := range all {
+			if !slices.Contains(r.tests, p.test) {
+				t.Errorf("%s is to be noticed by %s, which is no test of row %s", p.file, p.test, r.id)
+			}
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(root, patches, "*")); err != nil || len(files) != patched {
+		t.Errorf("%d files of patches, %d of them a row's: %v", len(files), patched, err)
 	}
 }
 

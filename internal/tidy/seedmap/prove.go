@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// A proof is what came of taking a row's behaviour away.
+// A proof is what came of a row's patch.
 type proof struct {
-	row
+	id string
 	patch
-	has bool   // a patch
 	why string // the first line of the failure; empty if the test passed all the same
 }
 
@@ -40,57 +39,59 @@ func proveAll(root string, rows []row, write string) error {
 	var proofs []proof
 	unproved := 0
 	for _, r := range rows {
-		p, err := prove(root, tree, r)
+		all, err := patchesOf(root, r.id)
 		if err != nil {
 			return err
 		}
-		proofs = append(proofs, p)
-		switch {
-		case !p.has:
+		if len(all) == 0 {
+			proofs, unproved = append(proofs, proof{id: r.id}), unproved+1
 			fmt.Printf("  %-4s NOT PROVED: there is no patch\n", r.id)
-			unproved++
-		case p.why == "":
-			fmt.Printf("  %-4s NOT PROVED: %s passes all the same\n", r.id, p.patch.test)
-			unproved++
-		default:
-			fmt.Printf("  %-4s red  %s: %s\n", r.id, p.patch.test, p.why)
+		}
+		for _, p := range all {
+			why, err := without(root, tree, p)
+			if err != nil {
+				return err
+			}
+			proofs = append(proofs, proof{r.id, p, why})
+			if why == "" {
+				unproved++
+				fmt.Printf("  %-4s NOT PROVED: %s: %s passes all the same\n", r.id, p.takes, p.test)
+				continue
+			}
+			fmt.Printf("  %-4s red  %s: %s: %s\n", r.id, p.takes, p.test, shortened(why))
 		}
 	}
-	fmt.Printf("%d rows, %d turn red without what they ask for, %d are not proved\n", len(rows), len(rows)-unproved, unproved)
+	fmt.Printf("%d rows, %d patches; %d not proved\n", len(rows), len(proofs), unproved)
 	if write != "" {
 		if err := os.WriteFile(write, []byte(report(proofs)), 0o644); err != nil {
 			return err
 		}
 	}
 	if unproved > 0 {
-		return fmt.Errorf("%d rows are not proved", unproved)
+		return fmt.Errorf("%d are not proved", unproved)
 	}
 	return nil
 }
 
-// prove takes one row's behaviour away. The error is that of a patch which proves
+// without runs a patch's test without what the patch takes away, and gives the first
+// line of its failure; empty if it passed. The error is that of a patch which proves
 // nothing: it does not apply, or what is left does not compile.
-func prove(root, tree string, r row) (proof, error) {
-	p := proof{row: r}
-	var err error
-	if p.patch, p.has, err = patchOf(root, r.id); err != nil || !p.has {
-		return p, err
-	}
+func without(root, tree string, p patch) (why string, err error) {
 	file, err := filepath.Abs(filepath.Join(root, p.file))
 	if err != nil {
-		return p, err
+		return "", err
 	}
 	if err := git(tree, "apply", "--recount", "-C1", file); err != nil {
-		return p, err
+		return "", err
 	}
-	results, err := runTests(tree, []test{p.patch.test}, "-vet=off", "-trimpath", "-timeout=2m")
+	results, err := runTests(tree, []test{p.test}, "-vet=off", "-trimpath", "-timeout=2m")
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", p.file, err)
+		return "", fmt.Errorf("%s: %w", p.file, err)
 	}
-	if got := results[p.patch.test]; !got.passed {
-		p.why = changing.ReplaceAllString(strings.ReplaceAll(got.why, tree, ""), "…")
+	if got := results[p.test]; !got.passed {
+		why = changing.ReplaceAllString(strings.ReplaceAll(got.why, tree, ""), "…")
 	}
-	return p, git(tree, "checkout", "--quiet", "--", ".")
+	return why, git(tree, "checkout", "--quiet", "--", ".")
 }
 
 // changing is what differs from run to run, and says nothing: UUIDs, and how long nothing takes.
@@ -117,7 +118,7 @@ A test that is green shows something only if it is red without it. ` + "`make se
 `)
 	for _, p := range proofs {
 		switch {
-		case !p.has:
+		case p.file == "":
 			fmt.Fprintf(&b, "| %s | | | not proved: there is no patch |\n", p.id)
 		case p.why == "":
 			fmt.Fprintf(&b, "| %s | [%s](../%s) | `%s` | not proved: it passes all the same |\n", p.id, cell(p.takes), p.file, p.patch.test)
