@@ -114,7 +114,9 @@ func TestConnectionHeld(t *testing.T) {
 func TestFewStreams(t *testing.T) {
 	const callers = 60
 	for _, streams := range []int{1, 3} {
-		cfg := config(holdfast.Timeouts{Pool: time.Minute})
+		// A request that a dial was begun for counts its wait as Connect, though the
+		// connection was then given to another: rarely, and the wait is long here.
+		cfg := config(holdfast.Timeouts{Pool: time.Minute, Connect: time.Minute})
 		cfg.Bulkhead.MaxConcurrent = callers
 		var hits atomic.Int64
 		spokenInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {
@@ -148,7 +150,11 @@ func TestFewStreams(t *testing.T) {
 			}
 			equal(t, "hits", hits.Load(), callers)
 			equal(t, "attempts", c.Stats().Attempts, callers)
-			if p.most.Load() > 5 {
+			most := int64(5)
+			if p.proto == "HTTP/1.1" {
+				most++ // one that net/http has closed and replaced, before the other side has seen it
+			}
+			if int64(p.most.Load()) > most {
 				t.Errorf("%d connections at once", p.most.Load())
 			}
 		})

@@ -294,7 +294,9 @@ func TestStreamTakesNoGoroutine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "goroutines", count()-before, live)
+		if n := count() - before; n > live {
+			t.Errorf("a stream takes %d goroutines, a live body %d", n, live)
+		}
 		s.Close()
 	})
 }
