@@ -25,8 +25,6 @@ type exchange struct {
 	older   *exchange
 	own     shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
 	limits  wire.Limits
-	repeat  Repeat
-	isCheck bool // of health
 	isLive  bool // its body is for the caller
 	streams bool // the answer is a stream
 	spent   bool // the request's body was sent
@@ -159,7 +157,6 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 	if all.problem != nil {
 		return c.misuse(o.method, shown(o.target), all.problem)
 	}
-	o.repeat, o.isCheck = all.repeat, all.isCheck
 
 	h := o.request.Header
 	for name, values := range all.header {
@@ -197,7 +194,7 @@ func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
 
 	o.begin(ctx, &c.rules)
 	o.attempt = all.attempt
-	if o.isCheck {
+	if o.options.isCheck {
 		o.schedule = new(retry.Config) // without retries
 	}
 	t := &c.settings.timeouts
@@ -260,7 +257,7 @@ func (o *exchange) run() error {
 // one. A wait for a connection says nothing of the service.
 func (o *exchange) Verdict(v outcome.Outcome) {
 	switch b, last := o.rules.breaker, len(o.failures)-1; {
-	case o.isCheck:
+	case o.options.isCheck:
 		v = Unknown
 	case o.kind == ErrPoolTimeout && last > 0 && b != nil && !b.each: // what came before it stands
 		v = o.failures[last-1].Outcome
@@ -525,12 +522,12 @@ func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	case o.upload != nil && (!o.upload.Again() || o.raw != nil && !o.upload.Settled()):
 		o.unrepeatable = "the request body can be read only once"
 		return false
-	case !mayBeDone, o.repeat == RepeatKeyed:
+	case !mayBeDone, o.options.repeat == RepeatKeyed:
 		return true
 	}
 	safe := wire.Idempotent(o.method)
-	if !safe && o.options.isDoor && o.repeat == RepeatSafe {
+	if !safe && o.options.isDoor && o.options.repeat == RepeatSafe {
 		o.unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
 	}
-	return safe && o.repeat == RepeatSafe
+	return safe && o.options.repeat == RepeatSafe
 }
