@@ -152,7 +152,7 @@ func TestFewStreams(t *testing.T) {
 			equal(t, "attempts", c.Stats().Attempts, callers)
 			most := int64(5)
 			if p.proto == "HTTP/1.1" {
-				most++ // one that net/http has closed and replaced, before the other side has seen it
+				most++ // net/http's own bound, of which the other side sees one more in 1 of 50 runs; why is not known
 			}
 			if int64(p.most.Load()) > most {
 				t.Errorf("%d connections at once", p.most.Load())
