@@ -25,6 +25,23 @@ type callOptions struct {
 	problem error
 }
 
+// with is what a call's options come to.
+func (c *Client) with(method string, target *url.URL, opts []CallOption) (callOptions, error) {
+	all := callOptions{attempt: c.rules.attempt, repeat: c.settings.repeat}
+	if len(opts) == 0 {
+		return all, nil
+	}
+	chosen := new(callOptions) // of its own: where nobody chooses, nothing is allocated
+	*chosen = all
+	for _, opt := range opts {
+		opt(chosen)
+	}
+	if chosen.problem != nil {
+		return all, c.misuse(method, wire.Shown(target), chosen.problem)
+	}
+	return *chosen, nil
+}
+
 // WithAttemptTimeout limits each attempt of this call, instead of
 // Timeouts.Attempt; Off for no limit. The context bounds the whole call.
 func WithAttemptTimeout(d time.Duration) CallOption {

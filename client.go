@@ -22,6 +22,7 @@ import (
 type Client struct {
 	settings  settings
 	rules     rules
+	limits    wire.Limits // of an attempt's phases, for a call that has no limit of its own
 	transport http.RoundTripper
 	own       *wire.Transport // nil if the transport is somebody else's
 	running   running
@@ -48,6 +49,11 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		name: s.name, retry: s.retry, attempt: s.timeouts.Attempt, total: s.timeouts.Total,
 		pause: new(shell.Pause), mayHold: cmp.Or(s.bulkhead.Queue, 1000),
 		observer: all.observer(), counts: &c.counts,
+	}
+	t := &s.timeouts
+	c.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
+	if s.readIsAttempt {
+		c.limits.Read = t.Attempt
 	}
 	if s.breaker.Threshold > 0 {
 		c.rules.breaker = newBreaker(s.breakerName, s.breaker, s.eachCounts, c.rules.observer)

@@ -24,7 +24,10 @@ type exchange struct {
 	newer   *exchange // its neighbours among the running ones
 	older   *exchange
 	own     shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
-	limits  wire.Limits
+	limits  *wire.Limits
+	repeat  Repeat
+	isCheck bool // of health: see Client.Healthy
+	isDoor  bool // refusals are answers: see Client.HTTPClient
 	isLive  bool // its body is for the caller
 	streams bool // the answer is a stream
 	spent   bool // the request's body was sent
@@ -32,13 +35,10 @@ type exchange struct {
 	away    bool // to another origin
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
-	options  callOptions
 	watch    shell.Watch   // own's
 	once     attemptMemory // the first attempt's
 	ids      [1]string     // the value of the header with the id
 	bodyRead liveBody
-
-	mediaType string // of a body that was encoded here
 
 	request *http.Request // the first attempt's, and what the others are made from; its body comes from body
 	body    func() (io.ReadCloser, error)
@@ -58,11 +58,8 @@ type attemptMemory struct {
 
 // buffered makes a call whose answer is read within the attempt.
 func (c *Client) buffered(ctx context.Context, method, path string, in any, opts []CallOption) (*Response, error) {
-	o, err := c.encoded(method, path, in)
+	o, err := c.encoded(ctx, method, path, in, opts, acceptJSON)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.prepare(ctx, opts); err != nil {
 		return nil, err
 	}
 	if err := o.run(); err != nil {
@@ -72,8 +69,11 @@ func (c *Client) buffered(ctx context.Context, method, path string, in any, opts
 	return o.answer, nil
 }
 
+// acceptJSON is one for all calls, and so never written to.
+var acceptJSON = []string{"application/json"}
+
 // encoded is a call with a body that is in memory.
-func (c *Client) encoded(method, path string, in any) (*exchange, error) {
+func (c *Client) encoded(ctx context.Context, method, path string, in any, opts []CallOption, accept []string) (*exchange, error) {
 	target, err := wire.Target(c.settings.base, path)
 	if err != nil {
 		return nil, c.misuse(method, wire.Shown(c.settings.base), err)
@@ -82,14 +82,26 @@ func (c *Client) encoded(method, path string, in any) (*exchange, error) {
 	if err != nil {
 		return nil, c.misuse(method, wire.Shown(target), err)
 	}
+	with, err := c.with(method, target, opts)
+	if err != nil {
+		return nil, err
+	}
 	// http.NewRequest would parse the URL again.
 	o := &exchange{client: c}
-	o.request = (&http.Request{Method: method, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(&o.once.trip)
+	h := make(http.Header, 4)
+	o.request = (&http.Request{Method: method, URL: target, Host: target.Host, Header: h}).WithContext(&o.once.trip)
+	o.addHeaders(&with)
+	if h["Accept"] == nil {
+		h["Accept"] = accept
+	}
 	if body != nil {
-		o.mediaType = mediaType
+		if h["Content-Type"] == nil {
+			h["Content-Type"] = []string{mediaType}
+		}
 		o.request.ContentLength = int64(len(body))
 		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
+	o.prepare(ctx, &with)
 	return o, nil
 }
 
@@ -120,6 +132,10 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	if err := ck.err(); err != nil {
 		return nil, c.misuse(in.Method, wire.Shown(target), err)
 	}
+	with, err := c.with(cmp.Or(in.Method, http.MethodGet), target, opts)
+	if err != nil {
+		return nil, err
+	}
 	o := &exchange{client: c, isLive: true}
 	o.request = in.WithContext(&o.once.trip)
 	req := o.request
@@ -142,83 +158,70 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		o.upload = wire.NewUpload(in.Body, in.ContentLength, c.rules.retry.Retries > 0)
 		o.body = o.upload.Open
 	}
-	return o, o.prepare(ctx, opts)
+	o.addHeaders(&with)
+	o.prepare(ctx, &with)
+	return o, nil
 }
 
-// prepare gives the request its headers and its id.
-func (o *exchange) prepare(ctx context.Context, opts []CallOption) error {
-	c := o.client
-	all := &o.options
-	all.attempt, all.repeat = c.rules.attempt, c.settings.repeat
-	for _, opt := range opts {
-		opt(all)
-	}
-	o.method, o.path, o.target = cmp.Or(o.request.Method, http.MethodGet), o.request.URL.EscapedPath(), o.request.URL
-	if all.problem != nil {
-		return c.misuse(o.method, shown(o.target), all.problem)
-	}
-
+// addHeaders gives the request the call's headers and the client's. A header is the
+// nearest one's: the request's own, or rather the call's, or else the client's.
+func (o *exchange) addHeaders(with *callOptions) {
 	h := o.request.Header
-	for name, values := range all.header {
+	for name, values := range with.header {
 		h[name] = values
 	}
-	for name, values := range c.settings.header {
+	for name, values := range o.client.settings.header {
 		if name = http.CanonicalHeaderKey(name); h[name] == nil {
 			h[name] = values
 		}
 	}
-	if o.streams {
-		setDefault(h, "Accept", acceptStream)
-	}
-	if !o.isLive {
-		setDefault(h, "Accept", "application/json")
-		setDefault(h, "Content-Type", o.mediaType)
-	}
+}
+
+// prepare gives the operation its id, its time and its context.
+func (o *exchange) prepare(ctx context.Context, with *callOptions) {
+	c := o.client
+	o.method, o.target = cmp.Or(o.request.Method, http.MethodGet), o.request.URL
+	o.repeat, o.isCheck, o.isDoor = with.repeat, with.isCheck, with.isDoor
+	h := o.request.Header
 	if ids := h[c.settings.idHeader]; len(ids) > 0 {
 		o.id = ids[0]
 	}
 	made := o.id == ""
 	if made {
-		if o.id = all.key; o.id == "" {
+		if o.id = with.key; o.id == "" {
 			o.id = newID()
 		}
 		o.ids[0] = o.id
 		h[c.settings.idHeader] = o.ids[:]
 	}
 	switch {
-	case all.key != "":
-		h.Set("Idempotency-Key", all.key)
+	case with.key != "":
+		h.Set("Idempotency-Key", with.key)
 	case c.settings.alsoAsKey && h.Get("Idempotency-Key") == "":
 		h.Set("Idempotency-Key", o.id)
 	}
 
 	o.begin(ctx, &c.rules)
-	o.attempt = all.attempt
-	if o.options.isCheck {
+	o.attempt = with.attempt
+	if o.isCheck {
 		o.schedule = new(retry.Config) // without retries
 	}
-	t := &c.settings.timeouts
-	o.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
-	if c.settings.readIsAttempt {
-		o.limits.Read = all.attempt
+	o.limits = &c.limits
+	if c.settings.readIsAttempt && with.attempt != c.limits.Read {
+		own := c.limits
+		own.Read = with.attempt
+		o.limits = &own
 	}
 	o.own.Init(ctx, o.deadline)
 	o.own.WatchIn(&o.watch)
 	o.ctx = &o.own
 	if !o.watched {
-		return nil
+		return
 	}
-	if made && all.key == "" {
+	if made && with.key == "" {
 		o.tell(Event{Kind: EventKeyGenerated, Time: o.began})
 	}
-	o.tell(Event{Kind: EventStarted, Time: o.began, Limit: all.attempt})
-	return nil
-}
-
-func setDefault(h http.Header, name, value string) {
-	if value != "" && h[name] == nil {
-		h[name] = []string{value}
-	}
+	o.tell(Event{Kind: EventStarted, Time: o.began, Limit: with.attempt})
 }
 
 // run takes the request through the rules.
@@ -257,7 +260,7 @@ func (o *exchange) run() error {
 // one. A wait for a connection says nothing of the service.
 func (o *exchange) Verdict(v outcome.Outcome) {
 	switch b, last := o.rules.breaker, len(o.failures)-1; {
-	case o.options.isCheck:
+	case o.isCheck:
 		v = Unknown
 	case o.kind == ErrPoolTimeout && last > 0 && b != nil && !b.each: // what came before it stands
 		v = o.failures[last-1].Outcome
@@ -314,7 +317,7 @@ func (o *exchange) Attempt(n int) outcome.Result {
 		_ = resp.Body.Close() // the connection; a Read would wait on it beyond every limit
 		return o.lost(trip, errSwitched, resp.StatusCode)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
-		if o.options.isDoor {
+		if o.isDoor {
 			handedOut = true
 			return o.keep(trip, resp)
 		}
@@ -361,7 +364,7 @@ func (o *exchange) depart(n int) *wire.Trip {
 	}
 	ctx.Keep(&mem.watch)
 	deadline, _ := ctx.Deadline()
-	mem.trip.Start(ctx, o.asked, deadline, &o.limits)
+	mem.trip.Start(ctx, o.asked, deadline, o.limits)
 	return &mem.trip
 }
 
@@ -522,12 +525,12 @@ func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	case o.upload != nil && (!o.upload.Again() || o.raw != nil && !o.upload.Settled()):
 		o.unrepeatable = "the request body can be read only once"
 		return false
-	case !mayBeDone, o.options.repeat == RepeatKeyed:
+	case !mayBeDone, o.repeat == RepeatKeyed:
 		return true
 	}
 	safe := wire.Idempotent(o.method)
-	if !safe && o.options.isDoor && o.options.repeat == RepeatSafe {
+	if !safe && o.isDoor && o.repeat == RepeatSafe {
 		o.unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
 	}
-	return safe && o.options.repeat == RepeatSafe
+	return safe && o.repeat == RepeatSafe
 }

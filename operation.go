@@ -61,8 +61,8 @@ type operation struct {
 	unrepeatable string
 
 	// What names the operation in events and errors; empty for a policy.
-	id, method, path string
-	target           *url.URL
+	id, method string
+	target     *url.URL
 }
 
 // shown is an address as errors show it, empty for none.
@@ -293,6 +293,9 @@ func (o *operation) tell(e Event) {
 	if o.rules.observer == nil {
 		return
 	}
-	e.Name, e.RequestID, e.Method, e.Path = o.rules.name, o.id, o.method, o.path
+	e.Name, e.RequestID, e.Method = o.rules.name, o.id, o.method
+	if o.target != nil {
+		e.Path = o.target.EscapedPath()
+	}
 	o.rules.observer.Observe(o.caller, e)
 }

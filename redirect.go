@@ -83,7 +83,7 @@ func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *ht
 		ctx, mem := new(shell.Attempt), new(attemptMemory)
 		ctx.Init(o.ctx, deadline)
 		ctx.Keep(&mem.watch)
-		mem.trip.Start(ctx, o.asked, deadline, &o.limits)
+		mem.trip.Start(ctx, o.asked, deadline, o.limits)
 		trip = &mem.trip
 		req, err := o.attemptRequest(trip, h)
 		if err != nil {

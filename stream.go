@@ -30,14 +30,11 @@ import (
 // the stream to its end, leaves the loop, or calls Close; until then it occupies
 // its slot.
 func (c *Client) Stream(ctx context.Context, method, path string, in any, opts ...CallOption) (*Stream, error) {
-	o, err := c.encoded(method, path, in)
+	o, err := c.encoded(ctx, method, path, in, opts, acceptStream)
 	if err != nil {
 		return nil, err
 	}
 	o.streams = true
-	if err := o.prepare(ctx, opts); err != nil {
-		return nil, err
-	}
 	if err := o.run(); err != nil {
 		return nil, err
 	}
@@ -227,7 +224,7 @@ func (s *Stream) tooLong() error {
 
 // What the answer to a Stream may be. The two that are meant come first, for a
 // service that would choose something else.
-const acceptStream = "text/event-stream, application/x-ndjson, */*;q=0.1"
+var acceptStream = []string{"text/event-stream, application/x-ndjson, */*;q=0.1"}
 
 // open turns an answer into a stream, which it is as soon as it has a whole event
 // or line, or has ended without. Before that it can be had again.
