@@ -282,7 +282,7 @@ func (r *running) endAll() {
 	}
 	r.mu.Unlock()
 	for _, o := range all {
-		o.own.End()
+		o.abort()
 	}
 }
 

@@ -410,7 +410,7 @@ func TestDoorContract(t *testing.T) {
 // The SDK's own headers stand; what it does not say, the client does.
 func TestDoorHeaders(t *testing.T) {
 	var got http.Header
-	fake := transportFunc(func(r *http.Request) (*http.Response, error) {
+	fake := roundTrip(func(r *http.Request) (*http.Response, error) {
 		got = r.Header.Clone()
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
 	})
@@ -441,10 +441,6 @@ func TestDoorHeaders(t *testing.T) {
 		}
 	}
 }
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A panic of the caller's own code keeps neither slot nor connection.
 func TestDoorPanic(t *testing.T) {
@@ -487,7 +483,7 @@ func TestDoorPanic(t *testing.T) {
 func TestDoorEarlyRefusal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sent := 0
-		fake := transportFunc(func(r *http.Request) (*http.Response, error) {
+		fake := roundTrip(func(r *http.Request) (*http.Response, error) {
 			sent++
 			go io.Copy(io.Discard, r.Body)
 			synctest.Wait()

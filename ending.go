@@ -30,7 +30,7 @@ func (o *operation) start(n int) *shell.Attempt {
 			deadline = own
 		}
 	}
-	ctx.Init(o.ctx, deadline)
+	ctx.Init(o.caller, deadline)
 	if !o.watched {
 		return ctx
 	}

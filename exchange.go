@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/call"
@@ -23,7 +24,9 @@ type exchange struct {
 	client  *Client
 	newer   *exchange // its neighbours among the running ones
 	older   *exchange
-	own     shell.Attempt // the operation's context: Close ends it, and so does Timeouts.Total
+	own     shell.Attempt                 // the operation's context: Timeouts.Total ends it, and so does Close
+	current atomic.Pointer[shell.Attempt] // the attempt's, which Close ends too
+	closed  atomic.Bool                   // Close has
 	limits  *wire.Limits
 	repeat  Repeat
 	isCheck bool // of health: see Client.Healthy
@@ -35,7 +38,6 @@ type exchange struct {
 	away    bool // to another origin
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
-	watch    shell.Watch   // own's
 	once     attemptMemory // the first attempt's
 	ids      [1]string     // the value of the header with the id
 	bodyRead liveBody
@@ -213,7 +215,6 @@ func (o *exchange) prepare(ctx context.Context, with *callOptions) {
 		o.limits = &own
 	}
 	o.own.Init(ctx, o.deadline)
-	o.own.WatchIn(&o.watch)
 	o.ctx = &o.own
 	if !o.watched {
 		return
@@ -227,7 +228,7 @@ func (o *exchange) prepare(ctx context.Context, with *callOptions) {
 // run takes the request through the rules.
 func (o *exchange) run() error {
 	if !o.client.running.add(o) {
-		o.own.End()
+		o.abort()
 		o.discard()
 		return o.end(retry.Decision{Why: retry.Ended})
 	}
@@ -362,10 +363,30 @@ func (o *exchange) depart(n int) *wire.Trip {
 	if n > 1 {
 		mem = new(attemptMemory)
 	}
-	ctx.Keep(&mem.watch)
 	deadline, _ := ctx.Deadline()
+	return o.lead(ctx, mem, deadline)
+}
+
+// lead has an attempt's context end with its trip, or with Close. It has the same
+// parent as the operation's, and no later deadline, so that neither need watch the
+// other.
+func (o *exchange) lead(ctx *shell.Attempt, mem *attemptMemory, deadline time.Time) *wire.Trip {
+	ctx.Keep(&mem.watch)
 	mem.trip.Start(ctx, o.asked, deadline, o.limits)
+	// The order matters, as in abort: one of the two sees the other.
+	if o.current.Store(ctx); o.closed.Load() {
+		ctx.End()
+	}
 	return &mem.trip
+}
+
+// abort ends the operation and its attempt, from any goroutine.
+func (o *exchange) abort() {
+	o.closed.Store(true)
+	o.own.End()
+	if ctx := o.current.Load(); ctx != nil {
+		ctx.End()
+	}
 }
 
 // attemptRequest makes the request of one attempt, or of a redirect within it,

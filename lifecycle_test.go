@@ -3,6 +3,7 @@ package holdfast_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -63,6 +64,67 @@ func TestCloseAndShutdown(t *testing.T) {
 			if err := c.Shutdown(t.Context()); err != nil { // nothing is left to wait for
 				t.Error(err)
 			}
+		})
+	})
+}
+
+// Close ends a call at whatever point of its way it is met, also where the
+// connections are not its own: with somebody else's transport only the context
+// can tell.
+func TestCloseOnTheWay(t *testing.T) {
+	for at, requests := range map[holdfast.EventKind]int{
+		holdfast.EventStarted: 0, holdfast.EventSlotAcquired: 0, holdfast.EventAttempt: 0,
+		holdfast.EventAttemptDone: 1, holdfast.EventRetrying: 1, holdfast.EventSucceeded: 2,
+	} {
+		t.Run(at.String(), func(t *testing.T) {
+			var c *holdfast.Client
+			closer := holdfast.ObserverFunc(func(_ context.Context, e holdfast.Event) {
+				if e.Kind == at {
+					c.Close()
+				}
+			})
+			made := 0
+			c, err := holdfast.New(holdfast.Config{
+				BaseURL:  "http://service.test",
+				Retry:    holdfast.Retry{BaseDelay: time.Millisecond},
+				Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
+			}, holdfast.WithObserver(closer), holdfast.WithTransport(roundTrip(func(req *http.Request) (*http.Response, error) {
+				if err := req.Context().Err(); err != nil {
+					return nil, err
+				}
+				if made++; made == 1 {
+					return &http.Response{StatusCode: 503, Body: http.NoBody}, nil
+				}
+				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Get(t.Context(), "/x")
+			equal(t, "requests", made, requests)
+			if requests == 2 {
+				equal(t, "error", err, nil)
+			} else {
+				is(t, err, holdfast.ErrClosed)
+			}
+			equal(t, "in flight", c.Stats().InFlight, 0)
+		})
+	}
+	t.Run("hangs", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, err := holdfast.New(holdfast.Config{BaseURL: "http://service.test"},
+				holdfast.WithTransport(roundTrip(func(req *http.Request) (*http.Response, error) {
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			time.AfterFunc(time.Second, func() { c.Close() })
+			_, err = c.Get(t.Context(), "/x")
+			is(t, err, holdfast.ErrClosed)
+			equal(t, "time taken", time.Since(start), time.Second)
 		})
 	})
 }

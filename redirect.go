@@ -81,10 +81,8 @@ func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *ht
 		h, o.moved, o.away = next, true, next.away
 
 		ctx, mem := new(shell.Attempt), new(attemptMemory)
-		ctx.Init(o.ctx, deadline)
-		ctx.Keep(&mem.watch)
-		mem.trip.Start(ctx, o.asked, deadline, o.limits)
-		trip = &mem.trip
+		ctx.Init(o.caller, deadline)
+		trip = o.lead(ctx, mem, deadline)
 		req, err := o.attemptRequest(trip, h)
 		if err != nil {
 			return trip, nil, &unmadeError{err}
