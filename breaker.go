@@ -113,13 +113,22 @@ func (p Permit) Probe() bool { return p.t.Probe() }
 // the operation may take, zero for no limit.
 func (b *Breaker) admit(ctx context.Context, limit time.Duration) (breaker.Ticket, *RejectedError) {
 	now := time.Now()
-	if epoch, open := b.handle.Load().Open(); open {
-		if r := b.refusal.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
-			return breaker.Ticket{}, b.reject(ctx, now, r)
-		}
+	if r := b.refuses(now); r != nil {
+		return breaker.Ticket{}, b.reject(ctx, now, r)
 	}
 	t, retryAt, c, ok := b.handle.Allow(now, limit)
 	return b.admitted(ctx, now, t, retryAt, c, ok)
+}
+
+// refuses gives the refusal of a breaker that is open and stays so at now; nil if
+// the machine has to be asked.
+func (b *Breaker) refuses(now time.Time) *RejectedError {
+	if epoch, open := b.handle.Load().Open(); open {
+		if r := b.refusal.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
+			return r
+		}
+	}
+	return nil
 }
 
 // confirm asks again for a ticket that the word does not confirm.

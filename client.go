@@ -233,6 +233,12 @@ func (r *running) add(o *exchange) bool {
 	return true
 }
 
+func (r *running) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
 func (r *running) remove(o *exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

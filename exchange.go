@@ -88,6 +88,9 @@ func (c *Client) encoded(ctx context.Context, method, path string, in any, opts 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.refused(ctx, method, target, nil, &with); err != nil {
+		return nil, err
+	}
 	// http.NewRequest would parse the URL again.
 	o := &exchange{client: c}
 	h := make(http.Header, 4)
@@ -134,8 +137,12 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	if err := ck.err(); err != nil {
 		return nil, c.misuse(in.Method, wire.Shown(target), err)
 	}
-	with, err := c.with(cmp.Or(in.Method, http.MethodGet), target, opts)
+	method := cmp.Or(in.Method, http.MethodGet)
+	with, err := c.with(method, target, opts)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.refused(ctx, method, target, in.Header, &with); err != nil {
 		return nil, err
 	}
 	o := &exchange{client: c, isLive: true}
@@ -173,7 +180,7 @@ func (o *exchange) addHeaders(with *callOptions) {
 		h[name] = values
 	}
 	for name, values := range o.client.settings.header {
-		if name = http.CanonicalHeaderKey(name); h[name] == nil {
+		if h[name] == nil {
 			h[name] = values
 		}
 	}

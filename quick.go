@@ -1,11 +1,15 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/shell"
 )
 
@@ -52,6 +56,40 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 	q.attempt = new(shell.Attempt)
 	q.attempt.Init(ctx, deadline)
 	return q, true
+}
+
+// refused is the error of a call that the breaker refuses at once, nil if it may
+// not. In an outage that is nearly every call: so it is made before there is a
+// request, and of what lies on the stack. Whatever else could end the call before
+// the breaker is asked, or wants to be told of it, has the long way.
+func (c *Client) refused(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
+	b := c.rules.breaker
+	if b == nil || watched(ctx, c.rules.observer) || c.running.isClosed() {
+		return nil
+	}
+	now := time.Now()
+	r := b.refuses(now)
+	if r == nil {
+		return nil
+	}
+	o := operation{id: c.givenID(h, with), method: method, target: target}
+	if o.id == "" {
+		o.id = newID()
+	}
+	o.begin(ctx, &c.rules)
+	o.refused = b.reject(ctx, now, r)
+	return o.end(retry.Decision{Why: retry.BreakerOpened})
+}
+
+// givenID is the id that a call's header h brings along, or its options; empty if
+// it is to be made.
+func (c *Client) givenID(h http.Header, with *callOptions) string {
+	for _, h := range [...]http.Header{with.header, h, c.settings.header} {
+		if ids := h[c.settings.idHeader]; len(ids) > 0 {
+			return cmp.Or(ids[0], with.key)
+		}
+	}
+	return with.key
 }
 
 // watched reports whether somebody wants to hear of a call that goes well. A logger

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -155,14 +156,15 @@ func (c Config) Validate() error {
 func (c Config) resolve() (settings, error) {
 	ck := &check{in: "Config."}
 	s := settings{
-		header: c.Header.Clone(), authorize: c.Authorize, on: c.Retry.On, repeat: c.Retry.Repeat,
+		header: http.Header{}, authorize: c.Authorize, on: c.Retry.On, repeat: c.Retry.Repeat,
 		alsoAsKey: c.IdempotencyKey, eachCounts: c.Breaker.CountAttempts,
 	}
 	s.base = ck.baseURL(c.BaseURL)
 	s.name = cmp.Or(c.Name, s.base.Host)
 	s.breakerName, s.bulkheadName = cmp.Or(c.Breaker.Name, s.name), cmp.Or(c.Bulkhead.Name, s.name)
-	for name, values := range c.Header {
-		ck.header("Header", name, values)
+	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
+		ck.header("Header", name, c.Header[name])
+		s.header[http.CanonicalHeaderKey(name)] = slices.Clone(c.Header[name])
 	}
 	ck.header("RequestIDHeader", cmp.Or(c.RequestIDHeader, "X-Request-ID"), nil)
 	s.idHeader = http.CanonicalHeaderKey(cmp.Or(c.RequestIDHeader, "X-Request-ID"))

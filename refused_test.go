@@ -1,0 +1,145 @@
+package holdfast_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+)
+
+// A call that an open breaker refuses does not get as far as to have a request.
+// Whoever watches it, with an observer, sends it all the way to the breaker, and
+// it comes to the same.
+func TestRefusedEitherWay(t *testing.T) {
+	call := map[string]func(ctx context.Context, c *holdfast.Client) error{
+		"Get": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Get(ctx, "/x y?key=secret")
+			return err
+		},
+		"Post with a key": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Post(ctx, "/x", "work", holdfast.WithIdempotencyKey("order-7"))
+			return err
+		},
+		"its own id": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Get(ctx, "/x", holdfast.WithHeader("X-Request-ID", "7"))
+			return err
+		},
+		"Do": func(ctx context.Context, c *holdfast.Client) error {
+			body := &once{Reader: strings.NewReader("work")}
+			req, _ := http.NewRequestWithContext(ctx, "PUT", "/x", body)
+			req.Header.Set("X-Request-Id", "8")
+			_, err := c.Do(req)
+			equal(t, "closed", body.closed, 1)
+			return err
+		},
+		"Healthy": func(ctx context.Context, c *holdfast.Client) error { return c.Healthy(ctx, "/health") },
+		"Stream": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Stream(ctx, "POST", "/x", nil)
+			return err
+		},
+		"with a deadline": func(ctx context.Context, c *holdfast.Client) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, err := c.Get(ctx, "/x")
+			return err
+		},
+		"canceled": func(ctx context.Context, c *holdfast.Client) error {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			_, err := c.Get(ctx, "/x")
+			return err
+		},
+		"not encodable": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Post(ctx, "/x", make(chan int))
+			return err
+		},
+		"another host": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Get(ctx, "//elsewhere/x")
+			return err
+		},
+		"a bad option": func(ctx context.Context, c *holdfast.Client) error {
+			_, err := c.Get(ctx, "/x", holdfast.WithAttemptTimeout(-7))
+			return err
+		},
+		"closed": func(ctx context.Context, c *holdfast.Client) error {
+			c.Close()
+			_, err := c.Get(ctx, "/x")
+			return err
+		},
+		"later": func(ctx context.Context, c *holdfast.Client) error {
+			time.Sleep(20 * time.Second) // the breaker asks for a probe
+			_, err := c.Get(ctx, "/x")
+			return err
+		},
+	}
+	for name, call := range call {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				type result struct {
+					err   holdfast.Error
+					says  string
+					stats holdfast.ClientStats
+				}
+				var results []result
+				for _, opts := range [][]holdfast.Option{nil, {holdfast.WithObserver(&recorder{})}} {
+					c, _ := service(t, plan(rule("", "", fault.Fault{Status: 500})), holdfast.Config{
+						Timeouts: holdfast.Timeouts{Total: time.Minute},
+						Retry:    holdfast.Retry{MaxRetries: holdfast.Off},
+						Breaker:  holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: 20 * time.Second},
+						Header:   http.Header{"authorization": {"secret"}},
+					}, opts...)
+					_, err := c.Get(t.Context(), "/x")
+					is(t, err, holdfast.ErrServer)
+					err = call(t.Context(), c)
+					var e *holdfast.Error
+					if !errors.As(err, &e) {
+						t.Fatalf("%v", err)
+					}
+					r := result{err: *e, says: err.Error(), stats: c.Stats()}
+					if len(e.RequestID) == 36 { // another each time
+						r.err.RequestID = "a UUID"
+					}
+					for i := range r.err.Attempts {
+						r.err.Attempts[i].Start, r.err.Attempts[i].Err = time.Time{}, nil
+					}
+					r.stats.BaseURL, r.err.Err = "", nil // the text says what it is
+					var refused *holdfast.RejectedError
+					if errors.As(err, &refused) {
+						equal(t, "in", time.Until(refused.RetryAt), 20*time.Second)
+					}
+					results = append(results, r)
+				}
+				if name == "Get" {
+					equal(t, "rejected", results[0].stats.Rejected, 1)
+				}
+				if !reflect.DeepEqual(results[0], results[1]) {
+					t.Errorf("unwatched\n%+v\nwatched\n%+v", results[0], results[1])
+				}
+			})
+		})
+	}
+}
+
+// A refused call makes no request: seven allocations are the address, the id, the
+// error and its text.
+func TestRefusedAllocations(t *testing.T) {
+	c, err := holdfast.New(holdfast.Config{
+		BaseURL: "http://service.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1},
+	}, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Get(t.Context(), "/x")
+	is(t, err, io.ErrUnexpectedEOF)
+	if n := testing.AllocsPerRun(100, func() { _, err = c.Get(t.Context(), "/x") }); n > 7 {
+		t.Errorf("%v allocations", n)
+	}
+	is(t, err, holdfast.ErrCircuitOpen)
+}
