@@ -134,7 +134,7 @@ func (o *exchange) giveUp() {
 	wire.Drain(b.ReadCloser, b.trip.End)
 	b.yield()
 	*b = liveBody{}
-	o.failures[len(o.failures)-1].Err = refusal
+	o.last().Err = refusal
 	if whole {
 		resp.Body = io.NopCloser(bytes.NewReader(refusal.Body))
 		o.spare = resp

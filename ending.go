@@ -23,7 +23,9 @@ func (o *operation) start(n int) *shell.Attempt {
 	if n > 1 {
 		ctx = new(shell.Attempt)
 	}
-	o.made, o.noted, o.retryAt = n, false, time.Time{}
+	if o.made, o.noted = n, false; o.bad != nil {
+		o.bad.retryAt = time.Time{}
+	}
 	deadline := o.deadline
 	if o.attempt > 0 {
 		if own := o.asked.Add(o.attempt); deadline.IsZero() || own.Before(deadline) {
@@ -52,7 +54,8 @@ func (o *operation) failed(a Attempt, kind error, noRepeat bool) outcome.Result 
 	} else {
 		a.Took = now.Sub(a.Start)
 	}
-	o.failures, o.kind = append(o.failures, a), kind
+	bad := o.trouble()
+	bad.failures, bad.kind = append(bad.failures, a), kind
 	if kind == ErrTimeout {
 		o.rules.counts.timedOut()
 	}
@@ -71,10 +74,14 @@ func (o *operation) tellDone(a Attempt) {
 	if !o.watched {
 		return
 	}
-	o.tell(Event{
+	e := Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
-		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: o.retryAt, Duration: took,
-	})
+		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, Duration: took,
+	}
+	if o.bad != nil {
+		e.RetryAt = o.bad.retryAt
+	}
+	o.tell(e)
 }
 
 // timedOut says which limit has ended ctx, nil if none has. It is asked before
@@ -102,10 +109,10 @@ func since(then, now time.Time) time.Duration {
 }
 
 func (o *operation) lastError() error {
-	if len(o.failures) == 0 {
-		return nil
+	if a := o.last(); a != nil {
+		return a.Err
 	}
-	return o.failures[len(o.failures)-1].Err
+	return nil
 }
 
 // end turns how the operation ended into its error, nil for success, and tells
@@ -122,21 +129,22 @@ func (o *operation) end(d retry.Decision) error {
 	now := time.Now()
 	e := o.error(d, now)
 	o.rules.counts.ended(false, o.made, e.Took)
-	sent := slices.ContainsFunc(o.failures, func(a Attempt) bool { return a.Sent })
+	sent := slices.ContainsFunc(o.trouble().failures, func(a Attempt) bool { return a.Sent })
 	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.made, Of: o.most(), Err: e, Sent: sent, Duration: e.Took})
 	return e
 }
 
 func (o *operation) error(d retry.Decision, now time.Time) *Error {
+	bad := o.trouble()
 	e := &Error{
 		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id,
-		Attempts: o.failures, Stopped: o.stopped(d, now), kind: o.kind, Err: o.lastError(),
+		Attempts: bad.failures, Stopped: o.stopped(d, now), kind: bad.kind, Err: o.lastError(),
 	}
 	began := o.began
 	switch {
 	case !began.IsZero():
-	case len(o.failures) > 0:
-		began = o.failures[0].Start
+	case len(bad.failures) > 0:
+		began = bad.failures[0].Start
 	default: // it was refused at once
 		began = now
 	}
@@ -148,10 +156,10 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.Ended:
 		e.last = e.Err
 		e.kind, e.Err = o.ended()
-	case o.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.caller)): // why the caller cancelled must not be lost
+	case bad.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.caller)): // why the caller cancelled must not be lost
 		e.last, e.Err = e.Err, context.Cause(o.caller)
-	case len(o.failures) == 0: // refused before anything was sent
-		e.Err = o.refused
+	case len(bad.failures) == 0: // refused before anything was sent
+		e.Err = bad.refused
 		switch d.Why {
 		case retry.NoSlot:
 			e.kind = ErrPoolTimeout
@@ -194,12 +202,12 @@ func contextKindSince(ctx context.Context, began time.Time) (kind, cause error) 
 func (o *operation) stopped(d retry.Decision, now time.Time) string {
 	switch d.Why {
 	case retry.NotRepeatable:
-		if o.unrepeatable != "" {
-			return o.unrepeatable
+		if why := o.trouble().unrepeatable; why != "" {
+			return why
 		}
 	case retry.NoTime:
 		wait := d.Wait
-		if asked := o.failures[len(o.failures)-1].RetryAfter; asked > 0 {
+		if asked := o.last().RetryAfter; asked > 0 {
 			wait = asked // what chance would have added is nothing to explain
 		}
 		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))

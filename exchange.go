@@ -267,11 +267,11 @@ func (o *exchange) run() error {
 // Verdict keeps a health check from the breaker: its permit comes back without
 // one. A wait for a connection says nothing of the service.
 func (o *exchange) Verdict(v outcome.Outcome) {
-	switch b, last := o.rules.breaker, len(o.failures)-1; {
+	switch b, bad := o.rules.breaker, o.bad; {
 	case o.isCheck:
 		v = Unknown
-	case o.kind == ErrPoolTimeout && last > 0 && b != nil && !b.each: // what came before it stands
-		v = o.failures[last-1].Outcome
+	case bad != nil && bad.kind == ErrPoolTimeout && len(bad.failures) > 1 && b != nil && !b.each: // what came before it stands
+		v = bad.failures[len(bad.failures)-2].Outcome
 	}
 	o.operation.Verdict(v)
 }
@@ -473,14 +473,14 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 		case wire.ConnectTimeout:
 			limit = &TimeoutError{Phase: "connect", Limit: o.limits.Connect, After: o.limits.Connect}
 		case wire.Hopeless:
-			hopeless, o.unrepeatable = true, "the same attempt would fail again"
+			hopeless, o.trouble().unrepeatable = true, "the same attempt would fail again"
 		}
 	}
 	if limit != nil {
 		kind, a.Err = ErrTimeout, limitedBy(limit, err)
 	}
 	if limit != nil && limit.Phase == "pool" { // this side is saturated, of which the service knows nothing
-		a.Outcome, a.Err, o.unrepeatable = Unknown, limit, "no connection came free in time"
+		a.Outcome, a.Err, o.trouble().unrepeatable = Unknown, limit, "no connection came free in time"
 		return o.failed(a, ErrPoolTimeout, true)
 	}
 	return o.judged(a, kind, hopeless || !o.mayRepeat(a.Sent))
@@ -520,7 +520,7 @@ func (o *exchange) weighed(trip *wire.Trip, refusal *StatusError, arrived time.T
 		a.Outcome, undone = Throttled, true
 		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter && !o.away {
 			o.rules.pause.Ask(arrived, a.RetryAfter)
-			o.retryAt = arrived.Add(a.RetryAfter)
+			o.trouble().retryAt = arrived.Add(a.RetryAfter)
 		}
 	case s == http.StatusRequestTimeout, s >= 500:
 		a.Outcome = Transient
@@ -551,14 +551,14 @@ func (o *exchange) judged(a Attempt, kind error, noRepeat bool) outcome.Result {
 func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	switch {
 	case o.upload != nil && (!o.upload.Again() || o.raw != nil && !o.upload.Settled()):
-		o.unrepeatable = "the request body can be read only once"
+		o.trouble().unrepeatable = "the request body can be read only once"
 		return false
 	case !mayBeDone, o.repeat == RepeatKeyed:
 		return true
 	}
 	safe := wire.Idempotent(o.method)
 	if !safe && o.isDoor && o.repeat == RepeatSafe {
-		o.unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
+		o.trouble().unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
 	}
 	return safe && o.repeat == RepeatSafe
 }

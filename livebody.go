@@ -74,7 +74,7 @@ func (b *liveBody) why(err error) (v Outcome, kind, cause error) {
 // answer began; a service that failed afterwards is a failure of its own.
 func (b *liveBody) failed(v Outcome, kind, cause error) error {
 	o := b.o
-	before, counted := o.failures, v != Transient
+	before, counted := o.trouble().failures, v != Transient
 	if n := len(before); n > 0 && before[n-1].Number == o.made { // a refusal, at the door
 		counted = counted || before[n-1].Outcome == Transient
 		before = before[:n-1]

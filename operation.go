@@ -51,7 +51,16 @@ type operation struct {
 	first   shell.Attempt // the first attempt's context, so that it costs nothing
 	made    int           // attempts so far
 
-	// What is kept for an error. A successful attempt leaves no trace here.
+	bad *trouble // nil as long as all goes well
+
+	// What names the operation in events and errors; empty for a policy.
+	id, method string
+	target     *url.URL
+}
+
+// trouble is what is kept for an error. An operation whose first attempt succeeds
+// has none.
+type trouble struct {
 	failures []Attempt
 	kind     error     // the last attempt's, among the Err variables
 	retryAt  time.Time // when the service wants to hear again, after the last attempt
@@ -59,10 +68,22 @@ type operation struct {
 	// unrepeatable says why the request is not to be repeated, where there is more
 	// to say than retry.NotRepeatable does.
 	unrepeatable string
+}
 
-	// What names the operation in events and errors; empty for a policy.
-	id, method string
-	target     *url.URL
+// trouble is where it is kept.
+func (o *operation) trouble() *trouble {
+	if o.bad == nil {
+		o.bad = new(trouble)
+	}
+	return o.bad
+}
+
+// last is the last attempt that failed, nil if none has.
+func (o *operation) last() *Attempt {
+	if o.bad == nil || len(o.bad.failures) == 0 {
+		return nil
+	}
+	return &o.bad.failures[len(o.bad.failures)-1]
 }
 
 // shown is an address as errors show it, empty for none.
@@ -139,7 +160,7 @@ func (o *operation) Confirm() bool {
 
 func (o *operation) askBreaker(t breaker.Ticket, refused *RejectedError) bool {
 	if refused != nil {
-		o.refused = refused
+		o.trouble().refused = refused
 		return false
 	}
 	o.ticket = t
@@ -188,7 +209,7 @@ func (o *operation) Silence() retry.Reason {
 	full := o.rules.held.Add(1) > int64(o.rules.mayHold)
 	defer o.rules.held.Add(-1)
 	if full || !deadline.IsZero() && !at.Before(deadline) {
-		o.refused = &RejectedError{Name: o.rules.name, RetryAt: at, kind: ErrRateLimited}
+		o.trouble().refused = &RejectedError{Name: o.rules.name, RetryAt: at, kind: ErrRateLimited}
 		return retry.HeldBack
 	}
 	o.tell(Event{Kind: EventHeldBack, Time: now, Delay: at.Sub(now)})
@@ -246,7 +267,7 @@ func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 	if !o.deadline.IsZero() && !time.Now().Before(o.deadline) {
 		return retry.Ended
 	}
-	o.refused = ErrPoolTimeout
+	o.trouble().refused = ErrPoolTimeout
 	o.rules.counts.saturated()
 	return retry.NoSlot
 }
@@ -259,7 +280,7 @@ func (o *operation) Free() {
 }
 
 func (o *operation) Backoff(d retry.Decision) retry.Reason {
-	failed := &o.failures[len(o.failures)-1]
+	failed := o.last()
 	failed.Wait, failed.MaxWait = d.Wait, d.Most
 	if b := o.rules.breaker; b != nil && b.each {
 		b.note(o.caller, o.ticket, failed.Outcome, failed.Err)

@@ -77,7 +77,7 @@ func (c *Client) refused(ctx context.Context, method string, target *url.URL, h 
 		o.id = newID()
 	}
 	o.begin(ctx, &c.rules)
-	o.refused = b.reject(ctx, now, r)
+	o.bad = &trouble{refused: b.reject(ctx, now, r)}
 	return o.end(retry.Decision{Why: retry.BreakerOpened})
 }
 

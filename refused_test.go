@@ -127,7 +127,7 @@ func TestRefusedEitherWay(t *testing.T) {
 	}
 }
 
-// A refused call makes no request: seven allocations are the address, the id, the
+// A refused call makes no request: eight allocations are the address, the id, the
 // error and its text.
 func TestRefusedAllocations(t *testing.T) {
 	c, err := holdfast.New(holdfast.Config{
@@ -138,7 +138,7 @@ func TestRefusedAllocations(t *testing.T) {
 	}
 	_, err = c.Get(t.Context(), "/x")
 	is(t, err, io.ErrUnexpectedEOF)
-	if n := testing.AllocsPerRun(100, func() { _, err = c.Get(t.Context(), "/x") }); n > 7 {
+	if n := testing.AllocsPerRun(100, func() { _, err = c.Get(t.Context(), "/x") }); n > 8 {
 		t.Errorf("%v allocations", n)
 	}
 	is(t, err, holdfast.ErrCircuitOpen)
