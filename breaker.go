@@ -154,11 +154,18 @@ func (b *Breaker) admitted(ctx context.Context, now time.Time, t breaker.Ticket,
 }
 
 func (b *Breaker) reject(ctx context.Context, now time.Time, r *RejectedError) *RejectedError {
-	n := b.rejected.Add(1)
-	if b.observer != nil {
-		b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: n})
+	if n := b.rejected.Add(1); b.observer != nil {
+		b.tellRejected(ctx, now, r, n)
 	}
 	return r
+}
+
+// tellRejected is a function of its own since an Event is large: who has nobody to
+// tell is refused on a small stack.
+//
+//go:noinline
+func (b *Breaker) tellRejected(ctx context.Context, now time.Time, r *RejectedError, n uint64) {
+	b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: n})
 }
 
 // done returns a ticket; cause is the failure, where it is known.

@@ -166,11 +166,13 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 		case retry.HeldBack:
 			e.kind = ErrRateLimited
 		default:
-			e.kind, e.Stopped = ErrCircuitOpen, "the circuit breaker is open"
+			e.kind, e.Stopped = ErrCircuitOpen, breakerIsOpen
 		}
 	}
 	return e
 }
+
+const breakerIsOpen = "the circuit breaker is open"
 
 // ended says why the operation's context, or its own time, is over.
 func (o *operation) ended() (kind, cause error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -91,11 +92,16 @@ func (c *Client) encoded(ctx context.Context, method, path string, in any, opts 
 	if err := c.refused(ctx, method, target, nil, &with); err != nil {
 		return nil, err
 	}
-	// http.NewRequest would parse the URL again.
+	return c.compose(ctx, method, target, body, mediaType, &with, accept), nil
+}
+
+// compose makes the exchange of a body that is in memory. http.NewRequest would
+// parse the URL again.
+func (c *Client) compose(ctx context.Context, method string, target *url.URL, body []byte, mediaType string, with *callOptions, accept []string) *exchange {
 	o := &exchange{client: c}
 	h := make(http.Header, 4)
 	o.request = (&http.Request{Method: method, URL: target, Host: target.Host, Header: h}).WithContext(&o.once.trip)
-	o.addHeaders(&with)
+	o.addHeaders(with)
 	if h["Accept"] == nil {
 		h["Accept"] = accept
 	}
@@ -106,8 +112,8 @@ func (c *Client) encoded(ctx context.Context, method, path string, in any, opts 
 		o.request.ContentLength = int64(len(body))
 		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	o.prepare(ctx, &with)
-	return o, nil
+	o.prepare(ctx, with)
+	return o
 }
 
 // live prepares a call whose body the caller reads.

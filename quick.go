@@ -3,14 +3,16 @@ package holdfast
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
-	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // quick is the first attempt of an operation that has to wait for nothing and
@@ -59,9 +61,10 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 }
 
 // refused is the error of a call that the breaker refuses at once, nil if it may
-// not. In an outage that is nearly every call: so it is made before there is a
-// request, and of what lies on the stack. Whatever else could end the call before
-// the breaker is asked, or wants to be told of it, has the long way.
+// not. In an outage that is nearly every call, each with a small stack and a cold
+// cache: so it is made before there is a request, and by hand. Whatever else could
+// end the call before the breaker is asked, or wants to be told of it, has the long
+// way, which comes to the same.
 func (c *Client) refused(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
 	b := c.rules.breaker
 	if b == nil || watched(ctx, c.rules.observer) || c.running.isClosed() {
@@ -72,13 +75,38 @@ func (c *Client) refused(ctx context.Context, method string, target *url.URL, h 
 	if r == nil {
 		return nil
 	}
-	o := operation{id: c.givenID(h, with), method: method, target: target}
-	if o.id == "" {
-		o.id = newID()
+	e := &Error{
+		Name: c.rules.name, Method: method, URL: wire.Shown(target), RequestID: c.givenID(h, with),
+		Stopped: breakerIsOpen, Allowed: c.rules.total, Err: b.reject(ctx, now, r), kind: ErrCircuitOpen,
 	}
-	o.begin(ctx, &c.rules)
-	o.bad = &trouble{refused: b.reject(ctx, now, r)}
-	return o.end(retry.Decision{Why: retry.BreakerOpened})
+	if e.RequestID == "" {
+		e.RequestID = unsentID()
+	}
+	if theirs, ok := ctx.Deadline(); ok && (e.Allowed == 0 || theirs.Sub(now) < e.Allowed) {
+		e.Allowed = theirs.Sub(now)
+	}
+	c.counts.ended(false, 0, 0)
+	if c.rules.observer != nil {
+		c.tellRefused(ctx, now, target, e)
+	}
+	return e
+}
+
+// tellRefused tells a logger, which has nothing to say of what goes well.
+func (c *Client) tellRefused(ctx context.Context, now time.Time, target *url.URL, e *Error) {
+	o := operation{rules: &c.rules, caller: ctx, schedule: &c.rules.retry, id: e.RequestID, method: e.Method, target: target}
+	o.tell(Event{Kind: EventFailed, Time: now, Of: o.most(), Err: e})
+}
+
+// unsentID is one that no service is ever told, so that it need not be asked of the
+// system as newID is.
+//
+//go:noinline
+func unsentID() string {
+	var b [16]byte
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	return uuid(b)
 }
 
 // givenID is the id that a call's header h brings along, or its options; empty if

@@ -11,6 +11,35 @@ import (
 // leads to another host, or above the base's own path, is refused, however it is
 // written.
 func Target(base *url.URL, path string) (*url.URL, error) {
+	if base.RawPath == "" && isPlain(path) {
+		out := *base
+		out.Path, out.RawQuery = below(base.Path, path), ""
+		return &out, nil
+	}
+	return parsedTarget(base, path)
+}
+
+// isPlain reports whether a path means what it says: nothing in it is written
+// otherwise than usual, leads anywhere else, or has to be parsed.
+func isPlain(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		case (c == '/' || c == '.') && (i == 0 || path[i-1] != c):
+		default:
+			return false
+		}
+	}
+	return path != ""
+}
+
+// below joins a path to the base's.
+func below(base, path string) string {
+	return strings.TrimRight(base, "/") + "/" + strings.TrimLeft(path, "/")
+}
+
+// parsedTarget is Target for any path.
+func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 	u, err := url.Parse(path)
 	switch {
 	case err != nil:
@@ -22,9 +51,9 @@ func Target(base *url.URL, path string) (*url.URL, error) {
 	}
 	out := *base
 	if u.Path != "" {
-		out.Path = strings.TrimRight(base.Path, "/") + "/" + strings.TrimLeft(u.Path, "/")
+		out.Path = below(base.Path, u.Path)
 		if base.RawPath != "" || u.RawPath != "" { // where the usual way to write it will not do
-			out.RawPath = strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.TrimLeft(u.EscapedPath(), "/")
+			out.RawPath = below(base.EscapedPath(), u.EscapedPath())
 		}
 	}
 	out.RawQuery = u.RawQuery

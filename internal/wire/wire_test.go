@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -336,12 +337,15 @@ func TestTarget(t *testing.T) {
 // The fence: whatever the path, the request goes to the base's host, below the
 // base's path, or nowhere.
 func FuzzTarget(f *testing.F) {
-	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1"} {
+	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1", "/work/12", "a.b/c-d_e/", "/a//b", "/a/.", ".well-known/x", ""} {
 		f.Add(p)
 	}
 	base, _ := url.Parse("https://api.test:8443/v1")
 	f.Fuzz(func(t *testing.T, path string) {
 		got, err := Target(base, path)
+		if parsed, wrong := parsedTarget(base, path); !reflect.DeepEqual(got, parsed) || !reflect.DeepEqual(err, wrong) {
+			t.Errorf("%q leads to %v, %v; parsed, to %v, %v", path, got, err, parsed, wrong)
+		}
 		if err != nil {
 			return
 		}

@@ -30,8 +30,8 @@ func newBackoff(s Settings) (conformance.Client, error) {
 		Timeout:     s.OpenFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return s.Threshold > 0 && int(c.ConsecutiveFailures) >= s.Threshold },
 		IsSuccessful: func(err error) bool {
-			var status statusError
-			return err == nil || errors.As(err, &status) && status < 500
+			status, ok := errors.AsType[statusError](err)
+			return err == nil || ok && status < 500
 		},
 	}
 	return assembled{
@@ -54,8 +54,7 @@ func (a assembled) Do(ctx context.Context, call conformance.Call) conformance.An
 		}
 		return answer, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxTries(uint(a.terms.Retries)+1))
-	var status statusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[statusError](err); ok {
 		return conformance.Answer{Status: int(status)}
 	}
 	if err != nil {

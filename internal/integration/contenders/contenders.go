@@ -27,6 +27,10 @@ type Settings struct {
 	// lie inside the retries; else an operation is one failure, however many
 	// attempts it took.
 	CountAttempts bool
+	// Probes is how many attempts holdfast's breaker lets through at once when it
+	// is half-open, and how many have to succeed. Zero: 3, like those of gobreaker
+	// and failsafe-go here. resty's is one.
+	Probes int
 	// Conns is how many connections may be kept for the next call. Zero: 20.
 	Conns int
 }

@@ -73,7 +73,7 @@ func HoldfastConfig(s Settings) holdfast.Config {
 		MaxResponseBytes: int64(s.Terms.Answer),
 	}
 	if s.Threshold > 0 {
-		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor, CountAttempts: s.CountAttempts}
+		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor, HalfOpenMaxCalls: s.Probes, CountAttempts: s.CountAttempts}
 	}
 	return cfg
 }
@@ -109,11 +109,10 @@ func (c client) Do(ctx context.Context, call conformance.Call) conformance.Answe
 	default:
 		resp, err = c.Get(ctx, call.Path, opts...)
 	}
-	var status *holdfast.StatusError
-	switch {
-	case errors.As(err, &status) && status.Status < 500:
-		return conformance.Answer{Status: status.Status, Body: status.Body}
-	case err != nil:
+	if err != nil {
+		if status, ok := errors.AsType[*holdfast.StatusError](err); ok && status.Status < 500 {
+			return conformance.Answer{Status: status.Status, Body: status.Body}
+		}
 		return conformance.Answer{Err: err}
 	}
 	return conformance.Answer{Status: resp.Status, Body: resp.Body}

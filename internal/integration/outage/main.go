@@ -86,19 +86,22 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// all are the contenders, holdfast a second time with a breaker that counts as those
-// of the others do, and go-retryablehttp without its log, which would be what is
-// measured.
+// all are the contenders, holdfast twice more with a breaker that counts and probes
+// as those of the others do, and go-retryablehttp without its log, which would be
+// what is measured.
 func all() []contenders.Kind {
 	kinds := slices.DeleteFunc(contenders.All(), func(k contenders.Kind) bool { return k.Name == "go-retryablehttp" })
-	counting := kinds[0]
-	usual := counting.New
-	counting.Name += ", attempts counted"
-	counting.New = func(s contenders.Settings) (conformance.Client, error) {
-		s.CountAttempts = true
-		return usual(s)
+	counting := func(how string, probes int) contenders.Kind {
+		k := kinds[0]
+		usual := k.New
+		k.Name += ", " + how
+		k.New = func(s contenders.Settings) (conformance.Client, error) {
+			s.CountAttempts, s.Probes = true, probes
+			return usual(s)
+		}
+		return k
 	}
-	return slices.Insert(kinds, 1, counting)
+	return slices.Insert(kinds, 1, counting("attempts counted", 3), counting("one probe", 1))
 }
 
 func writeJSON(path string, results []result) error {

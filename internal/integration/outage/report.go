@@ -110,7 +110,7 @@ A service that answers in 2 ms fails for {failure}: 503, one in ten of them afte
 {rows}
 Medians over the runs, with the 95 % interval of the median (sign test) where there are six runs or more. Every run has a schedule of its own, the same for all, and an outage that begins at another phase of a breaker's {open}, so that no probe is lucky in all of them.
 
-- **holdfast** counts an operation as one failure, however many attempts it took, so that its breaker opens after {threshold} failed calls; the breakers of the others lie inside the retries and open after {threshold} failed attempts. **holdfast, attempts counted** is the same client with ` + "`Breaker.CountAttempts`" + `: like with like.
+- **holdfast** counts an operation as one failure, however many attempts it took, so that its breaker opens after {threshold} failed calls; the breakers of the others lie inside the retries and open after {threshold} failed attempts. **holdfast, attempts counted** is the same client with ` + "`Breaker.CountAttempts`" + `: like with like. **holdfast, one probe** counts so too, and sends a half-open breaker's probes one at a time (` + "`Breaker.HalfOpenMaxCalls: 1`" + `), as resty does; the others send up to three.
 - **attempts per call**: requests that reached the service in the outage, for each call that was due in it. 1 is no mercy and no help; a breaker brings it near 0.
 - **done twice**: work of POSTs that was done a second time. Who does not repeat a POST without a key has none, and who repeats it under a key of its own has none either.
 - **p50, p99**: how long callers waited whose call was due in the outage, answered or not. With an open breaker nearly all are refused at once.
