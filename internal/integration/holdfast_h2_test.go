@@ -258,8 +258,7 @@ func TestOneStreamAtATime(t *testing.T) {
 // Over real sockets and TLS, with ALPN: holdfast's transport speaks HTTP/2.
 func TestHTTP2OverTLS(t *testing.T) {
 	s := h2fault.Start(t, first(fault.Fault{H2: fault.GoAwayExcluding}), h2fault.TLS())
-	transport := wire.NewTransport(wire.TransportConfig{Connect: 10 * time.Second, MaxIdleConns: 20})
-	transport.TLSClientConfig = s.ClientTLS()
+	transport := wire.NewTransport(wire.TransportConfig{Connect: 10 * time.Second, MaxIdleConns: 20, TLS: s.ClientTLS()})
 	t.Cleanup(transport.CloseIdleConnections)
 	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Retry: holdfast.Retry{BaseDelay: holdfast.Off}}, holdfast.WithTransport(transport))
 	if err != nil {

@@ -22,12 +22,13 @@ type counted struct {
 	// An HTTP/2 connection is settled when the service's settings are known, which
 	// say how many streams it may have: until then net/http believes in a hundred.
 	// They are acknowledged, and the acknowledgement is the second thing that is
-	// written after the handshake.
+	// written after the handshake: net/http hands the connection out after the first,
+	// which is the preface, and who is given it waits.
 	greeting atomic.Int32  // of these writes, how many are still to come
 	settled  chan struct{} // closed by the last
 }
 
-// greet is called when a handshake has agreed on HTTP/2.
+// greet is called when a handshake has agreed on HTTP/2, before more is written.
 func (c *counted) greet() {
 	if c.lot != nil {
 		c.lot.shared.Store(true)
@@ -87,14 +88,13 @@ type connection struct {
 	foreign bool // a transport that tells nothing
 	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
 
-	mu      sync.Mutex
-	dialled *counted // for the request, whoever is given it
-	conn    net.Conn // nil before there is one
-	reused  bool
-	count   *counted
-	before  int64 // what had been written to it
-	headed  bool  // over HTTP/2: the request's headers were written, or may have been
-	resend  error // net/http was about to send the request again, and why that was prevented
+	mu     sync.Mutex
+	conn   net.Conn // nil before there is one
+	reused bool
+	count  *counted
+	before int64 // what had been written to it
+	headed bool  // over HTTP/2: the request's headers were written, or may have been
+	resend error // net/http was about to send the request again, and why that was prevented
 }
 
 var (

@@ -66,7 +66,7 @@ func NewTransport(cfg TransportConfig) *Transport {
 			switch {
 			case err == nil:
 				count := own.lot.hold(conn)
-				trip.dialled(count)
+				trip.connecting() // the TLS handshake, with the same limit
 				return count, nil
 			// A socket keeps the deadline itself, and may find it passed before the
 			// context does.
@@ -88,7 +88,23 @@ func NewTransport(cfg TransportConfig) *Transport {
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
+	own.greetHTTP2()
 	return own
+}
+
+// greetHTTP2 puts greet between the handshake of a connection and what HTTP/2 writes
+// first. The hooks of a request do not tell which connection a handshake was of, and
+// two may be under way for the same request.
+func (t *Transport) greetHTTP2() {
+	t.CloseIdleConnections() // there are none: it makes net/http set up its HTTP/2
+	if next := t.TLSNextProto["h2"]; next != nil {
+		t.TLSNextProto["h2"] = func(authority string, conn *tls.Conn) http.RoundTripper {
+			if count := countedBelow(conn); count != nil {
+				count.greet()
+			}
+			return next(authority, conn)
+		}
+	}
 }
 
 // Close closes every connection, in use or not. net/http closes those that are

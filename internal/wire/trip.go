@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -155,7 +154,6 @@ func (t *Trip) hook(req *http.Request, rt *http.Transport) {
 	t.trace.GetConn = t.getConn
 	t.trace.GotConn = t.gotConn
 	if req.URL.Scheme == "https" || t.conn.clear { // it may be HTTP/2
-		t.trace.TLSHandshakeDone = t.shaken
 		t.trace.WroteHeaders = t.wroteHeaders
 	}
 	t.trace.WroteRequest = t.wroteRequest
@@ -192,27 +190,6 @@ func (t *Trip) connecting() {
 		t.clear(pooling)
 		t.set(connecting)
 		t.leaveTurn()
-	}
-}
-
-// dialled is called with the connection that was opened for the request. The TLS
-// handshake follows, with the same limit.
-func (t *Trip) dialled(count *counted) {
-	if t == nil {
-		return
-	}
-	t.conn.mu.Lock()
-	t.conn.dialled = count
-	t.conn.mu.Unlock()
-	t.connecting()
-}
-
-// shaken is called when that handshake is over.
-func (t *Trip) shaken(state tls.ConnectionState, err error) {
-	t.conn.mu.Lock()
-	defer t.conn.mu.Unlock()
-	if count := t.conn.dialled; count != nil && err == nil && state.NegotiatedProtocol == "h2" {
-		count.greet()
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -87,4 +88,37 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
+}
+
+// It is the connection of a handshake that waits for the settings, also if two are
+// under way for a request.
+func TestGreetsTheConnectionOfTheHandshake(t *testing.T) {
+	rt, s := secure(t, TransportConfig{}, func(http.ResponseWriter, *http.Request) {})
+	trip := new(Trip)
+	trip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
+	defer trip.End()
+	var conns [2]*counted
+	for i := range conns {
+		conn, err := rt.DialContext(trip, "tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns[i] = countedBelow(conn)
+	}
+	cfg := rt.TLSClientConfig.Clone()
+	cfg.ServerName = "example.com"
+	shaken := tls.Client(conns[0], cfg)
+	if err := shaken.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	rt.TLSNextProto["h2"]("example.com", shaken)
+	defer rt.CloseIdleConnections()
+	if conns[1].settled != nil {
+		t.Error("the other was greeted")
+	}
+	if conns[0].settled == nil {
+		t.Fatal("it was not greeted")
+	}
+	<-conns[0].settled // by the settings of a real server
 }

@@ -28,9 +28,9 @@ func secure(t *testing.T, cfg TransportConfig, h http.HandlerFunc) (*Transport, 
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
+	cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
+	cfg.TLS.RootCAs.AddCert(s.Certificate())
 	rt := NewTransport(cfg)
-	rt.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-	rt.TLSClientConfig.RootCAs.AddCert(s.Certificate())
 	t.Cleanup(rt.CloseIdleConnections)
 	return rt, s
 }
@@ -90,8 +90,8 @@ func TestHTTP2StaysOn(t *testing.T) {
 }
 
 func TestUntrustedCertificateIsHopeless(t *testing.T) {
-	rt, s := secure(t, TransportConfig{}, func(http.ResponseWriter, *http.Request) {})
-	rt.TLSClientConfig = nil
+	_, s := secure(t, TransportConfig{}, func(http.ResponseWriter, *http.Request) {})
+	rt := NewTransport(TransportConfig{})
 	_, trip, err := roundTripTo(rt, get(t, t.Context(), s.URL), Limits{})
 	if trip.Sent(err) || err == nil || Classify(err) != Hopeless {
 		t.Errorf("%v", err)
