@@ -114,9 +114,7 @@ func TestConnectionHeld(t *testing.T) {
 func TestFewStreams(t *testing.T) {
 	const callers = 60
 	for _, streams := range []int{1, 3} {
-		// A request that a dial was begun for counts its wait as Connect, though the
-		// connection was then given to another: rarely, and the wait is long here.
-		cfg := config(holdfast.Timeouts{Pool: time.Minute, Connect: time.Minute})
+		cfg := config(holdfast.Timeouts{Pool: time.Minute, Connect: time.Second}) // the wait is longer, and no dial takes any time
 		cfg.Bulkhead.MaxConcurrent = callers
 		var hits atomic.Int64
 		spokenInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {

@@ -94,13 +94,6 @@ func (c *clock) set(s slot) {
 	}
 }
 
-// begin is set for a phase that may have begun already.
-func (c *clock) begin(s slot) {
-	if c.due[s].Load() == 0 {
-		c.set(s)
-	}
-}
-
 // start sets the timer once for whatever comes first: the deadline of the attempt,
 // zero for none, or the shortest phase, if it began at once. Phases that begin
 // later find it set, and a call that is over by then has set it once.

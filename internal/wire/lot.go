@@ -122,7 +122,7 @@ func (t *Trip) queue(rt *http.Transport, req *http.Request) (*http.Response, err
 	defer t.leaveTurn()
 	var look *time.Timer
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
-		t.begin(pooling)
+		t.pool()
 		if !t.takeTurn() {
 			return nil, t.Err()
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // counted is a connection that counts what has been written to it, so that an
@@ -89,7 +90,9 @@ type connection struct {
 	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
 
 	mu     sync.Mutex
-	conn   net.Conn // nil before there is one
+	search int           // counts what net/http looks for a connection for the request
+	left   time.Duration // of the limit Pool, when it was left for a dial; zero is all of it
+	conn   net.Conn      // nil before there is one
 	reused bool
 	count  *counted
 	before int64 // what had been written to it
@@ -135,11 +138,18 @@ type unread struct{ err error }
 func (u *unread) Error() string   { return errUnread.Error() }
 func (u *unread) Unwrap() []error { return []error{errUnread, u.err} }
 
-// getConn is called before net/http looks for a connection. If it does so for a
-// request that may have left already, then it is about to send it again, where
-// nobody counts, waits or asks the breaker: so that is the end of the attempt,
-// and the retry schedule decides. (Decision 005.)
+// getConn is called before net/http looks for a connection.
 func (t *Trip) getConn(string) {
+	if !t.resent() && t.lot != nil { // of others it is not known when they dial
+		t.pool()
+	}
+}
+
+// resent reports whether net/http is about to send the request again: it wants a
+// connection for one that may have left already. It would do so where nobody
+// counts, waits or asks the breaker: so that is the end of the attempt, and the
+// retry schedule decides. (Decision 005.)
+func (t *Trip) resent() bool {
 	c := &t.conn
 	c.mu.Lock()
 	if c.conn != nil && c.resend == nil {
@@ -157,21 +167,20 @@ func (t *Trip) getConn(string) {
 	c.mu.Unlock()
 	if again {
 		t.Context.End()
-		return
 	}
-	if t.lot != nil { // of others it is not known when they dial
-		t.begin(pooling)
-	}
+	return again
 }
 
 // gotConn is called when it has one.
 func (t *Trip) gotConn(info httptrace.GotConnInfo) {
-	t.getConn("") // HTTP/2 does not always announce it
+	t.resent() // HTTP/2 does not always announce it
 	c := &t.conn
 	count := countedBelow(info.Conn)
 	if count != nil && count.greeting.Load() > 0 {
-		t.clear(pooling)
-		t.set(connecting)
+		c.mu.Lock()
+		c.search++ // what is dialled for the request is not what it waits for
+		t.connect()
+		c.mu.Unlock()
 		select {
 		case <-count.settled:
 		case <-t.Done():
@@ -194,9 +203,10 @@ func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 	}
 	t.clear(connecting)
 	if t.lot != nil && c.http2(info.Conn) { // there may be no stream for it after all
-		t.begin(pooling)
+		t.resume()
 	} else {
 		t.clear(pooling)
+		c.left = 0
 		t.set(writing)
 	}
 	t.leaveTurn()

@@ -51,7 +51,7 @@ func NewTransport(cfg TransportConfig) *Transport {
 			if !own.lot.enter() {
 				return nil, errFull
 			}
-			trip.connecting()
+			search := trip.dialling()
 			var limit time.Time
 			if cfg.Connect > 0 {
 				limit = time.Now().Add(cfg.Connect)
@@ -65,9 +65,8 @@ func NewTransport(cfg TransportConfig) *Transport {
 			}
 			switch {
 			case err == nil:
-				count := own.lot.hold(conn)
-				trip.connecting() // the TLS handshake, with the same limit
-				return count, nil
+				trip.connecting(search)
+				return own.lot.hold(conn), nil
 			// A socket keeps the deadline itself, and may find it passed before the
 			// context does.
 			case !limit.IsZero() && !time.Now().Before(limit):

@@ -178,17 +178,59 @@ func (t *Trip) arrived(resp *http.Response, err error) (*http.Response, error) {
 	return resp, nil
 }
 
-// connecting begins the phase Connect, unless the request has a connection: a
-// dial goes on without it. There is no Trip if somebody else uses the transport.
-func (t *Trip) connecting() {
+// pool begins the phase Pool with a search for a connection, or goes on with it: its
+// limit is for the waits before a connection is had, all together. A dial that was
+// begun for an earlier search may go on, but is not what this one waits for.
+func (t *Trip) pool() {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	t.conn.search++
+	t.clear(connecting)
+	t.resume()
+}
+
+// resume is pool within the same search. It is called under the lock.
+func (t *Trip) resume() {
+	switch left := t.conn.left; {
+	case t.due[pooling].Load() != 0:
+	case left > 0:
+		t.setTo(pooling, int64(time.Since(t.began)+left))
+	default:
+		t.set(pooling)
+	}
+}
+
+// connect leaves the phase Pool for Connect. It is called under the lock.
+func (t *Trip) connect() {
+	if due := t.due[pooling].Swap(0); due > 0 {
+		t.conn.left = max(1, time.Duration(due)-time.Since(t.began))
+	}
+	t.set(connecting)
+}
+
+// dialling begins the phase Connect, and returns the search that the dial is for.
+// There is no Trip if somebody else uses the transport.
+func (t *Trip) dialling() (search int) {
+	if t == nil {
+		return 0
+	}
+	t.conn.mu.Lock()
+	search = t.conn.search
+	t.conn.mu.Unlock()
+	t.connecting(search)
+	return search
+}
+
+// connecting begins the phase Connect, unless that search is over: a dial goes on
+// without it. It begins anew with the TLS handshake, which has the same limit.
+func (t *Trip) connecting(search int) {
 	if t == nil {
 		return
 	}
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
-	if t.conn.conn == nil {
-		t.clear(pooling)
-		t.set(connecting)
+	if t.conn.search == search && t.conn.conn == nil {
+		t.connect()
 		t.leaveTurn()
 	}
 }

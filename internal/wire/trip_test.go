@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -87,6 +90,56 @@ func TestRefused(t *testing.T) {
 		if got := refused(errors.New(text)); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+// What a request waits for is the phase: a dial while there is one for it, and else
+// that a connection comes free. The limit Pool is for all of that together.
+func TestSearch(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps string // a second after the other
+		phase Phase
+		at    time.Duration
+	}{
+		{"nothing is dialled", "search", Pool, 5 * time.Second},
+		{"a dial stalls", "search dial", Connect, 3 * time.Second},
+		{"a handshake stalls", "search dial dialled", Connect, 4 * time.Second},
+		{"what was dialled went to others", "search dial dialled search dial dialled search", Pool, 9 * time.Second}, // 1 of 5 s, 1, and 3
+		{"a dial goes on when another connection was tried", "search dial search dialled", Pool, 6 * time.Second},
+		{"a dial goes on in line", "search dial line dialled", Pool, 6 * time.Second},
+		{"a connection was lost unused", "search dial dialled got search", Pool, 9 * time.Second}, // which is a new wait
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				trip, began := new(Trip), time.Now()
+				trip.Start(&attempt{Context: t.Context()}, began, time.Time{}, &Limits{Connect: 2 * time.Second, Write: time.Minute, Pool: 5 * time.Second})
+				defer trip.End()
+				trip.lot = new(lot)
+				dialled := 0
+				for i, step := range strings.Fields(c.steps) {
+					time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second)))
+					switch step {
+					case "search":
+						trip.getConn("")
+					case "line": // as in queue
+						trip.pool()
+					case "dial":
+						dialled = trip.dialling()
+					case "dialled":
+						trip.connecting(dialled)
+					case "got":
+						near, _ := net.Pipe()
+						trip.gotConn(httptrace.GotConnInfo{Conn: &counted{Conn: near}})
+					}
+				}
+				<-trip.Done()
+				limit := trip.limits.of(c.phase)
+				if p, l, after, ok := trip.Expired(); !ok || p != c.phase || l != limit || after != limit || time.Since(began) != c.at {
+					t.Errorf("%v after %v of %v, at %v, want %v at %v", p, after, l, time.Since(began), c.phase, c.at)
+				}
+			})
+		})
 	}
 }
 
