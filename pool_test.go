@@ -89,6 +89,7 @@ func TestConnectionHeld(t *testing.T) {
 			synctest.Wait()
 			equal(t, "closed", u.closed.Load(), 1)
 
+			equal(t, "connections at once", p.most.Load(), 1)
 			freed := time.AfterFunc(time.Second, func() { held.Body.Close() })
 			defer freed.Stop()
 			resp, err := put(t, t.Context(), c, newUpload(100<<10, false), 100<<10)
@@ -100,8 +101,10 @@ func TestConnectionHeld(t *testing.T) {
 			if d := time.Since(start); d > 2*time.Second+100*time.Millisecond {
 				t.Errorf("the next had its connection %v after it was free", d-2*time.Second)
 			}
-			if p.most.Load() > 1 {
-				t.Errorf("%d connections at once", p.most.Load())
+			if p.proto == "HTTP/1.1" { // the connection is closed with what it held, and the next may be there the moment before
+				equal(t, "connections", p.dials.Load(), 2)
+			} else {
+				equal(t, "connections", p.dials.Load(), 1)
 			}
 		})
 	}
