@@ -2,9 +2,10 @@
 
 # One line, one list: internal/tidy reads it. tools is not in it, it has no code.
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
-# Where goroutines meet in memory, and what takes long there with one of them.
+# Where goroutines meet in memory, and what takes long there with one of them: the
+# last two are one call after the other, and more than half of the root's time.
 RACED   := . ./internal/core/... ./internal/shell/... ./internal/latency
-ALONE   := TestGzipBomb|TestFileAtAnOffset|TestEnumerate
+ALONE   := TestGzipBomb|TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
 COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
