@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -41,7 +42,12 @@ SSL_CERT_FILE and CURL_CA_BUNDLE name, too. Status 0 and the body on standard
 output are an answer, any other status is an error, standard error is its log.
 Without {method} and {body} it is asked for GET only.
 
---client is a proxy that calls the service at --listen for others.
+--client is a proxy, or any endpoint that makes each call that it gets with the
+client that is judged, under the same method, path and query, with the same
+headers and body, and answers with what comes back; where nothing does, with 502.
+The service that fails is this command: it listens at --listen, and there the proxy
+has to send its calls, and nothing else, such as health checks. What the proxy logs
+and holds is not seen, and it is asked nothing over TLS.
 
 Exits with 0 if it is right everywhere.`,
 		Example: `  holdfast conformance --exec 'curl --silent --show-error --fail --retry 3 --max-time 1 {url}' --patience 8s
@@ -52,8 +58,8 @@ Exits with 0 if it is right everywhere.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.program, "exec", "", "the command that makes one call")
-	f.StringVar(&o.proxy, "client", "", "the proxy that calls for others")
-	f.StringVar(&o.listen, "listen", "", "where the proxy finds the service")
+	f.StringVar(&o.proxy, "client", "", "where the proxy is called")
+	f.StringVar(&o.listen, "listen", "", "where this command is the service that the proxy calls")
 	f.StringVar(&o.only, "only", "", "only rules whose names match this expression")
 	f.DurationVar(&o.patience, "patience", 0, "how much longer a call may take")
 	f.BoolVar(&o.h2, "http2", false, "also the faults of HTTP/2, for a command that speaks it")
@@ -145,8 +151,11 @@ func (o *judging) contender() (conformance.Contender, error) {
 		return conformance.Contender{}, errors.New("--http2 goes with --exec")
 	}
 	u, err := url.Parse(o.proxy)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil {
-		return conformance.Contender{}, errors.New("--client: must be an http URL without a password")
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return conformance.Contender{}, errors.New("--client: must be an http URL without a password and a query")
 	}
-	return conformance.Proxy(u.Scheme + "://" + u.Host), nil
+	if _, port, err := net.SplitHostPort(o.listen); err != nil || port == "" || port == "0" {
+		return conformance.Contender{}, fmt.Errorf("--listen %q: must be the host and port that the proxy calls, as 127.0.0.1:9000", o.listen)
+	}
+	return conformance.Proxy(o.proxy), nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,6 +64,9 @@ func TestConformanceWrongUse(t *testing.T) {
 		{"--exec true{url} --patience 2m", "--patience 2m0s: must be 0 to 1m0s"},
 		{"--client http://h:1", "--client needs --listen"},
 		{"--client https://u:p@h --listen 127.0.0.1:0", "without a password"},
+		{"--client http://h/?q --listen 127.0.0.1:9000", "without a password and a query"},
+		{"--client http://h --listen 127.0.0.1:0", "--listen \"127.0.0.1:0\": must be the host and port"},
+		{"--client http://h --listen 9000", "--listen \"9000\": must be the host and port"},
 		{"--client http://h --listen 127.0.0.1:0 --http2", "--http2 goes with --exec"},
 		{"--list --only (", "--only: "},
 		{"--list --only quux", "no rule has such a name"},
@@ -72,5 +76,23 @@ func TestConformanceWrongUse(t *testing.T) {
 		if status := run(t.Context(), args, &stdout, &stderr); status != usage || !strings.Contains(stderr.String(), tt.says) {
 			t.Errorf("%s: exit %d, %q; want %d, %q", tt.args, status, &stderr, usage, tt.says)
 		}
+	}
+}
+
+// Every command of docs/conformance.md is one that is understood.
+func TestConformanceManual(t *testing.T) {
+	text, err := os.ReadFile("../../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile("(?m)^holdfast conformance (.*)$").FindAllStringSubmatch(string(text), -1)
+	for _, command := range commands {
+		args := strings.Fields(regexp.MustCompile(`'[^']*'`).ReplaceAllString(command[1], "quoted"))
+		if err := newConformance().ParseFlags(args); err != nil {
+			t.Errorf("%s: %v", command[0], err)
+		}
+	}
+	if len(commands) < 5 {
+		t.Errorf("found %d commands: are they looked for in the right way?", len(commands))
 	}
 }

@@ -18,9 +18,15 @@ type Contender struct {
 	// Program: each call is a process of its own, so that nothing lives from one to
 	// the next and nothing of it is left in this one.
 	Program bool
+	// Proxy: it is a process of its own, and the same one for all rules. What New
+	// makes is its caller.
+	Proxy bool
 	// Asks says which rules the contender can be asked. Nil: all.
 	Asks func(*Rule) bool
 }
+
+// isElsewhere says that what it holds cannot be counted.
+func (c *Contender) isElsewhere() bool { return c.Program || c.Proxy }
 
 // Client is an adapter over the client that is judged.
 type Client interface {

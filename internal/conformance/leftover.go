@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"runtime/pprof"
 	"strconv"
@@ -66,9 +67,11 @@ func countLabels() map[string]int {
 	return count
 }
 
-// descriptors is how many open sockets of this machine lead to the port, and
-// false where the system does not say.
-func descriptors(port int) (int, bool) {
+// descriptors is how many open sockets of this machine lead to the address's port,
+// and false where the system does not say.
+func descriptors(addr string) (int, bool) {
+	_, text, _ := net.SplitHostPort(addr)
+	port, _ := strconv.Atoi(text)
 	n := 0
 	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		text, err := os.ReadFile(path)

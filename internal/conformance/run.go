@@ -29,7 +29,8 @@ type Runner struct {
 	// a contender that cannot wait for less than a second. Default none.
 	Patience time.Duration
 
-	pulse *pulse
+	pulse  *pulse
+	gaveUp bool // on a call that a proxy may be at work for still; it has one worker
 }
 
 // Limits of the runner itself.
@@ -72,6 +73,13 @@ func (r *Runner) Run(ctx context.Context, rules []Rule, contenders []Contender) 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	for i := range contenders {
+		if c := &contenders[i]; c.Proxy {
+			if err := r.ready(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+	}
 	r.pulse = newPulse()
 	defer r.pulse.stop()
 	next := make(chan int)
@@ -156,6 +164,11 @@ func (r *Runner) meet(ctx context.Context, rule *Rule, c *Contender) (Row, error
 // meetOnce goes on until the fault strikes, within reason.
 func (r *Runner) meetOnce(ctx context.Context, rule *Rule, c *Contender) (Row, error) {
 	for i := 1; ; i++ {
+		if c.Proxy {
+			if err := r.ready(ctx, c); err != nil {
+				return Row{Fault: rule.ID(), Client: c.Name, Rule: rule.text(), Bounded: true, Why: err.Error()}, ctx.Err()
+			}
+		}
 		m := meeting{Runner: r, rule: rule, contender: c, name: strconv.FormatInt(meetings.Add(1), 10)}
 		err := m.hold(ctx)
 		if errors.Is(err, errNotMet) && !m.lost && i < tries {
@@ -244,6 +257,12 @@ func (m *meeting) hold(ctx context.Context) error {
 	if err := m.recover(ctx, client); err != nil {
 		return err
 	}
+	if m.contender.Proxy {
+		m.gaveUp = m.gaveUpOn()
+		if err := m.stranger(); err != nil {
+			return err
+		}
+	}
 	if m.lost {
 		return m.struck() // to close a client that still runs may take as long
 	}
@@ -261,7 +280,7 @@ func (m *meeting) hold(ctx context.Context) error {
 
 // life is a client's whole life without a fault: one call, and its end.
 func (m *meeting) life(ctx context.Context) (leftover, error) {
-	if m.contender.Program {
+	if m.contender.isElsewhere() {
 		return leftover{}, nil
 	}
 	name := m.name + ".usual"
@@ -283,7 +302,7 @@ func (m *meeting) makeCalls(ctx context.Context, client Client) {
 	n := max(1, m.rule.Calls)
 	m.answers, m.took = make([]Answer, n), make([]time.Duration, n)
 	for i := range n {
-		m.calls = append(m.calls, newCall(m.rule, m.setup.BaseURL, work(i+1)))
+		m.calls = append(m.calls, newCall(m.rule, m.setup.BaseURL, fmt.Sprintf("%s/%d", work, i+1)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)
 	defer cancel()
@@ -359,16 +378,14 @@ func (m *meeting) recover(ctx context.Context, client Client) error {
 // count waits until nothing is left, for so long, and says what is.
 func (m *meeting) count(name string) leftover {
 	var l leftover
-	if m.contender.Program {
+	if m.contender.isElsewhere() {
 		return l
 	}
-	_, text, _ := net.SplitHostPort(m.server.Addr())
-	port, _ := strconv.Atoi(text)
 	l.knowsGoroutines = true
 	since := time.Now()
 	settle(leaving, func() bool {
 		l.goroutines = goroutines(name, since)
-		l.descriptors, l.knowsDescriptors = descriptors(port)
+		l.descriptors, l.knowsDescriptors = descriptors(m.server.Addr())
 		return l.goroutines == 0 && l.descriptors == 0
 	})
 	return l

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -44,6 +45,25 @@ func some(n *int) bool { return n != nil && *n > 0 }
 
 // breaksOff are the rules on which an answer breaks off after its head.
 var breaksOff = regexp.MustCompile(`^(body\.|h1\.(content_length_long|chunk_size_malformed|last_chunk_missing)$|h2\.(rst_stream_after_|end_stream_early$))`)
+
+// docs/conformance.md is this page, with what was measured.
+func TestPageIsInTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := string(docs)
+	for _, part := range regexp.MustCompile(`\{(date|go|versions|rows|rules)\}`).Split(page, -1) {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Fatalf("this is not, or not in its place, in docs/conformance.md:\n%s", part)
+		}
+		rest = after
+	}
+	if !strings.Contains(string(docs), conformance.RulesMarkdown(conformance.Rules())) {
+		t.Error("the rules of docs/conformance.md are others")
+	}
+}
 
 // Every fault of HTTP/2 has a rule.
 func TestRulesOfHTTP2(t *testing.T) {

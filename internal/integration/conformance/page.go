@@ -35,7 +35,6 @@ The rules were written, with their sources, before any client had been judged by
 ` + "```" + `
 holdfast conformance --exec './mytool {url}'
 holdfast conformance --exec './mytool {method} {url} {body} {key}' --patience 2s
-holdfast conformance --client http://127.0.0.1:8080 --listen 127.0.0.1:9000
 ` + "```" + `
 
 Debian's curl, whose waits are whole seconds and which therefore gets more time:
@@ -53,6 +52,33 @@ holdfast conformance --patience 2s --exec '/usr/bin/python3 tenacious.py {method
 ` + "```" + `
 
 httpx has a limit for each silence and none for an attempt, so that what comes in drops (` + "`head.drip`" + `) is not ended; half of a compressed answer passes for the whole (` + "`body.gzip_truncated`" + `); a certificate that does not hold is an error of the transport, and tried four times; tenacity does not know Retry-After.
+
+A client that is reached over HTTP is judged behind its endpoint: a proxy as it is, or a handler of a few lines, in any language, that makes each call that it gets with the client, and answers with the status and the body that come back, and with 502 where the client gives an error. The judge is on both sides of it. It calls the endpoint at --client, and it is the service that fails, at --listen; the endpoint is set up to send there what it gets, with its method, path, query, headers and body, and nothing else: a health check would be struck by the fault in a call's place, and ends the run. Debian's HAProxy, with a file proxy.cfg:
+
+` + "```" + `
+defaults
+  mode http
+  timeout connect 500ms
+  timeout client 5s
+  timeout server 500ms
+  retries 3
+  retry-on all-retryable-errors
+frontend proxy
+  bind 127.0.0.1:8080
+  default_backend service
+backend service
+  server service 127.0.0.1:9000
+` + "```" + `
+
+` + "```" + `
+haproxy -f proxy.cfg -D -p proxy.pid
+holdfast conformance --client http://127.0.0.1:8080 --listen 127.0.0.1:9000
+kill $(cat proxy.pid)
+` + "```" + `
+
+It is right on 38 of 60 (2.6.12), and this is where a proxy that retries and a client that does differ: it sends a POST again whose answer was lost (` + "`commit.then_drop`" + `), comes back at once whatever Retry-After says, and hands on what breaks off after its head (` + "`body.cut_fin`" + `), since it has sent on the head by then.
+
+What a proxy logs and holds is not seen: leaks stay uncounted, and of the secrets shown only those are known that it took to another origin. It is asked nothing over TLS, where it would have to know an authority that is made anew for each rule, and not ` + "`h1.continue_never`" + `, which has another limit for an attempt. Since it lives from one rule to the next, each begins with a call to a service that is well, and after a call that the judge has given up on not before half a second has passed in which nothing came of it.
 
 ## The rules
 
