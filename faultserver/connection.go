@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
 // connection is one accepted connection. What strikes it before any request
@@ -37,7 +38,7 @@ func (s *Server) take(c net.Conn) *connection {
 	s.connections++
 	d := s.run.machine.NextConnection(s.run.since(now))
 	if d.Rule >= 0 {
-		s.run.record.add(Attempt{
+		s.run.record.Add(Attempt{
 			At:         s.run.at(now),
 			Connection: s.connections,
 			Rule:       d.Rule,
@@ -122,8 +123,8 @@ func (c *connection) reset() {
 	switch inner := c.Conn.(type) {
 	case *net.TCPConn:
 		inner.SetLinger(0) // fails only if the connection is gone already
-	case *pipeConn:
-		inner.resetPeer()
+	case *pipe.Conn:
+		inner.ResetPeer()
 	}
 	c.Close()
 }

@@ -247,10 +247,10 @@ func BenchmarkHanging(b *testing.B) {
 				if err := caller.Start(); err != nil {
 					b.Fatal(err)
 				}
-				onRecord := func() uint64 { // without the copy that Record makes
+				onRecord := func() int { // without the copy that Record makes
 					s.mu.Lock()
 					defer s.mu.Unlock()
-					return s.run.record.next
+					return s.run.record.Len()
 				}
 				for deadline := time.Now().Add(time.Minute); onRecord() < held; runtime.Gosched() {
 					if time.Now().After(deadline) {

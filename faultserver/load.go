@@ -67,7 +67,7 @@ func (x *exchange) arrive(l *load) (fault.Admission, <-chan time.Duration) {
 	var ids []fault.ID
 	switch {
 	case admission.Ticket == 0:
-		x.run.record.amend(x.seq, func(a *Attempt) { a.Status = http.StatusServiceUnavailable })
+		x.run.record.Amend(x.seq, func(a *Attempt) { a.Status = http.StatusServiceUnavailable })
 		ids = append(ids, fault.IDCapacityRefuse)
 	case admission.Waits:
 		turn = make(chan time.Duration, 1) // who makes room does not wait
@@ -78,7 +78,7 @@ func (x *exchange) arrive(l *load) (fault.Admission, <-chan time.Duration) {
 		ids = append(ids, fault.IDCapacityLoad)
 	}
 	if len(ids) > 0 {
-		x.run.record.amend(x.seq, func(a *Attempt) { a.Faults = slices.Concat(a.Faults, ids) })
+		x.run.record.Amend(x.seq, func(a *Attempt) { a.Faults = slices.Concat(a.Faults, ids) })
 	}
 	return admission, turn
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 )
 
 // MaxRequestBody bounds what is read of a request; a longer one is answered with
@@ -85,7 +86,7 @@ func (x *exchange) decide(arrived time.Time) {
 
 // ask has the service answer the request, and notes the attempt.
 func (x *exchange) ask(body []byte) {
-	x.key = idempotencyKey(x.r.Header)
+	x.key = ledger.Key(x.r.Header)
 	x.answer = x.s.service(Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header, Body: body})
 	x.note(len(body))
 }
@@ -95,7 +96,7 @@ func (x *exchange) note(bytes int) {
 	d := &x.decision
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	x.seq = x.run.record.add(Attempt{
+	x.seq = x.run.record.Add(Attempt{
 		At:         x.at,
 		Connection: x.conn.number,
 		Method:     x.r.Method,
@@ -109,7 +110,7 @@ func (x *exchange) note(bytes int) {
 		Delay:      d.Delay,
 		Status:     x.status(),
 	})
-	x.run.ledger.arrived(x.answer.Operation)
+	x.run.ledger.Arrived(x.answer.Operation)
 }
 
 // status is what the caller is going to see, 0 for none.
@@ -170,9 +171,9 @@ func (x *exchange) effect() {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answer, done := x.run.ledger.execute(x.key, x.answer)
+	answer, done := x.run.ledger.Execute(x.key, x.answer.Operation, x.answer, len(x.answer.Body))
 	x.answer = answer
-	x.run.record.amend(x.seq, func(a *Attempt) { a.Effect, a.Status = done, x.status() })
+	x.run.record.Amend(x.seq, func(a *Attempt) { a.Effect, a.Status = done, x.status() })
 }
 
 // write sends an answer.
@@ -201,14 +202,4 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, MaxRequestBody))
 	return b.Bytes(), err
-}
-
-// idempotencyKey is the name under which a caller may ask again for the same
-// answer: the key if it has one, else the request's id, which holdfast keeps the
-// same over all attempts of an operation.
-func idempotencyKey(h http.Header) string {
-	if key := h.Get("Idempotency-Key"); key != "" {
-		return key
-	}
-	return h.Get("X-Request-ID")
 }

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
 // Server follows a fault plan. Make one with [New] or [Start], and close it.
@@ -39,7 +41,7 @@ type Server struct {
 	wantTLS  bool
 	identity *identity // nil without TLS
 
-	memory    *pipeListener // nil over TCP
+	memory    *pipe.Listener // nil over TCP
 	gate      *gate
 	http      *http.Server
 	accepting sync.WaitGroup // the accept loop
@@ -66,8 +68,8 @@ type run struct {
 	over    chan struct{} // closed when the next run begins
 
 	epoch  time.Time // of the record's clock
-	record *record
-	ledger *ledger
+	record *ledger.Record[Attempt]
+	ledger *ledger.Ledger[Answer]
 }
 
 // since is the plan's time. What was on its way when the run began arrives with
@@ -137,7 +139,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 		}
 	}
 	if s.inMemory {
-		s.memory = newPipeListener()
+		s.memory = pipe.Listen()
 		s.gate = newGate(s.memory, s.take)
 	} else {
 		listener, err := net.Listen("tcp", s.listen)
@@ -242,9 +244,9 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	r := s.run
 	s.mu.Unlock()
 	if refusing, _ := r.machine.Refusing(r.since(time.Now())); refusing {
-		return nil, refused()
+		return nil, pipe.Refused()
 	}
-	return s.memory.dial(ctx)
+	return s.memory.Dial(ctx)
 }
 
 // Begin starts everything afresh, as if the server had just been made: the
@@ -297,7 +299,7 @@ func (s *Server) begin(machine *fault.Machine, before *run) {
 	if before != nil {
 		next.epoch, next.record, next.ledger = before.epoch, before.record, before.ledger
 	} else {
-		next.epoch, next.record, next.ledger = now, &record{keep: s.keep}, newLedger(maxOperations, maxStoredBytes)
+		next.epoch, next.record, next.ledger = now, ledger.NewRecord[Attempt](s.keep), ledger.New[Answer]()
 	}
 	s.mu.Lock()
 	replaced := s.run
@@ -321,21 +323,21 @@ func (s *Server) begin(machine *fault.Machine, before *run) {
 func (s *Server) Record() []Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.record.all()
+	return s.run.record.All()
 }
 
 // Dropped is how many attempts the record has let go to make room.
 func (s *Server) Dropped() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.record.dropped()
+	return s.run.record.Dropped()
 }
 
 // Effects counts the work that was done so far.
 func (s *Server) Effects() Effects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.ledger.effects
+	return Effects(s.run.ledger.Effects())
 }
 
 // Connections is how many connections were accepted so far.

@@ -146,31 +146,6 @@ func TestARefusalIsNoWork(t *testing.T) {
 	}
 }
 
-func TestLedgerIsBounded(t *testing.T) {
-	l := newLedger(3, 4)
-	for _, step := range []struct {
-		key, operation string
-		done           bool
-		want           Effects
-	}{
-		{"1", "a", true, Effects{Done: 1}},
-		{"2", "b", true, Effects{Done: 2}},
-		{"1", "a", false, Effects{Done: 2}},
-		{"2", "b", false, Effects{Done: 2}}, // recognised, though its answer had no room
-		{"3", "b", true, Effects{Done: 2, Duplicates: 1}},
-		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 1}}, // no room for key 4, so c is not tracked
-		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 2}}, // or this would be called a duplicate
-	} {
-		answer, done := l.execute(step.key, Answer{Status: 200, Operation: step.operation, Body: []byte("abc")})
-		if done != step.done || string(answer.Body) != "abc" || l.effects != step.want {
-			t.Errorf("key %s, operation %s: done %v, %q, %+v", step.key, step.operation, done, answer.Body, l.effects)
-		}
-	}
-	if len(l.done) != 2 || len(l.answers) != 3 || l.stored != 3 {
-		t.Errorf("%d operations, %d keys, %d bytes", len(l.done), len(l.answers), l.stored)
-	}
-}
-
 func TestRecordIsARing(t *testing.T) {
 	s := Start(t, fault.Plan{}, Keep(3))
 	c := client(t, s)
@@ -435,15 +410,9 @@ func TestShutdownDoesNotWaitForAHang(t *testing.T) {
 func TestDialInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{}, InMemory())
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
 		s.Close()
 		if _, err := s.Dial(t.Context(), "tcp", "anywhere:80"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("after Close: %v", err)
-		}
-		l := newPipeListener() // whom nobody accepts
-		if _, err := l.dial(ended); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
 		}
 	})
 }

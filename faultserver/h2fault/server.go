@@ -29,6 +29,8 @@ import (
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
 // Server follows a fault plan. Make one with [New] or [Start], and close it.
@@ -60,8 +62,8 @@ type run struct {
 	machine *fault.Machine
 
 	epoch  time.Time // of the record's clock
-	record *record
-	ledger *ledger
+	record *ledger.Record[faultserver.Attempt]
+	ledger *ledger.Ledger[faultserver.Answer]
 }
 
 // Option changes what New makes.
@@ -121,7 +123,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 		}
 	}
 	if s.inMemory {
-		s.listener = newPipeListener()
+		s.listener = pipe.Listen()
 	} else if s.listener, err = net.Listen("tcp", s.listen); err != nil {
 		return nil, fmt.Errorf("h2fault: %w", err)
 	}
@@ -168,8 +170,8 @@ func (s *Server) Addr() string {
 // http.Transport's DialContext and holdfast.WithDialContext. With [TLS] the
 // handshake is the caller's.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if l, ok := s.listener.(*pipeListener); ok {
-		return l.dial(ctx)
+	if l, ok := s.listener.(*pipe.Listener); ok {
+		return l.Dial(ctx)
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", s.Addr())
@@ -215,7 +217,7 @@ func (s *Server) begin(plan fault.Plan, machine *fault.Machine, goOn bool) {
 	if goOn {
 		next.epoch, next.record, next.ledger = s.run.epoch, s.run.record, s.run.ledger
 	} else {
-		next.epoch, next.record, next.ledger = now, &record{keep: s.keep}, newLedger(maxOperations, maxStoredBytes)
+		next.epoch, next.record, next.ledger = now, ledger.NewRecord[faultserver.Attempt](s.keep), ledger.New[faultserver.Answer]()
 	}
 	s.plan, s.run = plan, next
 }
@@ -227,21 +229,21 @@ func (s *Server) begin(plan fault.Plan, machine *fault.Machine, goOn bool) {
 func (s *Server) Record() []faultserver.Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.record.all()
+	return s.run.record.All()
 }
 
 // Dropped is how many attempts the record has let go to make room.
 func (s *Server) Dropped() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.record.dropped()
+	return s.run.record.Dropped()
 }
 
 // Effects counts the work that was done so far.
 func (s *Server) Effects() faultserver.Effects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.ledger.effects
+	return faultserver.Effects(s.run.ledger.Effects())
 }
 
 // Connections is how many connections were accepted so far.
@@ -309,7 +311,7 @@ func (s *Server) admit(raw net.Conn) {
 	s.connections++
 	d := s.run.machine.NextConnection(max(now.Sub(s.run.start), 0))
 	if d.Rule >= 0 {
-		s.run.record.add(faultserver.Attempt{
+		s.run.record.Add(faultserver.Attempt{
 			At:         max(now.Sub(s.run.epoch), 0),
 			Connection: s.connections,
 			Rule:       d.Rule,

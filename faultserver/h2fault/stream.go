@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 )
 
 // stream is one request and its answer.
@@ -136,7 +137,7 @@ func (st *stream) serve(headersTooLarge bool) {
 	case !ended: // left within the request
 		return
 	}
-	st.key = idempotencyKey(st.header)
+	st.key = ledger.Key(st.header)
 	st.answer = st.c.s.service(faultserver.Request{Method: st.method, Path: st.url.Path, Header: st.header, Body: st.body})
 	st.note()
 	// The wait does not end when the caller leaves: a service learns of that only
@@ -155,22 +156,13 @@ func (st *stream) serve(headersTooLarge bool) {
 	st.strike(f)
 }
 
-// idempotencyKey is the name under which a caller may ask again for the same
-// answer.
-func idempotencyKey(h http.Header) string {
-	if key := h.Get("Idempotency-Key"); key != "" {
-		return key
-	}
-	return h.Get("X-Request-ID")
-}
-
 // note puts the attempt on record.
 func (st *stream) note() {
 	d := &st.decision
 	s := st.c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.seq = st.run.record.add(faultserver.Attempt{
+	st.seq = st.run.record.Add(faultserver.Attempt{
 		At:         st.at,
 		Connection: st.c.number,
 		Method:     st.method,
@@ -184,7 +176,7 @@ func (st *stream) note() {
 		Delay:      d.Delay,
 		Status:     st.status(),
 	})
-	st.run.ledger.arrived(st.answer.Operation)
+	st.run.ledger.Arrived(st.answer.Operation)
 }
 
 // noteRefused puts a stream on record that is one too many, and that no rule has
@@ -193,7 +185,7 @@ func (st *stream) noteRefused() {
 	s, now := st.c.s, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.run.record.add(faultserver.Attempt{
+	s.run.record.Add(faultserver.Attempt{
 		At:         max(now.Sub(s.run.epoch), 0),
 		Connection: st.c.number,
 		Method:     st.method,
@@ -228,9 +220,9 @@ func (st *stream) effect() {
 	s := st.c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answer, done := st.run.ledger.execute(st.key, st.answer)
+	answer, done := st.run.ledger.Execute(st.key, st.answer.Operation, st.answer, len(st.answer.Body))
 	st.answer = answer
-	st.run.record.amend(st.seq, func(a *faultserver.Attempt) { a.Effect, a.Status = done, st.status() })
+	st.run.record.Amend(st.seq, func(a *faultserver.Attempt) { a.Effect, a.Status = done, st.status() })
 }
 
 // strike does to the request what the settled fault says.
