@@ -11,9 +11,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,18 +20,11 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/internal/integration/cli"
 	"github.com/holdfast-go/holdfast/internal/integration/contenders"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "conformance:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("conformance", run) }
 
 func run(ctx context.Context) error {
 	log.SetOutput(io.Discard) // net/http's own words on answers that nobody asked for
@@ -44,11 +34,11 @@ func run(ctx context.Context) error {
 	from := flag.String("from", "", "make the page from the rows of an earlier run, and run nothing")
 	page := flag.String("page", "", "file for the page of the docs; empty for none")
 	flag.Parse()
-	rules, err := matching(conformance.Rules(), func(r conformance.Rule) string { return r.ID() }, "-only", *only)
+	rules, err := cli.Matching(conformance.Rules(), func(r conformance.Rule) string { return r.ID() }, "-only", *only)
 	if err != nil {
 		return err
 	}
-	kinds, err := matching(contenders.All(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	kinds, err := cli.Matching(contenders.All(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
 		return err
 	}
@@ -70,7 +60,7 @@ func run(ctx context.Context) error {
 	fmt.Print(conformance.Table(rows))
 	fmt.Printf("\n%d rows in %s\n", len(rows), time.Since(began).Round(time.Second))
 	if *out != "" {
-		if err := writeJSON(*out, rows); err != nil {
+		if err := cli.WriteJSON(*out, rows); err != nil {
 			return err
 		}
 	}
@@ -90,29 +80,6 @@ func runner() *conformance.Runner {
 	return &conformance.Runner{H2: func(service faultserver.Service) (conformance.Server, error) {
 		return h2fault.New(fault.Plan{}, h2fault.TLS(), h2fault.Backend(service))
 	}}
-}
-
-func matching[T any](all []T, name func(T) string, flag, expression string) ([]T, error) {
-	e, err := regexp.Compile(expression)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	all = slices.DeleteFunc(all, func(x T) bool { return !e.MatchString(name(x)) })
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%s %q matches nothing", flag, expression)
-	}
-	return all, nil
-}
-
-func writeJSON(path string, rows []conformance.Row) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(rows, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
 func readJSON(path string) (rows []conformance.Row, err error) {

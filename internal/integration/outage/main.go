@@ -11,29 +11,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/internal/integration/cli"
 	"github.com/holdfast-go/holdfast/internal/integration/contenders"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "outage:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("outage", run) }
 
 const maxRuns = 100
 
@@ -47,13 +36,9 @@ func run(ctx context.Context) error {
 	if *runs < 1 || *runs > maxRuns {
 		return fmt.Errorf("-runs %d: must be 1 to %d", *runs, maxRuns)
 	}
-	e, err := regexp.Compile(*client)
+	kinds, err := cli.Matching(all(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
-		return fmt.Errorf("-client: %w", err)
-	}
-	kinds := slices.DeleteFunc(all(), func(k contenders.Kind) bool { return !e.MatchString(k.Name) })
-	if len(kinds) == 0 {
-		return fmt.Errorf("-client %q matches nothing", *client)
+		return err
 	}
 	results := make([]result, len(kinds))
 	for i, k := range kinds {
@@ -76,7 +61,7 @@ func run(ctx context.Context) error {
 	fmt.Print(table(results))
 	fmt.Printf("\n%d runs in %s\n", *runs, time.Since(began).Round(time.Second))
 	if *out != "" {
-		if err := writeJSON(*out, results); err != nil {
+		if err := cli.WriteJSON(*out, results); err != nil {
 			return err
 		}
 	}
@@ -102,15 +87,4 @@ func all() []contenders.Kind {
 		return k
 	}
 	return slices.Insert(kinds, 1, counting("attempts counted", 3), counting("one probe", 1))
-}
-
-func writeJSON(path string, results []result) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(results, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
 }

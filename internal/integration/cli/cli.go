@@ -1,0 +1,51 @@
+// Package cli is what the commands of this module have in common.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// Main runs a command until it is done or interrupted, and exits with 1 and the
+// error, under the command's name, if there is one.
+func Main(name string, run func(context.Context) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+// Matching leaves those whose names match the flag's expression: an error if it
+// is none, or if nothing matches it.
+func Matching[T any](all []T, name func(T) string, flag, expression string) ([]T, error) {
+	e, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	all = slices.DeleteFunc(all, func(x T) bool { return !e.MatchString(name(x)) })
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s %q matches nothing", flag, expression)
+	}
+	return all, nil
+}
+
+// WriteJSON writes a file for machines, and the folders above it.
+func WriteJSON(path string, v any) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
