@@ -93,6 +93,27 @@ func TestGoInDocsBites(t *testing.T) {
 	}
 }
 
+// The provider that docs/providers.md walks through has the forty lines that it says.
+func TestProviderInFortyLines(t *testing.T) {
+	text, err := os.ReadFile(repository + "docs/providers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, b := range goBlocks("docs/providers.md", string(text)) {
+		if !strings.Contains(b.code, "type Translator ") {
+			continue
+		}
+		found = true
+		if n := strings.Count(b.code, "\n"); n > 40 {
+			t.Errorf("it has %d", n)
+		}
+	}
+	if !found {
+		t.Error("there is none")
+	}
+}
+
 // documents are the repository's texts, by their paths in it.
 func documents(t *testing.T) (docs []string) {
 	t.Helper()
