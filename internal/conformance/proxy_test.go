@@ -154,3 +154,23 @@ func TestProxyCannotBeJudged(t *testing.T) {
 		})
 	}
 }
+
+// A proxy that a fault has broken for good is wrong, and the run goes on.
+func TestProxyDoesNotRecover(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	proxy, service := beforeService(t, func(_ string, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, work) {
+			broken.Store(true)
+		} else if broken.Load() {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	rows, err := (&Runner{Listen: service}).Run(t.Context(), Rules()[:1], []Contender{Proxy(proxy)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := rows[0]; r.Right || !strings.Contains(r.Why, "does not bring a call to "+service) || r.Fault != Rules()[0].ID() || !r.Bounded {
+		t.Errorf("%+v", r)
+	}
+}
