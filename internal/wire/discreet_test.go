@@ -29,6 +29,7 @@ func TestDiscreet(t *testing.T) {
 		{errors.New(`http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug="s3cret"`),
 			"http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug"},
 		{&net.DNSError{Err: "no such host", Name: `"odd"`}, `lookup "odd": no such host`},
+		{fmt.Errorf("dialling: %w", &net.DNSError{Err: "no such host", Name: `"odd"`}), `dialling: lookup "odd": no such host`},
 		{&tls.CertificateVerificationError{Err: errors.New(`signed by "x"`)}, `tls: failed to verify certificate: signed by "x"`},
 		{address, "EOF"},
 		{fmt.Errorf("asking s3cret: %w", address), "EOF"},

@@ -218,12 +218,16 @@ func TestRetryAfter(t *testing.T) {
 		{http.Header{"Retry-After": {"9223372037"}}, 1<<63 - 1}, // overflows a Duration
 		{http.Header{"Retry-After": {"1e300"}}, 1<<63 - 1},
 		{http.Header{"Retry-After": {"1e999"}}, 1<<63 - 1},
-		{http.Header{"Retry-After": {strings.Repeat("1", 65)}}, 0}, // no honest value
+		{http.Header{"Retry-After": {strings.Repeat("0", 63) + "1"}}, time.Second}, // just short enough
+		{http.Header{"Retry-After": {strings.Repeat("1", 65)}}, 0},                 // no honest value
 		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 10:00:30 GMT"}}, 30 * time.Second},
 		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 09:00:00 GMT"}}, 0}, // past
+		{http.Header{"Retry-After": {"Sun, " + strings.Repeat(" ", 35) + "22 Nov 2026 10:00:30 GMT"}}, 30 * time.Second},
+		{http.Header{"Retry-After": {"Sun, " + strings.Repeat(" ", 36) + "22 Nov 2026 10:00:30 GMT"}}, 0}, // too long
 		// A clock that is wrong by an hour on either side does no harm.
 		{http.Header{"Retry-After": {"Sun, 22 Nov 2026 11:00:30 GMT"}, "Date": {"Sun, 22 Nov 2026 11:00:00 GMT"}}, 30 * time.Second},
 		{http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"250"}}, 250 * time.Millisecond},
+		{http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"0"}}, 0},
 		{http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"x"}}, 7 * time.Second},
 	} {
 		if got := RetryAfter(c.header, now); got != c.want {
@@ -273,6 +277,55 @@ func TestRead(t *testing.T) {
 	if got, whole := ReadError(bytes.NewReader(make([]byte, 100<<10)), nil); len(got) != errorBody || whole {
 		t.Errorf("%d bytes of a refusal are kept", len(got))
 	}
+}
+
+// What is announced is made room for at once, up to a point: it costs nothing to
+// promise. What is not has enough for a refusal.
+func TestReadMakesRoom(t *testing.T) {
+	for _, c := range []struct {
+		length int64
+		text   string
+		room   int
+	}{
+		{5000, strings.Repeat("x", 5000), 5001}, // and for the Read that meets the end
+		{0, "", 1},
+		{1 << 62, "abc", 1 << 20},
+		{-1, "abc", 512},
+	} {
+		got, err := ReadAll(strings.NewReader(c.text), c.length, 0)
+		if string(got) != c.text || err != nil || cap(got) != c.room {
+			t.Errorf("length %d: %d bytes, %v, in room for %d, want %d", c.length, len(got), err, cap(got), c.room)
+		}
+	}
+	if got, _ := ReadError(strings.NewReader("abc"), nil); cap(got) != 512 {
+		t.Errorf("a refusal of three bytes is in room for %d", cap(got))
+	}
+}
+
+// What is past the limit stays where it is, but for the byte that tells.
+func TestReadStopsAtTheLimit(t *testing.T) {
+	long := &body{Reader: strings.NewReader(strings.Repeat("x", 100))}
+	got, err := ReadAll(iotest.HalfReader(long), -1, 10)
+	if len(got) != 10 || err != ErrTooLong || long.read != 11 {
+		t.Errorf("%d bytes, %v, of %d that were read", len(got), err, long.read)
+	}
+}
+
+// A retry waits half a second for what a refusal has to say.
+func TestReadErrorIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		go io.WriteString(w, "sorry")
+		start := time.Now()
+		got, whole := ReadError(r, func() { w.CloseWithError(context.Canceled) })
+		if string(got) != "sorry" || whole || time.Since(start) != 500*time.Millisecond {
+			t.Errorf("%q, whole %v, after %v", got, whole, time.Since(start))
+		}
+		got, whole = ReadError(strings.NewReader("sorry"), func() { t.Error("hurried, and it was there") })
+		if time.Sleep(time.Minute); string(got) != "sorry" || !whole {
+			t.Errorf("%q, whole %v", got, whole)
+		}
+	})
 }
 
 type body struct {
@@ -325,12 +378,61 @@ func TestTarget(t *testing.T) {
 		{"http://a.test/v1", "/a%2Fb/c", "http://a.test/v1/a%2Fb/c"},
 		{"http://a.test/v1", "/a..b/...", "http://a.test/v1/a..b/..."},
 		{"http://a.test/v1", "///x", "http://a.test/v1/x"},
+		{"http://a.test/v%2F1", "x y", "http://a.test/v%2F1/x%20y"},
 	} {
 		base, _ := url.Parse(c.base)
 		got, err := Target(base, c.path)
 		if err != nil || got.String() != c.want {
 			t.Errorf("%s below %s is %v, %v, want %s", c.path, c.base, got, err, c.want)
 		}
+	}
+}
+
+// Whatever names another place is refused, and not bent into a path of this one.
+func TestTargetLeadsAway(t *testing.T) {
+	base, _ := url.Parse("http://a.test/v1")
+	for path, want := range map[string]string{
+		"http:/x":       `path "http:/x" leads away from the base URL: must be a path below it`,
+		"//evil.test/x": `path "//evil.test/x" leads away from the base URL: must be a path below it`,
+		"//me@/x":       `path "…@/x" leads away from the base URL: must be a path below it`,
+		"javascript:1":  `path "javascript:1" leads away from the base URL: must be a path below it`,
+		"/a/../b?k=v":   `path "/a/../b" has a ".." in it: must stay below the base URL`,
+		"/%zz?k=v":      `path "/%zz" cannot be parsed`,
+	} {
+		if got, err := Target(base, path); got != nil || err == nil || err.Error() != want {
+			t.Errorf("%s: %v, %v, want %s", path, got, err, want)
+		}
+	}
+}
+
+// The same origin may be written in several ways; what differs in one of the
+// three is another.
+func TestSameOrigin(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"http://a.test/x?q", "http://me@a.test/y", true},
+		{"http://a.test", "http://A.test:80", true},
+		{"https://a.test:443", "https://a.test", true},
+		{"ftp://a.test", "ftp://A.test", true},
+		{"http://a.test:8080", "http://A.test:8080", true},
+		{"http://a.test", "https://a.test", false},
+		{"http://a.test:443", "https://a.test", false},
+		{"http://a.test", "http://b.test", false},
+		{"http://a.test", "http://a.test:443", false},
+		{"https://a.test", "https://a.test:80", false},
+		{"http://a.test:8080", "http://a.test:8081", false},
+	} {
+		a, _ := url.Parse(c.a)
+		b, _ := url.Parse(c.b)
+		if SameOrigin(a, b) != c.want || SameOrigin(b, a) != c.want {
+			t.Errorf("%s and %s: want %v", a, b, c.want)
+		}
+	}
+	// Not every address comes out of url.Parse, which writes the scheme small.
+	if a, b := (&url.URL{Scheme: "HTTPS", Host: "a.test"}), (&url.URL{Scheme: "https", Host: "a.test:443"}); !SameOrigin(a, b) {
+		t.Errorf("%s and %s are not the same", a, b)
 	}
 }
 
@@ -376,7 +478,7 @@ func TestShown(t *testing.T) {
 	if got := Shown(&url.URL{Scheme: "https", Opaque: "me:s3cret@a.test"}); got != "https:" {
 		t.Error(got)
 	}
-	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x", "/x#t@k": "…", "//me:p?w@evil/x": "…", "//m@e:p@evil#k": "…@evil"} {
+	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x", "/x#t@k": "…", "//me:p?w@evil/x": "…", "//m@e:p@evil#k": "…@evil", "?k=v": "", "@evil/x": "…@evil/x"} {
 		if got := withoutQuery(in); got != want {
 			t.Errorf("%q is shown as %q", in, got)
 		}

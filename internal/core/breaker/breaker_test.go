@@ -257,7 +257,7 @@ func TestProbeWithoutLimit(t *testing.T) {
 	for range cfg.Probes {
 		b.Allow(at(10), 0)
 	}
-	want := at(10).Add(DefaultProbeLimit + cfg.OpenFor)
+	want := at(10).Add(10*time.Minute + cfg.OpenFor)
 	if _, retryAt, _, ok := b.Allow(at(10), 0); ok || !retryAt.Equal(want) {
 		t.Errorf("admitted %v, retry at %v, want %v", ok, retryAt, want)
 	}
@@ -469,4 +469,11 @@ func TestWord(t *testing.T) {
 		t.Error("closed again: the word knows nothing of the permit that closed it")
 	}
 	quiet("") // a is of the first epoch
+
+	b.Note(at(11), p, transient) // of the epoch that its success ended: nothing to remember
+	a, ok = b.Word().Admit()
+	if same, _, _, _ := b.Allow(at(11), limit); !ok || a != same || !b.Word().Confirms(a) {
+		t.Errorf("closed again: the word admits %v, with %+v of the machine's %+v, and confirms it: %v", ok, a, same, b.Word().Confirms(a))
+	}
+	quiet("unknown success throttled permanent canceled ")
 }

@@ -1,6 +1,7 @@
 package bulkhead
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -141,7 +142,11 @@ func TestOverdrawn(t *testing.T) {
 			t.Errorf("%x is overdrawn: %v, plain: %v", w, w.Overdrawn(), w.Plain())
 		}
 	}
-	if full := Word(MaxSlots).Wait(); full.Overdrawn() || full.InUse() != MaxSlots {
-		t.Errorf("as many slots as there may be: overdrawn %v, %d in use", full.Overdrawn(), full.InUse())
+	const full Word = math.MaxInt32 // what an int holds where it has 32 bits
+	if w := full.Wait(); !full.Plain() || w.Overdrawn() || w.InUse() != math.MaxInt32 {
+		t.Errorf("as many slots as there may be: plain %v, overdrawn %v, %d in use", full.Plain(), w.Overdrawn(), w.InUse())
+	}
+	if w := full + 1; !w.Overdrawn() || w.Plain() {
+		t.Errorf("one more: overdrawn %v, plain %v", w.Overdrawn(), w.Plain())
 	}
 }

@@ -28,6 +28,9 @@ func TestTimeline(t *testing.T) {
 	p.Ask(at(0), 0)
 	p.Ask(at(0), -time.Second)
 	until(0, 0.5, 0)
+	if !p.End().IsZero() {
+		t.Errorf("nothing was asked for, until %v", p.End())
+	}
 
 	p.Ask(at(0), 20*time.Second)
 	until(1, 0, 20) // never before the time
