@@ -103,7 +103,7 @@ type Change struct {
 }
 
 // Happened reports whether c is a change at all.
-func (c Change) Happened() bool { return c.From != c.To || c.Epoch != 0 }
+func (c Change) Happened() bool { return c.Epoch != 0 }
 
 // New returns a closed breaker.
 func New(cfg Config) Breaker { return Breaker{cfg: cfg} }
