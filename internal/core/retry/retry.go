@@ -174,7 +174,7 @@ func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
 	}
 	d := limit
 	// A shift that loses bits, or reaches the sign, is beyond any limit.
-	if shifted := base << s.made; s.made < 63 && shifted>>s.made == base && shifted < limit {
+	if shifted := base << s.made; shifted>>s.made == base && shifted < limit {
 		d = shifted
 	}
 	switch s.cfg.Jitter {

@@ -98,6 +98,17 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// Without a base there is no wait, however many the retries.
+func TestNoBase(t *testing.T) {
+	for jitter := Full; jitter.Valid(); jitter++ {
+		for n, wait := range waits(Config{Max: 10 * s, Jitter: jitter}, almostOne, 100) {
+			if wait != 0 {
+				t.Fatalf("%v: wait %d is %v", jitter, n+1, wait)
+			}
+		}
+	}
+}
+
 // X1: Retry-After is parsed with bounds, never shortens the own backoff; up to
 // MaxRetryAfter obeyed in full, above MaxDelay too; a longer one ends the
 // operation.
