@@ -166,7 +166,7 @@ func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
 	base, limit := s.cfg.Base, s.cfg.Max
 	if s.cfg.Jitter == Decorrelated {
 		most = limit
-		if prev := max(s.last, base); prev < limit/3 { // else three times it is beyond the limit, or overflows
+		if prev := max(s.last, base); prev <= limit/3 { // else three times it is beyond the limit, or overflows
 			most = 3 * prev
 		}
 		low := min(base, most)

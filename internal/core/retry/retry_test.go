@@ -147,6 +147,17 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// Three times the wait before is the most, where that just fits too.
+func TestDecorrelatedJustFits(t *testing.T) {
+	for limit, most := range map[time.Duration]time.Duration{8: 8, 9: 9, 10: 9, 11: 9} {
+		cfg := Config{Retries: 1, Base: 3, Max: limit, Jitter: Decorrelated}
+		schedule := Start(&cfg)
+		if d := schedule.Next(noon, forever, failed, 0); d.Most != most {
+			t.Errorf("three nanoseconds, then at most %d, of %d", d.Most, limit)
+		}
+	}
+}
+
 // A wait that was asked for is the wait before, for Decorrelated as for others.
 func TestDecorrelatedAfterAskedWait(t *testing.T) {
 	cfg := Config{Retries: 2, Base: s, Max: 100 * s, MaxRetryAfter: 60 * s, Jitter: Decorrelated}
