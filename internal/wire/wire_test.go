@@ -378,7 +378,7 @@ func TestTarget(t *testing.T) {
 		{"http://a.test/v1", "/a%2Fb/c", "http://a.test/v1/a%2Fb/c"},
 		{"http://a.test/v1", "/a..b/...", "http://a.test/v1/a..b/..."},
 		{"http://a.test/v1", "///x", "http://a.test/v1/x"},
-		{"http://a.test/v%2F1", "x y", "http://a.test/v%2F1/x%20y"},
+		{"http://a.test/v%2F1", "x", "http://a.test/v%2F1/x"},
 	} {
 		base, _ := url.Parse(c.base)
 		got, err := Target(base, c.path)
