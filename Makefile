@@ -19,7 +19,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage seedmap seedmap-prove lint cover race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage seedmap seedmap-prove lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ cover: go ## statements that tests reach: the machines' 100 %, the root's 95 %
 			least = $$2 ~ /\/internal\// ? 100 : 95; \
 			printf "%5.1f %% of at least %3d  %s\n", got, least, $$2; n++; if (got < least) low = 1; next } \
 		{ print } /FAIL/ { low = 1 } END { exit low || n < 2 }'
+
+mutate: go ## change the machines and parsers, one operator at a time, and see a test fail; writes docs/mutation.md
+	@gremlins=$$(go -C tools tool -n gremlins) && go run ./internal/tidy/mutate -gremlins "$$gremlins" -page docs/mutation.md
 
 race: go gcc ## the racy floors under the race detector, for a quarter of an hour (COUNT=1 for less)
 	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
