@@ -67,7 +67,10 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 // way, which comes to the same.
 func (c *Client) refused(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
 	b := c.rules.breaker
-	if b == nil || watched(ctx, c.rules.observer) || c.running.isClosed() {
+	if b == nil {
+		return nil
+	}
+	if _, open := b.handle.Load().Open(); !open || watched(ctx, c.rules.observer) || c.running.isClosed() {
 		return nil
 	}
 	now := time.Now()
