@@ -88,15 +88,15 @@ func (c *connection) http2(conn net.Conn) bool {
 type connection struct {
 	foreign bool // a transport that tells nothing
 	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
+	reused  bool
+	headed  bool // over HTTP/2: the request's headers were written, or may have been
 
-	mu     sync.Mutex
+	mu     sync.Mutex    // of all but the first two
 	search int           // counts what net/http looks for a connection for the request
 	left   time.Duration // of the limit Pool, when it was left for a dial; zero is all of it
 	conn   net.Conn      // nil before there is one
-	reused bool
 	count  *counted
 	before int64 // what had been written to it
-	headed bool  // over HTTP/2: the request's headers were written, or may have been
 	resend error // net/http was about to send the request again, and why that was prevented
 }
 
