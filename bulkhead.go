@@ -19,6 +19,7 @@ type Bulkhead struct {
 	name   string
 	handle *shell.Bulkhead
 	slots  int
+	limits bool // how long one waits
 }
 
 // NewBulkhead returns an empty bulkhead. The error names every field that is out
@@ -38,7 +39,7 @@ func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
 }
 
 func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
-	return &Bulkhead{name: name, handle: shell.NewBulkhead(rules), slots: rules.Slots}
+	return &Bulkhead{name: name, handle: shell.NewBulkhead(rules), slots: rules.Slots, limits: rules.MaxWait > 0}
 }
 
 // Do runs fn in a slot, and gives the slot back whatever happens, a panic
@@ -60,15 +61,18 @@ func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
 	if b.handle.TryTake() {
 		return Slot{b.handle}, nil
 	}
-	start := time.Now()
+	var start time.Time
+	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
+		start = time.Now()
+	}
 	switch b.handle.Take(ctx, start, time.Time{}) {
 	case shell.Taken:
 		return Slot{b.handle}, nil
 	case shell.ContextEnded:
 		kind, cause := contextKind(ctx)
-		return Slot{}, &Error{Name: b.name, Err: cause, kind: kind, Took: time.Since(start)}
+		return Slot{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
 	default:
-		return Slot{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: time.Since(start)}
+		return Slot{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, time.Now())}
 	}
 }
 

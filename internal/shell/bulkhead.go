@@ -229,13 +229,13 @@ func (b *Bulkhead) leave(t bulkhead.Ticket) bool {
 // outOfLine takes a caller out of the line, nearly always the first. It is called under
 // the lock.
 func (b *Bulkhead) outOfLine(t bulkhead.Ticket) (wake chan<- struct{}) {
-	i, _ := slices.BinarySearchFunc(b.line, t, func(p place, t bulkhead.Ticket) int { return cmp.Compare(p.ticket, t) })
-	wake = b.line[i].wake
-	if i > 0 {
-		b.line = slices.Delete(b.line, i, i+1)
+	if first := &b.line[0]; first.ticket == t {
+		wake, *first = first.wake, place{} // nothing holds on to who is gone
+		b.line = b.line[1:]
 		return wake
 	}
-	b.line[0] = place{} // nothing holds on to who is gone
-	b.line = b.line[1:]
+	i, _ := slices.BinarySearchFunc(b.line, t, func(p place, t bulkhead.Ticket) int { return cmp.Compare(p.ticket, t) })
+	wake = b.line[i].wake
+	b.line = slices.Delete(b.line, i, i+1)
 	return wake
 }
