@@ -32,8 +32,12 @@ func run(ctx context.Context) error {
 	client := flag.String("client", "", "the clients whose names match this expression")
 	out := flag.String("json", "out/conformance.json", "file for the rows; empty for none")
 	from := flag.String("from", "", "make the page from the rows of an earlier run, and run nothing")
+	runs := flag.Int("runs", 1, "how many times in a row, to see whether the verdicts stay the same")
 	page := flag.String("page", "", "file for the page of the docs; empty for none")
 	flag.Parse()
+	if *runs < 1 || *runs > 100 {
+		return fmt.Errorf("-runs %d: must be from 1 to 100", *runs)
+	}
 	rules, err := cli.Matching(conformance.Rules(), func(r conformance.Rule) string { return r.ID() }, "-only", *only)
 	if err != nil {
 		return err
@@ -69,10 +73,51 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
+	for n := 2; n <= *runs; n++ {
+		again, err := runner().Run(ctx, rules, all)
+		if err != nil {
+			return err
+		}
+		if other := otherVerdicts(rows, again); len(other) > 0 {
+			return fmt.Errorf("run %d has another verdict than the first:\n%s", n, strings.Join(other, "\n"))
+		}
+		fmt.Printf("run %d of %d: the same verdict in all %d rows\n", n, *runs, len(again))
+	}
 	if lost := slices.IndexFunc(rows, func(r conformance.Row) bool { return r.Client == "holdfast" && !r.Right }); lost >= 0 {
 		return fmt.Errorf("holdfast is wrong on %s: %s", rows[lost].Fault, rows[lost].Why)
 	}
 	return nil
+}
+
+// otherVerdicts are the rows of a run in which a client was right and in the first
+// one wrong, or the other way round, and those that only one of the two has.
+func otherVerdicts(first, again []conformance.Row) (other []string) {
+	type meeting struct{ client, fault string }
+	before := map[meeting]conformance.Row{}
+	for _, r := range first {
+		before[meeting{r.Client, r.Fault}] = r
+	}
+	verdict := func(r conformance.Row) string {
+		if r.Right {
+			return "right"
+		}
+		return "wrong (" + r.Why + ")"
+	}
+	for _, r := range again {
+		k := meeting{r.Client, r.Fault}
+		was, ok := before[k]
+		switch delete(before, k); {
+		case !ok:
+			other = append(other, fmt.Sprintf("%s, %s: was not there, now %s", r.Client, r.Fault, verdict(r)))
+		case was.Right != r.Right:
+			other = append(other, fmt.Sprintf("%s, %s: was %s, now %s", r.Client, r.Fault, verdict(was), verdict(r)))
+		}
+	}
+	for k, r := range before {
+		other = append(other, fmt.Sprintf("%s, %s: was %s, now is not there", k.client, k.fault, verdict(r)))
+	}
+	slices.Sort(other)
+	return other
 }
 
 // runner knows HTTP/2 as well.

@@ -162,3 +162,19 @@ func (u undrained) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+func TestOtherVerdicts(t *testing.T) {
+	row := func(client, fault, why string) conformance.Row {
+		return conformance.Row{Client: client, Fault: fault, Right: why == "", Why: why}
+	}
+	first := []conformance.Row{row("a", "x", ""), row("a", "y", "took 1s"), row("b", "x", ""), row("b", "y", "")}
+	again := []conformance.Row{row("a", "x", ""), row("a", "y", "took 2s"), row("b", "x", "done twice"), row("c", "x", "")}
+	got := strings.Join(otherVerdicts(first, again), "\n")
+	want := "b, x: was right, now wrong (done twice)\nb, y: was right, now is not there\nc, x: was not there, now right"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if same := otherVerdicts(first, first); same != nil {
+		t.Errorf("of itself: %q", same)
+	}
+}

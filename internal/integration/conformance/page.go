@@ -3,7 +3,7 @@ package main
 // page is docs/conformance.md, but for what is measured.
 const page = `# Conformance
 
-What HTTP clients of Go do when the other side fails: every fault of the fault server, each by itself, on real sockets, for each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`internal/integration/out/conformance.json`" + `, a row for each fault and client.
+What HTTP clients of Go do when the other side fails: every fault of the fault server, each by itself, on real sockets, for each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`internal/integration/out/conformance.json`" + `, a row for each fault and client. The verdicts do not hang on chance: ` + "`make conformance ARGS='-runs 5'`" + ` takes them five times in a row, and fails where one differs.
 
 {date}, {go}: {versions}.
 
