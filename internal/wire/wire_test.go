@@ -438,6 +438,24 @@ func TestSameOrigin(t *testing.T) {
 
 // The fence: whatever the path, the request goes to the base's host, below the
 // base's path, or nowhere.
+// Which paths need no parsing: each byte by itself, and those that mean something
+// else when there are two.
+func TestPlainPaths(t *testing.T) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
+	for c := range rune(256) {
+		if got, want := isPlain(string([]byte{byte(c)})), strings.IndexByte(plain, byte(c)) >= 0; got != want {
+			t.Errorf("%q is plain: %v, want %v", c, got, want)
+		}
+	}
+	for path, want := range map[string]bool{
+		"": false, "/v1/embeddings": true, "a./b": true, "/a.b/": true, "//a": false, "/a//b": false, "..": false, "/a..b": false, "/a?b": false,
+	} {
+		if got := isPlain(path); got != want {
+			t.Errorf("%q is plain: %v, want %v", path, got, want)
+		}
+	}
+}
+
 func FuzzTarget(f *testing.F) {
 	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1", "/work/12", "a.b/c-d_e/", "/a//b", "/a/.", ".well-known/x", ""} {
 		f.Add(p)
