@@ -89,16 +89,7 @@ func (c *Client) refused(ctx context.Context, method string, target *url.URL, h 
 		e.Allowed = theirs.Sub(now)
 	}
 	c.counts.ended(false, 0, 0)
-	if c.rules.observer != nil {
-		c.tellRefused(ctx, now, target, e)
-	}
-	return e
-}
-
-// tellRefused tells a logger, which has nothing to say of what goes well.
-func (c *Client) tellRefused(ctx context.Context, now time.Time, target *url.URL, e *Error) {
-	o := operation{rules: &c.rules, caller: ctx, schedule: &c.rules.retry, id: e.RequestID, method: e.Method, target: target}
-	o.tell(Event{Kind: EventFailed, Time: now, Of: o.most(), Err: e})
+	return e // a log that is silent about what goes well has its line by reject, and no other
 }
 
 // unsentID is one that no service is ever told, so that it need not be asked of the

@@ -1,9 +1,11 @@
 package holdfast_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -126,6 +128,34 @@ func TestRefusedEitherWay(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A logger that is silent about what goes well says the same of a refusal as one
+// that says everything, and so has seen the long way.
+func TestRefusedIsLogged(t *testing.T) {
+	var logs [2]string
+	for i, level := range []slog.Level{slog.LevelWarn, slog.LevelDebug} {
+		var buf bytes.Buffer
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, plan(rule("", "", fault.Fault{Status: 500})), holdfast.Config{
+				Retry:   holdfast.Retry{MaxRetries: holdfast.Off},
+				Breaker: holdfast.BreakerConfig{FailureThreshold: 1},
+			}, holdfast.WithLogger(logger(&buf, level)))
+			for range 2 {
+				if _, err := c.Get(t.Context(), "/x"); err == nil {
+					t.Error("no error")
+				}
+			}
+		})
+		for line := range strings.Lines(buf.String()) {
+			if !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "level=INFO") {
+				logs[i] += line
+			}
+		}
+	}
+	if logs[0] != logs[1] || !strings.Contains(logs[0], "circuit breaker open") {
+		t.Errorf("silent\n%severything\n%s", logs[0], logs[1])
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -64,7 +63,7 @@ func TestConformanceJudgesAProxy(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			service := freeAddress(t)
+			service := nobody(t)
 			proxy := httptest.NewServer(&httputil.ReverseProxy{
 				Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: service}) },
 				Transport: tt.through(service),
@@ -95,17 +94,6 @@ func TestConformanceJudgesAProxy(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freeAddress is an address of this machine at which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // throughHoldfast sends requests through a client to the terms of the rules.
