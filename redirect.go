@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	default:
 		return nil, false
 	}
-	n.request.Header = h.request.Header.Clone()
+	n.request.Header = maps.Clone(h.request.Header) // with the same values: by them wire knows what it asked for itself
 	if n.request.Method != h.request.Method {
 		n.noBody, n.request.ContentLength = true, 0
 		for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Location"} {

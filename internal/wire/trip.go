@@ -32,8 +32,9 @@ type Trip struct {
 	response responseBody
 	conn     connection
 
-	lot    *lot        // of the transport; nil for somebody else's
-	myTurn atomic.Bool // it is the first of those who wait
+	lot     *lot        // of the transport; nil for somebody else's
+	myTurn  atomic.Bool // it is the first of those who wait
+	unpacks bool        // a compressed answer was asked for here
 }
 
 // tripKey finds the Trip in the context of a dial.
@@ -122,10 +123,12 @@ func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Respons
 	switch own := rt.(type) {
 	case *Transport:
 		t.lot = &own.lot
+		t.acceptGzip(req, own.Transport)
 		t.hook(req, own.Transport)
 		resp, err := t.queue(own.Transport, req)
 		return t.arrived(resp, t.conn.why(err))
 	case *http.Transport:
+		t.acceptGzip(req, own)
 		t.hook(req, own)
 		resp, err := own.RoundTrip(req)
 		return t.arrived(resp, t.conn.why(err))
@@ -172,6 +175,7 @@ func (t *Trip) arrived(resp *http.Response, err error) (*http.Response, error) {
 	}
 	// A connection that was switched to another protocol is the caller's.
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
+		t.unpack(resp)
 		t.response = responseBody{resp.Body, &t.clock}
 		resp.Body = &t.response
 	}

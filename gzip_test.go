@@ -1,0 +1,163 @@
+package holdfast_test
+
+import (
+	"compress/gzip"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-go/holdfast"
+)
+
+// packing is a service that answers in gzip whoever accepts it, and keeps what each
+// request said that it accepts.
+type packing struct {
+	mu       sync.Mutex
+	accepted []string
+}
+
+const unpackedText = "the same words, again and again; "
+
+func (p *packing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	accepts := strings.Join(r.Header["Accept-Encoding"], ", ")
+	p.mu.Lock()
+	p.accepted = append(p.accepted, accepts)
+	nth := len(p.accepted)
+	p.mu.Unlock()
+	switch {
+	case r.URL.Path == "/moved":
+		http.Redirect(w, r, "/x", http.StatusTemporaryRedirect)
+		return
+	case r.URL.Path == "/third" && nth < 3:
+		w.WriteHeader(503)
+		return
+	}
+	if !strings.Contains(accepts, "gzip") {
+		io.WriteString(w, unpackedText)
+		return
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	io.WriteString(z, unpackedText)
+	z.Close()
+}
+
+// start serves over HTTP/1.1, or over HTTP/2.
+func (p *packing) start(t *testing.T, proto string) (url string, trust *tls.Config) {
+	s := httptest.NewUnstartedServer(p)
+	t.Cleanup(s.Close)
+	if proto == "HTTP/1.1" {
+		s.Start()
+		return s.URL, nil
+	}
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	trust = &tls.Config{RootCAs: x509.NewCertPool()}
+	trust.RootCAs.AddCert(s.Certificate())
+	return s.URL, trust
+}
+
+// A compressed answer is asked for and unpacked wherever net/http would, and nowhere
+// else: by every attempt, also where a redirect leads.
+func TestGzipIsAskedFor(t *testing.T) {
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	for _, c := range []struct {
+		name, path string
+		cfg        holdfast.Config
+		over       func(*http.Transport) http.RoundTripper
+		change     func(*http.Request)
+		asks       string // the last request
+		packed     bool   // the answer comes as it was sent
+	}{
+		{name: "nobody says anything", asks: "gzip"},
+		{name: "by the third attempt", path: "/third", asks: "gzip"},
+		{name: "after a redirect", path: "/moved", asks: "gzip"},
+		{name: "the caller says what", change: header("Accept-Encoding", "gzip, br"), asks: "gzip, br", packed: true},
+		{name: "the caller says the same", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
+		{name: "the caller says the same, after a redirect", path: "/moved", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
+		{name: "the caller wants none", change: header("Accept-Encoding", "identity"), asks: "identity"},
+		{name: "the client says so", cfg: holdfast.Config{Header: http.Header{"Accept-Encoding": {"gzip"}}}, asks: "gzip", packed: true},
+		{name: "a range", change: header("Range", "bytes=0-"), asks: ""},
+		{name: "HEAD", change: func(r *http.Request) { r.Method = "HEAD" }, asks: ""},
+		{name: "a transport that shall not", over: func(rt *http.Transport) http.RoundTripper { rt.DisableCompression = true; return rt }, asks: ""},
+		{name: "a transport that may", over: func(rt *http.Transport) http.RoundTripper { return rt }, asks: "gzip"},
+		{name: "somebody else's transport", over: func(rt *http.Transport) http.RoundTripper { return wrapped{rt} }, asks: "gzip"},
+		{name: "beside Authorize", path: "/third", cfg: holdfast.Config{Authorize: func(r *http.Request) error {
+			if _, ok := r.Header["Accept-Encoding"]; ok {
+				t.Error("Authorize was shown what it may have to sign, and proxies change")
+			}
+			return nil
+		}}, asks: "gzip"},
+		{name: "Authorize says so", cfg: holdfast.Config{Authorize: func(r *http.Request) error {
+			r.Header.Set("Accept-Encoding", "gzip")
+			return nil
+		}}, asks: "gzip", packed: true},
+	} {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(c.name+"/"+proto, func(t *testing.T) {
+				var p packing
+				url, trust := p.start(t, proto)
+				cfg, opt := c.cfg, holdfast.WithTLSConfig(trust)
+				cfg.BaseURL, cfg.MaxRedirects, cfg.Retry.BaseDelay = url, 1, holdfast.Off
+				if c.over != nil {
+					rt := &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}
+					defer rt.CloseIdleConnections()
+					opt = holdfast.WithTransport(c.over(rt))
+				}
+				client, err := holdfast.New(cfg, opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				path := c.path
+				if path == "" {
+					path = "/x"
+				}
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", path, nil)
+				if c.change != nil {
+					c.change(req)
+				}
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				equal(t, "protocol", resp.Proto, proto)
+				equal(t, "asked", p.accepted[len(p.accepted)-1], c.asks)
+				body := io.Reader(resp.Body)
+				if c.packed {
+					equal(t, "encoding", resp.Header.Get("Content-Encoding"), "gzip")
+					if body, err = gzip.NewReader(body); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b, err := io.ReadAll(body)
+				want := unpackedText
+				if req.Method == "HEAD" {
+					want = ""
+				}
+				if err != nil || string(b) != want {
+					t.Errorf("%q, %v", b, err)
+				}
+				if asked := c.asks != "" && !c.packed && c.asks != "identity"; resp.Uncompressed != asked || asked && (resp.ContentLength != -1 || resp.Header.Get("Content-Length") != "" || resp.Header.Get("Content-Encoding") != "") {
+					t.Errorf("unpacked %v, length %d, header %v", resp.Uncompressed, resp.ContentLength, resp.Header)
+				}
+				if len(req.Header["Accept-Encoding"]) > 0 && c.change == nil {
+					t.Error("the caller's own request was changed")
+				}
+			})
+		}
+	}
+}
+
+// wrapped is a transport of which nothing is known.
+type wrapped struct{ next http.RoundTripper }
+
+func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) { return w.next.RoundTrip(r) }

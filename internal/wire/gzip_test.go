@@ -1,0 +1,101 @@
+package wire
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// gzipped is text as a service would pack it.
+func gzipped(text string) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, text)
+	z.Close()
+	return b.Bytes()
+}
+
+// What unpacking takes is lent by a pool, and nothing of one answer is left in it for
+// the next: however an answer ends.
+func TestUnpacked(t *testing.T) {
+	whole := gzipped(strings.Repeat("words ", 100))
+	damaged := bytes.Clone(whole)
+	damaged[len(damaged)-6] ^= 1
+	for range 3 {
+		for _, c := range []struct {
+			name   string
+			packed []byte
+			want   string
+			err    error
+		}{
+			{"whole", whole, strings.Repeat("words ", 100), nil},
+			{"two in one", append(bytes.Clone(whole), gzipped("and more")...), strings.Repeat("words ", 100) + "and more", nil},
+			{"cut", whole[:len(whole)-9], "words", io.ErrUnexpectedEOF},
+			{"cut in its head", whole[:5], "", io.ErrUnexpectedEOF},
+			{"empty", nil, "", io.EOF},
+			{"damaged", damaged, "words", gzip.ErrChecksum},
+			{"not packed", []byte("plain words, of some length"), "", gzip.ErrHeader},
+		} {
+			u := &unpacked{packed: io.NopCloser(bytes.NewReader(c.packed))}
+			var b bytes.Buffer
+			n, err := 0, error(nil)
+			for p := make([]byte, 64); err == nil; {
+				n, err = u.Read(p)
+				b.Write(p[:n])
+			}
+			if want := c.err; !errors.Is(err, want) && (want != nil || err != io.EOF) {
+				t.Errorf("%s: %v, want %v", c.name, err, want)
+			}
+			if !strings.HasPrefix(b.String(), c.want) || c.err == nil && b.String() != c.want {
+				t.Errorf("%s: %q", c.name, b.String())
+			}
+			if _, again := u.Read(make([]byte, 1)); again != err {
+				t.Errorf("%s: read again: %v, before %v", c.name, again, err)
+			}
+			if u.from != nil {
+				t.Errorf("%s: it keeps what it was lent", c.name)
+			}
+			if err := u.Close(); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+}
+
+// A body may be closed from elsewhere while it is read, and is read by nobody
+// afterwards.
+func TestUnpackedIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		u := &unpacked{packed: r}
+		read := make(chan error)
+		go func() {
+			_, err := io.Copy(io.Discard, u)
+			read <- err
+		}()
+		packed := gzipped("words")
+		w.Write(packed[:len(packed)-4]) // the end is still to come
+		synctest.Wait()
+		if err := u.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-read; !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("the Read that blocked: %v", err)
+		}
+		if _, err := u.Read(make([]byte, 1)); err == nil || u.from != nil {
+			t.Errorf("read after it was closed: %v", err)
+		}
+	})
+	u := &unpacked{packed: io.NopCloser(bytes.NewReader(gzipped("words")))}
+	if u.Close(); u.from != nil {
+		t.Error("it was lent something to be closed")
+	}
+	if _, err := u.Read(make([]byte, 1)); err != http.ErrBodyReadAfterClose {
+		t.Errorf("read after it was closed: %v", err)
+	}
+}
