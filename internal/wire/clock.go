@@ -87,11 +87,15 @@ type clock struct {
 	after   time.Duration // how long it had taken
 }
 
-// set begins a phase that ends by clear, or at its limit.
+// set begins a phase that ends by clear, or at its limit. One whose limit is not below
+// the attempt's can never be what ends it, and costs no look at the clock: that is
+// Read, unless it is chosen.
 func (c *clock) set(s slot) {
-	if limit := c.limits.of(phases[s]); limit > 0 {
-		c.setTo(s, int64(time.Since(c.began)+limit))
+	limit := c.limits.of(phases[s])
+	if end := c.due[whole].Load(); limit <= 0 || end > 0 && int64(limit) >= end {
+		return
 	}
+	c.setTo(s, int64(time.Since(c.began)+limit))
 }
 
 // start sets the timer once for whatever comes first: the deadline of the attempt,

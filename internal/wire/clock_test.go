@@ -54,7 +54,9 @@ func TestClock(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // of two at the same time, the attempt's
 		trip, ended := start(t, 5*time.Second)
-		trip.set(waiting)
+		if trip.set(waiting); trip.due[waiting].Load() != 0 {
+			t.Error("the clock was looked at for a limit that the attempt's comes before")
+		}
 		ended()
 		expect(t, trip, Whole, 0, 5*time.Second)
 	})

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -195,12 +196,9 @@ func (t *Trip) pool() {
 
 // resume is pool within the same search. It is called under the lock.
 func (t *Trip) resume() {
-	switch left := t.conn.left; {
-	case t.due[pooling].Load() != 0:
-	case left > 0:
+	left := cmp.Or(t.conn.left, t.limits.Pool)
+	if left > 0 && t.due[pooling].Load() == 0 {
 		t.setTo(pooling, int64(time.Since(t.began)+left))
-	default:
-		t.set(pooling)
 	}
 }
 
