@@ -68,15 +68,14 @@ func (o *operation) tellDone(a Attempt) {
 		return // looking at the clock is the dearest part of an attempt that succeeds
 	}
 	now := time.Now()
-	o.done = now
-	took := since(o.asked, now)
-	o.rules.counts.attempt(a.Outcome, took)
+	o.took = since(o.asked, now)
+	o.rules.counts.attempt(a.Outcome, o.took)
 	if !o.watched {
 		return
 	}
 	e := Event{
 		Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.most(), Probe: o.Probe(), Outcome: a.Outcome,
-		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, Duration: took,
+		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, Duration: o.took,
 	}
 	if o.bad != nil {
 		e.RetryAt = o.bad.retryAt
@@ -119,10 +118,11 @@ func (o *operation) lastError() error {
 // it.
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
-		took := since(o.began, o.done)
+		done := o.asked.Add(o.took)
+		took := since(o.began, done)
 		o.rules.counts.ended(true, o.made, took)
 		if o.watched {
-			o.tell(Event{Kind: EventSucceeded, Time: o.done, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
+			o.tell(Event{Kind: EventSucceeded, Time: done, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
@@ -134,12 +134,18 @@ func (o *operation) end(d retry.Decision) error {
 	return e
 }
 
+// named is e with what names the operation.
+func (o *operation) named(e *Error) *Error {
+	e.Name = o.rules.name
+	if o.request != nil {
+		e.Method, e.URL, e.RequestID = o.request.Method, wire.Shown(o.request.URL), o.id
+	}
+	return e
+}
+
 func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	bad := o.trouble()
-	e := &Error{
-		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id,
-		Attempts: bad.failures, Stopped: o.stopped(d, now), kind: bad.kind, Err: o.lastError(),
-	}
+	e := o.named(&Error{Attempts: bad.failures, Stopped: o.stopped(d, now), kind: bad.kind, Err: o.lastError()})
 	began := o.began
 	switch {
 	case !began.IsZero():

@@ -40,12 +40,12 @@ type exchange struct {
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
 	once     attemptMemory // the first attempt's
+	initial  http.Request  // the first attempt's, and what the others are made from; its body comes from body
 	ids      [1]string     // the value of the header with the id
 	bodyRead liveBody
 
-	request *http.Request // the first attempt's, and what the others are made from; its body comes from body
-	body    func() (io.ReadCloser, error)
-	upload  *wire.Upload // what body reads, if it can be read only once
+	body   func() (io.ReadCloser, error)
+	upload *wire.Upload // what body reads, if it can be read only once
 
 	answer *Response      // of a buffered call
 	raw    *http.Response // of a live one
@@ -100,7 +100,7 @@ func (c *Client) encoded(ctx context.Context, method, path string, in any, opts 
 func (c *Client) compose(ctx context.Context, method string, target *url.URL, body []byte, mediaType string, with *callOptions, accept []string) *exchange {
 	o := &exchange{client: c}
 	h := make(http.Header, 4)
-	o.request = (&http.Request{Method: method, URL: target, Host: target.Host, Header: h}).WithContext(&o.once.trip)
+	o.ask(&http.Request{Method: method, URL: target, Host: target.Host, Header: h})
 	o.addHeaders(with)
 	if h["Accept"] == nil {
 		h["Accept"] = accept
@@ -152,7 +152,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 		return nil, err
 	}
 	o := &exchange{client: c, isLive: true}
-	o.request = in.WithContext(&o.once.trip)
+	o.ask(in)
 	req := o.request
 	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
@@ -178,6 +178,13 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*exchange, error) {
 	return o, nil
 }
 
+// ask takes over what the request says; what it refers to is still the caller's.
+func (o *exchange) ask(req *http.Request) {
+	o.initial = *req.WithContext(&o.once.trip)
+	o.initial.Method = cmp.Or(req.Method, http.MethodGet)
+	o.request = &o.initial
+}
+
 // addHeaders gives the request the call's headers and the client's. A header is the
 // nearest one's: the request's own, or rather the call's, or else the client's.
 func (o *exchange) addHeaders(with *callOptions) {
@@ -195,7 +202,6 @@ func (o *exchange) addHeaders(with *callOptions) {
 // prepare gives the operation its id, its time and its context.
 func (o *exchange) prepare(ctx context.Context, with *callOptions) {
 	c := o.client
-	o.method, o.target = cmp.Or(o.request.Method, http.MethodGet), o.request.URL
 	o.repeat, o.isCheck, o.isDoor = with.repeat, with.isCheck, with.isDoor
 	h := o.request.Header
 	if ids := h[c.settings.idHeader]; len(ids) > 0 {
@@ -456,7 +462,7 @@ func (o *exchange) read(trip *wire.Trip, resp *http.Response) outcome.Result {
 		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), wire.Discreet(err)), resp.StatusCode)
 	}
 	o.answer = &Response{
-		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.target,
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.request.URL,
 	}
 	return o.succeeded(resp.StatusCode)
 }
@@ -562,7 +568,7 @@ func (o *exchange) mayRepeat(mayBeDone bool) bool {
 	case !mayBeDone, o.repeat == RepeatKeyed:
 		return true
 	}
-	safe := wire.Idempotent(o.method)
+	safe := wire.Idempotent(o.request.Method)
 	if !safe && o.isDoor && o.repeat == RepeatSafe {
 		o.trouble().unrepeatable = "it may have been done, and it carries no key: see RepeatPOST"
 	}

@@ -79,14 +79,13 @@ func (b *liveBody) failed(v Outcome, kind, cause error) error {
 		counted = counted || before[n-1].Outcome == Transient
 		before = before[:n-1]
 	}
-	e := &Error{
-		Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Took: time.Since(o.began),
-		Stopped: "the answer had begun", Err: cause, kind: kind,
+	e := o.named(&Error{
+		Took: time.Since(o.began), Stopped: "the answer had begun", Err: cause, kind: kind,
 		Attempts: append(slices.Clip(before), Attempt{
 			Number: o.made, Start: o.asked, Took: time.Since(o.asked), Outcome: v, Err: cause, Sent: true,
 			Status: o.raw.StatusCode, Reused: b.trip.Reused(), Probe: o.Probe(),
 		}),
-	}
+	})
 	if v == Transient {
 		o.rules.counts.brokenOff()
 		o.tell(Event{Kind: EventBrokeOff, Time: o.began.Add(e.Took), Attempt: o.made, Of: o.most(), Outcome: v, Status: o.raw.StatusCode, Err: e, Sent: true, Duration: e.Took})

@@ -3,6 +3,7 @@ package holdfast
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -47,15 +48,15 @@ type operation struct {
 	// watched: somebody wants to hear of what goes well.
 	watched bool
 	asked   time.Time     // when silence and breaker were last asked; the attempt counts from there
-	done    time.Time     // when the last attempt was; zero if nobody wanted to know
+	took    time.Duration // the last attempt; zero if nobody wanted to know
 	first   shell.Attempt // the first attempt's context, so that it costs nothing
 	made    int           // attempts so far
 
 	bad *trouble // nil as long as all goes well
 
-	// What names the operation in events and errors; empty for a policy.
-	id, method string
-	target     *url.URL
+	// What names the operation in events and errors; a policy's has none.
+	id      string
+	request *http.Request
 }
 
 // trouble is what is kept for an error. An operation whose first attempt succeeds
@@ -314,9 +315,9 @@ func (o *operation) tell(e Event) {
 	if o.rules.observer == nil {
 		return
 	}
-	e.Name, e.RequestID, e.Method = o.rules.name, o.id, o.method
-	if o.target != nil {
-		e.Path = o.target.EscapedPath()
+	e.Name = o.rules.name
+	if o.request != nil {
+		e.RequestID, e.Method, e.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
 	}
 	o.rules.observer.Observe(o.caller, e)
 }

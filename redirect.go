@@ -48,7 +48,7 @@ type hop struct {
 // follow asks where redirects lead, within the attempt and its limits, until
 // there is another answer, or a redirect that cannot be followed and so is one.
 func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *http.Response, error) {
-	h := &hop{request: *o.request}
+	h := &hop{request: o.initial}
 	h.request.Body = nil // each hop has a body of its own
 	h.arrived()
 	for {

@@ -321,11 +321,10 @@ func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 	var v T
 	if err == nil {
 		if err = json.Unmarshal(data, &v); err != nil {
-			o := s.body.o
-			err = &Error{
-				Name: o.rules.name, Method: o.method, URL: shown(o.target), RequestID: o.id, Stopped: "answered",
-				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)), kind: ErrDecode,
-			}
+			err = s.body.o.named(&Error{
+				Stopped: "answered", kind: ErrDecode,
+				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)),
+			})
 		}
 	}
 	return v, err
