@@ -94,12 +94,16 @@ func (c *Client) Stats() ClientStats {
 		MaxConns: c.settings.pool.MaxConns, MaxIdleConns: c.settings.pool.MaxIdleConns,
 		MaxRetries: c.settings.retry.Retries, BaseDelay: c.settings.retry.Base, MaxDelay: c.settings.retry.Max,
 		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
-		Succeeded: n.succeeded.Load(), Failed: n.failed.Load(),
-		Attempts: n.attempts.Load(), Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
+		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
 		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.heldBack.Load(),
-		InFlight: c.running.count(), Latency: latencyOf(&n.took), AttemptLatency: latencyOf(&n.attemptTook),
+		InFlight: c.running.count(), AttemptLatency: latencyOf(n.attempts.Snapshot()),
 	}
+	s.Attempts = s.AttemptLatency.Count
+	operations, failed := n.succeeded.Snapshot(), n.failed.Snapshot()
+	s.Succeeded, s.Failed = operations.Count(), failed.Count()+n.refused.Load()
 	s.Operations = s.Succeeded + s.Failed
+	operations.Add(failed)
+	s.Latency = latencyOf(operations)
 	if b := c.rules.breaker; b != nil {
 		s.BreakerState, s.Rejected = b.State().String(), b.rejected.Load()
 	}
@@ -109,20 +113,19 @@ func (c *Client) Stats() ClientStats {
 	return s
 }
 
-func latencyOf(h *latency.Histogram) Latency {
-	s := h.Snapshot()
+func latencyOf(s *latency.Snapshot) Latency {
 	return Latency{Count: s.Count(), P50: s.Quantile(0.5), P90: s.Quantile(0.9), P99: s.Quantile(0.99)}
 }
 
 // counters are what a client counts. A nil one counts nothing, so that a policy
 // pays nothing for them.
 type counters struct {
-	succeeded, failed                      atomic.Uint64
-	attempts, retries, timeouts, throttled atomic.Uint64
-	poolTimeouts, waits, heldBack          atomic.Uint64
-	brokeOff                               atomic.Uint64
-	waitedFor                              atomic.Int64
-	took, attemptTook                      latency.Histogram
+	succeeded, failed, attempts   latency.Histogram // how long they took, and by that how many
+	refused                       atomic.Uint64     // failed without an attempt
+	retries, timeouts, throttled  atomic.Uint64
+	poolTimeouts, waits, heldBack atomic.Uint64
+	brokeOff                      atomic.Uint64
+	waitedFor                     atomic.Int64
 }
 
 // attempt counts one that has ended.
@@ -130,8 +133,7 @@ func (c *counters) attempt(o Outcome, took time.Duration) {
 	if c == nil {
 		return
 	}
-	c.attempts.Add(1)
-	c.attemptTook.Record(took)
+	c.attempts.Record(took)
 	if o == Throttled {
 		c.throttled.Add(1)
 	}
@@ -179,15 +181,13 @@ func (c *counters) silenced() {
 
 // ended counts an operation and, if an attempt was made, how long it took.
 func (c *counters) ended(ok bool, attempts int, took time.Duration) {
-	if c == nil {
-		return
-	}
-	if ok {
-		c.succeeded.Add(1)
-	} else {
-		c.failed.Add(1)
-	}
-	if attempts > 0 {
-		c.took.Record(took)
+	switch {
+	case c == nil:
+	case ok:
+		c.succeeded.Record(took)
+	case attempts > 0:
+		c.failed.Record(took)
+	default:
+		c.refused.Add(1)
 	}
 }

@@ -67,6 +67,14 @@ func (h *Histogram) Snapshot() *Snapshot {
 	return s
 }
 
+// Add puts what is in another snapshot into this one.
+func (s *Snapshot) Add(other *Snapshot) {
+	for i, n := range other.counts {
+		s.counts[i] += n
+	}
+	s.n += other.n
+}
+
 // Count is how many durations there are.
 func (s *Snapshot) Count() uint64 { return s.n }
 
