@@ -36,25 +36,37 @@ func play() (played bool, err error) {
 	}
 }
 
-// started are the processes that run for this one: a pipe that nothing refers to
-// is closed some day.
-var started []*exec.Cmd
+// child is a process that runs for this one.
+type child struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out io.Reader
+}
+
+// started are all of them: a pipe that nothing refers to is closed some day.
+var started []*child
 
 // start starts program in a role.
-func start(program, role string) (stdin io.Writer, stdout io.Reader, err error) {
+func start(program, role string) (*child, error) {
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	started = append(started, cmd)
-	return in, out, cmd.Start()
+	c := &child{cmd, in, out}
+	started = append(started, c)
+	return c, cmd.Start()
+}
+
+// stop waits for its end.
+func (c *child) stop() error {
+	return errors.Join(c.in.Close(), c.cmd.Wait())
 }
 
 // siteURL is that of the server, which is started when somebody first asks.
@@ -63,11 +75,11 @@ var siteURL = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, out, err := start(program, "server")
+	server, err := start(program, "server")
 	if err != nil {
 		return "", err
 	}
-	url, err := bufio.NewReader(out).ReadString('\n')
+	url, err := bufio.NewReader(server.out).ReadString('\n')
 	return strings.TrimSpace(url), err
 })
 

@@ -45,63 +45,95 @@ func uncountedLane(contender, load, work) (side, error) {
 	if err != nil {
 		return side{}, fmt.Errorf("go list, for where holdfast is: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "holdfast-bench-")
+	program, err := filepath.Abs(filepath.Join("out", "without-statistics"))
 	if err != nil {
 		return side{}, err
 	}
-	defer os.RemoveAll(dir) // a program that runs stays
-	program, err := buildWithout(strings.TrimSpace(string(root)), dir)
-	if err != nil {
+	if err := buildWithout(strings.TrimSpace(string(root)), program); err != nil {
 		return side{}, err
 	}
 	return remote(program, "lane without")
 }
 
-// remote is a side in a process of its own.
-func remote(program, role string) (side, error) {
-	in, out, err := start(program, role)
-	if err != nil {
-		return side{}, err
-	}
-	ask, answers := json.NewEncoder(in), json.NewDecoder(out)
-	var two [2]float64
-	s := side{measure: func() (sample, error) {
-		err := ask.Encode("measure")
-		if err == nil {
-			err = answers.Decode(&two)
-		}
-		return sample{ns: two[0], cpu: two[1]}, err
-	}}
-	err = answers.Decode(&two)
-	s.bytes, s.allocs = two[0], two[1]
-	return s, err
+// lifetime is how often a process is asked before another of the same program takes
+// its place. Each has luck of its own, with where its code and its memory come to
+// lie, which makes as much of a difference as statistics do, and which no number of
+// pairs of the same two averages out.
+const lifetime = 5
+
+// remoteLane measures in a process of its own.
+type remoteLane struct {
+	program, role string
+	child         *child
+	answers       *json.Decoder
+	asked         int
 }
 
-// buildWithout builds this program in dir, of the sources in root.
-func buildWithout(root, dir string) (program string, err error) {
+// remote is a side in processes of its own.
+func remote(program, role string) (side, error) {
+	l := &remoteLane{program: program, role: role}
+	bytes, allocs, err := l.begin()
+	return side{l.measure, bytes, allocs}, err
+}
+
+// begin starts a process, which begins with what an operation allocates.
+func (l *remoteLane) begin() (bytes, allocs float64, err error) {
+	if l.child, err = start(l.program, l.role); err != nil {
+		return 0, 0, err
+	}
+	l.asked, l.answers = 0, json.NewDecoder(l.child.out)
+	var two [2]float64
+	err = l.answers.Decode(&two)
+	return two[0], two[1], err
+}
+
+func (l *remoteLane) measure() (sample, error) {
+	if l.asked == lifetime {
+		if err := l.child.stop(); err != nil {
+			return sample{}, err
+		}
+		if _, _, err := l.begin(); err != nil {
+			return sample{}, err
+		}
+	}
+	l.asked++
+	if err := json.NewEncoder(l.child.in).Encode("measure"); err != nil {
+		return sample{}, err
+	}
+	var two [2]float64
+	err := l.answers.Decode(&two)
+	return sample{ns: two[0], cpu: two[1]}, err
+}
+
+// buildWithout builds this program of the sources in root.
+func buildWithout(root, program string) error {
 	original := filepath.Join(root, countingFile)
 	source, err := os.ReadFile(original)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if source, err = withoutStatistics(source); err != nil {
-		return "", err
+		return err
 	}
+	dir, err := os.MkdirTemp("", "holdfast-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	changed, overlay := filepath.Join(dir, countingFile), filepath.Join(dir, "overlay.json")
 	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := errors.Join(os.WriteFile(changed, source, 0o600), os.WriteFile(overlay, plan, 0o600)); err != nil {
-		return "", err
+		return err
 	}
-	program = filepath.Join(dir, "benchmarks")
 	build := exec.Command("go", "build", "-C", filepath.Join(root, "benchmarks"), "-overlay", overlay, "-o", program, ".")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building without statistics: %w\n%s", err, out)
+		return fmt.Errorf("building without statistics: %w\n%s", err, out)
 	}
-	return program, nil
+	return nil
 }
 
 // serveLane is the other end: it tells what the contender's operation allocates,
