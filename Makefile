@@ -5,7 +5,7 @@ MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration pr
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
 RACED   := . ./internal/core/... ./internal/shell/... ./internal/latency
-ALONE   := TestGzipBomb|TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
+ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
 COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
