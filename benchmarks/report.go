@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // result is what a race has shown.
@@ -38,9 +40,30 @@ func printHead(w io.Writer, pairs int) {
 		v = v[len(line):]
 		fmt.Fprintln(w, strings.Join(line, " · "))
 	}
+	now, since := clockPrice()
+	fmt.Fprintf(w, "a look at the clock: time.Now %.0f ns, time.Since %.0f ns\n", now, since)
 	fmt.Fprintf(w, "ratio: holdfast's time to that line's, median and 95 %% interval, where the race says nothing else\n\n")
 	fmt.Fprintf(w, "%-34s %8s %8s %6s %6s   %6s  %-16s %-12s %5s  %s\n",
 		"per operation", "ns", "cpu ns", "B", "allocs", "ratio", "95 % interval", "bar", "pairs", "verdict")
+}
+
+// clockPrice is what the machine asks for the time in ns, the best of a few tries. It
+// differs by far more than anything else from one machine to the next, and a bar in
+// absolute time hangs on it.
+func clockPrice() (now, since float64) {
+	const looks = 100_000
+	best := func(look func(time.Time)) float64 {
+		least := math.Inf(1)
+		for range 5 {
+			begin := time.Now()
+			for range looks {
+				look(begin)
+			}
+			least = min(least, float64(time.Since(begin))/looks)
+		}
+		return least
+	}
+	return best(func(time.Time) { _ = time.Now() }), best(func(t time.Time) { _ = time.Since(t) })
 }
 
 // says is what a comparison's figure is, where it is not the head's.
