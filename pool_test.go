@@ -50,6 +50,7 @@ func TestPoolOfOneHeld(t *testing.T) {
 		if c.Stats().Queued != 0 {
 			t.Error("somebody is left waiting")
 		}
+		synctest.Wait() // for the Close that gave the slot back before it returned
 	})
 }
 

@@ -99,3 +99,48 @@ func TestUnpackedIsClosed(t *testing.T) {
 		t.Errorf("read after it was closed: %v", err)
 	}
 }
+
+// The header is set where nobody has said anything, and what is not asked for here is
+// not unpacked here.
+func TestAcceptGzip(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		method  string
+		header  http.Header
+		never   bool // the transport shall not
+		accepts string
+		unpacks bool
+	}{
+		{"nothing is said", "GET", http.Header{}, false, "gzip", true},
+		{"an empty list", "GET", http.Header{"Accept-Encoding": {}}, false, "gzip", true},
+		{"a later attempt", "GET", http.Header{"Accept-Encoding": gzipOnly}, false, "gzip", true},
+		{"the caller says the same", "GET", http.Header{"Accept-Encoding": {"gzip"}}, false, "gzip", false},
+		{"the caller says that it is nothing", "GET", http.Header{"Accept-Encoding": {""}}, false, "", false},
+		{"HEAD", "HEAD", http.Header{}, false, "", false},
+		{"a range", "GET", http.Header{"Range": {"bytes=0-1"}}, false, "", false},
+		{"a transport that shall not", "GET", http.Header{}, true, "", false},
+	} {
+		trip, req := new(Trip), &http.Request{Method: c.method, Header: c.header}
+		trip.acceptGzip(req, &http.Transport{DisableCompression: c.never})
+		if got := strings.Join(req.Header["Accept-Encoding"], ", "); got != c.accepts || trip.unpacks != c.unpacks {
+			t.Errorf("%s: accepts %q, unpacks %v; want %q, %v", c.name, got, trip.unpacks, c.accepts, c.unpacks)
+		}
+	}
+	answer := func(encoding string) *http.Response {
+		return &http.Response{
+			ContentLength: 5, Body: io.NopCloser(strings.NewReader("words")),
+			Header: http.Header{"Content-Encoding": {encoding}, "Content-Length": {"5"}},
+		}
+	}
+	for _, c := range []struct {
+		encoding      string
+		asked, unpack bool
+	}{{"gzip", true, true}, {"GZIP", true, true}, {"br", true, false}, {"", true, false}, {"gzip", false, false}} {
+		trip, resp := &Trip{unpacks: c.asked}, answer(c.encoding)
+		trip.unpack(resp)
+		_, packed := resp.Body.(*unpacked)
+		if packed != c.unpack || resp.Uncompressed != c.unpack || resp.ContentLength < 0 != c.unpack || (len(resp.Header) == 0) != c.unpack {
+			t.Errorf("%+v: %+v", c, resp)
+		}
+	}
+}
