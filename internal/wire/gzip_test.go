@@ -43,10 +43,12 @@ func TestUnpacked(t *testing.T) {
 		} {
 			u := &unpacked{packed: io.NopCloser(bytes.NewReader(c.packed))}
 			var b bytes.Buffer
-			n, err := 0, error(nil)
-			for p := make([]byte, 64); err == nil; {
-				n, err = u.Read(p)
-				b.Write(p[:n])
+			var err error
+			piece := make([]byte, 64)
+			for reads := 0; err == nil && reads < 100; reads++ {
+				var n int
+				n, err = u.Read(piece)
+				b.Write(piece[:n])
 			}
 			if want := c.err; !errors.Is(err, want) && (want != nil || err != io.EOF) {
 				t.Errorf("%s: %v, want %v", c.name, err, want)
@@ -75,7 +77,10 @@ func TestUnpackedIsClosed(t *testing.T) {
 		u := &unpacked{packed: r}
 		read := make(chan error)
 		go func() {
-			_, err := io.Copy(io.Discard, u)
+			var err error
+			for reads := 0; err == nil && reads < 100; reads++ {
+				_, err = u.Read(make([]byte, 64))
+			}
 			read <- err
 		}()
 		packed := gzipped("words")
