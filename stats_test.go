@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,5 +233,26 @@ func TestLatency(t *testing.T) {
 		got := asMap(t, s)["latency"].(map[string]any)
 		equal(t, "count", got["count"], any(100.0))
 		equal(t, "p99 in seconds", got["p99"], any(s.Latency.P99.Seconds()))
+	})
+}
+
+// An operation's wait for its slot is part of what it took, and of no attempt.
+func TestLatencyHasTheWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("", "", fault.Fault{Latency: &fault.Latency{Fixed: time.Second}})),
+			holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { _, _ = c.Get(t.Context(), "/") })
+		}
+		both.Wait()
+		s := c.Stats()
+		equal(t, "succeeded", s.Succeeded, 2)
+		if longest := s.Latency.P99; longest <= 2*time.Second || longest > 2250*time.Millisecond {
+			t.Errorf("the one that waited took %v, exactly it is 2s", longest)
+		}
+		if longest := s.AttemptLatency.P99; longest <= time.Second || longest > 1125*time.Millisecond {
+			t.Errorf("its attempt took %v, exactly it is 1s", longest)
+		}
 	})
 }
