@@ -66,12 +66,12 @@ func (c census) hold(meter, int) (finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	taker, err := start(program, "census")
+	_, out, err := start(program, "census")
 	if err != nil {
 		return nil, err
 	}
 	var all []float64
-	if err := json.NewDecoder(taker.out).Decode(&all); err != nil {
+	if err := json.NewDecoder(out).Decode(&all); err != nil {
 		return nil, fmt.Errorf("counting in a process of its own: %w", err)
 	}
 	return counted{c, all[0], all[1:]}, nil

@@ -13,9 +13,8 @@ import (
 	"sync"
 )
 
-// The role that this program has when it was started by itself. A server and a
-// lane end with their standard input, which their parent holds, and so never
-// outlive it.
+// The role that this program has when it was started by itself. A server ends with
+// its standard input, which its parent holds, and so never outlives it.
 const roleVariable = "HOLDFAST_BENCH_ROLE"
 
 // play plays the role that the environment asks for, if it asks for one.
@@ -26,9 +25,9 @@ func play() (played bool, err error) {
 	case "server":
 		return true, serveSite(os.Stdin, os.Stdout)
 	case "lane with":
-		return true, serveLane(holdfastLoggedClient, os.Stdin, os.Stdout)
+		return true, takeLane(holdfastLoggedClient, os.Getenv(operationsVariable), os.Stdout)
 	case "lane without":
-		return true, serveLane(holdfastUncounted, os.Stdin, os.Stdout)
+		return true, takeLane(holdfastUncounted, os.Getenv(operationsVariable), os.Stdout)
 	case "census":
 		return true, openAnswers.take(os.Stdout)
 	default:
@@ -36,37 +35,25 @@ func play() (played bool, err error) {
 	}
 }
 
-// child is a process that runs for this one.
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out io.Reader
-}
-
-// started are all of them: a pipe that nothing refers to is closed some day.
-var started []*child
+// started are the processes that run for this one: a pipe that nothing refers to
+// is closed some day.
+var started []*exec.Cmd
 
 // start starts program in a role.
-func start(program, role string) (*child, error) {
+func start(program, role string) (stdin io.Writer, stdout io.Reader, err error) {
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := &child{cmd, in, out}
-	started = append(started, c)
-	return c, cmd.Start()
-}
-
-// stop waits for its end.
-func (c *child) stop() error {
-	return errors.Join(c.in.Close(), c.cmd.Wait())
+	started = append(started, cmd)
+	return in, out, cmd.Start()
 }
 
 // siteURL is that of the server, which is started when somebody first asks.
@@ -75,11 +62,11 @@ var siteURL = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server, err := start(program, "server")
+	_, out, err := start(program, "server")
 	if err != nil {
 		return "", err
 	}
-	url, err := bufio.NewReader(server.out).ReadString('\n')
+	url, err := bufio.NewReader(out).ReadString('\n')
 	return strings.TrimSpace(url), err
 })
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -55,54 +57,78 @@ func uncountedLane(contender, load, work) (side, error) {
 	return remote(program, "lane without")
 }
 
-// lifetime is how often a process is asked before another of the same program takes
-// its place. Each has luck of its own, with where its code and its memory come to
-// lie, which makes as much of a difference as statistics do, and which no number of
-// pairs of the same two averages out.
-const lifetime = 5
+// operationsVariable is how many operations a lane in a process of its own is to
+// measure; it counts what they allocate, and calibrates, if there is none.
+const operationsVariable = "HOLDFAST_BENCH_OPERATIONS"
 
-// remoteLane measures in a process of its own.
-type remoteLane struct {
-	program, role string
-	child         *child
-	answers       *json.Decoder
-	asked         int
+// report is what such a process tells.
+type report struct {
+	Bytes, Allocs float64 // of an operation
+	N             int     // of them make a measurement
+	NS, CPU       float64 // of a measurement
 }
 
-// remote is a side in processes of its own.
+// remote is a side in processes of its own, one for each measurement: each has luck
+// of its own, with where its code and its memory come to lie, which makes as much of
+// a difference as statistics do, and which no number of pairs of the same two averages
+// out. Both of a pair are on the same CPU, and the next pair on another: one that
+// shares its core with a stranger takes half as long again.
 func remote(program, role string) (side, error) {
-	l := &remoteLane{program: program, role: role}
-	bytes, allocs, err := l.begin()
-	return side{l.measure, bytes, allocs}, err
+	first, err := once(program, role, 0, 0)
+	if err != nil {
+		return side{}, err
+	}
+	asked := 0
+	return side{bytes: first.Bytes, allocs: first.Allocs, measure: func() (sample, error) {
+		asked++
+		r, err := once(program, role, first.N, asked%runtime.NumCPU())
+		return sample{ns: r.NS, cpu: r.CPU}, err
+	}}, nil
 }
 
-// begin starts a process, which begins with what an operation allocates.
-func (l *remoteLane) begin() (bytes, allocs float64, err error) {
-	if l.child, err = start(l.program, l.role); err != nil {
-		return 0, 0, err
+// once has a process measure n operations, on one CPU if taskset is there to see to
+// it, and tell.
+func once(program, role string, n, cpu int) (r report, err error) {
+	cmd := exec.Command(program)
+	if taskset, err := exec.LookPath("taskset"); err == nil && n > 0 {
+		cmd = exec.Command(taskset, "--cpu-list", strconv.Itoa(cpu), program)
 	}
-	l.asked, l.answers = 0, json.NewDecoder(l.child.out)
-	var two [2]float64
-	err = l.answers.Decode(&two)
-	return two[0], two[1], err
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	if n > 0 {
+		cmd.Env = append(cmd.Env, operationsVariable+"="+strconv.Itoa(n))
+	}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return r, fmt.Errorf("%s, in a process of its own: %w", role, err)
+	}
+	return r, json.Unmarshal(out, &r)
 }
 
-func (l *remoteLane) measure() (sample, error) {
-	if l.asked == lifetime {
-		if err := l.child.stop(); err != nil {
-			return sample{}, err
+// takeLane is the other end.
+func takeLane(c contender, operations string, stdout io.Writer) error {
+	var r report
+	op, drive := c.rig(nothing), load{procs: 1}
+	if operations == "" {
+		l, err := newLane(op, drive)
+		if err != nil {
+			return err
 		}
-		if _, _, err := l.begin(); err != nil {
-			return sample{}, err
-		}
+		r.N = l.n
+		r.Bytes, r.Allocs, err = countMemory(op, drive)
+		return errors.Join(err, json.NewEncoder(stdout).Encode(r))
 	}
-	l.asked++
-	if err := json.NewEncoder(l.child.in).Encode("measure"); err != nil {
-		return sample{}, err
+	n, err := strconv.Atoi(operations)
+	if err != nil {
+		return fmt.Errorf("%s is %q: must be a number", operationsVariable, operations)
 	}
-	var two [2]float64
-	err := l.answers.Decode(&two)
-	return sample{ns: two[0], cpu: two[1]}, err
+	l := &lane{op: op, load: drive, n: n}
+	if err := l.run(n); err != nil { // the heap grows, and what is lazy is made
+		return err
+	}
+	m, err := l.measure()
+	r.NS, r.CPU = m.ns, m.cpu
+	return errors.Join(err, json.NewEncoder(stdout).Encode(r))
 }
 
 // buildWithout builds this program of the sources in root.
@@ -134,33 +160,4 @@ func buildWithout(root, program string) error {
 		return fmt.Errorf("building without statistics: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// serveLane is the other end: it tells what the contender's operation allocates,
-// and then measures whenever it is asked to.
-func serveLane(c contender, stdin io.Reader, stdout io.Writer) error {
-	c.elsewhere = nil
-	here, err := realMeter(c, load{procs: 1}, nothing)
-	if err != nil {
-		return err
-	}
-	questions, answer := json.NewDecoder(stdin), json.NewEncoder(stdout)
-	if err := answer.Encode([2]float64{here.bytes, here.allocs}); err != nil {
-		return err
-	}
-	for {
-		var question string
-		if err := questions.Decode(&question); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		measured, err := here.measure()
-		if err != nil {
-			return err
-		}
-		if err := answer.Encode([2]float64{measured.ns, measured.cpu}); err != nil {
-			return err
-		}
-	}
 }
