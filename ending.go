@@ -68,7 +68,11 @@ func (o *operation) tellDone(a Attempt) {
 		return // looking at the clock is the dearest part of an attempt that succeeds
 	}
 	o.took = time.Since(o.asked) // which leaves out the time of day, half of what time.Now costs
-	o.rules.counts.attempt(a.Outcome, o.took)
+	if a.Outcome == Success && o.beganWithIt() {
+		o.rules.counts.both(o.took) // and end has nothing more to count
+	} else {
+		o.rules.counts.attempt(a.Outcome, o.took)
+	}
 	if !o.watched {
 		return
 	}
@@ -81,6 +85,10 @@ func (o *operation) tellDone(a Attempt) {
 	}
 	o.tell(e)
 }
+
+// beganWithIt reports whether the operation began with its last attempt, and so took
+// as long: nothing was waited for. Nearly all do.
+func (o *operation) beganWithIt() bool { return o.began == o.asked }
 
 // timedOut says which limit has ended ctx, nil if none has. It is asked before
 // ctx is ended with its attempt.
@@ -117,9 +125,14 @@ func (o *operation) lastError() error {
 // it.
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
+		if o.beganWithIt() && !o.watched { // the books are complete, and nobody reads along
+			return nil
+		}
 		done := o.asked.Add(o.took)
 		took := since(o.began, done)
-		o.rules.counts.ended(true, o.made, took)
+		if !o.beganWithIt() {
+			o.rules.counts.ended(true, o.made, took)
+		}
 		if o.watched {
 			o.tell(Event{Kind: EventSucceeded, Time: done, Attempt: o.made, Of: o.most(), Outcome: Success, Duration: took})
 		}

@@ -96,10 +96,12 @@ func (c *Client) Stats() ClientStats {
 		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
 		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
 		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.heldBack.Load(),
-		InFlight: c.running.count(), AttemptLatency: latencyOf(n.attempts.Snapshot()),
+		InFlight: c.running.count(),
 	}
-	s.Attempts = s.AttemptLatency.Count
-	operations, failed := n.succeeded.Snapshot(), n.failed.Snapshot()
+	operations, attempts, together, failed := n.succeeded.Snapshot(), n.attempts.Snapshot(), n.together.Snapshot(), n.failed.Snapshot()
+	attempts.Add(together)
+	s.Attempts, s.AttemptLatency = attempts.Count(), latencyOf(attempts)
+	operations.Add(together)
 	s.Succeeded, s.Failed = operations.Count(), failed.Count()+n.refused.Load()
 	s.Operations = s.Succeeded + s.Failed
 	operations.Add(failed)
@@ -120,8 +122,12 @@ func latencyOf(s *latency.Snapshot) Latency {
 // counters are what a client counts. A nil one counts nothing, so that a policy
 // pays nothing for them.
 type counters struct {
-	succeeded, failed, attempts   latency.Histogram // how long they took, and by that how many
-	refused                       atomic.Uint64     // failed without an attempt
+	// How long operations and attempts took, and by that how many there were. An
+	// operation that succeeded and began with its attempt, as nearly all do, is only
+	// in together, once for both.
+	succeeded, failed, attempts, together latency.Histogram
+
+	refused                       atomic.Uint64 // failed without an attempt
 	retries, timeouts, throttled  atomic.Uint64
 	poolTimeouts, waits, heldBack atomic.Uint64
 	brokeOff                      atomic.Uint64
@@ -136,6 +142,13 @@ func (c *counters) attempt(o Outcome, took time.Duration) {
 	c.attempts.Record(took)
 	if o == Throttled {
 		c.throttled.Add(1)
+	}
+}
+
+// both counts an attempt that succeeded, and the operation that began with it.
+func (c *counters) both(took time.Duration) {
+	if c != nil {
+		c.together.Record(took)
 	}
 }
 
