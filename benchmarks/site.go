@@ -25,13 +25,17 @@ func play() (played bool, err error) {
 	case "server":
 		return true, serveSite(os.Stdin, os.Stdout)
 	case "lane with":
-		return true, takeLane(holdfastLoggedClient, os.Getenv(operationsVariable), os.Stdout)
+		return true, measureLane(holdfastLoggedClient, os.Stdout)
+	case "lane with counted":
+		return true, countLane(holdfastLoggedClient, os.Stdout)
 	case "lane without":
-		return true, takeLane(holdfastUncounted, os.Getenv(operationsVariable), os.Stdout)
+		return true, measureLane(holdfastUncounted, os.Stdout)
+	case "lane without counted":
+		return true, countLane(holdfastUncounted, os.Stdout)
 	case "census":
 		return true, openAnswers.take(os.Stdout)
 	default:
-		return true, fmt.Errorf("%s is %q: must be server, census, lane with or lane without", roleVariable, role)
+		return true, fmt.Errorf("%s is %q: must be server, census, or lane with or without, and counted if it is to count", roleVariable, role)
 	}
 }
 

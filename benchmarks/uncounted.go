@@ -57,15 +57,14 @@ func uncountedLane(contender, load, work) (side, error) {
 	return remote(program, "lane without")
 }
 
-// operationsVariable is how many operations a lane in a process of its own is to
-// measure; it counts what they allocate, and calibrates, if there is none.
-const operationsVariable = "HOLDFAST_BENCH_OPERATIONS"
+// laneOperations is how many operations a lane in a process of its own measures, some
+// 30 ms of them: as many on either side, so that the collector runs as often.
+const laneOperations = 10_000
 
-// report is what such a process tells.
+// report is what such a process tells, of an operation.
 type report struct {
-	Bytes, Allocs float64 // of an operation
-	N             int     // of them make a measurement
-	NS, CPU       float64 // of a measurement
+	Bytes, Allocs float64 // if it was asked to count
+	NS, CPU       float64 // if to measure
 }
 
 // remote is a side in processes of its own, one for each measurement: each has luck
@@ -74,29 +73,26 @@ type report struct {
 // out. Both of a pair are on the same CPU, and the next pair on another: one that
 // shares its core with a stranger takes half as long again.
 func remote(program, role string) (side, error) {
-	first, err := once(program, role, 0, 0)
+	first, err := once(program, role+" counted", 0)
 	if err != nil {
 		return side{}, err
 	}
 	asked := 0
 	return side{bytes: first.Bytes, allocs: first.Allocs, measure: func() (sample, error) {
 		asked++
-		r, err := once(program, role, first.N, asked%runtime.NumCPU())
+		r, err := once(program, role, asked%runtime.NumCPU())
 		return sample{ns: r.NS, cpu: r.CPU}, err
 	}}, nil
 }
 
-// once has a process measure n operations, on one CPU if taskset is there to see to
-// it, and tell.
-func once(program, role string, n, cpu int) (r report, err error) {
+// once has a process play its role, on one CPU if taskset is there to see to it, and
+// tell.
+func once(program, role string, cpu int) (r report, err error) {
 	cmd := exec.Command(program)
-	if taskset, err := exec.LookPath("taskset"); err == nil && n > 0 {
+	if taskset, err := exec.LookPath("taskset"); err == nil {
 		cmd = exec.Command(taskset, "--cpu-list", strconv.Itoa(cpu), program)
 	}
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
-	if n > 0 {
-		cmd.Env = append(cmd.Env, operationsVariable+"="+strconv.Itoa(n))
-	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -105,30 +101,20 @@ func once(program, role string, n, cpu int) (r report, err error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-// takeLane is the other end.
-func takeLane(c contender, operations string, stdout io.Writer) error {
-	var r report
-	op, drive := c.rig(nothing), load{procs: 1}
-	if operations == "" {
-		l, err := newLane(op, drive)
-		if err != nil {
-			return err
-		}
-		r.N = l.n
-		r.Bytes, r.Allocs, err = countMemory(op, drive)
-		return errors.Join(err, json.NewEncoder(stdout).Encode(r))
-	}
-	n, err := strconv.Atoi(operations)
-	if err != nil {
-		return fmt.Errorf("%s is %q: must be a number", operationsVariable, operations)
-	}
-	l := &lane{op: op, load: drive, n: n}
-	if err := l.run(n); err != nil { // the heap grows, and what is lazy is made
+// countLane and measureLane are the other end.
+
+func countLane(c contender, stdout io.Writer) error {
+	bytes, allocs, err := countMemory(c.rig(nothing), load{procs: 1})
+	return errors.Join(err, json.NewEncoder(stdout).Encode(report{Bytes: bytes, Allocs: allocs}))
+}
+
+func measureLane(c contender, stdout io.Writer) error {
+	l := &lane{op: c.rig(nothing), load: load{procs: 1}, n: laneOperations}
+	if err := l.run(l.n); err != nil { // the heap grows, and what is lazy is made
 		return err
 	}
 	m, err := l.measure()
-	r.NS, r.CPU = m.ns, m.cpu
-	return errors.Join(err, json.NewEncoder(stdout).Encode(r))
+	return errors.Join(err, json.NewEncoder(stdout).Encode(report{NS: m.ns, CPU: m.cpu}))
 }
 
 // buildWithout builds this program of the sources in root.
