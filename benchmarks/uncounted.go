@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // There is no client without statistics. What they cost shows in a build of this
@@ -85,12 +86,24 @@ func remote(program, role string) (side, error) {
 	}}, nil
 }
 
-// once has a process play its role, on one CPU if taskset is there to see to it, and
-// tell.
+// taskset keeps a process on one CPU; empty if there is no such program, or if the CPUs
+// that are ours are not the first.
+var taskset = sync.OnceValue(func() string {
+	path, err := exec.LookPath("taskset")
+	for cpu := 0; cpu < runtime.NumCPU() && err == nil; cpu++ {
+		err = exec.Command(path, "--cpu-list", strconv.Itoa(cpu), "true").Run()
+	}
+	if err != nil {
+		return ""
+	}
+	return path
+})
+
+// once has a process play its role, on one CPU where that can be had, and tell.
 func once(program, role string, cpu int) (r report, err error) {
 	cmd := exec.Command(program)
-	if taskset, err := exec.LookPath("taskset"); err == nil {
-		cmd = exec.Command(taskset, "--cpu-list", strconv.Itoa(cpu), program)
+	if path := taskset(); path != "" {
+		cmd = exec.Command(path, "--cpu-list", strconv.Itoa(cpu), program)
 	}
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
