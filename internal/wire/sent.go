@@ -217,7 +217,7 @@ func (t *Trip) wroteHeaders() {
 	t.conn.mu.Lock()
 	t.conn.headed = true
 	t.conn.mu.Unlock()
-	if t.due[pooling].Load() != 0 {
+	if t.due[writing].Load() == 0 { // HTTP/2 had to wait for a stream until now
 		t.clear(pooling)
 		t.set(writing)
 	}

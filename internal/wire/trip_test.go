@@ -175,3 +175,27 @@ func TestGreetsTheConnectionOfTheHandshake(t *testing.T) {
 	}
 	<-conns[0].settled // by the settings of a real server
 }
+
+// Over HTTP/2 the phase Write begins with the headers, since what was before them is
+// the wait for a stream: whether that has a limit or not.
+func TestWriteBeginsWithTheHeaders(t *testing.T) {
+	for _, limits := range []Limits{{Pool: time.Minute, Write: time.Second}, {Write: time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			trip := new(Trip)
+			trip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &limits)
+			defer trip.End()
+			trip.lot, trip.conn.clear = new(lot), true // HTTP/2 without TLS
+			trip.gotConn(httptrace.GotConnInfo{})
+			time.Sleep(5 * time.Second)
+			if err := trip.Err(); err != nil {
+				t.Errorf("limits %+v: it waited for a stream: %v", limits, err)
+			}
+			trip.wroteHeaders()
+			began := time.Now()
+			<-trip.Done()
+			if phase, _, _, _ := trip.Expired(); phase != Write || time.Since(began) != time.Second {
+				t.Errorf("limits %+v: ended by %v after %v", limits, phase, time.Since(began))
+			}
+		})
+	}
+}
