@@ -261,8 +261,8 @@ func TestAttemptChildren(t *testing.T) {
 		grandchild, cancel := context.WithTimeout(children[0], time.Hour)
 		defer cancel()
 		synctest.Wait()
-		// Less than one for each: those of other tests and of the runtime come and go.
-		if n := runtime.NumGoroutine() - before; n >= 10 {
+		// Those of tests that are over may go meanwhile, but none may come.
+		if n := runtime.NumGoroutine() - before; n > 0 {
 			t.Errorf("%d goroutines for ten children", n)
 		}
 		gone, cancelGone := context.WithCancel(c)
