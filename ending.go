@@ -125,9 +125,6 @@ func (o *operation) lastError() error {
 // it.
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
-		if o.beganWithIt() && !o.watched { // the books are complete, and nobody reads along
-			return nil
-		}
 		done := o.asked.Add(o.took)
 		took := since(o.began, done)
 		if !o.beganWithIt() {
