@@ -113,6 +113,14 @@ func (r *Response) Decode(v any) error {
 	return nil
 }
 
+// shown is an address as errors show it, empty for none.
+func shown(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return wire.Shown(u)
+}
+
 // encode makes a body of what a caller hands in, and says what type it is.
 func encode(in any) (body []byte, mediaType string, err error) {
 	switch in := in.(type) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/shell"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // rules are what the operations of one client or policy have in common.
@@ -85,14 +83,6 @@ func (o *operation) last() *Attempt {
 		return nil
 	}
 	return &o.bad.failures[len(o.bad.failures)-1]
-}
-
-// shown is an address as errors show it, empty for none.
-func shown(u *url.URL) string {
-	if u == nil {
-		return ""
-	}
-	return wire.Shown(u)
 }
 
 // begin starts the clock, if somebody has to know right now. Else it starts with
