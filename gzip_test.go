@@ -3,7 +3,6 @@ package holdfast_test
 import (
 	"compress/gzip"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -51,16 +50,12 @@ func (p *packing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // start serves over HTTP/1.1, or over HTTP/2.
 func (p *packing) start(t *testing.T, proto string) (url string, trust *tls.Config) {
-	s := httptest.NewUnstartedServer(p)
-	t.Cleanup(s.Close)
 	if proto == "HTTP/1.1" {
-		s.Start()
+		s := httptest.NewServer(p)
+		t.Cleanup(s.Close)
 		return s.URL, nil
 	}
-	s.EnableHTTP2 = true
-	s.StartTLS()
-	trust = &tls.Config{RootCAs: x509.NewCertPool()}
-	trust.RootCAs.AddCert(s.Certificate())
+	s, trust := servingTLS(t, p.ServeHTTP, nil)
 	return s.URL, trust
 }
 

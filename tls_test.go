@@ -83,13 +83,19 @@ func TestCertificatesThatDoNotHold(t *testing.T) {
 // and a client's side that trusts it. change may change the server's side.
 func overTLS(t *testing.T, change func(*tls.Config)) (*httptest.Server, *tls.Config) {
 	t.Helper()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return servingTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		by := "nobody"
 		if len(r.TLS.PeerCertificates) > 0 {
 			by = r.TLS.PeerCertificates[0].Subject.CommonName
 		}
 		fmt.Fprint(w, r.Proto, " by ", by)
-	}))
+	}, change)
+}
+
+// servingTLS is overTLS with a handler of its own.
+func servingTLS(t *testing.T, h http.HandlerFunc, change func(*tls.Config)) (*httptest.Server, *tls.Config) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
 	s.EnableHTTP2, s.Config.ErrorLog, s.TLS = true, strangers, new(tls.Config)
 	if change != nil {
 		change(s.TLS)
