@@ -1,0 +1,280 @@
+// Package judge decides what the end of an attempt means: its outcome, the kind
+// of its error, whether the attempt may be repeated, and what the service asked
+// for. It is pure: facts and rules in, a meaning out.
+//
+// The caller gathers facts in the order in which they become known, and may ask
+// again with more of them: at the headers of an answer, and when the round trip
+// has ended. A later meaning replaces an earlier one.
+package judge
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/outcome"
+)
+
+// Ending is how an attempt ended.
+type Ending uint8
+
+const (
+	// Answered: the service answered with Facts.Status.
+	Answered Ending = iota
+	// NoAnswer: there was no answer, or it ended before its end.
+	NoAnswer
+	// NotMade: the request could not be made. Nothing was sent.
+	NotMade
+	// SourceFailed: reading the request's own body failed.
+	SourceFailed
+	// Misled: the answer was a redirect that must not be followed.
+	Misled
+	// TooLong: the answer was longer than this side reads.
+	TooLong
+	// Returned: a policy's function returned an error.
+	Returned
+)
+
+// Failure is what the transport's error shows. It counts for NoAnswer only.
+type Failure uint8
+
+const (
+	// Lost: the connection was refused, reset, closed or garbled.
+	Lost Failure = iota
+	// ConnectTimeout: the dial or the TLS handshake reached its own limit.
+	ConnectTimeout
+	// FailsAgain: the same attempt fails again. There is no such host, the
+	// certificate does not hold, or the protocols do not match.
+	FailsAgain
+)
+
+// Limit is the limit of this side that ended an attempt.
+type Limit uint8
+
+const (
+	// NoLimit ended the attempt.
+	NoLimit Limit = iota
+	// AcquireLimit bounds the wait for a connection.
+	AcquireLimit
+	// PhaseLimit bounds connecting, writing or reading.
+	PhaseLimit
+	// AttemptLimit bounds the attempt.
+	AttemptLimit
+	// OperationLimit bounds the operation: Timeouts.Total or the caller's deadline.
+	OperationLimit
+)
+
+// Cancel is the party that canceled the operation.
+type Cancel uint8
+
+const (
+	// NotCanceled: the operation's context has not been canceled.
+	NotCanceled Cancel = iota
+	// ByCaller: the caller's context has ended.
+	ByCaller
+	// ByClose: the client was closed.
+	ByClose
+)
+
+// Body is whether the request's body can be sent again.
+type Body uint8
+
+const (
+	// Repeatable: there is no body, or each attempt gets one of its own.
+	Repeatable Body = iota
+	// Shared: the attempts share one body, and this attempt may still read it.
+	Shared
+	// Gone: the body's beginning is lost.
+	Gone
+)
+
+// Advice is what the header x-should-retry says.
+type Advice uint8
+
+const (
+	// NoAdvice: the header is absent, or neither true nor false.
+	NoAdvice Advice = iota
+	// RetryIt is true.
+	RetryIt
+	// DoNotRetry is false.
+	DoNotRetry
+)
+
+// Facts are what is known of an attempt.
+type Facts struct {
+	Ending   Ending
+	Failure  Failure
+	Limit    Limit
+	Canceled Cancel
+	Body     Body
+	Advice   Advice
+
+	Sent        bool // the request may have reached the service
+	Ended       bool // the round trip has ended, so that no part of it reads the body
+	Upgrade     bool // the caller asked for another protocol
+	Transport   bool // the request came through the SDK transport
+	Redirected  bool // the attempt followed a redirect
+	CrossOrigin bool // a redirect led to another origin
+
+	Method     string        // of the request
+	Status     int           // of the answer; zero if there was none
+	RetryAfter time.Duration // the wait that the answer asks for; zero if it asks for none
+}
+
+// Repeat is which requests may be sent again after they may have reached the
+// service.
+type Repeat uint8
+
+const (
+	// RepeatKeyed repeats every method.
+	RepeatKeyed Repeat = iota
+	// RepeatSafe repeats idempotent methods (RFC 9110, 9.2.2).
+	RepeatSafe
+	// RepeatNever repeats no request that may have reached the service.
+	RepeatNever
+)
+
+// Rules are the settings that a meaning depends on.
+type Rules struct {
+	Repeat        Repeat
+	MaxRetryAfter time.Duration // a longer wait ends the operation and starts no cooldown
+}
+
+// Meaning is what an attempt's end means.
+type Meaning struct {
+	Outcome outcome.Outcome
+	Kind    Kind // of the error
+	Why     Why  // the attempt must not be repeated; May if it may
+	// AskUser: Retry.On or Classify has a say. See Filtered and Classified.
+	AskUser bool
+	// Cooldown: RetryAfter holds back every operation that concerns the service.
+	Cooldown bool
+	// Stands: the attempt says nothing of the service, and the verdict of the
+	// attempt before it stands.
+	Stands     bool
+	RetryAfter time.Duration // the wait that the service asks for; zero if it asks for none
+}
+
+// Judge returns the meaning of f under r.
+func Judge(f Facts, r Rules) Meaning {
+	switch f.Ending {
+	case Answered:
+		return answered(f, r)
+	case NoAnswer:
+		return noAnswer(f, r)
+	case Misled:
+		return Meaning{Outcome: outcome.Permanent, Kind: Status, Why: MustNot}
+	case TooLong:
+		return Meaning{Outcome: outcome.Permanent, Kind: BodyTooLarge, Why: MustNot}
+	case Returned:
+		return returned(f)
+	default: // NotMade, SourceFailed: this side's fault, and no word about the service
+		return Meaning{Outcome: outcome.Unknown, Why: MustNot}
+	}
+}
+
+// answered judges an answer by its status.
+func answered(f Facts, r Rules) Meaning {
+	switch {
+	case f.Status == 101 && !f.Upgrade: // a Read of its body would wait beyond every limit
+		return noAnswer(f, r)
+	case f.Status < 300, f.Status == 304:
+		return Meaning{Outcome: outcome.Success}
+	}
+	m := Meaning{Outcome: outcome.Permanent, Kind: KindOf(f.Status), RetryAfter: f.RetryAfter, AskUser: true}
+	declined := false // the service did not do what it was asked for
+	switch {
+	case f.Status == 429:
+		m.Outcome, declined = outcome.Throttled, true
+		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin
+	case f.Status == 408, f.Status >= 500:
+		m.Outcome = outcome.Transient
+		declined = f.Status == 503 && f.RetryAfter > 0
+	}
+	m.Why = mayRepeat(f, r, !declined || f.Redirected)
+	if m.Why == May && f.Advice == DoNotRetry {
+		m.Why = ServiceForbids
+	}
+	return m
+}
+
+// noAnswer judges a failure of the connection, a limit or a cancellation.
+func noAnswer(f Facts, r Rules) Meaning {
+	m := Meaning{Outcome: outcome.Transient, Kind: Connection, AskUser: true}
+	switch {
+	case f.Canceled == ByCaller:
+		return Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot}
+	case f.Canceled == ByClose:
+		return Meaning{Outcome: outcome.Canceled, Kind: Closed, Why: MustNot}
+	case f.Limit == AcquireLimit: // this side is saturated
+		return Meaning{Outcome: outcome.Unknown, Kind: PoolTimeout, Why: NoConnection, Stands: true}
+	case f.Limit != NoLimit, f.Failure == ConnectTimeout:
+		m.Kind = Timeout
+	case f.Failure == FailsAgain:
+		m.Why = WouldFailAgain
+		return m
+	}
+	m.Why = mayRepeat(f, r, f.Sent || f.Redirected)
+	return m
+}
+
+// returned judges the error of a policy's function. A limit of this side is
+// Transient whatever the user says of it, or a service that hangs is not noticed.
+func returned(f Facts) Meaning {
+	switch {
+	case f.Canceled != NotCanceled:
+		return Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot}
+	case f.Limit != NoLimit:
+		return Meaning{Outcome: outcome.Transient, Kind: Timeout, AskUser: true}
+	}
+	return Meaning{Outcome: outcome.Transient, AskUser: true}
+}
+
+// mayRepeat reports why the request must not be sent again, given whether the
+// service may have done what it asks for.
+func mayRepeat(f Facts, r Rules, mayBeDone bool) Why {
+	switch {
+	case f.Body == Gone, f.Body == Shared && !f.Ended:
+		return BodyOnce
+	case !mayBeDone, r.Repeat == RepeatKeyed:
+		return May
+	case r.Repeat == RepeatNever:
+		return MustNot
+	case Idempotent(f.Method):
+		return May
+	case f.Transport:
+		return NoKey
+	}
+	return MustNot
+}
+
+// Filtered is m after Retry.On of a client: worth is its answer.
+func (m Meaning) Filtered(worth bool) Meaning {
+	switch {
+	case !worth && m.Why == May:
+		m.Why = UserForbids
+	case worth && m.Outcome == outcome.Permanent:
+		m.Outcome = outcome.Transient
+	}
+	return m
+}
+
+// Classified is m after a policy's Classify or Retry.On: o is its answer.
+func (m Meaning) Classified(o outcome.Outcome) Meaning {
+	if m.Kind == Timeout {
+		if o != outcome.Transient && o != outcome.Throttled {
+			m.Why = UserForbids
+		}
+		return m
+	}
+	m.Outcome = o
+	return m
+}
+
+// Idempotent reports whether a method's second time does no more than its first
+// (RFC 9110, 9.2.2).
+func Idempotent(method string) bool {
+	switch method {
+	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
