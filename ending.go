@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
-	"github.com/holdfast-go/holdfast/internal/shell"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -18,10 +18,10 @@ import (
 
 // start opens the books for attempt n and gives it a context of its own, which
 // whoever makes the attempt ends.
-func (o *operation) start(n int) *shell.Attempt {
+func (o *operation) start(n int) *lazyctx.Context {
 	ctx := &o.first
 	if n > 1 {
-		ctx = new(shell.Attempt)
+		ctx = new(lazyctx.Context)
 	}
 	if o.made, o.noted = n, false; o.bad != nil {
 		o.bad.retryAt = time.Time{}

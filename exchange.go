@@ -14,8 +14,8 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/call"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
-	"github.com/holdfast-go/holdfast/internal/shell"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -25,9 +25,9 @@ type exchange struct {
 	client  *Client
 	newer   *exchange // its neighbours among the running ones
 	older   *exchange
-	own     shell.Attempt                 // the operation's context: Timeouts.Total ends it, and so does Close
-	current atomic.Pointer[shell.Attempt] // the attempt's, which Close ends too
-	closed  atomic.Bool                   // Close has
+	own     lazyctx.Context                 // the operation's context: Timeouts.Total ends it, and so does Close
+	current atomic.Pointer[lazyctx.Context] // the attempt's, which Close ends too
+	closed  atomic.Bool                     // Close has
 	limits  *wire.Limits
 	repeat  Repeat
 	isCheck bool // of health: see Client.Healthy
@@ -56,7 +56,7 @@ type exchange struct {
 // attemptMemory is what an attempt needs besides its context.
 type attemptMemory struct {
 	trip  wire.Trip
-	watch shell.Watch
+	watch lazyctx.Watch
 }
 
 // buffered makes a call whose answer is read within the attempt.
@@ -389,7 +389,7 @@ func (o *exchange) depart(n int) *wire.Trip {
 // lead has an attempt's context end with its trip, or with Close. It has the same
 // parent as the operation's, and no later deadline, so that neither need watch the
 // other.
-func (o *exchange) lead(ctx *shell.Attempt, mem *attemptMemory, deadline time.Time) *wire.Trip {
+func (o *exchange) lead(ctx *lazyctx.Context, mem *attemptMemory, deadline time.Time) *wire.Trip {
 	ctx.Keep(&mem.watch)
 	mem.trip.Start(ctx, o.asked, deadline, o.limits)
 	// The order matters, as in abort: one of the two sees the other.

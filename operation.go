@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/shell"
 )
@@ -45,10 +46,10 @@ type operation struct {
 	noted  bool // the breaker has counted the last attempt already
 	// watched: somebody wants to hear of what goes well.
 	watched bool
-	asked   time.Time     // when silence and breaker were last asked; the attempt counts from there
-	took    time.Duration // the last attempt; zero if nobody wanted to know
-	first   shell.Attempt // the first attempt's context, so that it costs nothing
-	made    int           // attempts so far
+	asked   time.Time       // when silence and breaker were last asked; the attempt counts from there
+	took    time.Duration   // the last attempt; zero if nobody wanted to know
+	first   lazyctx.Context // the first attempt's context, so that it costs nothing
+	made    int             // attempts so far
 
 	bad *trouble // nil as long as all goes well
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/call"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
-	"github.com/holdfast-go/holdfast/internal/shell"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -169,7 +169,7 @@ func (f *function[T]) Attempt(n int) outcome.Result {
 }
 
 // came says what an attempt came to.
-func (f *function[T]) came(ctx *shell.Attempt, err error) outcome.Result {
+func (f *function[T]) came(ctx *lazyctx.Context, err error) outcome.Result {
 	if err == nil {
 		return f.succeeded(0)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -23,7 +23,7 @@ import (
 // It knows two ends: success, and a panic. Anything else is call.Run's, to which
 // the attempt is handed over with its permit and its slot.
 type quick struct {
-	attempt *shell.Attempt
+	attempt *lazyctx.Context
 	ticket  breaker.Ticket
 	slot    bool
 	asked   time.Time // zero if no limit needs the clock: it is the dearest part
@@ -55,7 +55,7 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 		}
 		return q, false
 	}
-	q.attempt = new(shell.Attempt)
+	q.attempt = new(lazyctx.Context)
 	q.attempt.Init(ctx, deadline)
 	return q, true
 }

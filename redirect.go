@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -81,7 +81,7 @@ func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *ht
 		trip.End()
 		h, o.moved, o.away = next, true, next.away
 
-		ctx, mem := new(shell.Attempt), new(attemptMemory)
+		ctx, mem := new(lazyctx.Context), new(attemptMemory)
 		ctx.Init(o.caller, deadline)
 		trip = o.lead(ctx, mem, deadline)
 		req, err := o.attemptRequest(trip, h)

@@ -12,7 +12,7 @@ var floors = [][]string{
 	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/spelling"},
 	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/judge", "internal/core/pause", "internal/core/retry", "fault"},
 	2: {"internal/core/call"}, // the order, over the machines that it puts in order
-	3: {"internal/shell", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
+	3: {"internal/lazyctx", "internal/shell", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
 	6: {"cmd/holdfast"},

@@ -1,4 +1,4 @@
-package shell
+package lazyctx
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// attempt is one whose own deadline is that far away, zero for none.
-func attempt(parent context.Context, d time.Duration) *Attempt {
-	c := new(Attempt)
+// newContext has its own deadline that far away, zero for none.
+func newContext(parent context.Context, d time.Duration) *Context {
+	c := new(Context)
 	var deadline time.Time
 	if d != 0 {
 		deadline = time.Now().Add(d)
@@ -22,7 +22,7 @@ func attempt(parent context.Context, d time.Duration) *Attempt {
 	return c
 }
 
-// ended expects that a context has ended, by Err and by Done.
+// ended expects that Err and Done both report the end.
 func ended(t *testing.T, c context.Context, want error) {
 	t.Helper()
 	if err := c.Err(); err != want {
@@ -38,11 +38,11 @@ func ended(t *testing.T, c context.Context, want error) {
 	}
 }
 
-// goesOn expects that it has not.
+// goesOn expects that c has not ended.
 func goesOn(t *testing.T, c context.Context) {
 	t.Helper()
 	if err := c.Err(); err != nil {
-		t.Errorf("Err is %v, and nothing has ended it", err)
+		t.Errorf("Err is %v, but nothing has ended it", err)
 	}
 	select {
 	case <-c.Done():
@@ -51,11 +51,11 @@ func goesOn(t *testing.T, c context.Context) {
 	}
 }
 
-func TestAttemptEndsAtItsDeadline(t *testing.T) {
+func TestContextEndsAtItsDeadline(t *testing.T) {
 	for _, watched := range []bool{false, true} {
 		t.Run(fmt.Sprintf("watched %v", watched), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := attempt(t.Context(), time.Second)
+				c := newContext(t.Context(), time.Second)
 				if watched {
 					c.Done()
 				}
@@ -79,24 +79,24 @@ func TestAttemptEndsAtItsDeadline(t *testing.T) {
 	}
 }
 
-// Nobody has to ask: whoever waits for Done is woken.
-func TestAttemptWakesWhoWaits(t *testing.T) {
+// The timer wakes a goroutine that waits for Done.
+func TestContextClosesDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		<-attempt(t.Context(), time.Second).Done()
+		<-newContext(t.Context(), time.Second).Done()
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("Done closed after %v", took)
 		}
 	})
 }
 
-func TestAttemptEndsWithItsParent(t *testing.T) {
-	why := errors.New("the caller had enough")
+func TestContextEndsWithItsParent(t *testing.T) {
+	why := errors.New("the caller has given up")
 	for _, watched := range []bool{false, true} {
 		t.Run(fmt.Sprintf("watched %v", watched), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				parent, cancel := context.WithCancelCause(t.Context())
-				c := attempt(parent, time.Minute)
+				c := newContext(parent, time.Minute)
 				if watched {
 					c.Done()
 				}
@@ -112,40 +112,40 @@ func TestAttemptEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// goesOnUnwatched asks Err alone, which must not make a watch.
-func goesOnUnwatched(t *testing.T, c *Attempt, watched bool) {
+// goesOnUnwatched calls Err alone, which must not make a state.
+func goesOnUnwatched(t *testing.T, c *Context, watched bool) {
 	t.Helper()
 	if err := c.Err(); err != nil {
 		t.Errorf("Err is %v", err)
 	}
-	if got := c.watch.Load() != nil; got != watched {
+	if got := c.state.Load() != nil; got != watched {
 		t.Errorf("watched %v, want %v", got, watched)
 	}
 }
 
-func TestAttemptHasItsParentsDeadline(t *testing.T) {
+func TestContextHasItsParentsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for _, own := range []time.Duration{0, time.Minute} {
-			if at, ok := attempt(parent, own).Deadline(); !ok || time.Until(at) != time.Second {
+			if at, ok := newContext(parent, own).Deadline(); !ok || time.Until(at) != time.Second {
 				t.Errorf("own %v: deadline %v %v, want the parent's", own, at, ok)
 			}
 		}
-		if at, ok := attempt(parent, time.Millisecond).Deadline(); !ok || time.Until(at) != time.Millisecond {
+		if at, ok := newContext(parent, time.Millisecond).Deadline(); !ok || time.Until(at) != time.Millisecond {
 			t.Errorf("deadline %v %v, want its own, which is earlier", at, ok)
 		}
-		if at, ok := attempt(t.Context(), 0).Deadline(); ok {
-			t.Errorf("deadline %v, and nobody has one", at)
+		if at, ok := newContext(t.Context(), 0).Deadline(); ok {
+			t.Errorf("deadline %v, but neither has one", at)
 		}
-		c := attempt(parent, time.Minute)
+		c := newContext(parent, time.Minute)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		ended(t, c, context.DeadlineExceeded)
 	})
 }
 
-// odd is a context of another make, with an error of its own.
+// odd is a context of a foreign type, with an error of its own.
 type odd struct {
 	context.Context
 	done chan struct{}
@@ -155,19 +155,19 @@ type odd struct {
 func (o *odd) Done() <-chan struct{} { return o.done }
 func (o *odd) Err() error            { return o.err }
 
-func TestAttemptKeepsItsParentsError(t *testing.T) {
+func TestContextKeepsItsParentsError(t *testing.T) {
 	why := errors.New("the shift is over")
-	c := attempt(&odd{context.Background(), make(chan struct{}), why}, 0)
+	c := newContext(&odd{context.Background(), make(chan struct{}), why}, 0)
 	ended(t, c, why)
 }
 
-func TestAttemptEndsAtEnd(t *testing.T) {
+func TestContextEndsAtEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		unwatched := attempt(t.Context(), time.Minute)
+		unwatched := newContext(t.Context(), time.Minute)
 		unwatched.End()
 		ended(t, unwatched, context.Canceled)
 
-		watched := attempt(t.Context(), time.Minute)
+		watched := newContext(t.Context(), time.Minute)
 		goesOn(t, watched)
 		done := watched.Done()
 		watched.End()
@@ -183,12 +183,12 @@ func TestAttemptEndsAtEnd(t *testing.T) {
 	})
 }
 
-// A context that has ended stays ended, with the same reason, whatever comes
-// after.
-func TestAttemptNeverUnends(t *testing.T) {
+// A context that has ended stays ended, with the same reason, whatever happens
+// later.
+func TestContextNeverUnends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
-		late := attempt(parent, time.Second)
+		late := newContext(parent, time.Second)
 		time.Sleep(time.Second)
 		ended(t, late, context.DeadlineExceeded)
 		cancel()
@@ -196,22 +196,22 @@ func TestAttemptNeverUnends(t *testing.T) {
 		late.Extend(time.Now().Add(time.Hour))
 		ended(t, late, context.DeadlineExceeded)
 
-		over := attempt(t.Context(), time.Second)
+		over := newContext(t.Context(), time.Second)
 		done := over.Done()
 		over.End()
 		over.Extend(time.Now().Add(time.Hour))
 		if over.Done() != done {
 			t.Error("Done has changed its channel")
 		}
-		time.Sleep(2 * time.Second) // beyond the deadline that it had
+		time.Sleep(2 * time.Second) // past its deadline
 		ended(t, over, context.Canceled)
 	})
 }
 
-func TestAttemptExtend(t *testing.T) {
+func TestContextExtend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Further away: the old deadline passes without a trace.
-		c := attempt(t.Context(), time.Second)
+		// Later: the old deadline passes without effect.
+		c := newContext(t.Context(), time.Second)
 		done := c.Done()
 		c.Extend(time.Now().Add(time.Minute))
 		if at, _ := c.Deadline(); time.Until(at) != time.Minute {
@@ -223,9 +223,9 @@ func TestAttemptExtend(t *testing.T) {
 		<-done
 		ended(t, c, context.DeadlineExceeded)
 
-		// To none: the operation bounds it, which is its parent.
+		// To none: only the parent bounds it.
 		parent, cancel := context.WithCancel(t.Context())
-		c = attempt(parent, time.Second) // and nobody watched it so far
+		c = newContext(parent, time.Second) // without a state so far
 		c.Extend(time.Time{})
 		if at, ok := c.Deadline(); ok {
 			t.Errorf("deadline %v", at)
@@ -236,21 +236,21 @@ func TestAttemptExtend(t *testing.T) {
 		synctest.Wait()
 		ended(t, c, context.Canceled)
 
-		// Nearer, even past.
-		c = attempt(t.Context(), time.Hour)
+		// Earlier, even past.
+		c = newContext(t.Context(), time.Hour)
 		c.Extend(time.Now().Add(-time.Second))
 		synctest.Wait()
 		ended(t, c, context.DeadlineExceeded)
 	})
 }
 
-// A child context follows without a goroutine of its own, and leaves when it is
-// cancelled before.
-func TestAttemptChildren(t *testing.T) {
+// A child context of the standard library follows without a goroutine, and its
+// hook is removed when the child is cancelled first.
+func TestContextChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		why := errors.New("the caller had enough")
+		why := errors.New("the caller has given up")
 		parent, cancelParent := context.WithCancelCause(t.Context())
-		c := attempt(parent, time.Minute)
+		c := newContext(parent, time.Minute)
 		before := runtime.NumGoroutine()
 		var children []context.Context
 		for range 10 {
@@ -261,15 +261,15 @@ func TestAttemptChildren(t *testing.T) {
 		grandchild, cancel := context.WithTimeout(children[0], time.Hour)
 		defer cancel()
 		synctest.Wait()
-		// Those of tests that are over may go meanwhile, but none may come.
+		// Goroutines of earlier tests may end meanwhile, but none may start.
 		if n := runtime.NumGoroutine() - before; n > 0 {
 			t.Errorf("%d goroutines for ten children", n)
 		}
 		gone, cancelGone := context.WithCancel(c)
 		cancelGone()
 		ended(t, gone, context.Canceled)
-		if n := len(c.watch.Load().children); n != 10 {
-			t.Errorf("it keeps %d children, want the 10 that are left", n)
+		if n := len(c.state.Load().hooks); n != 10 {
+			t.Errorf("it keeps %d hooks, want the 10 that are left", n)
 		}
 		for _, child := range append(children, grandchild) {
 			goesOn(t, child)
@@ -284,28 +284,28 @@ func TestAttemptChildren(t *testing.T) {
 			}
 		}
 
-		born, cancel := context.WithCancel(c) // of one that has ended
+		born, cancel := context.WithCancel(c) // c has ended
 		defer cancel()
 		synctest.Wait()
 		ended(t, born, context.Canceled)
 	})
 }
 
-func TestAttemptAfterFunc(t *testing.T) {
+func TestContextAfterFunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := attempt(t.Context(), time.Second)
+		c := newContext(t.Context(), time.Second)
 		ran := make(chan string, 3)
 		c.AfterFunc(func() { ran <- "runs" })
 		stop := c.AfterFunc(func() { ran <- "was stopped" })
 		if !stop() || stop() {
-			t.Error("one stops once")
+			t.Error("stop must report true once")
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		late := c.AfterFunc(func() { ran <- "came late" })
 		synctest.Wait()
 		if late() {
-			t.Error("what runs already cannot be stopped")
+			t.Error("a function that already runs cannot be stopped")
 		}
 		close(ran)
 		var got []string
@@ -318,11 +318,11 @@ func TestAttemptAfterFunc(t *testing.T) {
 	})
 }
 
-// An attempt inside an attempt, as a policy around a client has it.
-func TestAttemptInsideAttempt(t *testing.T) {
+// A Context inside a Context, as for a client inside a policy.
+func TestContextInsideContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		outer := attempt(t.Context(), time.Second)
-		inner := attempt(outer, time.Minute)
+		outer := newContext(t.Context(), time.Second)
+		inner := newContext(outer, time.Minute)
 		goesOn(t, inner)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -331,9 +331,9 @@ func TestAttemptInsideAttempt(t *testing.T) {
 	})
 }
 
-func TestAttemptValueAndName(t *testing.T) {
+func TestContextValueAndName(t *testing.T) {
 	type name struct{}
-	c := attempt(context.WithValue(t.Context(), name{}, "parent's"), 0)
+	c := newContext(context.WithValue(t.Context(), name{}, "parent's"), 0)
 	if got := c.Value(name{}); got != "parent's" {
 		t.Errorf("value %v", got)
 	}
@@ -342,11 +342,11 @@ func TestAttemptValueAndName(t *testing.T) {
 	}
 }
 
-// Without a bubble, for the race detector: all that can meet does.
-func TestAttemptFromManyGoroutines(t *testing.T) {
+// For the race detector: all methods at once, in real time.
+func TestContextFromManyGoroutines(t *testing.T) {
 	for range 300 {
 		parent, cancel := context.WithCancel(context.Background())
-		c := attempt(parent, 100*time.Microsecond)
+		c := newContext(parent, 100*time.Microsecond)
 		var wg sync.WaitGroup
 		for _, f := range []func(){
 			func() { <-c.Done() },
@@ -355,7 +355,7 @@ func TestAttemptFromManyGoroutines(t *testing.T) {
 			func() { c.Extend(time.Now().Add(200 * time.Microsecond)) },
 			func() { c.AfterFunc(func() {})() },
 			func() { child, cancel := context.WithCancel(c); <-child.Done(); cancel() },
-			func() { inner := attempt(c, time.Minute); <-inner.Done() },
+			func() { inner := newContext(c, time.Minute); <-inner.Done() },
 			cancel,
 			c.End,
 		} {
@@ -369,14 +369,14 @@ func TestAttemptFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// What an attempt costs that nobody looks at: itself.
-func TestAttemptAllocates(t *testing.T) {
+// A Context costs one allocation, itself, if no code waits for its end.
+func TestContextAllocates(t *testing.T) {
 	parent, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	deadline := time.Now().Add(time.Hour)
-	var c *Attempt
+	var c *Context
 	if n := testing.AllocsPerRun(100, func() {
-		c = new(Attempt)
+		c = new(Context)
 		kept = c
 		c.Init(parent, deadline)
 		if c.Err() != nil {
@@ -384,19 +384,18 @@ func TestAttemptAllocates(t *testing.T) {
 		}
 		c.End()
 	}); n != 1 {
-		t.Errorf("%v allocations, want the attempt and nothing else", n)
+		t.Errorf("%v allocations, want the Context and nothing else", n)
 	}
 }
 
-// kept makes what it is given escape.
+// kept makes its value escape.
 var kept any
 
-// Somebody else may keep the time: then it costs no timer, and its end is the
-// same.
-func TestAttemptThatIsKept(t *testing.T) {
+// With Keep there is no timer, and Expire ends the Context as its deadline would.
+func TestContextKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var in [2]Watch
-		c := attempt(t.Context(), time.Second)
+		c := newContext(t.Context(), time.Second)
 		c.Keep(&in[0])
 		done := c.Done()
 		if at, ok := c.Deadline(); !ok || time.Until(at) != time.Second {
@@ -409,7 +408,7 @@ func TestAttemptThatIsKept(t *testing.T) {
 		<-done
 		ended(t, c, context.DeadlineExceeded)
 
-		c = attempt(t.Context(), time.Second)
+		c = newContext(t.Context(), time.Second)
 		c.WatchIn(&in[1])
 		<-c.Done()
 		ended(t, c, context.DeadlineExceeded)
@@ -418,23 +417,23 @@ func TestAttemptThatIsKept(t *testing.T) {
 	})
 }
 
-// An attempt ends with the attempt above it at once, and leaves it when it has
-// ended before; one that is born too late has ended.
-func TestAttemptFollowsAnAttempt(t *testing.T) {
+// A Context ends at once with the Context above it, and its hook there is removed
+// when it ends first. One whose parent has ended before has ended too.
+func TestContextFollowsAContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		outer := attempt(t.Context(), time.Minute)
-		gone, stays := attempt(outer, 0), attempt(outer, time.Hour)
+		outer := newContext(t.Context(), time.Minute)
+		gone, stays := newContext(outer, 0), newContext(outer, time.Hour)
 		goesOn(t, gone)
 		goesOn(t, stays)
 		gone.End()
 		gone.End()
-		if n := len(outer.watch.Load().children); n != 1 {
-			t.Errorf("it keeps %d children, want the one that is left", n)
+		if n := len(outer.state.Load().hooks); n != 1 {
+			t.Errorf("it keeps %d hooks, want the one that is left", n)
 		}
 		outer.Expire()
 		ended(t, stays, context.DeadlineExceeded)
 		ended(t, gone, context.Canceled)
-		born := attempt(outer, 0)
+		born := newContext(outer, 0)
 		born.Done()
 		synctest.Wait()
 		ended(t, born, context.DeadlineExceeded)
