@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/engine"
 )
 
 // Breaker is a circuit breaker that calls share: so many failures in a row open
@@ -19,7 +19,7 @@ import (
 // Do; use Acquire where a call cannot be put into a function.
 type Breaker struct {
 	name     string
-	handle   *shell.Breaker
+	handle   *engine.Breaker
 	each     bool // BreakerConfig.CountAttempts
 	observer Observer
 	openFor  time.Duration
@@ -44,7 +44,7 @@ func NewBreaker(cfg BreakerConfig, opts ...Option) (*Breaker, error) {
 func MustBreaker(cfg BreakerConfig, opts ...Option) *Breaker { return must(NewBreaker(cfg, opts...)) }
 
 func newBreaker(name string, rules breaker.Config, each bool, o Observer) *Breaker {
-	return &Breaker{name: name, handle: shell.NewBreaker(rules), each: each, observer: o, openFor: rules.OpenFor}
+	return &Breaker{name: name, handle: engine.NewBreaker(rules), each: each, observer: o, openFor: rules.OpenFor}
 }
 
 // Do calls fn if the breaker admits it, and counts what it returns: nil is a
@@ -98,7 +98,7 @@ type Permit struct {
 // twice counts twice. A permit from before the breaker last changed its state
 // does nothing.
 func (p Permit) Done(o Outcome) {
-	if p.b == nil || p.b.handle.Load().Quiet(p.t, o) {
+	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
 	p.b.done(context.Background(), p.t, o, nil)
@@ -176,7 +176,7 @@ func (b *Breaker) done(ctx context.Context, t breaker.Ticket, o Outcome, cause e
 
 // note counts an outcome and keeps the ticket.
 func (b *Breaker) note(ctx context.Context, t breaker.Ticket, o Outcome, cause error) {
-	if b.handle.Load().Quiet(t, o) {
+	if b.handle.Load().NoOp(t, o) {
 		return
 	}
 	now := time.Now()
@@ -224,7 +224,7 @@ const (
 
 // State is the state now. An open breaker whose time is over is half-open,
 // although nothing has asked it yet.
-func (b *Breaker) State() State { return b.handle.Snapshot(time.Now()).State }
+func (b *Breaker) State() State { return b.handle.Stats(time.Now()).State }
 
 // BreakerStats is a breaker at one moment.
 type BreakerStats struct {
@@ -240,7 +240,7 @@ type BreakerStats struct {
 
 // Stats reads the breaker.
 func (b *Breaker) Stats() BreakerStats {
-	s := b.handle.Snapshot(time.Now())
+	s := b.handle.Stats(time.Now())
 	return BreakerStats{
 		Name: b.name, State: s.State, FailureCount: s.Failures, SuccessCount: s.Successes,
 		LastFailure: s.LastFailure, OpenedAt: s.OpenedAt, RetryAt: s.RetryAt, Rejected: b.rejected.Load(),

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/engine"
 )
 
 // Bulkhead is a limit, shared by those who call, on how much runs at once, with
@@ -17,7 +17,7 @@ import (
 // Do; use Acquire where the work cannot be put into a function.
 type Bulkhead struct {
 	name   string
-	handle *shell.Bulkhead
+	handle *engine.Bulkhead
 	slots  int
 	limits bool // how long one waits
 }
@@ -39,7 +39,7 @@ func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
 }
 
 func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
-	return &Bulkhead{name: name, handle: shell.NewBulkhead(rules), slots: rules.Slots, limits: rules.MaxWait > 0}
+	return &Bulkhead{name: name, handle: engine.NewBulkhead(rules), slots: rules.Permits, limits: rules.MaxWait > 0}
 }
 
 // Do runs fn in a slot, and gives the slot back whatever happens, a panic
@@ -58,17 +58,17 @@ func (b *Bulkhead) Do(ctx context.Context, fn func(context.Context) error) error
 // Release, once. The error is ErrPoolTimeout if no slot came free in time or too
 // many wait already, and ErrCanceled or ErrTimeout if ctx ended first.
 func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
-	if b.handle.TryTake() {
+	if b.handle.TryAcquire() {
 		return Slot{b.handle}, nil
 	}
 	var start time.Time
 	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
 		start = time.Now()
 	}
-	switch b.handle.Take(ctx, start, time.Time{}) {
-	case shell.Taken:
+	switch b.handle.Acquire(ctx, start, time.Time{}) {
+	case engine.Acquired:
 		return Slot{b.handle}, nil
-	case shell.ContextEnded:
+	case engine.ContextEnded:
 		kind, cause := contextKind(ctx)
 		return Slot{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
 	default:
@@ -78,7 +78,7 @@ func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
 
 // TryAcquire takes a slot if one is free and nobody waits for it.
 func (b *Bulkhead) TryAcquire() (Slot, bool) {
-	if b.handle.TryTake() {
+	if b.handle.TryAcquire() {
 		return Slot{b.handle}, true
 	}
 	return Slot{}, false
@@ -92,12 +92,12 @@ func (b *Bulkhead) Waiting() int { return b.handle.Waiting() }
 
 // Slot is a place in a bulkhead. It is a small value; copies of it are the same
 // slot, and the zero Slot is none.
-type Slot struct{ b *shell.Bulkhead }
+type Slot struct{ b *engine.Bulkhead }
 
 // Release gives the slot back, to the first in line if there is one. It must be
 // called once: a second call would give back somebody else's.
 func (s Slot) Release() {
 	if s.b != nil {
-		s.b.Give()
+		s.b.Release()
 	}
 }

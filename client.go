@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/holdfast-go/holdfast/internal/shell"
+	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -47,7 +47,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	c.rules = rules{
 		name: s.name, retry: s.retry, attempt: s.timeouts.Attempt, total: s.timeouts.Total,
-		pause: new(shell.Pause), mayHold: cmp.Or(s.bulkhead.Queue, 1000),
+		pause: new(engine.Cooldown), mayHold: cmp.Or(s.bulkhead.Queue, 1000),
 		observer: all.observer(), counts: &c.counts,
 	}
 	t := &s.timeouts
@@ -58,7 +58,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if s.breaker.Threshold > 0 {
 		c.rules.breaker = newBreaker(s.breakerName, s.breaker, s.eachCounts, c.rules.observer)
 	}
-	if s.bulkhead.Slots > 0 {
+	if s.bulkhead.Permits > 0 {
 		c.rules.bulkhead = newBulkhead(s.bulkheadName, s.bulkhead)
 	}
 	return c, nil

@@ -531,7 +531,7 @@ func (o *exchange) weighed(trip *wire.Trip, refusal *StatusError, arrived time.T
 	case s == http.StatusTooManyRequests:
 		a.Outcome, undone = Throttled, true
 		if a.RetryAfter > 0 && a.RetryAfter <= o.rules.retry.MaxRetryAfter && !o.away {
-			o.rules.pause.Ask(arrived, a.RetryAfter)
+			o.rules.pause.Request(arrived, a.RetryAfter)
 			o.trouble().retryAt = arrived.Add(a.RetryAfter)
 		}
 	case s == http.StatusRequestTimeout, s >= 500:

@@ -114,6 +114,6 @@ func (b *liveBody) release() {
 func (b *liveBody) yield() {
 	b.trip.End()
 	if b.slot {
-		b.o.rules.bulkhead.handle.Give()
+		b.o.rules.bulkhead.handle.Release()
 	}
 }

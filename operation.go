@@ -9,24 +9,24 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
-	"github.com/holdfast-go/holdfast/internal/shell"
 )
 
 // rules are what the operations of one client or policy have in common.
 type rules struct {
 	name     string
 	retry    retry.Config
-	attempt  time.Duration // the limit of one attempt; zero is none
-	total    time.Duration // of the operation; zero is none
-	breaker  *Breaker      // nil is none
-	bulkhead *Bulkhead     // nil is none
-	pause    *shell.Pause  // nil is none
-	mayHold  int           // how many may wait out a silence at once
-	held     atomic.Int64  // how many do
-	observer Observer      // nil: nobody listens
-	counts   *counters     // nil: nobody counts
+	attempt  time.Duration    // the limit of one attempt; zero is none
+	total    time.Duration    // of the operation; zero is none
+	breaker  *Breaker         // nil is none
+	bulkhead *Bulkhead        // nil is none
+	pause    *engine.Cooldown // nil is none
+	mayHold  int              // how many may wait out a silence at once
+	held     atomic.Int64     // how many do
+	observer Observer         // nil: nobody listens
+	counts   *counters        // nil: nobody counts
 }
 
 // operation is one operation under its rules: all effects of call.Effects but
@@ -167,7 +167,7 @@ func (o *operation) Admits(t time.Time) bool {
 	if _, open := b.handle.Load().Open(); !open {
 		return true
 	}
-	return b.handle.Snapshot(t).State != breaker.Open
+	return b.handle.Stats(t).State != breaker.Open
 }
 
 func (o *operation) Probe() bool { return o.ticket.Probe() }
@@ -177,7 +177,7 @@ func (o *operation) Verdict(v outcome.Outcome) {
 	if o.noted {
 		v = Unknown
 	}
-	if b == nil || b.handle.Load().Quiet(o.ticket, v) {
+	if b == nil || b.handle.Load().NoOp(o.ticket, v) {
 		return
 	}
 	b.done(o.caller, o.ticket, v, o.lastError())
@@ -187,7 +187,7 @@ func (o *operation) Verdict(v outcome.Outcome) {
 
 func (o *operation) Silence() retry.Reason {
 	p := o.rules.pause
-	if p == nil || !p.Asked() {
+	if p == nil || !p.Requested() {
 		return retry.Go
 	}
 	now := time.Now()
@@ -215,7 +215,7 @@ func (o *operation) Silent() bool {
 	o.asked = time.Now()
 	o.looked(o.asked)
 	p := o.rules.pause
-	if p == nil || !p.Asked() {
+	if p == nil || !p.Requested() {
 		return false
 	}
 	_, silent := p.Until(o.asked, 0)
@@ -230,7 +230,7 @@ func (o *operation) Slot() retry.Reason {
 	if b == nil {
 		return retry.Go
 	}
-	if b.handle.TryTake() {
+	if b.handle.TryAcquire() {
 		o.slot = true
 		if o.watched {
 			o.tell(Event{Kind: EventSlotAcquired, Time: time.Now(), Remaining: b.slots - b.handle.InUse()})
@@ -244,8 +244,8 @@ func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 	now := time.Now()
 	o.looked(now)
 	o.tell(Event{Kind: EventWaiting, Time: now})
-	switch b.handle.Take(o.ctx, now, o.deadline) {
-	case shell.Taken:
+	switch b.handle.Acquire(o.ctx, now, o.deadline) {
+	case engine.Acquired:
 		o.slot = true
 		if o.rules.observer != nil || o.rules.counts != nil {
 			got := time.Now()
@@ -253,7 +253,7 @@ func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 			o.tell(Event{Kind: EventSlotAcquired, Time: got, Remaining: b.slots - b.handle.InUse(), Duration: got.Sub(now)})
 		}
 		return retry.Go
-	case shell.ContextEnded:
+	case engine.ContextEnded:
 		return retry.Ended
 	}
 	if !o.deadline.IsZero() && !time.Now().Before(o.deadline) {
@@ -267,7 +267,7 @@ func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
 func (o *operation) Free() {
 	if o.slot {
 		o.slot = false
-		o.rules.bulkhead.handle.Give()
+		o.rules.bulkhead.handle.Release()
 	}
 }
 

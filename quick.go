@@ -40,7 +40,7 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 		}
 	}
 	if r.bulkhead != nil {
-		if q.slot = r.bulkhead.handle.TryTake(); !q.slot {
+		if q.slot = r.bulkhead.handle.TryAcquire(); !q.slot {
 			return q, false
 		}
 	}
@@ -51,7 +51,7 @@ func enter(ctx context.Context, r *rules) (q quick, ok bool) {
 	}
 	if r.breaker != nil && !r.breaker.handle.Load().Confirms(q.ticket) {
 		if q.slot {
-			r.bulkhead.handle.Give()
+			r.bulkhead.handle.Release()
 		}
 		return q, false
 	}
@@ -127,9 +127,9 @@ func watched(ctx context.Context, o Observer) bool {
 func (q *quick) leave(r *rules, verdict Outcome) {
 	q.attempt.End()
 	if q.slot {
-		r.bulkhead.handle.Give()
+		r.bulkhead.handle.Release()
 	}
-	if b := r.breaker; b != nil && !b.handle.Load().Quiet(q.ticket, verdict) {
+	if b := r.breaker; b != nil && !b.handle.Load().NoOp(q.ticket, verdict) {
 		b.done(context.Background(), q.ticket, verdict, nil)
 	}
 }

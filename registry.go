@@ -178,7 +178,7 @@ func (s settings) differences(t settings) (differ []error) {
 		{"Breaker.HalfOpenMaxCalls", s.breaker.Probes, t.breaker.Probes},
 		{"Breaker.CountAttempts", s.eachCounts, t.eachCounts},
 		{"Bulkhead.Name", s.bulkheadName, t.bulkheadName},
-		{"Bulkhead.MaxConcurrent", s.bulkhead.Slots, t.bulkhead.Slots},
+		{"Bulkhead.MaxConcurrent", s.bulkhead.Permits, t.bulkhead.Permits},
 		{"Bulkhead.MaxQueue", s.bulkhead.Queue, t.bulkhead.Queue},
 		{"RequestIDHeader", s.idHeader, t.idHeader},
 		{"IdempotencyKey", s.alsoAsKey, t.alsoAsKey},

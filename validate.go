@@ -115,7 +115,7 @@ func (c *check) breakerRules(in string, b BreakerConfig) breaker.Config {
 
 func (c *check) bulkheadRules(in string, b BulkheadConfig, slots int) bulkhead.Config {
 	return bulkhead.Config{
-		Slots:   c.number(in+"MaxConcurrent", b.MaxConcurrent, slots, bulkhead.MaxSlots, -1),
+		Permits: c.number(in+"MaxConcurrent", b.MaxConcurrent, slots, bulkhead.MaxPermits, -1),
 		Queue:   c.number(in+"MaxQueue", b.MaxQueue, 1000, 1<<20, 0),
 		MaxWait: c.duration(in+"MaxWait", b.MaxWait, 5*time.Second, 0),
 	}
@@ -131,7 +131,7 @@ type settings struct {
 	pool       Pool     // likewise; MaxIdleConns below zero is none
 	retry      retry.Config
 	breaker    breaker.Config  // Threshold 0: no breaker
-	bulkhead   bulkhead.Config // Slots 0: no bulkhead
+	bulkhead   bulkhead.Config // Permits 0: no bulkhead
 	maxBody    int64           // zero is no limit
 	maxEvent   int             // likewise
 	redirects  int             // how many are followed

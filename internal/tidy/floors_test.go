@@ -10,9 +10,9 @@ import (
 // give it a floor is a decision, not a default.
 var floors = [][]string{
 	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/spelling"},
-	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/judge", "internal/core/pause", "internal/core/retry", "fault"},
+	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "fault"},
 	2: {"internal/core/call"}, // the order, over the machines that it puts in order
-	3: {"internal/lazyctx", "internal/shell", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
+	3: {"internal/lazyctx", "internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
 	6: {"cmd/holdfast"},

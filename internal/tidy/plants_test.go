@@ -16,9 +16,9 @@ func TestPlantedSource(t *testing.T) {
 		want             []string
 	}{
 		// floors
-		{"a core imports a shell", "internal/core/retry/x.go",
-			"package retry\nimport _ \"github.com/holdfast-go/holdfast/internal/shell\"\n",
-			[]string{"internal/core/retry/x.go:2: imports internal/shell of floor 3 from floor 1: only floors below may be imported"}},
+		{"a core imports a handle", "internal/core/retry/x.go",
+			"package retry\nimport _ \"github.com/holdfast-go/holdfast/internal/engine\"\n",
+			[]string{"internal/core/retry/x.go:2: imports internal/engine of floor 3 from floor 1: only floors below may be imported"}},
 		{"a core imports its neighbour", "internal/core/breaker/x.go",
 			"package breaker\nimport _ \"github.com/holdfast-go/holdfast/fault\"\n",
 			[]string{"internal/core/breaker/x.go:2: imports fault of floor 1 from floor 1: only floors below may be imported"}},
@@ -38,9 +38,9 @@ func TestPlantedSource(t *testing.T) {
 			"package fault\nimport _ \"github.com/holdfast-go/holdfastly/faultserver\"\n", nil},
 
 		// pure rooms
-		{"a core reads the clock under another name, and keeps the function", "internal/core/pause/x.go",
-			"package pause\nimport clock \"time\"\nvar now = clock.Now\n",
-			[]string{"internal/core/pause/x.go:3: uses time.Now: a pure room gets the time as an argument"}},
+		{"a core reads the clock under another name, and keeps the function", "internal/core/cooldown/x.go",
+			"package cooldown\nimport clock \"time\"\nvar now = clock.Now\n",
+			[]string{"internal/core/cooldown/x.go:3: uses time.Now: a pure room gets the time as an argument"}},
 		{"a fault plan makes a number of chance and asks the network", "fault/x.go",
 			"package fault\nimport (\n_ \"math/rand/v2\"\n_ \"net/http\"\n)\n",
 			[]string{
@@ -49,11 +49,11 @@ func TestPlantedSource(t *testing.T) {
 			}},
 		{"a core starts a goroutine", "internal/core/call/x.go",
 			"package call\nfunc f() {\n\tgo f()\n}\n",
-			[]string{"internal/core/call/x.go:3: starts a goroutine: a pure room decides, its shell acts"}},
-		{"durations, instants and names like the banned ones are fine", "internal/core/pause/x.go",
-			"package pause\nimport (\n\"time\"\n_ \"netip\"\n)\ntype T struct{ After, Now time.Time }\nfunc (t T) f(now time.Time) bool { return t.After.After(now.Add(time.Second)) }\n", nil},
-		{"the test of a core and the fault server may", "internal/core/pause/x_test.go",
-			"package pause\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
+			[]string{"internal/core/call/x.go:3: starts a goroutine: a pure room decides, its handle acts"}},
+		{"durations, instants and names like the banned ones are fine", "internal/core/cooldown/x.go",
+			"package cooldown\nimport (\n\"time\"\n_ \"netip\"\n)\ntype T struct{ After, Now time.Time }\nfunc (t T) f(now time.Time) bool { return t.After.After(now.Add(time.Second)) }\n", nil},
+		{"the test of a core and the fault server may", "internal/core/cooldown/x_test.go",
+			"package cooldown\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
 		{"a room whose name begins like a pure one", "faultserver/x.go",
 			"package faultserver\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
 

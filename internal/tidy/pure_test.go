@@ -37,7 +37,7 @@ func pureStaysPure(s source) []problem {
 	}
 	for n := range ast.Preorder(s.file) {
 		if g, ok := n.(*ast.GoStmt); ok {
-			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure room decides, its shell acts"))
+			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure room decides, its handle acts"))
 		}
 	}
 	return ps

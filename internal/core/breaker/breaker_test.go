@@ -10,8 +10,8 @@ import (
 
 // The timelines are about a breaker that three failures in a row open, for ten
 // seconds, and that then takes two probes at once. Instants are seconds after
-// noon; an operation may take five seconds, so that a probe's slot is free again
-// after fifteen.
+// noon; an operation may take five seconds, so that a probe
+// expires after fifteen.
 var (
 	noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	cfg  = Config{Threshold: 3, OpenFor: 10 * time.Second, Probes: 2}
@@ -30,8 +30,8 @@ const (
 	unknown   = outcome.Unknown
 )
 
-// step is one line of a timeline: at an instant, who does what, and what the
-// breaker then is.
+// step is one line of a timeline: an instant, an operation and what it does, and
+// the state afterwards.
 type step struct {
 	at    float64
 	who   string
@@ -49,7 +49,7 @@ func run(t *testing.T, b *Breaker, steps []step) map[string]Ticket {
 	tickets := map[string]Ticket{}
 	for i, s := range steps {
 		now, line := at(s.at), fmt.Sprintf("step %d, %vs: %s %s %v", i+1, s.at, s.who, s.do, s.with)
-		before := b.Snapshot(now).State
+		before := b.Stats(now).State
 		if before == HalfOpen {
 			before = b.state // it may only read as half-open
 		}
@@ -105,9 +105,9 @@ func TestTimelines(t *testing.T) {
 			{13, "", "look", 0, false, 0, HalfOpen}, // state reads as half-open as soon as the timeout has passed
 			{13, "d", "ask", 0, true, 0, HalfOpen},
 			{14, "e", "ask", 0, true, 0, HalfOpen},
-			{14, "f", "ask", 0, false, 28, HalfOpen}, // at most two at once; d's slot would be the first to expire
+			{14, "f", "ask", 0, false, 28, HalfOpen}, // at most two at once; d's probe would be the first to expire
 			{15, "d", "done", success, false, 0, HalfOpen},
-			{15, "f", "ask", 0, true, 0, HalfOpen}, // one at once: d's slot is free
+			{15, "f", "ask", 0, true, 0, HalfOpen}, // one at once: d's probe is free
 			{16, "e", "done", success, false, 0, Closed},
 			{17, "f", "done", transient, false, 0, Closed}, // its epoch is over: it neither opens nor counts
 		}},
@@ -146,7 +146,7 @@ func TestTimelines(t *testing.T) {
 			{24, "e", "ask", 0, true, 0, HalfOpen},
 			{25, "e", "done", success, false, 0, Closed},
 		}},
-		{"A7, departs: a Permanent answer is a successful probe; Throttled, Canceled and Unknown give their slot back without a verdict", []step{
+		{"A7, departs: a Permanent answer is a successful probe; Throttled, Canceled and Unknown give their probe back without a verdict", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
@@ -155,7 +155,7 @@ func TestTimelines(t *testing.T) {
 			{10, "c", "ask", 0, true, 0, HalfOpen},
 			{11, "b", "done", throttled, false, 0, HalfOpen},
 			{11, "c", "done", canceled, false, 0, HalfOpen},
-			{11, "d", "ask", 0, true, 0, HalfOpen}, // both slots are back
+			{11, "d", "ask", 0, true, 0, HalfOpen}, // both probes are back
 			{11, "e", "ask", 0, true, 0, HalfOpen},
 			{12, "d", "done", unknown, false, 0, HalfOpen},
 			{12, "e", "done", permanent, false, 0, HalfOpen},
@@ -170,16 +170,16 @@ func TestTimelines(t *testing.T) {
 			{10, "b", "ask", 0, true, 0, HalfOpen},
 			{10, "b", "done", success, false, 0, HalfOpen},
 			{10, "b", "done", success, false, 0, HalfOpen}, // again: two would have closed it
-			{10, "c", "ask", 0, true, 0, HalfOpen},         // in b's slot
+			{10, "c", "ask", 0, true, 0, HalfOpen},         // in b's place
 			{11, "d", "ask", 0, true, 0, HalfOpen},
-			{11, "b", "done", transient, false, 0, HalfOpen}, // must neither open nor free c's slot
+			{11, "b", "done", transient, false, 0, HalfOpen}, // must neither open nor free c's probe
 			{11, "e", "ask", 0, false, 25, HalfOpen},
-			{25, "c", "done", transient, false, 0, HalfOpen}, // c's slot expired in this instant: too late
+			{25, "c", "done", transient, false, 0, HalfOpen}, // c's probe expired in this instant: too late
 			{25, "e", "ask", 0, true, 0, HalfOpen},           // and is e's now
 			{25, "c", "done", transient, false, 0, HalfOpen}, // which changes nothing for c
 			{25, "f", "ask", 0, false, 26, HalfOpen},
 		}},
-		{"half-open always ends: a permit that never comes back expires, and its slot is free again", []step{
+		{"half-open always ends: a probe that never comes back expires, and its place is free again", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
@@ -226,13 +226,13 @@ func TestTimelines(t *testing.T) {
 			{11, "b", "confirm", 0, true, 0, HalfOpen}, // admitted anew, as a probe
 			{12, "b", "confirm", 0, true, 0, HalfOpen}, // which it still is
 			{12, "c", "ask", 0, true, 0, HalfOpen},
-			{13, "d", "ask", 0, false, 26, HalfOpen}, // so b has one slot and not two
+			{13, "d", "ask", 0, false, 26, HalfOpen}, // so b has one probe and not two
 			{26, "d", "ask", 0, true, 0, HalfOpen},   // b's has expired
 			{26, "b", "confirm", 0, false, 27, HalfOpen},
-			{27, "b", "confirm", 0, true, 0, HalfOpen}, // in c's slot, which c does not get back
+			{27, "b", "confirm", 0, true, 0, HalfOpen}, // in c's place, which c does not get back
 			{27, "c", "confirm", 0, false, 41, HalfOpen},
 		}},
-		{"a permit that has expired is admitted anew even if nobody took its slot", []step{
+		{"a probe that has expired is admitted anew even if its place is free", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
@@ -251,7 +251,7 @@ func TestTimelines(t *testing.T) {
 	}
 }
 
-// An operation without a limit has a slot for ten minutes and the open time.
+// A probe without a limit expires after ten minutes and the open time.
 func TestProbeWithoutLimit(t *testing.T) {
 	b := opened(t)
 	for range cfg.Probes {
@@ -316,14 +316,14 @@ func TestClockStandsStill(t *testing.T) {
 		{0, "a", "note", transient, false, 0, HalfOpen}, // reads as what the next one will find
 		{0, "b", "ask", 0, true, 0, HalfOpen},
 		{0, "c", "ask", 0, true, 0, HalfOpen},
-		{0, "d", "ask", 0, false, 5, HalfOpen}, // nobody's slot expires, so there are two
+		{0, "d", "ask", 0, false, 5, HalfOpen}, // no probe expires, so there are two
 		{0, "b", "done", success, false, 0, HalfOpen},
 		{0, "c", "done", success, false, 0, Closed},
 	})
 }
 
 // "Time may run backwards; no answer may become wrong by it": an open breaker
-// stays open until its instant, a slot stays taken until its own, and a permit
+// stays open until its instant, a probe stays out until its own, and a probe
 // that is returned counts.
 func TestClockRunsBackwards(t *testing.T) {
 	b := opened(t)
@@ -333,7 +333,7 @@ func TestClockRunsBackwards(t *testing.T) {
 		{-3600, "", "look", 0, false, 0, HalfOpen}, // it was asked at its time: it does not reopen
 		{-3600, "c", "ask", 0, true, 0, HalfOpen},  // expires at -3585
 		{-3600, "d", "ask", 0, false, -3585, HalfOpen},
-		{9, "d", "ask", 0, true, 0, HalfOpen}, // c's slot
+		{9, "d", "ask", 0, true, 0, HalfOpen}, // c's place
 		{-3600, "e", "ask", 0, false, 24, HalfOpen},
 		{-3600, "c", "done", transient, false, 0, HalfOpen}, // c's generation is gone, whatever the clock says
 		{-3600, "b", "done", success, false, 0, HalfOpen},
@@ -371,16 +371,16 @@ func TestChange(t *testing.T) {
 	}
 }
 
-func TestSnapshot(t *testing.T) {
+func TestStats(t *testing.T) {
 	b := New(cfg)
 	a, _, _, _ := b.Allow(at(0), limit)
 	b.Note(at(1), a, transient)
-	if got, want := b.Snapshot(at(2)), (Snapshot{State: Closed, Failures: 1, LastFailure: at(1)}); got != want {
+	if got, want := b.Stats(at(2)), (Stats{State: Closed, Failures: 1, LastFailure: at(1)}); got != want {
 		t.Errorf("closed: %+v, want %+v", got, want)
 	}
 	b = opened(t)
-	open := Snapshot{State: Open, Failures: 3, OpenedAt: at(0), RetryAt: at(10), LastFailure: at(0)}
-	if got := b.Snapshot(at(2)); got != open {
+	open := Stats{State: Open, Failures: 3, OpenedAt: at(0), RetryAt: at(10), LastFailure: at(0)}
+	if got := b.Stats(at(2)); got != open {
 		t.Errorf("open: %+v, want %+v", got, open)
 	}
 	p, _, _, _ := b.Allow(at(10), limit)
@@ -388,23 +388,22 @@ func TestSnapshot(t *testing.T) {
 	b.Allow(at(10), limit)
 	half := open
 	half.State, half.Successes, half.Probing = HalfOpen, 1, 1
-	if got := b.Snapshot(at(11)); got != half {
+	if got := b.Stats(at(11)); got != half {
 		t.Errorf("half-open: %+v, want %+v", got, half)
 	}
 	half.Probing = 0
-	if got := b.Snapshot(at(30)); got != half {
-		t.Errorf("half-open, the slot expired: %+v, want %+v", got, half)
+	if got := b.Stats(at(30)); got != half {
+		t.Errorf("half-open, the probe expired: %+v, want %+v", got, half)
 	}
 }
 
-// A clone goes its own way.
 func TestClone(t *testing.T) {
 	b := opened(t)
 	b.Allow(at(10), limit)
 	c := b.Clone()
 	c.Allow(at(10), limit)
-	if b.Snapshot(at(10)).Probing != 1 || c.Snapshot(at(10)).Probing != 2 {
-		t.Error("the clone shares its slots with the original")
+	if b.Stats(at(10)).Probing != 1 || c.Stats(at(10)).Probing != 2 {
+		t.Error("the clone shares its probes with the original")
 	}
 }
 
@@ -414,66 +413,4 @@ func TestStateNames(t *testing.T) {
 			t.Errorf("State(%d) is %q, want %q", uint8(s), s, want)
 		}
 	}
-}
-
-// TestWord: what the word answers, and where it sends callers to the machine.
-func TestWord(t *testing.T) {
-	b := New(cfg)
-	if b.Word() != 0 {
-		t.Error("the zero Word is that of a new breaker")
-	}
-	a, ok := b.Word().Admit()
-	if same, _, _, _ := b.Allow(at(0), limit); !ok || a != same {
-		t.Error("a closed breaker's word admits, with the machine's ticket")
-	}
-	quiet := func(want string) {
-		t.Helper()
-		got := ""
-		for o := unknown; o <= canceled; o++ {
-			if b.Word().Quiet(a, o) {
-				got += o.String() + " "
-			}
-		}
-		if got != want {
-			t.Errorf("quiet: %q, want %q", got, want)
-		}
-	}
-	if !b.Word().Confirms(a) {
-		t.Error("closed still: the word confirms")
-	}
-	quiet("unknown success throttled permanent canceled ")
-	b.Note(at(0), a, transient)
-	if !b.Word().Confirms(a) {
-		t.Error("a failure to remember does not keep the word from confirming")
-	}
-	quiet("unknown throttled permanent canceled ") // a success has a count to reset
-
-	b.Note(at(0), a, transient)
-	b.Note(at(0), a, transient)
-	if _, ok := b.Word().Admit(); ok || b.Word().Confirms(a) {
-		t.Error("the word of an open breaker admits")
-	}
-	if epoch, open := b.Word().Open(); !open || epoch != 1 {
-		t.Errorf("open: epoch %d, %v", epoch, open)
-	}
-	quiet("")
-
-	p, _, _, _ := b.Allow(at(10), limit)
-	if _, ok := b.Word().Admit(); ok || b.Word().Confirms(p) || b.Word().Quiet(p, canceled) {
-		t.Error("the word of a half-open breaker answers")
-	}
-	b.Done(at(10), p, success)
-	p, _, _, _ = b.Allow(at(10), limit)
-	b.Done(at(10), p, success)
-	if _, open := b.Word().Open(); open || b.Word().Confirms(p) || b.Word().Quiet(p, canceled) {
-		t.Error("closed again: the word knows nothing of the permit that closed it")
-	}
-	quiet("") // a is of the first epoch
-
-	b.Note(at(11), p, transient) // of the epoch that its success ended: nothing to remember
-	a, ok = b.Word().Admit()
-	if same, _, _, _ := b.Allow(at(11), limit); !ok || a != same || !b.Word().Confirms(a) {
-		t.Errorf("closed again: the word admits %v, with %+v of the machine's %+v, and confirms it: %v", ok, a, same, b.Word().Confirms(a))
-	}
-	quiet("unknown success throttled permanent canceled ")
 }

@@ -1,4 +1,4 @@
-package shell
+package engine
 
 import (
 	"fmt"
@@ -8,14 +8,13 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// The enumeration: everything that two and three callers can do with a breaker,
-// and up to four with a bulkhead, in every order, until no new state turns up.
-// There is no depth at which it gives up: what a state leaves out (see the two
-// key methods) makes the states finitely many.
+// The enumeration runs all steps of two and three callers of a breaker, and of up to
+// four callers of a bulkhead, in every order, until there is no new state. It has
+// no limit of depth: the keys leave out what makes no difference, so that the
+// states are finitely many.
 //
-// What it finds is worth as much as what it takes. So every kind of edge that
-// should be possible is in a table here, and it fails if one was never taken;
-// and plants_test.go sees to it that it finds known bugs.
+// Each possible kind of edge is in a table here, and the enumeration fails if one
+// never occurs. enumeration_plants_test.go checks that it finds known bugs.
 
 // configuration is one search.
 type configuration struct {
@@ -26,7 +25,7 @@ type configuration struct {
 func enumerate(t *testing.T, all []configuration, want map[kind]bool, text func(kind) string) {
 	var mu sync.Mutex
 	ran, taken := 0, map[kind]int{}
-	t.Run("all", func(t *testing.T) { // returns when all are done
+	t.Run("all", func(t *testing.T) { // returns at the end of all
 		for _, c := range all {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
@@ -53,11 +52,11 @@ func TestEnumerateBreaker(t *testing.T) {
 			for probes := 1; probes <= 2; probes++ {
 				m := &breakerModel{callers: callers, probes: probes, fine: fine, merged: underRace && callers == 3 && probes == 2}
 				all = append(all, configuration{
-					fmt.Sprintf("%d callers, %d probe slots, %s", callers, probes, grain(fine)),
+					fmt.Sprintf("%d callers, %d probes, %s", callers, probes, grain(fine)),
 					func(t *testing.T) (int, int, map[kind]int) {
 						s := &search[breakerState]{key: m.key, moves: m.moves, rules: m.rules, text: m.text}
 						s.run(t, m.start())
-						if m.merged { // it allows more than there is; its kinds are no measure
+						if m.merged { // it allows more than the code does, so its kinds do not count
 							return len(s.origin), s.edges, nil
 						}
 						return len(s.origin), s.edges, s.taken
@@ -73,17 +72,17 @@ func TestEnumerateBulkhead(t *testing.T) {
 	var all []configuration
 	for _, fine := range []bool{false, true} {
 		for _, m := range []bulkheadModel{
-			{callers: 2, slots: 1, queue: 0}, // nobody may wait
-			{callers: 2, slots: 1, queue: 1},
-			{callers: 2, slots: 2, queue: 1}, // nobody has to
-			{callers: 3, slots: 1, queue: 1}, // the queue's bound is reached
-			{callers: 3, slots: 1, queue: 2},
-			{callers: 3, slots: 2, queue: 1},
-			{callers: 4, slots: 2, queue: 2}, // two may be served at once
+			{callers: 2, permits: 1, queue: 0}, // no waiter
+			{callers: 2, permits: 1, queue: 1},
+			{callers: 2, permits: 2, queue: 1}, // no need to wait
+			{callers: 3, permits: 1, queue: 1}, // the queue gets full
+			{callers: 3, permits: 1, queue: 2},
+			{callers: 3, permits: 2, queue: 1},
+			{callers: 4, permits: 2, queue: 2}, // two may be granted at once
 		} {
 			m.fine = fine
 			all = append(all, configuration{
-				fmt.Sprintf("%d callers, %d slots, %d may wait, %s", m.callers, m.slots, m.queue, grain(fine)),
+				fmt.Sprintf("%d callers, %d permits, %d may wait, %s", m.callers, m.permits, m.queue, grain(fine)),
 				func(t *testing.T) (int, int, map[kind]int) {
 					s := &search[bulkheadState]{key: m.key, moves: m.moves, rules: m.rules, text: m.text}
 					s.run(t, m.start())
@@ -102,42 +101,41 @@ func grain(fine bool) string {
 	return "coarse"
 }
 
-// breakerKinds lists every kind of edge that there is.
+// breakerKinds lists every kind of edge.
 func breakerKinds() map[kind]bool {
 	const (
 		panics    = uint8(outcome.Unknown)
 		succeeds  = uint8(outcome.Success)
 		fails     = uint8(outcome.Transient)
 		throttled = uint8(outcome.Throttled)
-		refused   = uint8(outcome.Permanent)
+		permanent = uint8(outcome.Permanent)
 		cancelled = uint8(outcome.Canceled)
 	)
 	type set = []uint8
 	table := []struct{ moves, where, how set }{
-		// Who asks anew, or again: the same, but that a permit may be good still.
-		{set{moveAsk, moveConfirm}, set{inClosed}, set{howToLock, howWord, howOvertaken, howAdmitted}},
-		{set{moveAsk, moveConfirm}, set{inOpen}, set{howToLock, howOvertaken, howRefused}},
+		// Asking and confirming: the same, but that a probe may still be valid.
+		{set{moveAsk, moveConfirm}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howAdmitted}},
+		{set{moveAsk, moveConfirm}, set{inOpen}, set{howToLock, howOvertaken, howRejected}},
 		{set{moveAsk, moveConfirm}, set{inRipe}, set{howToLock, howOvertaken, howAdmitted}},
-		{set{moveAsk, moveConfirm}, set{inHalf}, set{howToLock, howAdmitted, howRefused}},
-		{set{moveConfirm}, set{inHalf}, set{howPermit}},
+		{set{moveAsk, moveConfirm}, set{inHalf}, set{howToLock, howAdmitted, howRejected}},
+		{set{moveConfirm}, set{inHalf}, set{howProbe}},
 
-		// What does not count while the breaker is closed never goes to the lock
-		// there, unless the ticket is old; a success only if there are failures to
-		// forget; a failure always.
-		{set{panics, throttled, refused, cancelled}, set{inClosed}, set{howToLock, howWord, howOvertaken, howOld}},
-		{set{succeeds, moveReturn2, moveNote}, set{inClosed}, set{howToLock, howWord, howOvertaken, howCurrent, howOld}},
+		// In closed, outcomes that do not count go to the lock only with an old ticket,
+		// a success only if there are failures to reset, a failure always.
+		{set{panics, throttled, permanent, cancelled}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howOld}},
+		{set{succeeds, moveReturn2, moveNote}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howCurrent, howOld}},
 		{set{fails, moveNoteAfter}, set{inClosed}, set{howToLock, howCurrent, howOld}},
 
-		// Nothing that is open has a ticket.
-		{set{panics, throttled, refused, cancelled, moveReturn2, moveNote}, set{inOpen, inRipe}, set{howToLock, howOvertaken, howOld}},
+		// In open all tickets are old.
+		{set{panics, throttled, permanent, cancelled, moveReturn2, moveNote}, set{inOpen, inRipe}, set{howToLock, howOvertaken, howOld}},
 		{set{succeeds, fails, moveNoteAfter}, set{inOpen, inRipe}, set{howToLock, howOld}},
 
-		{set{panics, succeeds, fails, throttled, refused, cancelled, moveNote}, set{inHalf}, set{howToLock, howPermit, howLate, howOld}},
+		{set{panics, succeeds, fails, throttled, permanent, cancelled, moveNote}, set{inHalf}, set{howToLock, howProbe, howLate, howOld}},
 		{set{moveReturn2, moveNoteAfter}, set{inHalf}, set{howToLock, howReturned, howOld}},
 
 		{set{moveGetLost}, set{inClosed}, set{howCurrent, howOld}},
 		{set{moveGetLost}, set{inOpen, inRipe}, set{howOld}},
-		{set{moveGetLost}, set{inHalf}, set{howPermit, howLate, howOld}},
+		{set{moveGetLost}, set{inHalf}, set{howProbe, howLate, howOld}},
 
 		{set{moveWait, movePass, movePublish}, set{inClosed, inOpen, inRipe, inHalf}, set{howPlain}},
 		{set{moveReach}, set{inOpen, inHalf}, set{howPlain}},
@@ -159,14 +157,14 @@ func bulkheadKinds() map[kind]bool {
 	table := map[uint8][]uint8{
 		moveLoad:     {gotFree, gotNone},
 		moveSwap:     {gotFree, gotRaced},
-		moveJoin:     {gotInLine, gotFree, gotFull},
-		moveGetSlot:  {gotNothing},
-		moveTooLong:  {gotOut, gotServed},
-		moveUnwanted: {gotOut, gotServed},
-		movePut:      {gotPlain, gotWaiting},
-		moveGiven:    {gotNothing, gotOne, gotTwo}, // the slot may be gone, or another may have come free as well
+		moveEnqueue:  {gotQueued, gotFree, gotFull},
+		moveGranted:  {gotNothing},
+		moveTimedOut: {gotOut, gotGrant},
+		moveEnded:    {gotOut, gotGrant},
+		moveRelease:  {gotAlone, gotWaiting},
+		moveGrant:    {gotNothing, gotOne, gotTwo}, // the permit may be taken, or a second one may be free
 		moveRound:    {gotNothing, gotOne},
-		moveOverdraw: {gotPanic},
+		moveExcess:   {gotPanic},
 	}
 	kinds := map[kind]bool{}
 	for move, hows := range table {

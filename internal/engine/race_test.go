@@ -1,6 +1,6 @@
 //go:build race
 
-package shell
+package engine
 
 // Under the race detector the largest configurations would take minutes.
 const underRace = true

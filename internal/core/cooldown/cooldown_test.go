@@ -1,4 +1,4 @@
-package pause
+package cooldown
 
 import (
 	"testing"
@@ -10,51 +10,51 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 const almostOne = 1 - 1.0/(1<<53)
 
 // B4c: one 429 with Retry-After holds back the other attempts to that origin for
-// that time, and they are let go over a jittered tenth of it.
+// that time, and they start spread by chance over a tenth of it.
 func TestTimeline(t *testing.T) {
 	at := func(s float64) time.Time { return noon.Add(time.Duration(s * float64(time.Second))) }
-	var p Pause
+	var c Cooldown
 	until := func(now, u, want float64) { // want 0: may send at once
 		t.Helper()
-		got, wait := p.Until(at(now), u)
+		got, wait := c.Until(at(now), u)
 		if wait != (want != 0) || wait && got.Sub(at(want)).Abs() > time.Microsecond {
 			t.Errorf("at %vs with chance %v: %v %v, want %vs", now, u, got, wait, want)
 		}
 	}
-	until(0, 0.5, 0) // nobody has asked for anything
-	if !p.End().IsZero() {
-		t.Errorf("ends at %v", p.End())
+	until(0, 0.5, 0) // no cooldown yet
+	if !c.End().IsZero() {
+		t.Errorf("ends at %v", c.End())
 	}
-	p.Ask(at(0), 0)
-	p.Ask(at(0), -time.Second)
+	c.Request(at(0), 0)
+	c.Request(at(0), -time.Second)
 	until(0, 0.5, 0)
-	if !p.End().IsZero() {
-		t.Errorf("nothing was asked for, until %v", p.End())
+	if !c.End().IsZero() {
+		t.Errorf("a request for nothing, until %v", c.End())
 	}
 
-	p.Ask(at(0), 20*time.Second)
+	c.Request(at(0), 20*time.Second)
 	until(1, 0, 20) // never before the time
 	until(1, 0.5, 21)
 	until(1, almostOne, 22) // a tenth of twenty seconds
 	until(19.999, 0, 20)
-	until(20, 0.5, 0) // over: who comes now may go
+	until(20, 0.5, 0) // over: new callers may send
 
-	p.Ask(at(5), 30*time.Second)
-	p.Ask(at(6), 10*time.Second) // shorter: the longer one stands
+	c.Request(at(5), 30*time.Second)
+	c.Request(at(6), 10*time.Second) // shorter: the longer one stands
 	until(7, 0, 35)
 	until(7, 0.5, 36.5)
-	p.Ask(at(10), 40*time.Second)
+	c.Request(at(10), 40*time.Second)
 	until(11, 0, 50)
-	if !p.End().Equal(at(50)) {
-		t.Errorf("ends at %v", p.End())
+	if !c.End().Equal(at(50)) {
+		t.Errorf("ends at %v", c.End())
 	}
 
 	// The clock stands still: the answer does too.
 	until(11, 0.5, 52)
 	until(11, 0.5, 52)
-	// It runs backwards: the end stays where it was, and a new silence that is
-	// shorter by that clock does not cut it.
-	p.Ask(at(-3600), 20*time.Second)
+	// It runs backwards: the end stays, and a new cooldown that ends earlier does
+	// not cut it.
+	c.Request(at(-3600), 20*time.Second)
 	until(-3600, 0, 50)
 	until(60, 0, 0)
 }

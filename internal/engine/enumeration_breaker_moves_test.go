@@ -1,4 +1,4 @@
-package shell
+package engine
 
 import (
 	"fmt"
@@ -8,34 +8,34 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// What a caller of the breaker can do. Each move begins with a load of the word,
-// as in production; where the word does not answer, the caller is on its way to
-// the lock, and anything may happen before it gets there.
+// The moves of a caller of the breaker. Each begins with a load of the snapshot, as
+// in production. Where the snapshot does not answer, the caller is on its way to the
+// lock, and other callers may step first.
 
-// Moves: the first six are the outcomes, with which a ticket is returned.
+// The first six moves return a ticket with that outcome.
 const (
 	moveAsk = uint8(outcome.Canceled) + 1 + iota
 	moveConfirm
 	moveNote      // an attempt of an operation that goes on, or a body that broke
 	moveGetLost   // never return the ticket
 	moveReturn2   // return it again
-	moveNoteAfter // note a failure although the ticket was returned: a body that broke
-	moveWait      // time passes, but no answer changes by it
-	moveReach     // time passes to the instant that Next named
+	moveNoteAfter // note a failure after the return: a body that broke
+	moveWait      // time passes, but no answer changes
+	moveReach     // time passes to the instant of Next
 	movePass      // time passes beyond all instants
-	movePublish   // fine: the word of the step before
+	movePublish   // fine: publish the last step
 )
 
 var moveNames = [...]string{
 	outcome.Unknown: "panics", outcome.Success: "succeeds", outcome.Transient: "fails", outcome.Throttled: "is throttled",
-	outcome.Permanent: "is refused (404)", outcome.Canceled: "is cancelled",
+	outcome.Permanent: "is answered 404", outcome.Canceled: "is cancelled",
 	moveAsk: "asks", moveConfirm: "confirms", moveNote: "notes", moveGetLost: "gets lost",
 	moveReturn2: "returns again", moveNoteAfter: "notes after the return",
 	moveWait: "time passes", moveReach: "time reaches Next", movePass: "time passes beyond everything",
 	movePublish: "publishes",
 }
 
-// Where: the machine's state at the step, and whether an open one's time is over.
+// The machine's state before the step, and whether its open time is over.
 const (
 	inClosed = uint8(breaker.Closed)
 	inOpen   = uint8(breaker.Open)
@@ -45,25 +45,25 @@ const (
 
 var whereNames = [...]string{inClosed: "closed", inOpen: "open", inHalf: "half-open", inRipe: "open, its time over"}
 
-// How: the ticket, and what became of it.
+// The ticket, and the result.
 const (
 	howPlain     = iota
-	howToLock    // the word did not answer: on the way to the lock
-	howWord      // a ticket of the closed state; the word answered, nothing was locked
-	howOvertaken // fine: the same, while the machine had moved on
+	howToLock    // the snapshot did not answer: on the way to the lock
+	howSnapshot  // a ticket of the closed state; the snapshot answered, without the lock
+	howOvertaken // fine: the same, but the machine has stepped since
 	howCurrent   // a ticket of the closed state; the machine answered
 	howOld       // a ticket of an older epoch
-	howPermit    // a permit that is out
-	howLate      // a permit that has expired
-	howReturned  // a permit that was returned
+	howProbe     // a probe that is out
+	howLate      // a probe that has expired
+	howReturned  // a probe that was returned
 	howAdmitted  // asks, confirms: a new ticket
-	howRefused   // asks, confirms
+	howRejected  // asks, confirms
 )
 
 var howNames = [...]string{
-	howPlain: "", howToLock: "goes to the lock", howWord: "answered by the word", howCurrent: "a ticket of this epoch", howOld: "an old ticket",
-	howPermit: "a permit", howLate: "an expired permit", howReturned: "a returned permit",
-	howAdmitted: "admitted", howRefused: "refused", howOvertaken: "answered by a word that the machine has overtaken",
+	howPlain: "", howToLock: "goes to the lock", howSnapshot: "answered by the snapshot", howCurrent: "a ticket of this epoch", howOld: "an old ticket",
+	howProbe: "a probe", howLate: "an expired probe", howReturned: "a returned probe",
+	howAdmitted: "admitted", howRejected: "rejected", howOvertaken: "answered by a snapshot of the step before",
 }
 
 func (m *breakerModel) text(k kind) string {
@@ -99,14 +99,13 @@ func (m *breakerModel) moves(s *breakerState, to emit[breakerState]) {
 	m.pass(s, beyond, to)
 }
 
-// ask: a new operation. A ticket that the caller still has is forgotten; it was
-// returned.
+// ask: a new operation. The ticket of the last one was returned.
 func (m *breakerModel) ask(s *breakerState, i int, to emit[breakerState]) {
 	n := *s
 	t, answered := m.on(s).Load().Admit()
 	if answered {
 		n.callers[i] = caller{phase: admitted, ticket: t}
-		to(edge{kind{moveAsk, s.where(), s.byWord()}, i}, &n, m.wordAdmitted(s, t))
+		to(edge{kind{moveAsk, s.where(), s.bySnapshot()}, i}, &n, m.snapshotAdmitted(s, t))
 	}
 	n.callers[i] = caller{phase: asking}
 	m.toLock(moveAsk, s, n, i, answered, to)
@@ -117,24 +116,23 @@ func (m *breakerModel) confirm(s *breakerState, i int, to emit[breakerState]) {
 	n := *s
 	answered := m.on(s).Load().Confirms(s.callers[i].ticket)
 	if answered {
-		to(edge{kind{moveConfirm, s.where(), s.byWord()}, i}, &n, m.wordConfirmed(s, i))
+		to(edge{kind{moveConfirm, s.where(), s.bySnapshot()}, i}, &n, m.snapshotConfirmed(s, i))
 	}
 	n.callers[i].phase = confirming
 	m.toLock(moveConfirm, s, n, i, answered, to)
 }
 
-// giveBack: the operation is over, and the ticket comes back; perhaps not for
-// the first time.
+// giveBack: the operation is over and returns its ticket, perhaps a second time.
 func (m *breakerModel) giveBack(s *breakerState, i int, o outcome.Outcome, to emit[breakerState]) {
 	n := *s
 	move := uint8(o)
 	if s.callers[i].returned {
 		move = moveReturn2
 	}
-	answered := m.on(s).Load().Quiet(s.callers[i].ticket, o)
+	answered := m.on(s).Load().NoOp(s.callers[i].ticket, o)
 	if answered {
 		n.callers[i].returned = true
-		to(edge{kind{move, s.where(), s.byWord()}, i}, &n, m.wordWasQuiet(s, i, o))
+		to(edge{kind{move, s.where(), s.bySnapshot()}, i}, &n, m.snapshotWasNoOp(s, i, o))
 	}
 	n.callers[i] = s.callers[i]
 	n.callers[i].phase, n.callers[i].outcome = returning, o
@@ -143,9 +141,9 @@ func (m *breakerModel) giveBack(s *breakerState, i int, o outcome.Outcome, to em
 
 func (m *breakerModel) note(s *breakerState, i int, o outcome.Outcome, to emit[breakerState]) {
 	n := *s
-	answered := m.on(s).Load().Quiet(s.callers[i].ticket, o)
+	answered := m.on(s).Load().NoOp(s.callers[i].ticket, o)
 	if answered {
-		to(edge{kind{s.noteMove(i), s.where(), s.byWord()}, i}, &n, m.wordWasQuiet(s, i, o))
+		to(edge{kind{s.noteMove(i), s.where(), s.bySnapshot()}, i}, &n, m.snapshotWasNoOp(s, i, o))
 	}
 	n.callers[i].phase, n.callers[i].outcome = noting, o
 	m.toLock(s.noteMove(i), s, n, i, answered, to)
@@ -158,13 +156,13 @@ func (s *breakerState) noteMove(i int) uint8 {
 	return moveNote
 }
 
-// getLost: the goroutine died without its defers, or hangs for ever. The caller
-// begins anew; its ticket stays out.
+// getLost: the goroutine hangs for ever. The caller starts anew; the ticket is never
+// returned.
 func (m *breakerModel) getLost(s *breakerState, i int, to emit[breakerState]) {
 	n := *s
 	for j := range n.lost {
 		if n.lost[j].IsZero() {
-			n.lost[j] = n.callers[i].permit
+			n.lost[j] = n.callers[i].expires
 			break
 		}
 	}
@@ -172,15 +170,13 @@ func (m *breakerModel) getLost(s *breakerState, i int, to emit[breakerState]) {
 	to(edge{kind{moveGetLost, s.where(), s.how(i)}, i}, &n, "")
 }
 
-// toLock: the word has not answered, and caller i is on its way to the lock; n
-// says what for.
+// toLock: the snapshot has not answered, and caller i is on its way to the lock, in
+// the phase that n has.
 //
 // With three callers and two probes there are 800,000 states: some seconds, but
-// minutes under the race detector. The merged model, which is for that, has no
-// such way: a caller goes to the lock whenever it likes, whatever a load may have
-// said. That allows everything that the other model allows, since a load that did
-// not answer leaves nothing behind but the intent; and a little more, which must
-// break no rule either.
+// minutes under the race detector. For that there is the merged model: a caller
+// steps under the lock at any time, without a load before. It allows all that the
+// other model allows, and a little more, which must not break a rule either.
 func (m *breakerModel) toLock(move uint8, s *breakerState, n breakerState, i int, answered bool, to emit[breakerState]) {
 	switch {
 	case !m.merged && !answered:
@@ -190,7 +186,7 @@ func (m *breakerModel) toLock(move uint8, s *breakerState, n breakerState, i int
 	}
 }
 
-// lockedStep is what a caller does who has come to the lock.
+// lockedStep is the step of a caller that has the lock.
 func (m *breakerModel) lockedStep(s *breakerState, i int, to emit[breakerState]) {
 	n := *s
 	c := &n.callers[i]
@@ -208,7 +204,7 @@ func (m *breakerModel) lockedStep(s *breakerState, i int, to emit[breakerState])
 		}
 		switch {
 		case !r.ok:
-			k.how = howRefused
+			k.how = howRejected
 		case c.phase == asking || c.ticket != r.ticket:
 			k.how = howAdmitted
 		}
@@ -225,7 +221,7 @@ func (m *breakerModel) lockedStep(s *breakerState, i int, to emit[breakerState])
 	to(edge{k, i}, &n, broken)
 }
 
-// answer is what a locked step answered.
+// answer is the result of a locked step.
 type answer struct {
 	ticket   breaker.Ticket
 	retryAt  time.Time
@@ -234,8 +230,8 @@ type answer struct {
 	panicked string
 }
 
-// step is the production method in the coarse model, and the machine's part of
-// it in the fine one.
+// step calls the production method in the coarse model, and the machine alone in
+// the fine one.
 func (m *breakerModel) step(h *Breaker, c *caller, now time.Time) (r answer) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -265,12 +261,12 @@ func (m *breakerModel) step(h *Breaker, c *caller, now time.Time) (r answer) {
 	return r
 }
 
-// settle writes down what the model knows after a locked step.
+// settle updates the model's own knowledge after a locked step.
 func (n *breakerState) settle(s *breakerState, i int, r answer) {
-	if look(&n.machine).epoch != look(&s.machine).epoch { // nothing of the epoch that is over is out any more
+	if look(&n.machine).epoch != look(&s.machine).epoch { // no probe of the old epoch is out any more
 		n.lost = [most]time.Time{}
 		for j := range n.callers {
-			n.callers[j].permit = time.Time{}
+			n.callers[j].expires = time.Time{}
 		}
 	}
 	c := &n.callers[i]
@@ -278,18 +274,18 @@ func (n *breakerState) settle(s *breakerState, i int, r answer) {
 	case asking, confirming:
 		switch {
 		case r.ok && (c.phase == asking || c.ticket != r.ticket):
-			c.ticket, c.permit = r.ticket, time.Time{}
+			c.ticket, c.expires = r.ticket, time.Time{}
 			if r.ticket.Probe() {
-				c.permit = s.now.Add(expiry)
+				c.expires = s.now.Add(expiry)
 			}
 			c.phase = admitted
 		case c.phase == asking && !r.ok:
 			*c = caller{publishing: c.publishing}
-		default: // the same ticket, or a refusal: the operation still has the one it came with
+		default: // the same ticket, or a rejection: the operation keeps its ticket
 			c.phase = admitted
 		}
 	case returning:
-		c.phase, c.outcome, c.returned, c.permit = admitted, 0, true, time.Time{}
+		c.phase, c.outcome, c.returned, c.expires = admitted, 0, true, time.Time{}
 	case noting:
 		c.phase, c.outcome = admitted, 0
 	}
@@ -304,7 +300,7 @@ func (m *breakerModel) publish(s *breakerState, i int, to emit[breakerState]) {
 	to(edge{kind{movePublish, s.where(), howPlain}, i}, &n, "")
 }
 
-// pass: time goes on.
+// pass: time passes.
 func (m *breakerModel) pass(s *breakerState, d time.Duration, to emit[breakerState]) {
 	n := *s
 	n.now = s.now.Add(d)
@@ -318,14 +314,14 @@ func (m *breakerModel) pass(s *breakerState, d time.Duration, to emit[breakerSta
 		if !n.lost[j].After(n.now) {
 			n.lost[j] = time.Time{}
 		}
-		if !n.callers[j].permit.After(n.now) {
-			n.callers[j].permit = time.Time{}
+		if !n.callers[j].expires.After(n.now) {
+			n.callers[j].expires = time.Time{}
 		}
 	}
 	to(edge{kind{move, s.where(), howPlain}, -1}, &n, "")
 }
 
-// where is the machine's state, as it was before a step.
+// where is the state of the machine.
 func (s *breakerState) where() uint8 {
 	if b := look(&s.machine); b.state == breaker.Open && !s.now.Before(b.retryAt) {
 		return inRipe
@@ -333,27 +329,27 @@ func (s *breakerState) where() uint8 {
 	return uint8(look(&s.machine).state)
 }
 
-// byWord: the word has answered. In the fine model the machine may have moved on
-// by then, and the answer is that of a moment before.
-func (s *breakerState) byWord() uint8 {
-	if s.locked && s.word != uint64(s.machine.Word()) {
+// bySnapshot: the snapshot has answered. In the fine model the machine may have
+// stepped since.
+func (s *breakerState) bySnapshot() uint8 {
+	if s.locked && s.snapshot != uint64(s.machine.Snapshot()) {
 		return howOvertaken
 	}
-	return howWord
+	return howSnapshot
 }
 
-// how is what caller i's ticket is, before a step.
+// how classifies the ticket of caller i.
 func (s *breakerState) how(i int) uint8 {
 	c := &s.callers[i]
-	switch w := s.worth(c); {
-	case w == none:
+	switch v := s.validity(c); {
+	case v == none:
 		return howPlain
-	case w == old || w == overtaken:
+	case v == old || v == overtaken:
 		return howOld
-	case w == current:
+	case v == current:
 		return howCurrent
-	case !c.permit.IsZero():
-		return howPermit
+	case !c.expires.IsZero():
+		return howProbe
 	case c.returned:
 		return howReturned
 	}

@@ -1,5 +1,5 @@
 //go:build !race
 
-package shell
+package engine
 
 const underRace = false

@@ -1,4 +1,4 @@
-package shell
+package engine
 
 import (
 	"slices"
@@ -8,45 +8,45 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// What must hold of the breaker, in every state and on every edge.
+// The rules that hold in every state of the breaker and on every edge.
 const (
-	ruleOpenRefuses  = "an open breaker admits nothing"
+	ruleOpenRejects  = "an open breaker admits nothing"
 	ruleAtMostN      = "half-open admits at most N at once"
-	ruleSlotsReturn  = "every slot comes back exactly once"
-	ruleOldIsNothing = "nothing of an old epoch moves the state"
+	ruleProbesReturn = "every probe comes back exactly once"
+	ruleOldIsNothing = "a ticket of an old epoch changes nothing"
 	ruleLateIsNone   = "a second or late return changes nothing"
-	ruleHalfEnds     = "in every half-open state a permit is free or some passing of time frees one"
+	ruleHalfEnds     = "in every half-open state a probe is free or becomes free in time"
 	ruleNotByTime    = "half-open never reopens by time alone"
-	ruleWordAgrees   = "the published word agrees with the machine"
-	ruleWordAnswers  = "the word answers as the machine would"
-	ruleWhenAgain    = "a refusal says when to come back"
+	ruleAgrees       = "the published snapshot agrees with the machine"
+	ruleAnswers      = "the snapshot answers as the machine would"
+	ruleWhenAgain    = "a rejection has the time of the next try"
 	ruleChanges      = "a state changes for its reason alone, and begins an epoch"
-	ruleAdmission    = "who may start is admitted, with a permit that is out"
+	ruleAdmission    = "an operation that may start is admitted, with a valid ticket"
 )
 
-// rules are those of every state.
+// rules checks a state.
 func (m *breakerModel) rules(s *breakerState) string {
 	b := look(&s.machine)
-	if !s.locked && s.word != uint64(s.machine.Word()) {
-		return ruleWordAgrees
+	if !s.locked && s.snapshot != uint64(s.machine.Snapshot()) {
+		return ruleAgrees
 	}
 	if b.state != breaker.HalfOpen {
-		if len(b.slots) != 0 || s.out() != 0 {
-			return ruleSlotsReturn
+		if len(b.probes) != 0 || s.out() != 0 {
+			return ruleProbesReturn
 		}
 	}
 	if s.out() > m.probes {
 		return ruleAtMostN
 	}
-	var taken []time.Time
-	for _, slot := range b.slots {
-		if slot.expires.After(s.now) {
-			taken = append(taken, slot.expires)
+	var out []time.Time
+	for _, probe := range b.probes {
+		if probe.expires.After(s.now) {
+			out = append(out, probe.expires)
 		}
 	}
-	slices.SortFunc(taken, time.Time.Compare)
-	if !slices.Equal(taken, s.permits()) {
-		return ruleSlotsReturn
+	slices.SortFunc(out, time.Time.Compare)
+	if !slices.Equal(out, s.expiries()) {
+		return ruleProbesReturn
 	}
 
 	next, changes := s.machine.Next(s.now)
@@ -65,12 +65,12 @@ func (m *breakerModel) rules(s *breakerState) string {
 			return ruleNotByTime
 		}
 		at := s.now
-		if len(taken) == m.probes {
+		if len(out) == m.probes {
 			one := s.machine.Clone()
 			if _, _, _, ok := one.Allow(at, limit); ok {
 				return ruleAtMostN
 			}
-			if !changes || next != taken[0] {
+			if !changes || next != out[0] {
 				return ruleHalfEnds
 			}
 			at = next
@@ -85,12 +85,11 @@ func (m *breakerModel) rules(s *breakerState) string {
 	return ""
 }
 
-// permits are the expiries of the half-open permits that are out, as the model
-// knows them.
-func (s *breakerState) permits() []time.Time {
+// expiries are those of the probes that are out, by the model's own knowledge.
+func (s *breakerState) expiries() []time.Time {
 	var all []time.Time
 	for j := range s.callers {
-		for _, at := range []time.Time{s.callers[j].permit, s.lost[j]} {
+		for _, at := range []time.Time{s.callers[j].expires, s.lost[j]} {
 			if !at.IsZero() {
 				all = append(all, at)
 			}
@@ -100,13 +99,13 @@ func (s *breakerState) permits() []time.Time {
 	return all
 }
 
-func (s *breakerState) out() int { return len(s.permits()) }
+func (s *breakerState) out() int { return len(s.expiries()) }
 
-// stepped are the rules of a locked step of caller i, from s to n.
+// stepped checks a locked step of caller i from s to n.
 func (m *breakerModel) stepped(s, n *breakerState, i int, r answer) string {
 	before, after, c := look(&s.machine), look(&n.machine), &s.callers[i]
 	if r.ok && s.where() == inOpen {
-		return ruleOpenRefuses
+		return ruleOpenRejects
 	}
 	if broken := changedWell(before, after, c, r.change, s.now); broken != "" {
 		return broken
@@ -121,7 +120,7 @@ func (m *breakerModel) stepped(s, n *breakerState, i int, r answer) string {
 		}
 		return ""
 	case confirming:
-		if how := s.how(i); how == howPermit || how == howCurrent {
+		if how := s.how(i); how == howProbe || how == howCurrent {
 			if !r.ok || r.ticket != c.ticket {
 				return ruleAdmission
 			}
@@ -131,7 +130,7 @@ func (m *breakerModel) stepped(s, n *breakerState, i int, r answer) string {
 	return m.asked(s, before, after, r)
 }
 
-// asked are the rules of somebody who asks without a ticket that is good.
+// asked checks a step of a caller without a valid ticket.
 func (m *breakerModel) asked(s *breakerState, before, after *breakerMirror, r answer) string {
 	probe := r.ticket.Probe()
 	switch s.where() {
@@ -144,7 +143,7 @@ func (m *breakerModel) asked(s *breakerState, before, after *breakerMirror, r an
 		if r.retryAt != before.retryAt {
 			return ruleWhenAgain
 		}
-		return unchanged(before, after, ruleOpenRefuses)
+		return unchanged(before, after, ruleOpenRejects)
 	case inRipe:
 		if !r.ok || !probe || after.state != breaker.HalfOpen {
 			return ruleAdmission
@@ -155,21 +154,21 @@ func (m *breakerModel) asked(s *breakerState, before, after *breakerMirror, r an
 			return ruleAtMostN
 		case !r.ok && free, r.ok && !probe:
 			return ruleAdmission
-		case !r.ok && r.retryAt != s.permits()[0]:
+		case !r.ok && r.retryAt != s.expiries()[0]:
 			return ruleWhenAgain
 		case !r.ok:
 			return unchanged(before, after, ruleAtMostN)
 		}
 	}
-	// A permit that is given out has a slot, from now on.
+	// The ticket of a probe is valid from now on.
 	t := lookTicket(&r.ticket)
-	if slot := after.slots[t.probe-1]; slot.generation != t.generation || !slot.expires.Equal(s.now.Add(expiry)) {
+	if p := after.probes[t.probe-1]; p.generation != t.generation || !p.expires.Equal(s.now.Add(expiry)) {
 		return ruleAdmission
 	}
 	return ""
 }
 
-// changedWell: a state changes only for the reasons there are.
+// changedWell checks the reason of a change of state.
 func changedWell(before, after *breakerMirror, c *caller, change breaker.Change, now time.Time) string {
 	if before.state == after.state {
 		if after.epoch != before.epoch || change.Happened() {
@@ -199,52 +198,51 @@ func changedWell(before, after *breakerMirror, c *caller, change breaker.Change,
 	return ""
 }
 
-// unchanged: not even a number that only statistics show.
+// unchanged compares all fields, also those that only statistics show.
 func unchanged(a, b *breakerMirror, rule string) string {
 	if a.state == b.state && a.epoch == b.epoch && a.failures == b.failures && a.successes == b.successes &&
-		a.openedAt == b.openedAt && a.retryAt == b.retryAt && a.lastFailure == b.lastFailure && slices.Equal(a.slots, b.slots) {
+		a.openedAt == b.openedAt && a.retryAt == b.retryAt && a.lastFailure == b.lastFailure && slices.Equal(a.probes, b.probes) {
 		return ""
 	}
 	return rule
 }
 
-// What the word answers counts as of the moment in which it was loaded. If no
-// step is in progress, that is what the machine would answer; if one is, it is
-// what the machine would have answered before.
+// An answer of the snapshot is as of its load. If no step is in progress, the machine
+// would answer the same; else it would have done so before the step.
 
-func (m *breakerModel) wordAdmitted(s *breakerState, t breaker.Ticket) string {
+func (m *breakerModel) snapshotAdmitted(s *breakerState, t breaker.Ticket) string {
 	if s.locked {
 		return ""
 	}
 	if s.where() != inClosed {
-		return ruleOpenRefuses
+		return ruleOpenRejects
 	}
 	machine := s.machine.Clone()
 	if same, _, _, ok := machine.Allow(s.now, limit); !ok || same != t {
-		return ruleWordAnswers
+		return ruleAnswers
 	}
-	return unchanged(look(&s.machine), look(&machine), ruleWordAnswers)
+	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
 }
 
-func (m *breakerModel) wordConfirmed(s *breakerState, i int) string {
+func (m *breakerModel) snapshotConfirmed(s *breakerState, i int) string {
 	if s.locked {
 		return ""
 	}
 	if s.where() != inClosed {
-		return ruleOpenRefuses
+		return ruleOpenRejects
 	}
 	machine, t := s.machine.Clone(), s.callers[i].ticket
 	if same, _, _, ok := machine.Confirm(s.now, t, limit); !ok || same != t {
-		return ruleWordAnswers
+		return ruleAnswers
 	}
-	return unchanged(look(&s.machine), look(&machine), ruleWordAnswers)
+	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
 }
 
-func (m *breakerModel) wordWasQuiet(s *breakerState, i int, o outcome.Outcome) string {
+func (m *breakerModel) snapshotWasNoOp(s *breakerState, i int, o outcome.Outcome) string {
 	if s.locked {
 		return ""
 	}
 	machine := s.machine.Clone()
 	machine.Done(s.now, s.callers[i].ticket, o)
-	return unchanged(look(&s.machine), look(&machine), ruleWordAnswers)
+	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
 }

@@ -1,15 +1,14 @@
-// Package shell holds the handles that put the pure machines to work: each is
-// {mutex, machine, word}, and this is the only place where locking can be wrong.
+// Package engine has the handles that make the pure machines safe for concurrent
+// use. Each is {snapshot, mutex, machine}.
 //
-// A machine's quiet path does not pay for the lock: it answers from one atomic
-// word that the last locked step published. So every method is made of three
-// kinds of step: load the word, step the machine under the lock, publish. The
-// enumeration in this package's tests interleaves these very steps in every
-// order.
+// The common case takes no lock: it is answered by an atomic snapshot, which the
+// last locked step published. So every method consists of three kinds of step: load
+// the snapshot, step the machine under the lock, publish. The enumeration in this
+// package's tests runs these steps in every order.
 //
-// Nothing here calls back: what a step changed is returned, for the caller to
-// tell others after the lock is released.
-package shell
+// No method calls back under a lock: each returns its change of state, and the
+// caller reports it.
+package engine
 
 import (
 	"sync"
@@ -20,11 +19,11 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// Breaker is a circuit breaker for any number of goroutines.
+// Breaker is a circuit breaker that is safe for concurrent use.
 type Breaker struct {
-	word    atomic.Uint64
-	mu      sync.Mutex
-	machine breaker.Breaker // under mu
+	snapshot atomic.Uint64
+	mu       sync.Mutex
+	machine  breaker.Breaker // under mu
 }
 
 // NewBreaker returns a closed breaker.
@@ -32,12 +31,9 @@ func NewBreaker(cfg breaker.Config) *Breaker {
 	return &Breaker{machine: breaker.New(cfg)}
 }
 
-// Load gives the word that the last step published. It answers Admit, Confirms
-// and Quiet; where it does not, the methods below do.
-func (b *Breaker) Load() breaker.Word { return breaker.Word(b.word.Load()) }
-
-// publish is called under the lock, after each step of the machine.
-func (b *Breaker) publish() { b.word.Store(uint64(b.machine.Word())) }
+// Load gives the published snapshot. Where its Admit, Confirms or NoOp is false, call
+// the method of the handle.
+func (b *Breaker) Load() breaker.Snapshot { return breaker.Snapshot(b.snapshot.Load()) }
 
 // Allow asks the machine; see breaker.Breaker.Allow.
 func (b *Breaker) Allow(now time.Time, limit time.Duration) (breaker.Ticket, time.Time, breaker.Change, bool) {
@@ -66,7 +62,7 @@ func (b *Breaker) Done(now time.Time, t breaker.Ticket, o outcome.Outcome) break
 	return c
 }
 
-// Note counts an outcome and keeps the ticket; see breaker.Breaker.Note.
+// Note counts an outcome and leaves the ticket valid; see breaker.Breaker.Note.
 func (b *Breaker) Note(now time.Time, t breaker.Ticket, o outcome.Outcome) breaker.Change {
 	b.mu.Lock()
 	c := b.machine.Note(now, t, o)
@@ -75,9 +71,12 @@ func (b *Breaker) Note(now time.Time, t breaker.Ticket, o outcome.Outcome) break
 	return c
 }
 
-// Snapshot reads the machine.
-func (b *Breaker) Snapshot(now time.Time) breaker.Snapshot {
+// Stats reads the machine.
+func (b *Breaker) Stats(now time.Time) breaker.Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.machine.Snapshot(now)
+	return b.machine.Stats(now)
 }
+
+// publish is called under the lock, after each step of the machine.
+func (b *Breaker) publish() { b.snapshot.Store(uint64(b.machine.Snapshot())) }

@@ -1,4 +1,4 @@
-package shell
+package engine
 
 import (
 	"fmt"
@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// key is a state's canonical form: two states with the same key can do the same
-// from now on.
+// key is the canonical form of a state: from two states with the same key the same
+// steps are possible.
 type key [24]byte
 
-// kind is what an edge of the state graph does. The models say what the numbers
-// mean; the tables in enumerate_test.go list those that must be taken.
+// kind classifies the edges of the state graph. The models define the numbers; the
+// tables in enumeration_test.go list the kinds that must occur.
 type kind struct{ move, where, how uint8 }
 
-// edge is a kind and the caller whose step it is.
+// edge is a kind and the caller that makes the step.
 type edge struct {
 	kind
 	who int
@@ -26,12 +26,11 @@ type edge struct {
 // broke, empty if it broke none.
 type emit[S any] func(by edge, next *S, broken string)
 
-// search goes breadth first through everything that a model can do, until there
-// is no state that it has not seen.
+// search visits all states of a model, breadth first.
 type search[S any] struct {
 	key   func(*S) key
 	moves func(*S, emit[S])
-	rules func(*S) string // what holds in every state; the broken rule, or empty
+	rules func(*S) string // checks a state; the broken rule, or empty
 	text  func(kind) string
 
 	seen   map[key]bool
@@ -41,18 +40,17 @@ type search[S any] struct {
 	broken map[string]string // the first way to break each rule
 }
 
-// origin is how a state was first reached, which by breadth is a shortest way.
+// origin is the edge by which a state was first reached, on a shortest path.
 type origin struct {
 	parent int
 	by     edge
 }
 
 const (
-	// tooManyStates is ten times what the largest configuration has. A search that
-	// gets there has a canonical form that lets something grow.
+	// tooManyStates is ten times the states of the largest configuration. A search
+	// that reaches it has a key with a number that grows.
 	tooManyStates = 1_000_000
-	// Code that is wrong in many ways, or in one that lets something grow, is not
-	// searched to the end.
+	// After these many broken rules, or states once a rule is broken, a search ends.
 	enoughBroken     = 4
 	statesOnceBroken = 100_000
 )
@@ -81,7 +79,7 @@ func (s *search[S]) run(t *testing.T, start S) {
 				s.seen[k] = true
 				if rule := s.rules(n); rule != "" {
 					s.breaks(rule, first+i, by)
-					return // where it leads to from there says nothing
+					return // no need to continue from a broken state
 				}
 				s.origin = append(s.origin, origin{first + i, by})
 				next = append(next, *n)
@@ -101,7 +99,7 @@ func (s *search[S]) run(t *testing.T, start S) {
 	}
 }
 
-// breaks keeps the way to the step that broke a rule.
+// breaks keeps the path to the step that broke a rule.
 func (s *search[S]) breaks(rule string, at int, by edge) {
 	if s.broken[rule] != "" {
 		return
@@ -118,8 +116,7 @@ func (s *search[S]) breaks(rule string, at int, by edge) {
 	s.broken[rule] = b.String()
 }
 
-// expectKinds fails if a listed kind of edge was never taken, or one was taken
-// that nobody listed.
+// expectKinds fails if a listed kind of edge never occurred, or an unlisted one did.
 func expectKinds(t *testing.T, want map[kind]bool, taken map[kind]int, text func(kind) string) {
 	t.Helper()
 	byText := func(a, b kind) int { return strings.Compare(text(a), text(b)) }

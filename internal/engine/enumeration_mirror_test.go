@@ -1,4 +1,4 @@
-package shell
+package engine
 
 import (
 	"reflect"
@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
 )
 
-// The machines keep their fields to themselves. An enumeration needs them, to
-// tell states apart and to see that a step changed nothing at all, so it looks
-// through mirrors: structs with the same fields in the same places.
+// The fields of the machines are not exported. An enumeration needs them to tell
+// states apart, and to see that a step changed nothing. So it reads them through
+// mirrors: structs with the same fields at the same offsets.
 
 type breakerMirror struct {
 	cfg         breaker.Config
@@ -23,10 +23,10 @@ type breakerMirror struct {
 	openedAt    time.Time
 	retryAt     time.Time
 	lastFailure time.Time
-	slots       []slotMirror
+	probes      []probeMirror
 }
 
-type slotMirror struct {
+type probeMirror struct {
 	generation uint64
 	expires    time.Time
 }
@@ -47,8 +47,8 @@ func look(b *breaker.Breaker) *breakerMirror            { return (*breakerMirror
 func lookTicket(t *breaker.Ticket) *ticketMirror        { return (*ticketMirror)(unsafe.Pointer(t)) }
 func lookBulkhead(b *bulkhead.Bulkhead) *bulkheadMirror { return (*bulkheadMirror)(unsafe.Pointer(b)) }
 
-// TestMirrors: a field that is added to a machine has to be added to its mirror,
-// and to the canonical form.
+// A field that is added to a machine must be added to its mirror and to the key of
+// its model.
 func TestMirrors(t *testing.T) {
 	sameFields(t, reflect.TypeFor[breaker.Breaker](), reflect.TypeFor[breakerMirror]())
 	sameFields(t, reflect.TypeFor[breaker.Ticket](), reflect.TypeFor[ticketMirror]())

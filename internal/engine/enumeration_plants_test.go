@@ -1,9 +1,9 @@
 //go:build !race
 
-// Not under the race detector: what this proves does not depend on it, and it
-// builds the package many times.
+// Not under the race detector: it builds the package many times, and what it proves
+// does not depend on the detector.
 
-package shell
+package engine
 
 import (
 	"encoding/json"
@@ -14,16 +14,17 @@ import (
 	"testing"
 )
 
-// TestEnumerationBites plants known bugs in the code that production runs, one at
-// a time, and expects the enumeration to name the rule that each breaks. A plant
-// whose snippet is not in its file exactly once is stale and fails.
+// TestEnumerationBites plants known bugs in the production code, one at a time, and
+// expects the enumeration to report the rule that each breaks. A plant fails as
+// stale if its snippet is not in its file exactly once.
 func TestEnumerationBites(t *testing.T) {
 	const (
-		machine = "../core/breaker/breaker.go"
-		word    = "../core/breaker/word.go"
-		handle  = "breaker.go"
-		queue   = "../core/bulkhead/bulkhead.go"
-		slots   = "bulkhead.go"
+		machine  = "../core/breaker/breaker.go"
+		snapshot = "../core/breaker/snapshot.go"
+		handle   = "breaker.go"
+		queue    = "../core/bulkhead/bulkhead.go"
+		permits  = "../core/bulkhead/snapshot.go"
+		waiters  = "bulkhead.go"
 
 		// The small configurations are enough.
 		breaker  = "^TestEnumerateBreaker$/^all$/^2_callers"
@@ -37,71 +38,71 @@ func TestEnumerationBites(t *testing.T) {
 			"if t.epoch != b.epoch {\n\t\treturn Change{}\n\t}", "",
 			breaker, ruleOldIsNothing},
 		{"double free", machine,
-			"return s.generation == t.generation && s.expires.After(now)", "return s.generation >= t.generation",
+			"return p.generation == t.generation && p.expires.After(now)", "return p.generation >= t.generation",
 			breaker, ruleLateIsNone},
-		{"a late return frees somebody else's slot", machine,
-			"return s.generation == t.generation && s.expires.After(now)", "return s.expires.After(now)",
+		{"a late return frees another operation's probe", machine,
+			"return p.generation == t.generation && p.expires.After(now)", "return p.expires.After(now)",
 			breaker, ruleLateIsNone},
 		{"a late return counts", machine,
-			"return s.generation == t.generation && s.expires.After(now)", "return s.generation == t.generation",
+			"return p.generation == t.generation && p.expires.After(now)", "return p.generation == t.generation",
 			breaker, ruleLateIsNone},
-		{"lost probe: the slot never expires", machine,
-			"if s.expires.After(now) {\n\t\t\tcontinue", "if !s.expires.IsZero() {\n\t\t\tcontinue",
+		{"lost probe: it never expires", machine,
+			"if p.expires.After(now) {\n\t\t\tcontinue", "if !p.expires.IsZero() {\n\t\t\tcontinue",
 			breaker, ruleHalfEnds},
 		{"half-open admits one too many", machine,
-			"make([]slot, b.cfg.Probes)", "make([]slot, b.cfg.Probes+1)",
+			"make([]probe, b.cfg.Probes)", "make([]probe, b.cfg.Probes+1)",
 			breaker, ruleAtMostN},
 		{"open admits before its time", machine,
 			"if now.Before(b.retryAt) {\n\t\t\treturn", "if now.Before(b.openedAt) {\n\t\t\treturn",
-			breaker, ruleOpenRefuses},
-		{"a forgotten outcome closes", machine,
+			breaker, ruleOpenRejects},
+		{"an unknown outcome closes", machine,
 			"case outcome.Success, outcome.Permanent:", "case outcome.Success, outcome.Permanent, outcome.Unknown:",
 			breaker, ruleChanges},
 		{"missed publish in Done", handle,
 			"c := b.machine.Done(now, t, o)\n\tb.publish()", "c := b.machine.Done(now, t, o)",
-			breaker, ruleWordAgrees},
+			breaker, ruleAgrees},
 		{"missed publish in Allow", handle,
 			"b.machine.Allow(now, limit)\n\tb.publish()", "b.machine.Allow(now, limit)",
-			breaker, ruleWordAgrees},
-		{"the word admits to an open breaker", word,
-			"w&wordState == Word(Closed)\n}", "w&wordState != Word(HalfOpen)\n}",
-			breaker, ruleOpenRefuses},
-		{"a success is quiet although there are failures", word,
-			"return w == Word(t.epoch)<<wordEpoch|Word(Closed)", "return w.Confirms(t)",
-			breaker, ruleWordAnswers},
+			breaker, ruleAgrees},
+		{"the snapshot of an open breaker admits", snapshot,
+			"s&stateMask == closedState\n}", "s&stateMask != Snapshot(HalfOpen)\n}",
+			breaker, ruleOpenRejects},
+		{"a success is a no-op although there are failures", snapshot,
+			"return s == Snapshot(t.epoch)<<epochShift|closedState", "return s.Confirms(t)",
+			breaker, ruleAnswers},
 
-		{"missed wake-up", slots,
-			"\tb.serve()\n", "",
+		{"missed wake-up", waiters,
+			"\tb.grant()\n", "",
 			bulkhead, ruleForgotten},
-		{"waiting bit not cleared", slots,
-			"b.swap(w, w.Calm())", "b.swap(w, w)",
+		{"waiters bit not cleared", waiters,
+			"b.swap(s, s.WithoutWaiters())", "b.swap(s, s)",
 			bulkhead, ruleBit},
-		{"waiting bit cleared too early", slots,
+		{"waiters bit cleared too early", waiters,
 			"b.machine.Waiting() == 1)", "b.machine.Waiting() >= 1)",
 			bulkhead, ruleBit},
 		{"last in, first out", queue,
 			"t := b.queue[0]\n\tb.queue = b.queue[1:]", "t := b.queue[len(b.queue)-1]\n\tb.queue = b.queue[:len(b.queue)-1]",
 			bulkhead, ruleInOrder},
-		{"a newcomer passes the line", queue,
-			"w < Word(slots) //", "w.InUse() < slots //",
+		{"a new caller overtakes the waiters", permits,
+			"s < Snapshot(permits) //", "s.InUse() < permits //",
 			bulkhead, ruleInOrder},
-		{"one over the limit", queue,
-			"w.InUse() < slots\n", "w.InUse() <= slots\n",
+		{"one over the limit", permits,
+			"s.InUse() < permits\n", "s.InUse() <= permits\n",
 			bulkhead, ruleLimit},
-		{"who is cancelled loses a slot that was granted", slots,
-			"\tif !b.leave(t) {\n\t\tb.Give() // served in the same moment\n\t}", "\tb.leave(t)",
+		{"a permit that was granted to a cancelled waiter is lost", waiters,
+			"\tif !b.remove(t) {\n\t\tb.Release() // granted at the same moment\n\t}", "\tb.remove(t)",
 			bulkhead, ruleAllBack},
-		{"leave does not see that a slot was granted", slots,
-			"if !b.machine.Leave(t) {\n\t\treturn false", "if !b.machine.Leave(t) {\n\t\treturn true",
+		{"remove does not see that a permit was granted", waiters,
+			"if !b.machine.Remove(t) {\n\t\treturn false", "if !b.machine.Remove(t) {\n\t\treturn true",
 			bulkhead, ruleNoTrace},
-		{"a leaver's channel stays", slots,
-			"\tb.outOfLine(t)\n", "",
+		{"the channel of a waiter that gave up stays", waiters,
+			"\tb.removeWaiter(t)\n", "",
 			bulkhead, ruleNoTrace},
-		{"too much given back while somebody waits", queue,
-			"return w <= MaxSlots", "return w&waiting == 0",
-			bulkhead, ruleOverdraw},
+		{"a permit too many is released while there are waiters", permits,
+			"return s <= MaxPermits", "return s&waitersBit == 0",
+			bulkhead, ruleExcess},
 	}
-	atOnce := make(chan struct{}, 2) // a build uses all cores for a while
+	atOnce := make(chan struct{}, 2) // a build uses all cores for a time
 	t.Run("all", func(t *testing.T) {
 		for _, p := range plants {
 			t.Run(p.name, func(t *testing.T) {
