@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/engine"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Breaker is a circuit breaker that calls share: so many failures in a row open
@@ -24,8 +25,41 @@ type Breaker struct {
 	observer Observer
 	openFor  time.Duration
 
-	refusal  atomic.Pointer[RejectedError] // of the last opening; given out while its epoch stands
-	rejected atomic.Uint64
+	rejection atomic.Pointer[RejectedError] // of the last opening; returned while its epoch stands
+	rejected  atomic.Uint64
+}
+
+// gate is the breaker as the engine asks it.
+func (b *Breaker) gate() engine.Gate {
+	return engine.Gate{Breaker: b.handle, CountAttempts: b.each, Hooks: (*gateHooks)(b)}
+}
+
+// gateHooks is a Breaker with the methods that the engine calls.
+type gateHooks Breaker
+
+func (g *gateHooks) Admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error) {
+	t, rejected := (*Breaker)(g).admit(ctx, w, limit)
+	if rejected != nil {
+		return t, rejected
+	}
+	return t, nil
+}
+
+func (g *gateHooks) Confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error) {
+	t, rejected := (*Breaker)(g).confirm(ctx, w, t, limit)
+	if rejected != nil {
+		return t, rejected
+	}
+	return t, nil
+}
+
+func (g *gateHooks) Done(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	(*Breaker)(g).done(ctx, w, t, o, cause)
+}
+
+func (g *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	b, now := (*Breaker)(g), w.Now()
+	b.changed(ctx, w, now, b.handle.Note(now, t, o), cause)
 }
 
 // NewBreaker returns a closed breaker. The error names every field that is out
@@ -79,9 +113,9 @@ func (b *Breaker) Acquire() (Permit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return Permit{b, t}, nil
 	}
-	t, refused := b.admit(context.Background(), 0)
-	if refused != nil {
-		return Permit{}, refused
+	t, rejected := b.admit(context.Background(), world.Real(), 0)
+	if rejected != nil {
+		return Permit{}, rejected
 	}
 	return Permit{b, t}, nil
 }
@@ -101,7 +135,7 @@ func (p Permit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
-	p.b.done(context.Background(), p.t, o, nil)
+	p.b.done(context.Background(), world.Real(), p.t, o, nil)
 }
 
 // Probe reports whether the permit is one of a half-open breaker's. Make one
@@ -109,41 +143,41 @@ func (p Permit) Done(o Outcome) {
 // just getting up.
 func (p Permit) Probe() bool { return p.t.Probe() }
 
-// admit is the way of everyone whom the word does not admit. limit is how long
-// the operation may take, zero for no limit.
-func (b *Breaker) admit(ctx context.Context, limit time.Duration) (breaker.Ticket, *RejectedError) {
-	now := time.Now()
-	if r := b.refuses(now); r != nil {
+// admit asks the machine, where its snapshot does not admit. limit is how long the
+// operation may take, zero for no limit.
+func (b *Breaker) admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, *RejectedError) {
+	now := w.Now()
+	if r := b.rejects(now); r != nil {
 		return breaker.Ticket{}, b.reject(ctx, now, r)
 	}
 	t, retryAt, c, ok := b.handle.Allow(now, limit)
-	return b.admitted(ctx, now, t, retryAt, c, ok)
+	return b.admitted(ctx, w, now, t, retryAt, c, ok)
 }
 
-// refuses gives the refusal of a breaker that is open and stays so at now; nil if
-// the machine has to be asked.
-func (b *Breaker) refuses(now time.Time) *RejectedError {
+// rejects returns the rejection of a breaker that is open and stays so at now; nil
+// if the machine has to be asked.
+func (b *Breaker) rejects(now time.Time) *RejectedError {
 	if epoch, open := b.handle.Load().Open(); open {
-		if r := b.refusal.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
+		if r := b.rejection.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
 			return r
 		}
 	}
 	return nil
 }
 
-// confirm asks again for a ticket that the word does not confirm.
-func (b *Breaker) confirm(ctx context.Context, t breaker.Ticket, limit time.Duration) (breaker.Ticket, *RejectedError) {
-	now := time.Now()
+// confirm asks again for a ticket that the snapshot does not confirm.
+func (b *Breaker) confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, *RejectedError) {
+	now := w.Now()
 	again, retryAt, c, ok := b.handle.Confirm(now, t, limit)
 	if ok && again == t {
 		return t, nil
 	}
-	return b.admitted(ctx, now, again, retryAt, c, ok)
+	return b.admitted(ctx, w, now, again, retryAt, c, ok)
 }
 
-// admitted tells what the machine decided.
-func (b *Breaker) admitted(ctx context.Context, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, *RejectedError) {
-	b.changed(ctx, now, c, nil)
+// admitted tells the machine's decision.
+func (b *Breaker) admitted(ctx context.Context, w world.World, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, *RejectedError) {
+	b.changed(ctx, w, now, c, nil)
 	if ok {
 		if b.observer != nil && t.Probe() {
 			b.observer.Observe(ctx, Event{Kind: EventProbe, Time: now, Name: b.name, Probe: true})
@@ -169,28 +203,19 @@ func (b *Breaker) tellRejected(ctx context.Context, now time.Time, r *RejectedEr
 }
 
 // done returns a ticket; cause is the failure, where it is known.
-func (b *Breaker) done(ctx context.Context, t breaker.Ticket, o Outcome, cause error) {
-	now := time.Now()
-	b.changed(ctx, now, b.handle.Done(now, t, o), cause)
+func (b *Breaker) done(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	now := w.Now()
+	b.changed(ctx, w, now, b.handle.Done(now, t, o), cause)
 }
 
-// note counts an outcome and keeps the ticket.
-func (b *Breaker) note(ctx context.Context, t breaker.Ticket, o Outcome, cause error) {
-	if b.handle.Load().NoOp(t, o) {
-		return
-	}
-	now := time.Now()
-	b.changed(ctx, now, b.handle.Note(now, t, o), cause)
-}
-
-// changed tells of a change of state, and prepares the refusal of a breaker that
-// has opened: it is the same for all until that one's open time is over.
-func (b *Breaker) changed(ctx context.Context, now time.Time, c breaker.Change, cause error) {
+// changed tells of a change of state, and prepares the rejection of a breaker that
+// has opened: it is the same for every call until the open time is over.
+func (b *Breaker) changed(ctx context.Context, w world.World, now time.Time, c breaker.Change, cause error) {
 	if !c.Happened() {
 		return
 	}
 	if c.To == breaker.Open {
-		b.refusal.Store(&RejectedError{Name: b.name, RetryAt: c.RetryAt, kind: ErrCircuitOpen, epoch: c.Epoch})
+		b.rejection.Store(&RejectedError{Name: b.name, RetryAt: c.RetryAt, kind: ErrCircuitOpen, epoch: c.Epoch})
 	}
 	if b.observer == nil {
 		return
@@ -199,9 +224,9 @@ func (b *Breaker) changed(ctx context.Context, now time.Time, c breaker.Change, 
 	switch c.To {
 	case breaker.Open:
 		e.Kind, e.Failures, e.RetryAt, e.Delay, e.Err = EventBreakerOpened, c.Failures, c.RetryAt, b.openFor, cause
-		// Later than the publication, so that an attempt which the word still let
+		// Later than the publication, so that an attempt that the snapshot still let
 		// through is seen to be earlier than the change.
-		e.Time, e.Duration = time.Now(), 0
+		e.Time, e.Duration = w.Now(), 0
 	case breaker.HalfOpen:
 		e.Kind = EventBreakerHalfOpen
 	case breaker.Closed:

@@ -16,10 +16,10 @@ import (
 // Most callers get theirs with a Client or hand one to a Policy. On its own, use
 // Do; use Acquire where the work cannot be put into a function.
 type Bulkhead struct {
-	name   string
-	handle *engine.Bulkhead
-	slots  int
-	limits bool // how long one waits
+	name    string
+	handle  *engine.Bulkhead
+	permits int
+	limits  bool // how long one waits
 }
 
 // NewBulkhead returns an empty bulkhead. The error names every field that is out
@@ -39,7 +39,7 @@ func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
 }
 
 func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
-	return &Bulkhead{name: name, handle: engine.NewBulkhead(rules), slots: rules.Permits, limits: rules.MaxWait > 0}
+	return &Bulkhead{name: name, handle: engine.NewBulkhead(rules), permits: rules.Permits, limits: rules.MaxWait > 0}
 }
 
 // Do runs fn in a slot, and gives the slot back whatever happens, a panic
@@ -55,7 +55,7 @@ func (b *Bulkhead) Do(ctx context.Context, fn func(context.Context) error) error
 }
 
 // Acquire waits for a slot, in line. Whoever gets one gives it back with
-// Release, once. The error is ErrPoolTimeout if no slot came free in time or too
+// Release, once. The error is ErrPoolTimeout if no permit came free in time or too
 // many wait already, and ErrCanceled or ErrTimeout if ctx ended first.
 func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
 	if b.handle.TryAcquire() {

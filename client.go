@@ -3,10 +3,13 @@ package holdfast
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
-	"sync"
+	"net/url"
+	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
@@ -20,13 +23,19 @@ import (
 // A call blocks its goroutine, and its context bounds it; there are no other
 // variants.
 type Client struct {
-	settings  settings
-	rules     rules
-	limits    wire.Limits // of an attempt's phases, for a call that has no limit of its own
+	shared   shared
+	resolved atomic.Pointer[resolved]
+	running  running
+}
+
+// resolved is a client's settings as operations need them. An operation loads them
+// once, and they never change.
+type resolved struct {
+	engine.Rules
+	settings
+	limits    wire.Limits // of an attempt's phases, for a call without a limit of its own
 	transport http.RoundTripper
-	own       *wire.Transport // nil if the transport is somebody else's
-	running   running
-	counts    counters
+	own       *wire.Transport // nil for a transport of WithTransport
 }
 
 // New makes a client, to be closed when it is no longer needed. It opens no
@@ -37,30 +46,34 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	all := collect(opts)
-	c := &Client{settings: s, transport: all.transport}
-	if c.transport == nil {
-		c.own = wire.NewTransport(wire.TransportConfig{
+	c := new(Client)
+	r := &resolved{settings: s, transport: all.transport}
+	if r.transport == nil {
+		r.own = wire.NewTransport(wire.TransportConfig{
 			Connect: s.timeouts.Connect, MaxConns: s.pool.MaxConns, MaxIdleConns: s.pool.MaxIdleConns,
 			IdleExpiry: s.pool.IdleExpiry, Dial: all.dial, TLS: all.tls,
 		})
-		c.transport = c.own
-	}
-	c.rules = rules{
-		name: s.name, retry: s.retry, attempt: s.timeouts.Attempt, total: s.timeouts.Total,
-		pause: new(engine.Cooldown), mayHold: cmp.Or(s.bulkhead.Queue, 1000),
-		observer: all.observer(), counts: &c.counts,
+		r.transport = r.own
 	}
 	t := &s.timeouts
-	c.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
+	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
 	if s.readIsAttempt {
-		c.limits.Read = t.Attempt
+		r.limits.Read = t.Attempt
 	}
+	o := all.observer()
+	var b *Breaker
 	if s.breaker.Threshold > 0 {
-		c.rules.breaker = newBreaker(s.breakerName, s.breaker, s.eachCounts, c.rules.observer)
+		b = newBreaker(s.breakerName, s.breaker, s.eachCounts, o)
 	}
+	var h *Bulkhead
 	if s.bulkhead.Permits > 0 {
-		c.rules.bulkhead = newBulkhead(s.bulkheadName, s.bulkhead)
+		h = newBulkhead(s.bulkheadName, s.bulkhead)
 	}
+	c.shared.init(s.name, o, b, h)
+	c.shared.Timed = true
+	r.Rules = engine.Rules{Retry: s.retry, Attempt: t.Attempt, Total: t.Total, Waiters: s.bulkhead.Queue}
+	r.Fast = c.shared.FastPath(&r.Rules)
+	c.resolved.Store(r)
 	return c, nil
 }
 
@@ -98,7 +111,7 @@ func (c *Client) Delete(ctx context.Context, path string, opts ...CallOption) (*
 // are made for somebody. Give it a limit of its own, by WithAttemptTimeout or the
 // context; there is no point in waiting long for a service that is not well.
 func (c *Client) Healthy(ctx context.Context, path string, opts ...CallOption) error {
-	check := func(o *callOptions) { o.isCheck = true }
+	check := func(o *callOptions) { o.check = true }
 	_, err := c.buffered(ctx, http.MethodGet, path, nil, append([]CallOption{check}, opts...))
 	return err
 }
@@ -118,7 +131,7 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	}
 	if err := json.Unmarshal(resp.Body, &out); err != nil {
 		return out, &Error{
-			Name: c.rules.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
+			Name: c.shared.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
 			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.Undecoded(err)), kind: ErrDecode,
 		}
 	}
@@ -155,14 +168,18 @@ func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, erro
 		}
 		return nil, err
 	}
-	if err := o.run(); err != nil && o.spare == nil {
-		return nil, err
+	err = o.run()
+	switch {
+	case o.out != nil: // with an error, too: a declining answer of the SDK transport
+		return o.out.answer.(*http.Response), nil
+	case o.spare != nil:
+		return o.spare, nil
 	}
-	return cmp.Or(o.raw, o.spare), nil
+	return nil, err
 }
 
 // Breaker is the client's circuit breaker, nil if it has none.
-func (c *Client) Breaker() *Breaker { return c.rules.breaker }
+func (c *Client) Breaker() *Breaker { return c.shared.breaker }
 
 // Close ends the client at once: running calls end with ErrClosed, their
 // connections are closed, and so does every later call. Calling it again does
@@ -183,7 +200,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	select {
 	case <-c.running.none():
 	case <-ctx.Done():
-		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.rules.name, c.running.count(), context.Cause(ctx))
+		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.shared.name, c.running.count(), context.Cause(ctx))
 	}
 	c.closeAll()
 	return nil
@@ -192,124 +209,70 @@ func (c *Client) Shutdown(ctx context.Context) error {
 // Format prints the client's name and address, whatever the verb: among its
 // settings are credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "holdfast.Client{%s %s}", c.rules.name, wire.Shown(c.settings.base))
+	_, _ = fmt.Fprintf(f, "holdfast.Client{%s %s}", c.shared.name, wire.Shown(c.resolved.Load().base))
 }
 
 func (c *Client) closeAll() {
-	if c.own != nil {
-		c.own.Close()
+	if own := c.resolved.Load().own; own != nil {
+		own.Close()
 	}
 }
 
 func (c *Client) closeIdle() {
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+	if own := c.resolved.Load().own; own != nil {
+		own.CloseIdleConnections()
 	}
 }
 
-// running is the calls that have begun and not ended, so that Close can end them
-// and Shutdown can wait. A call is one of them until its body is closed.
-type running struct {
-	mu     sync.Mutex
-	closed bool
-	newest *exchange // the others hang on it
-	calls  int
-	empty  chan struct{} // made by who waits for the last; closed by it
-	told   func()        // once, when it is closed; nil for nobody
+// rejectEarly returns the error of a call that an open breaker rejects, nil if the
+// call has to take the long way. In an outage nearly every call is rejected, each
+// with a small stack and a cold cache: so it is rejected before it has a request.
+// A call that an observer listens to, a closed client, and a breaker whose time is
+// over have the long way, which returns the same error.
+func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
+	b := c.shared.breaker
+	if b == nil {
+		return nil
+	}
+	if _, open := b.handle.Load().Open(); !open || c.shared.Listener.Wants(ctx) || c.running.closed.Load() {
+		return nil
+	}
+	now := c.shared.World.Now()
+	r := b.rejects(now)
+	if r == nil {
+		return nil
+	}
+	allowed := with.Total
+	if theirs, ok := ctx.Deadline(); ok && (allowed == 0 || theirs.Sub(now) < allowed) {
+		allowed = theirs.Sub(now)
+	}
+	e := rejected(b.reject(ctx, now, r), allowed)
+	e.Name, e.Method, e.URL, e.RequestID = c.shared.name, method, wire.Shown(target), with.givenID(h)
+	if e.RequestID == "" {
+		e.RequestID = unsentID()
+	}
+	c.shared.counts.ended(false, 0, 0)
+	return e
 }
 
-// add is false if the client is closed.
-func (r *running) add(o *exchange) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	if o.older = r.newest; o.older != nil {
-		o.older.newer = o
-	}
-	r.newest = o
-	r.calls++
-	return true
+// unsentID is an id that no service sees, so that the system's source of chance is
+// not needed.
+//
+//go:noinline
+func unsentID() string {
+	var b [16]byte
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	return uuid(b)
 }
 
-func (r *running) isClosed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
-}
-
-func (r *running) remove(o *exchange) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case o.newer != nil:
-		o.newer.older = o.older
-	case r.newest == o:
-		r.newest = o.older
-	default: // it is none of them
-		return
-	}
-	if o.older != nil {
-		o.older.newer = o.newer
-	}
-	o.newer, o.older = nil, nil
-	r.calls--
-	if r.calls == 0 && r.empty != nil {
-		close(r.empty)
-		r.empty = nil
-	}
-}
-
-// close refuses whoever comes from now on.
-func (r *running) close() {
-	r.mu.Lock()
-	r.closed = true
-	told := r.told
-	r.told = nil
-	r.mu.Unlock()
-	if told != nil {
-		told()
-	}
-}
-
-// whenClosed has f called when the client is closed.
-func (r *running) whenClosed(f func()) {
-	r.mu.Lock()
-	r.told = f
-	r.mu.Unlock()
-}
-
-func (r *running) endAll() {
-	r.mu.Lock()
-	all := make([]*exchange, 0, r.calls)
-	for o := r.newest; o != nil; o = o.older {
-		all = append(all, o)
-	}
-	r.mu.Unlock()
-	for _, o := range all {
-		o.abort()
-	}
-}
-
-// none is closed when the last call has ended.
-func (r *running) none() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.empty == nil {
-		r.empty = make(chan struct{})
-		if r.calls == 0 {
-			done := r.empty
-			r.empty = nil
-			close(done)
-			return done
+// givenID is the id that a call's options or its header h bring along; empty if it
+// is to be made.
+func (with *callOptions) givenID(h http.Header) string {
+	for _, h := range [...]http.Header{with.header, h, with.resolved.header} {
+		if ids := h[with.idHeader]; len(ids) > 0 {
+			return cmp.Or(ids[0], with.key)
 		}
 	}
-	return r.empty
-}
-
-func (r *running) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.calls
+	return with.key
 }

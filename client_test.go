@@ -283,7 +283,7 @@ func TestRetryAfter(t *testing.T) {
 			if last-all[0].At < 10*time.Second+500*time.Millisecond {
 				t.Errorf("all came back within %v", last-all[0].At-10*time.Second)
 			}
-			equal(t, "held back", len(seen.all(holdfast.EventHeldBack)), 49)
+			equal(t, "held back", len(seen.all(holdfast.EventCoolingDown)), 49)
 		})
 	})
 	t.Run("holds back a bounded number", func(t *testing.T) {

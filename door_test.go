@@ -97,12 +97,12 @@ func TestDoorAnswers(t *testing.T) {
 func TestDoorRepeats(t *testing.T) {
 	refused := fault.Fault{Status: 503, RetryAfter: time.Second}
 	key := http.Header{"Idempotency-Key": {"k"}}
-	leave := []holdfast.DoorOption{holdfast.RepeatPOST()}
+	leave := []holdfast.TransportOption{holdfast.RepeatPOST()}
 	for _, c := range []struct {
 		name   string
 		method string
 		header http.Header
-		opts   []holdfast.DoorOption
+		opts   []holdfast.TransportOption
 		repeat holdfast.Repeat
 		fault  fault.Fault
 		want   int

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -47,7 +48,7 @@ var (
 	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request"}
 	// ErrPoolTimeout means that this client is saturated: no slot, or no connection,
 	// came free in time, or too many were waiting for a slot.
-	ErrPoolTimeout error = &sentinel{text: "no slot came free in time"}
+	ErrPoolTimeout error = &sentinel{text: "no permit came free in time"}
 	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
 	ErrCanceled error = &sentinel{text: "canceled by the caller", is: []error{context.Canceled}}
 	// ErrClosed is a call through a client that was closed.
@@ -237,26 +238,23 @@ func (e *StatusError) GoString() string {
 	return fmt.Sprintf("&holdfast.StatusError{Status:%d}", e.Status)
 }
 
-// statusKind is the error that a status is.
-func statusKind(status int) error {
-	switch {
-	case status == http.StatusRequestTimeout:
-		return ErrServerTimeout
-	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		return ErrUnavailable
-	case status >= 500:
-		return ErrServer
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return ErrAuthentication
-	case status == http.StatusNotFound:
-		return ErrNotFound
-	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		return ErrInvalidRequest
-	case status == http.StatusTooManyRequests:
-		return ErrRateLimited
-	default:
-		return ErrStatus
-	}
+// kindErrors are the errors of the judge's kinds.
+var kindErrors = [...]error{
+	judge.NoKind:         nil,
+	judge.Connection:     ErrConnection,
+	judge.Timeout:        ErrTimeout,
+	judge.ServerTimeout:  ErrServerTimeout,
+	judge.Server:         ErrServer,
+	judge.Unavailable:    ErrUnavailable,
+	judge.Status:         ErrStatus,
+	judge.Authentication: ErrAuthentication,
+	judge.NotFound:       ErrNotFound,
+	judge.InvalidRequest: ErrInvalidRequest,
+	judge.RateLimited:    ErrRateLimited,
+	judge.PoolTimeout:    ErrPoolTimeout,
+	judge.Canceled:       ErrCanceled,
+	judge.Closed:         ErrClosed,
+	judge.BodyTooLarge:   ErrBodyTooLarge,
 }
 
 // TimeoutError is a limit on this side that was reached.

@@ -15,11 +15,11 @@ const (
 	EventKeyGenerated
 	// EventWaiting: no slot is free, the operation waits for one.
 	EventWaiting
-	// EventSlotAcquired: it has one. Remaining, Duration (of the wait).
-	EventSlotAcquired
-	// EventHeldBack: the operation waits out a silence that the service asked
+	// EventPermitAcquired: it has one. Remaining, Duration (of the wait).
+	EventPermitAcquired
+	// EventCoolingDown: the operation waits out a silence that the service asked
 	// for. Delay.
-	EventHeldBack
+	EventCoolingDown
 	// EventAttempt: an attempt starts. Attempt, Of, Probe. Its Time is earlier
 	// than the breaker's last yes to it, and than the last look at what the service
 	// had asked for.
@@ -60,8 +60,8 @@ var eventNames = [...]string{
 	EventStarted:         "request started",
 	EventKeyGenerated:    "idempotency key generated",
 	EventWaiting:         "waiting for a slot",
-	EventSlotAcquired:    "slot acquired",
-	EventHeldBack:        "held back",
+	EventPermitAcquired:  "slot acquired",
+	EventCoolingDown:     "held back",
 	EventAttempt:         "attempt started",
 	EventAttemptDone:     "attempt ended",
 	EventRetrying:        "retrying",

@@ -73,7 +73,7 @@ func TestCloseAndShutdown(t *testing.T) {
 // can tell.
 func TestCloseOnTheWay(t *testing.T) {
 	for at, requests := range map[holdfast.EventKind]int{
-		holdfast.EventStarted: 0, holdfast.EventSlotAcquired: 0, holdfast.EventAttempt: 0,
+		holdfast.EventStarted: 0, holdfast.EventPermitAcquired: 0, holdfast.EventAttempt: 0,
 		holdfast.EventAttemptDone: 1, holdfast.EventRetrying: 1, holdfast.EventSucceeded: 2,
 	} {
 		t.Run(at.String(), func(t *testing.T) {

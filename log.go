@@ -59,9 +59,9 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("error", text(e.Err)), slog.Duration("delay", e.Delay),
 			slog.Int("attempt", e.Attempt), slog.Int("of", e.Of))
 		attrs = sent(attrs, e)
-	case EventSlotAcquired:
+	case EventPermitAcquired:
 		attrs = append(attrs, slog.Int("remaining", e.Remaining), slog.Duration("waited", e.Duration))
-	case EventHeldBack:
+	case EventCoolingDown:
 		attrs = append(attrs, slog.Duration("delay", e.Delay))
 	case EventKeyGenerated:
 		attrs = append(attrs, slog.String("key", e.RequestID))

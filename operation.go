@@ -2,75 +2,70 @@ package holdfast
 
 import (
 	"context"
-	"math/rand/v2"
+	"errors"
+	"fmt"
 	"net/http"
-	"sync/atomic"
+	"slices"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/core/breaker"
+	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/engine"
-	"github.com/holdfast-go/holdfast/internal/lazyctx"
-	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
-// rules are what the operations of one client or policy have in common.
-type rules struct {
+// shared is what the operations of one client or policy share.
+type shared struct {
+	engine.Engine
 	name     string
-	retry    retry.Config
-	attempt  time.Duration    // the limit of one attempt; zero is none
-	total    time.Duration    // of the operation; zero is none
-	breaker  *Breaker         // nil is none
-	bulkhead *Bulkhead        // nil is none
-	pause    *engine.Cooldown // nil is none
-	mayHold  int              // how many may wait out a silence at once
-	held     atomic.Int64     // how many do
-	observer Observer         // nil: nobody listens
-	counts   *counters        // nil: nobody counts
+	breaker  *Breaker  // nil is none
+	bulkhead *Bulkhead // nil is none
+	observer Observer  // nil is none
+	counts   counters
 }
 
-// operation is one operation under its rules: all effects of call.Effects but
-// the attempt itself, which is what the operations of a policy and of a client
-// differ in.
+func (s *shared) init(name string, o Observer, b *Breaker, h *Bulkhead) {
+	s.name, s.breaker, s.bulkhead, s.observer = name, b, h, o
+	s.World, s.Cooldown, s.Listener = world.Real(), new(engine.Cooldown), listener(o)
+	if b != nil {
+		s.Breaker = b.gate()
+	}
+	if h != nil {
+		s.Bulkhead = h.handle
+	}
+}
+
+// listener is an observer as the engine knows it: a logger wants nothing of an
+// operation that goes well unless its DEBUG is enabled.
+func listener(o Observer) engine.Listener {
+	if l, ok := o.(*log); ok {
+		return engine.Listener{Log: l.logger}
+	}
+	return engine.Listener{All: o != nil}
+}
+
+// operation is the record of one operation: the events that it tells, what is
+// counted of it, and the attempts that its error lists.
 type operation struct {
-	rules    *rules
-	caller   context.Context
-	ctx      context.Context // the operation's: the caller's, or one that follows it
-	began    time.Time
-	schedule *retry.Config // the rules', but for a health check
-	attempt  time.Duration // the limit of each attempt; zero is none
-	deadline time.Time     // by rules.total; zero if it has none
+	engine.Operation
+	shared *shared
+	bad    *trouble // nil as long as all goes well
 
-	ticket breaker.Ticket
-	slot   bool // it holds one
-	noted  bool // the breaker has counted the last attempt already
-	// watched: somebody wants to hear of what goes well.
-	watched bool
-	asked   time.Time       // when silence and breaker were last asked; the attempt counts from there
-	took    time.Duration   // the last attempt; zero if nobody wanted to know
-	first   lazyctx.Context // the first attempt's context, so that it costs nothing
-	made    int             // attempts so far
-
-	bad *trouble // nil as long as all goes well
-
-	// What names the operation in events and errors; a policy's has none.
+	// A policy's operation has neither.
 	id      string
 	request *http.Request
 }
 
-// trouble is what is kept for an error. An operation whose first attempt succeeds
-// has none.
+// trouble is what an error tells. An operation whose first attempt succeeds has
+// none.
 type trouble struct {
 	failures []Attempt
 	kind     error     // the last attempt's, among the Err variables
-	retryAt  time.Time // when the service wants to hear again, after the last attempt
-	refused  error     // why an attempt was not made
-	// unrepeatable says why the request is not to be repeated, where there is more
-	// to say than retry.NotRepeatable does.
-	unrepeatable string
+	why      judge.Why // why the last attempt must not be repeated
+	rejected error     // why the next attempt was not made
 }
 
-// trouble is where it is kept.
 func (o *operation) trouble() *trouble {
 	if o.bad == nil {
 		o.bad = new(trouble)
@@ -86,229 +81,216 @@ func (o *operation) last() *Attempt {
 	return &o.bad.failures[len(o.bad.failures)-1]
 }
 
-// begin starts the clock, if somebody has to know right now. Else it starts with
-// the first look at it, by a wait or by the first attempt: nothing before those
-// takes time.
-func (o *operation) begin(ctx context.Context, r *rules) {
-	o.rules, o.caller, o.ctx, o.schedule, o.attempt = r, ctx, ctx, &r.retry, r.attempt
-	o.watched = watched(ctx, r.observer)
-	if r.total > 0 || o.watched {
-		o.began = time.Now()
+// The records of package engine.
+
+func (o *operation) Waiting(now time.Time) { o.tell(Event{Kind: EventWaiting, Time: now}) }
+
+func (o *operation) Acquired(now time.Time, waited time.Duration, queued bool) {
+	if queued {
+		o.shared.counts.waited(waited)
 	}
-	if r.total > 0 {
-		o.deadline = o.began.Add(r.total)
-	}
+	h := o.shared.bulkhead
+	o.tell(Event{Kind: EventPermitAcquired, Time: now, Remaining: h.permits - h.InUse(), Duration: waited})
 }
 
-// looked says that the clock was looked at.
-func (o *operation) looked(now time.Time) {
-	if o.made == 0 && o.began.IsZero() {
-		o.began = now
-	}
+func (o *operation) Saturated() {
+	o.trouble().rejected = ErrPoolTimeout
+	o.shared.counts.poolTimeouts.Add(1)
 }
 
-// Now, Chance and Deadline are the world's.
-
-func (o *operation) Now() time.Time  { return time.Now() }
-func (o *operation) Chance() float64 { return rand.Float64() }
-
-// Deadline is the earlier of the rules' and the caller's.
-func (o *operation) Deadline() time.Time {
-	if theirs, ok := o.caller.Deadline(); ok && (o.deadline.IsZero() || theirs.Before(o.deadline)) {
-		return theirs
-	}
-	return o.deadline
+func (o *operation) CoolingDown(now, until time.Time) {
+	o.shared.counts.cooledDown.Add(1)
+	o.tell(Event{Kind: EventCoolingDown, Time: now, Delay: until.Sub(now)})
 }
 
-// limit is how long the operation may still take, zero if it has no limit.
-func (o *operation) limit() time.Duration {
-	if d := o.Deadline(); !d.IsZero() {
-		return max(time.Until(d), time.Nanosecond)
-	}
-	return 0
+func (o *operation) CooledOff(until time.Time) {
+	o.shared.counts.cooledDown.Add(1)
+	o.trouble().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrRateLimited}
 }
 
-// The breaker's part.
+func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 
-func (o *operation) Admit() bool {
-	b := o.rules.breaker
-	if b == nil {
-		return true
-	}
-	var ok bool
-	if o.ticket, ok = b.handle.Load().Admit(); ok {
-		return true
-	}
-	return o.askBreaker(b.admit(o.caller, o.limit()))
+func (o *operation) Starting(a *engine.Attempt) {
+	o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 }
 
-func (o *operation) Confirm() bool {
-	b := o.rules.breaker
-	if b == nil || b.handle.Load().Confirms(o.ticket) {
-		return true
+func (o *operation) Ended(a *engine.Attempt) {
+	switch {
+	case a.Outcome == Success && o.beganWith(a):
+		o.shared.counts.together.Record(a.Took) // and end has nothing more to count
+	default:
+		o.shared.counts.attempt(a.Outcome, a.Took)
 	}
-	return o.askBreaker(b.confirm(o.caller, o.ticket, o.limit()))
-}
-
-func (o *operation) askBreaker(t breaker.Ticket, refused *RejectedError) bool {
-	if refused != nil {
-		o.trouble().refused = refused
-		return false
-	}
-	o.ticket = t
-	return true
-}
-
-func (o *operation) Admits(t time.Time) bool {
-	b := o.rules.breaker
-	if b == nil {
-		return true
-	}
-	if _, open := b.handle.Load().Open(); !open {
-		return true
-	}
-	return b.handle.Stats(t).State != breaker.Open
-}
-
-func (o *operation) Probe() bool { return o.ticket.Probe() }
-
-func (o *operation) Verdict(v outcome.Outcome) {
-	b := o.rules.breaker
-	if o.noted {
-		v = Unknown
-	}
-	if b == nil || b.handle.Load().NoOp(o.ticket, v) {
-		return
-	}
-	b.done(o.caller, o.ticket, v, o.lastError())
-}
-
-// The waits.
-
-func (o *operation) Silence() retry.Reason {
-	p := o.rules.pause
-	if p == nil || !p.Requested() {
-		return retry.Go
-	}
-	now := time.Now()
-	o.looked(now)
-	at, silent := p.Until(now, o.Chance())
-	if !silent {
-		return retry.Go
-	}
-	o.rules.counts.silenced()
-	deadline := o.Deadline()
-	full := o.rules.held.Add(1) > int64(o.rules.mayHold)
-	defer o.rules.held.Add(-1)
-	if full || !deadline.IsZero() && !at.Before(deadline) {
-		o.trouble().refused = &RejectedError{Name: o.rules.name, RetryAt: at, kind: ErrRateLimited}
-		return retry.HeldBack
-	}
-	o.tell(Event{Kind: EventHeldBack, Time: now, Delay: at.Sub(now)})
-	return o.sleep(at.Sub(now))
-}
-
-// Silent is asked right before Confirm. It reads the clock for both, and first:
-// an attempt whose time is later than a 429's arrival, or than a breaker's
-// change to open, was really let through after it.
-func (o *operation) Silent() bool {
-	o.asked = time.Now()
-	o.looked(o.asked)
-	p := o.rules.pause
-	if p == nil || !p.Requested() {
-		return false
-	}
-	_, silent := p.Until(o.asked, 0)
-	return silent
-}
-
-func (o *operation) Slot() retry.Reason {
-	if o.ctx.Err() != nil {
-		return retry.Ended
-	}
-	b := o.rules.bulkhead
-	if b == nil {
-		return retry.Go
-	}
-	if b.handle.TryAcquire() {
-		o.slot = true
-		if o.watched {
-			o.tell(Event{Kind: EventSlotAcquired, Time: time.Now(), Remaining: b.slots - b.handle.InUse()})
+	if a.Outcome != Success {
+		bad := o.trouble()
+		bad.failures = append(bad.failures, Attempt{
+			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Err: a.Err, Status: a.Status,
+			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
+		})
+		if bad.kind, bad.why = kindErrors[a.Kind], a.Why; a.Kind == judge.Timeout {
+			o.shared.counts.timeouts.Add(1)
 		}
-		return retry.Go
 	}
-	return o.waitForSlot(b)
-}
-
-func (o *operation) waitForSlot(b *Bulkhead) retry.Reason {
-	now := time.Now()
-	o.looked(now)
-	o.tell(Event{Kind: EventWaiting, Time: now})
-	switch b.handle.Acquire(o.ctx, now, o.deadline) {
-	case engine.Acquired:
-		o.slot = true
-		if o.rules.observer != nil || o.rules.counts != nil {
-			got := time.Now()
-			o.rules.counts.waited(got.Sub(now))
-			o.tell(Event{Kind: EventSlotAcquired, Time: got, Remaining: b.slots - b.handle.InUse(), Duration: got.Sub(now)})
-		}
-		return retry.Go
-	case engine.ContextEnded:
-		return retry.Ended
-	}
-	if !o.deadline.IsZero() && !time.Now().Before(o.deadline) {
-		return retry.Ended
-	}
-	o.trouble().refused = ErrPoolTimeout
-	o.rules.counts.saturated()
-	return retry.NoSlot
-}
-
-func (o *operation) Free() {
-	if o.slot {
-		o.slot = false
-		o.rules.bulkhead.handle.Release()
+	if o.Watched {
+		o.tell(Event{
+			Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome,
+			Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
+		})
 	}
 }
 
-func (o *operation) Backoff(d retry.Decision) retry.Reason {
+func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision) {
 	failed := o.last()
 	failed.Wait, failed.MaxWait = d.Wait, d.Most
-	if b := o.rules.breaker; b != nil && b.each {
-		b.note(o.caller, o.ticket, failed.Outcome, failed.Err)
-		o.noted = true
-	}
-	o.rules.counts.retried()
-	o.tell(Event{Kind: EventRetrying, Time: time.Now(), Attempt: failed.Number, Of: o.most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
-	return o.sleep(time.Until(d.At))
+	o.shared.counts.retries.Add(1)
+	o.tell(Event{Kind: EventRetrying, Time: now, Attempt: failed.Number, Of: o.Most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
 }
 
-// sleep waits for d, or until the operation's context ends.
-func (o *operation) sleep(d time.Duration) retry.Reason {
-	if d <= 0 {
-		return retry.Go
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return retry.Go
-	case <-o.ctx.Done():
-		return retry.Ended
-	}
-}
-
-// most is how many attempts there can be.
-func (o *operation) most() int { return o.schedule.Retries + 1 }
+// beganWith reports whether the operation began with attempt a, and so takes as
+// long: nothing was waited for. Nearly all do.
+func (o *operation) beganWith(a *engine.Attempt) bool { return o.Began == a.Started }
 
 // tell tells the observer, if there is one.
 func (o *operation) tell(e Event) {
-	if o.rules.observer == nil {
+	if o.shared.observer == nil {
 		return
 	}
-	e.Name = o.rules.name
+	e.Name = o.shared.name
 	if o.request != nil {
 		e.RequestID, e.Method, e.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
 	}
-	o.rules.observer.Observe(o.caller, e)
+	o.shared.observer.Observe(o.Caller, e)
+}
+
+// end counts and tells how the operation ended, and returns its error: nil for
+// success.
+func (o *operation) end(d retry.Decision) error {
+	if d.Why == retry.Answered {
+		a := o.Last()
+		done := a.Started.Add(a.Took)
+		took := since(o.Began, done)
+		if !o.beganWith(a) {
+			o.shared.counts.ended(true, o.Made, took)
+		}
+		if o.Watched {
+			o.tell(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
+		}
+		return nil
+	}
+	now := o.Now()
+	e := o.error(d, now)
+	o.shared.counts.ended(false, o.Made, e.Took)
+	sent := slices.ContainsFunc(o.trouble().failures, func(a Attempt) bool { return a.Sent })
+	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
+	return e
+}
+
+// named is e with what names the operation.
+func (o *operation) named(e *Error) *Error {
+	e.Name = o.shared.name
+	if o.request != nil {
+		e.Method, e.URL, e.RequestID = o.request.Method, wire.Shown(o.request.URL), o.id
+	}
+	return e
+}
+
+// error is the error of an operation that ended by d.
+func (o *operation) error(d retry.Decision, now time.Time) *Error {
+	bad := o.trouble()
+	began := o.Began
+	if began.IsZero() { // it was rejected at once
+		began = now
+	}
+	var allowed time.Duration
+	if deadline := o.Deadline(); !deadline.IsZero() {
+		allowed = deadline.Sub(began)
+	}
+	if len(bad.failures) == 0 && d.Why == retry.BreakerOpened {
+		e := o.named(rejected(bad.rejected, allowed))
+		e.Took = now.Sub(began)
+		return e
+	}
+	e := o.named(&Error{Attempts: bad.failures, Stopped: o.stopped(d, now), Took: now.Sub(began), Allowed: allowed, kind: bad.kind})
+	if a := o.last(); a != nil {
+		e.Err = a.Err
+	}
+	switch {
+	case d.Why == retry.Ended:
+		e.last = e.Err
+		e.kind, e.Err = o.ended()
+	case bad.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
+		e.last, e.Err = e.Err, context.Cause(o.Caller)
+	case len(bad.failures) == 0: // stopped before the first attempt
+		e.Err, e.kind = bad.rejected, ErrRateLimited
+		if d.Why == retry.NoPermit {
+			e.kind = ErrPoolTimeout
+		}
+	}
+	return e
+}
+
+// rejected is the error of an operation that the breaker did not let through:
+// nothing was sent.
+func rejected(err error, allowed time.Duration) *Error {
+	return &Error{Stopped: "the circuit breaker is open", Allowed: allowed, Err: err, kind: ErrCircuitOpen}
+}
+
+// ended returns why the operation's context, or its own time, is over.
+func (o *operation) ended() (kind, cause error) {
+	switch {
+	case o.Caller.Err() != nil:
+		return contextKindSince(o.Caller, o.Began, o.Now())
+	case o.Context.Err() == context.Canceled: // and not by the caller
+		return ErrClosed, ErrClosed
+	}
+	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.Rules.Total, After: since(o.Began, o.Now())}
+}
+
+// contextKind tells a caller's deadline from its cancellation, and keeps the
+// cause that the caller gave.
+func contextKind(ctx context.Context) (kind, cause error) {
+	return contextKindSince(ctx, time.Time{}, time.Time{})
+}
+
+// contextKindSince is the same for an operation that began then.
+func contextKindSince(ctx context.Context, began, now time.Time) (kind, cause error) {
+	if ctx.Err() == context.DeadlineExceeded {
+		if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
+			return ErrTimeout, cause
+		}
+		return ErrTimeout, &TimeoutError{Phase: "deadline", After: since(began, now)}
+	}
+	return ErrCanceled, context.Cause(ctx)
+}
+
+// since is the time from then to now; zero if then was not timed.
+func since(then, now time.Time) time.Duration {
+	if then.IsZero() {
+		return 0
+	}
+	return now.Sub(then)
+}
+
+// stopped explains in words why there was no further attempt.
+func (o *operation) stopped(d retry.Decision, now time.Time) string {
+	switch d.Why {
+	case retry.NotRepeatable:
+		if why := o.trouble().why.String(); why != "" {
+			return why
+		}
+	case retry.NoTime:
+		wait := d.Wait
+		if asked := o.last().RetryAfter; asked > 0 {
+			wait = asked // without the part that jitter added
+		}
+		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))
+	case retry.AskedTooMuch:
+		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.Rules.Retry.MaxRetryAfter))
+	}
+	return d.Why.String()
+}
+
+// limitOf is a limit that ended an attempt, as errors tell it.
+func limitOf(s engine.Struck) *TimeoutError {
+	return &TimeoutError{Phase: s.Phase, Limit: s.Is, After: s.After}
 }

@@ -4,23 +4,26 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/core/call"
-	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
-	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// Policy holds for any function that may fail: an SDK's method, a query. It is
-// made once and shared by any number of goroutines; Do and Wrap use it.
-//
-// For calls over HTTP that are your own, use a Client. A policy keeps no
-// statistics, as counting would cost more than all else that it does for a call
-// that succeeds; its Breaker does, and an observer is told everything.
+// Policy protects any function that may fail: an SDK's method, a query. It is
+// made once and shared by any number of goroutines; Do, Run and Wrap use it. For
+// calls over HTTP that are your own, use a Client.
 type Policy struct {
-	rules    rules
+	shared   shared
+	resolved atomic.Pointer[policyRules]
+}
+
+// policyRules are a policy's settings. An operation loads them once.
+type policyRules struct {
+	engine.Rules
 	on       func(error) bool
 	classify func(error) Outcome
 }
@@ -57,15 +60,11 @@ type PolicyConfig struct {
 // names every field that is out of bounds.
 func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	ck := &check{in: "PolicyConfig."}
-	all := collect(opts)
-	p := &Policy{on: cfg.Retry.On, classify: cfg.Classify, rules: rules{
-		name:     cmp.Or(cfg.Name, "operation"),
-		retry:    ck.retryRules(cfg.Retry, 500*time.Millisecond),
-		attempt:  ck.duration("AttemptTimeout", cfg.AttemptTimeout, 0, 0),
-		total:    ck.duration("Total", cfg.Total, 0, 0),
-		breaker:  cfg.Breaker,
-		bulkhead: cfg.Bulkhead,
-		observer: all.observer(),
+	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
+		Retry:   ck.retryRules(cfg.Retry, 500*time.Millisecond),
+		Attempt: ck.duration("AttemptTimeout", cfg.AttemptTimeout, 0, 0),
+		Total:   ck.duration("Total", cfg.Total, 0, 0),
+		Waiters: 1000,
 	}}
 	if cfg.Classify != nil && cfg.Retry.On != nil {
 		ck.problem("Retry.On", "is set beside Classify, which replaces it: set one of them")
@@ -73,6 +72,10 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
+	p, all := new(Policy), collect(opts)
+	p.shared.init(cmp.Or(cfg.Name, "operation"), all.observer(), cfg.Breaker, cfg.Bulkhead)
+	r.Fast = p.shared.FastPath(&r.Rules)
+	p.resolved.Store(r)
 	return p, nil
 }
 
@@ -91,29 +94,36 @@ func MustPolicy(cfg PolicyConfig, opts ...Option) *Policy { return must(NewPolic
 // deep 27, all of them at a service that is down already. Repeat where most is
 // known of the call, which is innermost, and give the outer policy MaxRetries: Off.
 func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, error)) (T, error) {
-	q, ok := enter(ctx, &p.rules)
-	if !ok {
-		f := &function[T]{policy: p, fn: fn}
-		f.begin(ctx, &p.rules)
+	var fast engine.FastPath
+	r := p.resolved.Load()
+	if !fast.Enter(ctx, &p.shared.Engine, &r.Rules) {
+		f := &function[T]{rules: r, fn: fn}
+		f.begin(ctx, p)
 		return f.run()
 	}
 	returned := false
 	defer func() {
 		if !returned { // it panicked, or called Goexit
-			q.leave(&p.rules, Unknown)
+			fast.Leave(&p.shared.Engine, Unknown)
 		}
 	}()
-	out, err := fn(q.attempt)
+	out, err := fn(fast.Attempt)
 	returned = true
 	if err == nil {
-		q.leave(&p.rules, Success)
+		fast.Leave(&p.shared.Engine, Success)
+		p.shared.counts.together.Record(0)
 		return out, nil
 	}
-	f := &function[T]{policy: p, fn: fn, out: out, err: err, quick: q}
-	f.begin(ctx, &p.rules)
-	f.began = q.asked // it is too late to look at the clock
-	f.ticket, f.slot, f.asked = q.ticket, q.slot, q.asked
+	f := &function[T]{rules: r, fn: fn, out: out, err: err, made: fast.Attempt}
+	f.begin(ctx, p)
+	f.Resume(&fast)
 	return f.run()
+}
+
+// Run is Do for a function that returns no value.
+func Run(ctx context.Context, p *Policy, fn func(context.Context) error) error {
+	_, err := Do(ctx, p, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	return err
 }
 
 // Wrap gives fn with the policy around it: each call of what it returns is an
@@ -127,93 +137,84 @@ func Wrap[In, Out any](p *Policy, fn func(context.Context, In) (Out, error)) fun
 // function is the operation of a policy.
 type function[T any] struct {
 	operation
-	policy *Policy
-	fn     func(context.Context) (T, error)
-	out    T
+	rules *policyRules
+	fn    func(context.Context) (T, error)
+	out   T
+	first engine.Attempt
 
-	quick quick // its first attempt, if that was made already
-	err   error // and what it returned
+	made *lazyctx.Context // the context of the first attempt, if the fast path made it
+	err  error            // and what it returned
+}
+
+func (f *function[T]) begin(ctx context.Context, p *Policy) {
+	f.shared = &p.shared
+	f.Begin(ctx, &p.shared.Engine, &f.rules.Rules, f)
 }
 
 func (f *function[T]) run() (T, error) {
-	d := call.Run(f, f.schedule)
+	d := f.Run()
 	return f.out, f.end(d)
 }
 
-// What the quick way has passed already is not asked again.
-
-func (f *function[T]) Admit() bool { return f.quick.attempt != nil || f.operation.Admit() }
-
-func (f *function[T]) Confirm() bool { return f.quick.attempt != nil || f.operation.Confirm() }
-
-func (f *function[T]) Silent() bool { return f.quick.attempt == nil && f.operation.Silent() }
-
-func (f *function[T]) Slot() retry.Reason {
-	if f.quick.attempt != nil {
-		return retry.Go
+// Try calls the function once.
+func (f *function[T]) Try(n int) *engine.Attempt {
+	a := &f.first
+	if n > 1 {
+		a = new(engine.Attempt)
 	}
-	return f.operation.Slot()
-}
-
-func (f *function[T]) Attempt(n int) outcome.Result {
-	if ctx := f.quick.attempt; ctx != nil {
-		f.quick.attempt, f.made = nil, n
+	f.Start(a, n)
+	ctx, err := &a.Context, f.err
+	if f.made != nil {
+		ctx, f.made = f.made, nil
 		defer ctx.End()
-		return f.came(ctx, f.err)
+	} else {
+		defer ctx.End()
+		f.out, err = f.fn(ctx)
 	}
-	ctx := f.start(n)
-	defer ctx.End()
-	var err error
-	f.out, err = f.fn(ctx)
-	return f.came(ctx, err)
+	f.judge(a, ctx, err)
+	return a
 }
 
-// came says what an attempt came to.
-func (f *function[T]) came(ctx *lazyctx.Context, err error) outcome.Result {
+// judge concludes an attempt with the error that the function returned. Where a
+// limit ended the attempt, the error becomes one that names it.
+func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	if err == nil {
-		return f.succeeded(0)
+		a.Conclude(judge.Meaning{Outcome: Success}, nil)
+		return
 	}
-	o, kind, noRepeat := f.policy.judge(f.caller, f.timedOut(ctx), &err)
-	a := Attempt{Outcome: o, Err: wire.WithoutURL(err)}
+	facts := judge.Facts{Ending: judge.Returned}
+	if f.Caller.Err() == context.Canceled {
+		facts.Canceled = judge.ByCaller
+	} else if s, ok := f.Struck(ctx, a.Started); ok {
+		facts.Limit, err = s.Limit, &limited{limitOf(s), wire.WithoutURL(err)}
+	}
 	var asks interface{ RetryAfter() time.Duration }
 	if errors.As(err, &asks) {
-		a.RetryAfter = max(0, asks.RetryAfter())
+		facts.RetryAfter = max(0, asks.RetryAfter())
 	}
-	return f.failed(a, kind, noRepeat)
+	m := judge.Judge(facts, judge.Rules{MaxRetryAfter: f.Rules.Retry.MaxRetryAfter})
+	if m.AskUser {
+		m = f.rules.asked(m, err)
+	}
+	if m.Cooldown {
+		a.Arrived = f.Now()
+	}
+	a.Conclude(m, wire.WithoutURL(err))
 }
 
-// judge says what an attempt's error means. Where a limit ended the attempt, the
-// error becomes one that says so.
-func (p *Policy) judge(ctx context.Context, limit *TimeoutError, err *error) (o Outcome, kind error, noRepeat bool) {
+// asked is m after Classify or Retry.On.
+func (r *policyRules) asked(m judge.Meaning, err error) judge.Meaning {
+	o := Transient
 	switch {
-	case ctx.Err() == context.Canceled:
-		return Canceled, ErrCanceled, true
-	case limit != nil:
-		// A limit of this side is Transient whatever the filter says of it, or a
-		// service that hangs is never noticed. The filter says whether to repeat.
-		*err = &limited{limit, wire.WithoutURL(*err)}
-		o, _ := p.classified(*err)
-		return Transient, ErrTimeout, o != Transient && o != Throttled
+	case r.classify != nil:
+		o = r.classify(err)
+		if m.Kind == judge.NoKind {
+			m.Kind = judge.KindOfOutcome(o)
+		}
+	case r.on != nil && !r.on(err):
+		o = Permanent
 	}
-	o, kind = p.classified(*err)
-	return o, kind, false
-}
-
-// classified asks the policy's filter.
-func (p *Policy) classified(err error) (o Outcome, kind error) {
-	switch {
-	case p.classify != nil:
-		o = p.classify(err)
-		return o, outcomeKinds[o]
-	case p.on == nil || p.on(err):
-		return Transient, nil
-	}
-	return Permanent, nil
-}
-
-// outcomeKinds are what errors become that a Classify has spoken about.
-var outcomeKinds = map[Outcome]error{
-	Transient: ErrConnection, Throttled: ErrRateLimited, Permanent: ErrStatus, Canceled: ErrCanceled,
+	return m.Classified(o)
 }
 
 // limited is an attempt's error together with the limit that caused it.

@@ -76,7 +76,7 @@ func TestConnectionHeld(t *testing.T) {
 			took(t, start, 2*time.Second)
 			is(t, err, holdfast.ErrPoolTimeout)
 			isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout, holdfast.ErrCanceled)
-			equal(t, "the error", err.Error(), "holdfast: POST /well: no slot came free in time after 1 attempt in 2s: pool timeout of 2s")
+			equal(t, "the error", err.Error(), "holdfast: POST /well: no permit came free in time after 1 attempt in 2s: pool timeout of 2s")
 			equal(t, "attempts", len(attempts(t, err)), 1)
 			equal(t, "sent", attempts(t, err)[0].Sent, false)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)

@@ -38,7 +38,7 @@ type ClientStats struct {
 	// that ended with one. HeldBack is how often an operation met a silence that a
 	// 429 had asked for, and waited for its end or could not.
 	Rejected     uint64        `json:"rejected"`      // by the breaker
-	PoolTimeouts uint64        `json:"pool_timeouts"` // no slot came free in time
+	PoolTimeouts uint64        `json:"pool_timeouts"` // no permit came free in time
 	Waits        uint64        `json:"waits"`
 	Waited       time.Duration `json:"-"` // all of them together
 	HeldBack     uint64        `json:"held_back"`
@@ -88,28 +88,28 @@ func (s ClientStats) MarshalJSON() ([]byte, error) {
 // Stats reads the client. The counts are read one after the other, so that a
 // busy client's need not add up to the last one.
 func (c *Client) Stats() ClientStats {
-	n := &c.counts
+	n, r := &c.shared.counts, c.resolved.Load()
 	s := ClientStats{
-		Name: c.rules.name, BaseURL: wire.Shown(c.settings.base), DefaultTimeout: c.settings.timeouts.Attempt,
-		MaxConns: c.settings.pool.MaxConns, MaxIdleConns: c.settings.pool.MaxIdleConns,
-		MaxRetries: c.settings.retry.Retries, BaseDelay: c.settings.retry.Base, MaxDelay: c.settings.retry.Max,
-		BreakerState: "off", BreakerThreshold: c.settings.breaker.Threshold,
+		Name: c.shared.name, BaseURL: wire.Shown(r.base), DefaultTimeout: r.timeouts.Attempt,
+		MaxConns: r.pool.MaxConns, MaxIdleConns: r.pool.MaxIdleConns,
+		MaxRetries: r.Retry.Retries, BaseDelay: r.Retry.Base, MaxDelay: r.Retry.Max,
+		BreakerState: "off", BreakerThreshold: r.breaker.Threshold,
 		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
-		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.heldBack.Load(),
+		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.cooledDown.Load(),
 		InFlight: c.running.count(),
 	}
 	operations, attempts, together, failed := n.succeeded.Snapshot(), n.attempts.Snapshot(), n.together.Snapshot(), n.failed.Snapshot()
 	attempts.Add(together)
 	s.Attempts, s.AttemptLatency = attempts.Count(), latencyOf(attempts)
 	operations.Add(together)
-	s.Succeeded, s.Failed = operations.Count(), failed.Count()+n.refused.Load()
+	s.Succeeded, s.Failed = operations.Count(), failed.Count()+n.rejected.Load()
 	s.Operations = s.Succeeded + s.Failed
 	operations.Add(failed)
 	s.Latency = latencyOf(operations)
-	if b := c.rules.breaker; b != nil {
+	if b := c.shared.breaker; b != nil {
 		s.BreakerState, s.Rejected = b.State().String(), b.rejected.Load()
 	}
-	if b := c.rules.bulkhead; b != nil {
+	if b := c.shared.bulkhead; b != nil {
 		s.Queued = b.Waiting()
 	}
 	return s
@@ -119,88 +119,42 @@ func latencyOf(s *latency.Snapshot) Latency {
 	return Latency{Count: s.Count(), P50: s.Quantile(0.5), P90: s.Quantile(0.9), P99: s.Quantile(0.99)}
 }
 
-// counters are what a client counts. A nil one counts nothing, so that a policy
-// pays nothing for them.
+// counters are what a client or a policy counts.
 type counters struct {
 	// How long operations and attempts took, and by that how many there were. An
 	// operation that succeeded and began with its attempt, as nearly all do, is only
 	// in together, once for both.
 	succeeded, failed, attempts, together latency.Histogram
 
-	refused                       atomic.Uint64 // failed without an attempt
-	retries, timeouts, throttled  atomic.Uint64
-	poolTimeouts, waits, heldBack atomic.Uint64
-	brokeOff                      atomic.Uint64
-	waitedFor                     atomic.Int64
+	rejected                        atomic.Uint64 // failed without an attempt
+	retries, timeouts, throttled    atomic.Uint64
+	poolTimeouts, waits, cooledDown atomic.Uint64
+	brokeOff                        atomic.Uint64
+	waitedFor                       atomic.Int64
 }
 
 // attempt counts one that has ended.
 func (c *counters) attempt(o Outcome, took time.Duration) {
-	if c == nil {
-		return
-	}
 	c.attempts.Record(took)
 	if o == Throttled {
 		c.throttled.Add(1)
 	}
 }
 
-// both counts an attempt that succeeded, and the operation that began with it.
-func (c *counters) both(took time.Duration) {
-	if c != nil {
-		c.together.Record(took)
-	}
-}
-
-// brokenOff counts an answer that failed while the caller read it.
-func (c *counters) brokenOff() {
-	if c != nil {
-		c.brokeOff.Add(1)
-	}
-}
-
-// timedOut counts an attempt among those that a limit ended.
-func (c *counters) timedOut() {
-	if c != nil {
-		c.timeouts.Add(1)
-	}
-}
-
-func (c *counters) retried() {
-	if c != nil {
-		c.retries.Add(1)
-	}
-}
-
+// waited counts a wait for a permit that ended with one.
 func (c *counters) waited(d time.Duration) {
-	if c != nil {
-		c.waits.Add(1)
-		c.waitedFor.Add(int64(d))
-	}
-}
-
-// saturated counts a wait for a slot that ended without one.
-func (c *counters) saturated() {
-	if c != nil {
-		c.poolTimeouts.Add(1)
-	}
-}
-
-func (c *counters) silenced() {
-	if c != nil {
-		c.heldBack.Add(1)
-	}
+	c.waits.Add(1)
+	c.waitedFor.Add(int64(d))
 }
 
 // ended counts an operation and, if an attempt was made, how long it took.
 func (c *counters) ended(ok bool, attempts int, took time.Duration) {
 	switch {
-	case c == nil:
 	case ok:
 		c.succeeded.Record(took)
 	case attempts > 0:
 		c.failed.Record(took)
 	default:
-		c.refused.Add(1)
+		c.rejected.Add(1)
 	}
 }

@@ -51,13 +51,13 @@ func sayEvent(e holdfast.Event) string {
 		return fmt.Sprintf("attempt %d: ", e.Attempt) + sayResult(e)
 	case holdfast.EventRetrying:
 		return fmt.Sprintf("waiting %v before attempt %d", brief(e.Delay), e.Attempt+1)
-	case holdfast.EventHeldBack:
+	case holdfast.EventCoolingDown:
 		return fmt.Sprintf("held back for %v, as the service asked", brief(e.Delay))
 	case holdfast.EventBreakerOpened:
 		return fmt.Sprintf("%v after %s, for %v", e.Kind, plural(e.Failures, "failed call"), e.Delay)
 	case holdfast.EventBreakerHalfOpen, holdfast.EventBreakerClosed:
 		return fmt.Sprintf("%v after %v", e.Kind, brief(e.Duration))
-	case holdfast.EventSlotAcquired, holdfast.EventProbe, holdfast.EventSucceeded, holdfast.EventFailed:
+	case holdfast.EventPermitAcquired, holdfast.EventProbe, holdfast.EventSucceeded, holdfast.EventFailed:
 		return ""
 	}
 	return e.Kind.String()

@@ -50,4 +50,7 @@ type Result struct {
 	// would allow it: a host name that does not exist fails again, a body that
 	// was a stream is gone, a POST without a key may have done its work.
 	NoRepeat bool
+	// Stands marks an attempt that says nothing about the service: the verdict of
+	// the attempt before it stands.
+	Stands bool
 }

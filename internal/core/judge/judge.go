@@ -165,7 +165,7 @@ func Judge(f Facts, r Rules) Meaning {
 	case TooLong:
 		return Meaning{Outcome: outcome.Permanent, Kind: BodyTooLarge, Why: MustNot}
 	case Returned:
-		return returned(f)
+		return returned(f, r)
 	default: // NotMade, SourceFailed: this side's fault, and no word about the service
 		return Meaning{Outcome: outcome.Unknown, Why: MustNot}
 	}
@@ -218,14 +218,17 @@ func noAnswer(f Facts, r Rules) Meaning {
 
 // returned judges the error of a policy's function. A limit of this side is
 // Transient whatever the user says of it, or a service that hangs is not noticed.
-func returned(f Facts) Meaning {
+func returned(f Facts, r Rules) Meaning {
+	m := Meaning{Outcome: outcome.Transient, AskUser: true, RetryAfter: f.RetryAfter}
 	switch {
 	case f.Canceled != NotCanceled:
-		return Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot}
+		m = Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot, RetryAfter: f.RetryAfter}
 	case f.Limit != NoLimit:
-		return Meaning{Outcome: outcome.Transient, Kind: Timeout, AskUser: true}
+		m.Kind = Timeout
+	default:
+		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter // if it is Throttled: see Classified
 	}
-	return Meaning{Outcome: outcome.Transient, AskUser: true}
+	return m
 }
 
 // mayRepeat reports why the request must not be sent again, given whether the
@@ -266,6 +269,7 @@ func (m Meaning) Classified(o outcome.Outcome) Meaning {
 		return m
 	}
 	m.Outcome = o
+	m.Cooldown = m.Cooldown && o == outcome.Throttled
 	return m
 }
 

@@ -68,10 +68,10 @@ const (
 	WasProbe
 	// BreakerOpened: the breaker opened while the operation waited.
 	BreakerOpened
-	// NoSlot: the bulkhead had no slot in time.
-	NoSlot
-	// HeldBack: the service asked for a silence that this operation cannot wait out.
-	HeldBack
+	// NoPermit: the bulkhead had no permit in time.
+	NoPermit
+	// CoolingDown: the service asked to be left alone, for longer than this operation can wait.
+	CoolingDown
 	// Ended: the caller cancelled, or its deadline passed.
 	Ended
 )
@@ -86,8 +86,8 @@ var reasons = [...]string{
 	AskedTooMuch:  "the service asked for a longer wait than is allowed",
 	WasProbe:      "a half-open probe makes one attempt",
 	BreakerOpened: "the circuit breaker opened",
-	NoSlot:        "no slot came free",
-	HeldBack:      "the service asked for silence",
+	NoPermit:      "no permit came free",
+	CoolingDown:   "the service asked to be left alone",
 	Ended:         "the caller's context ended",
 }
 

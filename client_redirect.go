@@ -38,60 +38,66 @@ func (e *unmadeError) Unwrap() error { return e.error }
 
 // hop is where an attempt stands among its redirects.
 type hop struct {
-	request http.Request
-	away    bool // it has been led to another origin, and stays a stranger
-	noBody  bool
-	visited []string // method and address, to find circles
-	shown   []string
+	request     http.Request
+	crossOrigin bool // it has left the origin of the base URL, and stays without its headers
+	noBody      bool
+	visited     []string // method and address, to find circles
+	shown       []string
 }
 
-// follow asks where redirects lead, within the attempt and its limits, until
-// there is another answer, or a redirect that cannot be followed and so is one.
-func (o *exchange) follow(trip *wire.Trip, resp *http.Response) (*wire.Trip, *http.Response, error) {
+// follow makes the requests that redirects ask for, within the attempt and its
+// limits, until there is another answer, or a redirect that is not followed and so
+// is one.
+func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
+	o := a.call
 	h := &hop{request: o.initial}
 	h.request.Body = nil // each hop has a body of its own
 	h.arrived()
 	for {
 		next, ok := h.next(resp)
 		if !ok || !next.noBody && o.upload != nil && !(o.upload.Again() && o.upload.Settled()) {
-			return trip, resp, nil
+			return resp, nil
 		}
-		reason := ""
-		next.away = next.away || !wire.SameOrigin(next.request.URL, o.client.settings.base)
-		if next.away {
-			next.request.Header = estranged(next.request.Header)
+		next.crossOrigin = next.crossOrigin || !wire.SameOrigin(next.request.URL, o.with.base)
+		if next.crossOrigin {
+			next.request.Header = crossOriginHeader(next.request.Header)
 		}
 		next.arrived()
-		switch {
-		case next.request.URL.Scheme != "https" && next.request.URL.Scheme != "http":
-			reason = "a redirect leads out of HTTP"
-		case h.request.URL.Scheme == "https" && next.request.URL.Scheme == "http":
-			reason = "a redirect leads from https to http"
-		case slices.Contains(h.visited, next.visited[len(next.visited)-1]):
-			reason = "redirects lead in a circle"
-		case len(next.shown)-1 > o.client.settings.redirects:
-			reason = fmt.Sprintf("more than %d redirects (Config.MaxRedirects)", o.client.settings.redirects)
-		}
-		if reason != "" {
+		if reason := h.forbids(next, o.with.redirects); reason != "" {
 			refusal, _ := readRefusal(resp, resp.Body, nil)
-			return trip, resp, &RedirectError{Hops: next.shown, Reason: reason, answer: refusal}
+			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: refusal}
 		}
-		deadline, _ := trip.Deadline()
-		wire.Drain(resp.Body, trip.End)
-		trip.End()
-		h, o.moved, o.away = next, true, next.away
+		deadline, _ := a.roundTrip.Deadline()
+		wire.Drain(resp.Body, a.roundTrip.End)
+		a.roundTrip.End()
+		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 
-		ctx, mem := new(lazyctx.Context), new(attemptMemory)
-		ctx.Init(o.caller, deadline)
-		trip = o.lead(ctx, mem, deadline)
-		req, err := o.attemptRequest(trip, h)
+		ctx := new(lazyctx.Context)
+		ctx.Init(o.Caller, deadline)
+		a.begin(ctx, new(roundTrip))
+		req, err := a.request(h)
 		if err != nil {
-			return trip, nil, &unmadeError{err}
+			return nil, &unmadeError{err}
 		}
-		if resp, err = trip.RoundTrip(o.client.transport, req); err != nil {
-			return trip, nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Discreet(err))
+		if resp, err = a.roundTrip.RoundTrip(o.with.transport, req); err != nil {
+			return nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Discreet(err))
 		}
 	}
+}
+
+// forbids returns why a redirect from h to next is not followed, empty if it is.
+func (h *hop) forbids(next *hop, most int) string {
+	switch to := next.request.URL.Scheme; {
+	case to != "https" && to != "http":
+		return "a redirect leads out of HTTP"
+	case h.request.URL.Scheme == "https" && to == "http":
+		return "a redirect leads from https to http"
+	case slices.Contains(h.visited, next.visited[len(next.visited)-1]):
+		return "redirects lead in a circle"
+	case len(next.shown)-1 > most:
+		return fmt.Sprintf("more than %d redirects (Config.MaxRedirects)", most)
+	}
+	return ""
 }
 
 func (h *hop) arrived() {
@@ -113,7 +119,7 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 		return nil, false
 	}
 	target.User = nil // whoever sends us away does not say who we are
-	n := &hop{request: h.request, away: h.away, noBody: h.noBody, visited: h.visited, shown: h.shown}
+	n := &hop{request: h.request, crossOrigin: h.crossOrigin, noBody: h.noBody, visited: h.visited, shown: h.shown}
 	switch method := h.request.Method; resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound:
 		if method == http.MethodPost {
@@ -141,17 +147,17 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	return n, true
 }
 
-// strangers are the headers that another origin is told: what the answer may be,
-// and what the body is. A name that is not here may carry a credential.
-var strangers = []string{
+// crossOriginHeaders are the headers that another origin gets: what the answer may
+// be, and what the body is. Any other header may carry a credential.
+var crossOriginHeaders = []string{
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Language", "Content-Type",
 	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "User-Agent",
 }
 
-// estranged is what is left of a header at another origin.
-func estranged(h http.Header) http.Header {
+// crossOriginHeader is the part of a header that another origin gets.
+func crossOriginHeader(h http.Header) http.Header {
 	left := http.Header{}
-	for _, name := range strangers {
+	for _, name := range crossOriginHeaders {
 		if values, ok := h[name]; ok {
 			left[name] = values
 		}

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/frame"
-	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -30,16 +30,16 @@ import (
 // the stream to its end, leaves the loop, or calls Close; until then it occupies
 // its slot.
 func (c *Client) Stream(ctx context.Context, method, path string, in any, opts ...CallOption) (*Stream, error) {
-	o, err := c.encoded(ctx, method, path, in, opts, acceptStream)
+	o, err := c.encoded(ctx, method, path, in, opts, streamed{}, acceptStream)
 	if err != nil {
 		return nil, err
 	}
-	o.streams = true
 	if err := o.run(); err != nil {
 		return nil, err
 	}
-	o.stream.Attempts = o.made
-	return o.stream, nil
+	s := o.out.answer.(*Stream)
+	s.Attempts = o.Made
+	return s, nil
 }
 
 // Stream is an answer that arrives bit by bit. Range over Lines or over Events,
@@ -185,32 +185,31 @@ func (s *Stream) read() {
 	s.over = err
 }
 
-// more reads on if that is why there is no line or event, and otherwise settles
-// how the stream has ended.
+// more reads on if a line or event is not complete, and otherwise settles how the
+// stream has ended.
 func (s *Stream) more(why error) {
-	var v Outcome
-	var kind, cause error
+	m, cause := judge.Meaning{Outcome: Transient, Kind: judge.Connection}, error(nil)
 	switch {
 	case s.closed.Load():
-		v, kind, cause = Canceled, ErrCanceled, errStreamClosed
+		m, cause = judge.Meaning{Outcome: Canceled, Kind: judge.Canceled}, errStreamClosed
 	case why == frame.ErrMore && s.over == nil:
 		s.read()
 		return
 	case why == frame.ErrMore:
-		v, kind, cause = s.body.why(s.over)
+		m, cause = s.body.why(s.over)
 	case why == io.EOF:
 		s.err = io.EOF
 		return
 	case why == frame.ErrTooLong:
-		v, kind, cause = Permanent, ErrBodyTooLarge, s.tooLong()
+		m, cause = judge.Judge(judge.Facts{Ending: judge.TooLong}, judge.Rules{}), s.tooLong()
 	default:
-		v, kind, cause = Transient, ErrConnection, fmt.Errorf("the answer ended too early: %w", why)
+		cause = fmt.Errorf("the answer ended too early: %w", why)
 	}
-	s.fail(v, kind, cause)
+	s.fail(m, cause)
 }
 
-func (s *Stream) fail(v Outcome, kind, cause error) {
-	s.err = s.body.failed(v, kind, &StreamError{
+func (s *Stream) fail(m judge.Meaning, cause error) {
+	s.err = s.body.failed(m, &StreamError{
 		Events: s.events, Bytes: s.bytes, Partial: bytes.Clone(s.frames.Rest()), Err: cause,
 	})
 	s.body.release()
@@ -226,28 +225,29 @@ func (s *Stream) tooLong() error {
 // service that would choose something else.
 var acceptStream = []string{"text/event-stream, application/x-ndjson, */*;q=0.1"}
 
-// open turns an answer into a stream, which it is as soon as it has a whole event
-// or line, or has ended without. Before that it can be had again.
-func (o *exchange) open(trip *wire.Trip, resp *http.Response) (r outcome.Result, isOpen bool) {
-	trip.Extend(o.deadline)
+// open makes a stream of an answer, as soon as it has a whole line or event, or has
+// ended without one. What fails before that is repeated as an attempt.
+func (a *clientAttempt) open(resp *http.Response) {
+	o := a.call
+	a.roundTrip.Extend(o.OwnDeadline())
 	s := &Stream{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, RequestID: o.id, source: resp.Body,
-		frames: frame.Splitter{Max: o.client.settings.maxEvent},
+		frames: frame.Splitter{Max: o.with.maxEvent},
 	}
 	switch err := s.await(); {
 	case err == frame.ErrTooLong:
-		return o.failed(Attempt{
-			Outcome: Permanent, Err: s.tooLong(), Status: resp.StatusCode, Reused: trip.Reused(), Sent: true,
-		}, ErrBodyTooLarge, true), false
+		a.tooLong(resp, s.tooLong())
+		return
 	case err != nil:
-		return o.lost(trip, fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, wire.Discreet(err)), resp.StatusCode), false
+		a.lost(fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, wire.Discreet(err)), resp.StatusCode)
+		return
 	}
-	o.handOut(trip, resp)
-	if s.body = &o.bodyRead; s.over == io.EOF {
+	a.handOut(resp)
+	if s.body = &a.live; s.over == io.EOF {
 		s.body.release()
 	}
-	o.stream = s
-	return o.succeeded(resp.StatusCode), true
+	a.answer = s
+	a.succeed()
 }
 
 // await reads until there is a whole line, or event if the service calls it a
@@ -303,7 +303,7 @@ func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 			}
 		}
 		if end != "" && s.err == io.EOF && !s.finished {
-			s.fail(Transient, ErrConnection, fmt.Errorf("the answer ended without %q: %w", end, io.ErrUnexpectedEOF))
+			s.fail(judge.Meaning{Outcome: Transient, Kind: judge.Connection}, fmt.Errorf("the answer ended without %q: %w", end, io.ErrUnexpectedEOF))
 			var none T
 			yield(none, s.err)
 		}
@@ -314,14 +314,14 @@ func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 // its end on the wire, which the connection needs for its next answer.
 func (s *Stream) finish() {
 	s.err, s.finished = io.EOF, true
-	wire.Drain(s.body.ReadCloser, s.body.trip.End)
+	wire.Drain(s.body.ReadCloser, s.body.a.roundTrip.End)
 }
 
 func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 	var v T
 	if err == nil {
 		if err = json.Unmarshal(data, &v); err != nil {
-			err = s.body.o.named(&Error{
+			err = s.body.a.call.named(&Error{
 				Stopped: "answered", kind: ErrDecode,
 				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)),
 			})

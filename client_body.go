@@ -1,0 +1,123 @@
+package holdfast
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// handOut leaves the answer to the caller with its body still to be read. The
+// permit, the attempt's context and the operation's place on the client's list stay
+// with the body until it is closed.
+func (a *clientAttempt) handOut(resp *http.Response) {
+	a.HandOver()
+	a.roundTrip.Extend(a.call.OwnDeadline())
+	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode}
+	b := &a.live
+	resp.Body = b
+	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
+		resp.Body = struct {
+			*liveBody
+			io.Writer
+		}{b, w}
+	}
+	a.answer = resp
+}
+
+// liveBody is a body that the caller reads.
+type liveBody struct {
+	io.ReadCloser
+	a      *clientAttempt
+	status int
+	once   sync.Once
+	err    error // why reading it failed
+}
+
+func (b *liveBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		b.release()
+		return n, err
+	}
+	b.err = b.failed(b.why(err))
+	b.release()
+	return n, b.err
+}
+
+// why judges the end of a body that ended early.
+func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
+	err = wire.Discreet(err)
+	f := judge.Facts{Ending: judge.NoAnswer, Sent: true}
+	limit, struck := b.a.limit()
+	switch f.Limit = struck; {
+	case limit != nil:
+		cause = limitedBy(limit, err)
+	case b.a.roundTrip.Err() != nil:
+		f.Canceled = judge.ByClose
+		if b.a.call.Caller.Err() != nil {
+			f.Canceled = judge.ByCaller
+		}
+		_, cause = b.a.call.ended()
+	default:
+		cause = fmt.Errorf("the answer broke off: %w", err)
+	}
+	return b.a.judge(f), cause
+}
+
+// failed is the error of a body that ended early. The verdict was given when the
+// answer began: a service that failed afterwards is a failure of its own.
+func (b *liveBody) failed(m judge.Meaning, cause error) error {
+	a, o := b.a, b.a.call
+	before, counted := o.trouble().failures, m.Outcome != Transient
+	if n := len(before); n > 0 && before[n-1].Number == a.Number { // a declining answer of the SDK transport
+		counted = counted || before[n-1].Outcome == Transient
+		before = before[:n-1]
+	}
+	now := o.Now()
+	e := o.named(&Error{
+		Took: now.Sub(o.Began), Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
+		Attempts: append(slices.Clip(before), Attempt{
+			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Err: cause, Sent: true,
+			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe,
+		}),
+	})
+	if m.Outcome == Transient {
+		o.shared.counts.brokeOff.Add(1)
+		o.tell(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Status: b.status, Err: e, Sent: true, Duration: e.Took})
+	}
+	if !counted {
+		o.NoteLate(Transient, e)
+	}
+	return e
+}
+
+// Close gives back the permit and the connection.
+func (b *liveBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.release()
+	return err
+}
+
+func (b *liveBody) release() {
+	b.once.Do(func() {
+		b.giveBack()
+		b.a.call.finish()
+	})
+}
+
+// giveBack returns what the attempt holds.
+func (b *liveBody) giveBack() {
+	b.a.roundTrip.End()
+	b.a.call.ReleaseHeld(&b.a.Attempt)
+}

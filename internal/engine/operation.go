@@ -1,0 +1,402 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/breaker"
+	"github.com/holdfast-go/holdfast/internal/core/call"
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/world"
+)
+
+// Operation is one operation under its rules, and the only implementation of
+// call.Effects. What an attempt does, and what is recorded, is its Work's.
+type Operation struct {
+	Engine *Engine
+	Rules  *Rules
+	Caller context.Context
+	// Context is the operation's: the caller's, or one that follows it.
+	Context context.Context
+	Began   time.Time // zero until the clock is read
+	// Watched: an observer wants to hear of what goes well.
+	Watched bool
+	// Check: the operation is a health check, which gives no verdict.
+	Check bool
+	// Schedule and AttemptLimit are the rules', unless the call has its own.
+	Schedule     *retry.Config
+	AttemptLimit time.Duration
+	Made         int // attempts so far
+
+	work     Work
+	deadline time.Time // by Rules.Total; zero if it has none
+	ticket   breaker.Ticket
+	asked    time.Time // when the cooldown was last looked at; the next attempt starts then
+	permit   bool      // it holds one for the next attempt
+	resumed  bool      // its first attempt was made on the fast path
+	last     *Attempt  // the latest one that has ended
+	current  *Attempt  // the one that is being made
+}
+
+// Work is what operations differ in: the attempts, and the records of them. Every
+// method is called by the operation's goroutine.
+type Work interface {
+	// Try makes attempt n: it begins by Operation.Start and returns an attempt that
+	// is concluded.
+	Try(n int) *Attempt
+	Records
+}
+
+// Records are told what happens to an operation. now is the instant at which it
+// happened.
+type Records interface {
+	// Waiting: no permit is free.
+	Waiting(now time.Time)
+	// Acquired: the operation has one. If it was queued, it waited that long. One
+	// that was not queued is told only if it is watched.
+	Acquired(now time.Time, waited time.Duration, queued bool)
+	// Saturated: no permit came free in time.
+	Saturated()
+	// CoolingDown: the operation waits until the cooldown is over.
+	CoolingDown(now, until time.Time)
+	// CooledOff: it cannot wait that long, or too many do already.
+	CooledOff(until time.Time)
+	// Rejected: the breaker rejected the operation, or its next attempt.
+	Rejected(err error)
+	// Starting: an attempt starts.
+	Starting(a *Attempt)
+	// Ended: it has ended.
+	Ended(a *Attempt)
+	// Retrying: another attempt follows a, which may still hold its answer.
+	Retrying(now time.Time, a *Attempt, d retry.Decision)
+}
+
+// Begin makes o an operation of w under r. The clock is read if a limit or an
+// observer needs it now: otherwise the operation begins with the first look at it,
+// since nothing before that takes time.
+func (o *Operation) Begin(ctx context.Context, e *Engine, r *Rules, w Work) {
+	o.Engine, o.Rules, o.work, o.Caller, o.Context = e, r, w, ctx, ctx
+	o.Schedule, o.AttemptLimit = &r.Retry, r.Attempt
+	o.Watched = e.Listener.Wants(ctx)
+	if r.Total > 0 || o.Watched {
+		o.Began = e.World.Now()
+	}
+	if r.Total > 0 {
+		o.deadline = o.Began.Add(r.Total)
+	}
+}
+
+// Run takes the operation through the rules.
+func (o *Operation) Run() retry.Decision { return call.Run(o, o.Schedule, o.Check) }
+
+// OwnDeadline is the deadline by Rules.Total, zero if there is none.
+func (o *Operation) OwnDeadline() time.Time { return o.deadline }
+
+// Asked is when the latest attempt started.
+func (o *Operation) Asked() time.Time { return o.asked }
+
+// Last is the latest attempt that has ended, nil if none has.
+func (o *Operation) Last() *Attempt { return o.last }
+
+// Most is the most attempts that there can be.
+func (o *Operation) Most() int { return o.Schedule.Retries + 1 }
+
+// Now, Chance and Deadline are the world's.
+
+func (o *Operation) Now() time.Time  { return o.Engine.World.Now() }
+func (o *Operation) Chance() float64 { return o.Engine.World.Chance() }
+
+// Deadline is the earlier of the rules' and the caller's.
+func (o *Operation) Deadline() time.Time {
+	if theirs, ok := o.Caller.Deadline(); ok && (o.deadline.IsZero() || theirs.Before(o.deadline)) {
+		return theirs
+	}
+	return o.deadline
+}
+
+// limit is how long the operation may still take, zero if it has no limit.
+func (o *Operation) limit() time.Duration {
+	if d := o.Deadline(); !d.IsZero() {
+		return max(d.Sub(o.Now()), time.Nanosecond)
+	}
+	return 0
+}
+
+// looked records the first look at the clock.
+func (o *Operation) looked(now time.Time) {
+	if o.Made == 0 && o.Began.IsZero() {
+		o.Began = now
+	}
+}
+
+// The breaker.
+
+func (o *Operation) Admit() bool {
+	g := &o.Engine.Breaker
+	if g.Breaker == nil || o.resumed {
+		return true
+	}
+	var ok bool
+	if o.ticket, ok = g.Load().Admit(); ok {
+		return true
+	}
+	return o.admitted(g.Hooks.Admit(o.Caller, o.Engine.World, o.limit()))
+}
+
+func (o *Operation) Confirm() bool {
+	g := &o.Engine.Breaker
+	if g.Breaker == nil || o.resumed || g.Load().Confirms(o.ticket) {
+		return true
+	}
+	return o.admitted(g.Hooks.Confirm(o.Caller, o.Engine.World, o.ticket, o.limit()))
+}
+
+func (o *Operation) admitted(t breaker.Ticket, rejected error) bool {
+	if rejected != nil {
+		o.work.Rejected(rejected)
+		return false
+	}
+	o.ticket = t
+	return true
+}
+
+func (o *Operation) Admits(t time.Time) bool {
+	b := o.Engine.Breaker.Breaker
+	if b == nil {
+		return true
+	}
+	if _, open := b.Load().Open(); !open {
+		return true
+	}
+	return b.Stats(t).State != breaker.Open
+}
+
+func (o *Operation) Probe() bool { return o.ticket.Probe() }
+
+// Settle gives the ticket back. With Note it is the only place that tells the breaker.
+func (o *Operation) Settle(verdict outcome.Outcome) {
+	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, verdict) {
+		g.Hooks.Done(o.Caller, o.Engine.World, o.ticket, verdict, o.lastErr())
+	}
+}
+
+func (o *Operation) Note(failed outcome.Outcome) bool {
+	if !o.Engine.Breaker.CountAttempts {
+		return false
+	}
+	o.NoteLate(failed, o.lastErr())
+	return true
+}
+
+// NoteLate counts an outcome without the ticket: of an answer that failed after
+// the verdict was given.
+func (o *Operation) NoteLate(failed outcome.Outcome, cause error) {
+	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, failed) {
+		g.Hooks.Note(o.Caller, o.Engine.World, o.ticket, failed, cause)
+	}
+}
+
+func (o *Operation) lastErr() error {
+	if o.last == nil {
+		return nil
+	}
+	return o.last.Err
+}
+
+// The waits.
+
+func (o *Operation) Cooldown() retry.Reason {
+	c := o.Engine.Cooldown
+	if c == nil || o.resumed || !c.Requested() {
+		return retry.Go
+	}
+	now := o.Now()
+	o.looked(now)
+	until, cooling := c.Until(now, o.Chance())
+	if !cooling {
+		return retry.Go
+	}
+	deadline := o.Deadline()
+	full := o.Engine.coolingDown.Add(1) > int64(o.Rules.Waiters)
+	defer o.Engine.coolingDown.Add(-1)
+	if full || !deadline.IsZero() && !until.Before(deadline) {
+		o.work.CooledOff(until)
+		return retry.CoolingDown
+	}
+	o.work.CoolingDown(now, until)
+	return o.sleep(until)
+}
+
+// CoolingDown is asked right before Confirm. It reads the clock for both, and
+// first: an attempt that starts later than a cooldown or a change to open really
+// started after it.
+func (o *Operation) CoolingDown() bool {
+	if o.resumed {
+		return false
+	}
+	o.asked = o.Now()
+	o.looked(o.asked)
+	c := o.Engine.Cooldown
+	if c == nil || !c.Requested() {
+		return false
+	}
+	_, cooling := c.Until(o.asked, 0)
+	return cooling
+}
+
+func (o *Operation) Acquire() retry.Reason {
+	if o.resumed {
+		return retry.Go
+	}
+	if o.Context.Err() != nil {
+		return retry.Ended
+	}
+	b := o.Engine.Bulkhead
+	switch {
+	case b == nil:
+	case b.TryAcquire():
+		o.permit = true
+		if o.Watched {
+			o.work.Acquired(o.Now(), 0, false)
+		}
+	default:
+		return o.waitForPermit(b)
+	}
+	return retry.Go
+}
+
+func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
+	now := o.Now()
+	o.looked(now)
+	o.work.Waiting(now)
+	switch b.Acquire(o.Context, now, o.deadline) {
+	case Acquired:
+		o.permit = true
+		got := o.Now()
+		o.work.Acquired(got, got.Sub(now), true)
+		return retry.Go
+	case ContextEnded:
+		return retry.Ended
+	}
+	if !o.deadline.IsZero() && !o.Now().Before(o.deadline) {
+		return retry.Ended
+	}
+	o.work.Saturated()
+	return retry.NoPermit
+}
+
+// Release gives back the permit of an attempt that was not made, or has ended.
+func (o *Operation) Release() {
+	held := &o.permit
+	if a := o.current; a != nil {
+		if o.current = nil; a.handedOver {
+			return
+		}
+		held = &a.permit
+	}
+	o.release(held)
+}
+
+// ReleaseHeld gives back the permit of an attempt that was handed over. It is
+// called once, from any goroutine.
+func (o *Operation) ReleaseHeld(a *Attempt) { o.release(&a.permit) }
+
+func (o *Operation) release(held *bool) {
+	if *held {
+		*held = false
+		o.Engine.Bulkhead.Release()
+	}
+}
+
+func (o *Operation) Backoff(d retry.Decision) retry.Reason {
+	o.work.Retrying(o.Now(), o.last, d)
+	return o.sleep(d.At)
+}
+
+// sleep waits until an instant, or until the operation's context ends.
+func (o *Operation) sleep(until time.Time) retry.Reason {
+	w := o.Engine.World
+	if !w.Now().Before(until) {
+		return retry.Go
+	}
+	if w.Parker().Park(o.Context, until) == world.ByContext {
+		return retry.Ended
+	}
+	return retry.Go
+}
+
+// The attempts.
+
+// Start begins attempt n in a: its number, its context and its permit.
+func (o *Operation) Start(a *Attempt, n int) {
+	a.Number, a.Started, a.Probe = n, o.asked, o.Probe()
+	a.permit, o.permit = o.permit, false
+	o.Made, o.current = n, a
+	deadline := o.deadline
+	if o.AttemptLimit > 0 {
+		if own := o.asked.Add(o.AttemptLimit); deadline.IsZero() || own.Before(deadline) {
+			deadline = own
+		}
+	}
+	a.Init(o.Caller, deadline)
+	if o.Watched {
+		o.work.Starting(a)
+	}
+}
+
+// Attempt makes attempt n and acts on its end.
+func (o *Operation) Attempt(n int) outcome.Result {
+	a := o.work.Try(n)
+	o.last, o.resumed = a, false
+	switch {
+	case a.Outcome != outcome.Success: // an error tells how long it took
+		now := o.Now()
+		if !a.Started.IsZero() {
+			a.Took = now.Sub(a.Started)
+		}
+		if o.Began.IsZero() {
+			o.Began = now
+		}
+	case o.Engine.Timed || o.Watched:
+		a.Took = o.Engine.World.Since(a.Started)
+	}
+	if a.Cooldown && o.Engine.Cooldown != nil {
+		o.Engine.Cooldown.Request(a.Arrived, a.RetryAfter)
+	}
+	o.work.Ended(a)
+	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, Stands: a.Stands}
+}
+
+// Struck is a limit of this side that ended an attempt.
+type Struck struct {
+	Limit judge.Limit
+	Phase string        // its name in errors: attempt, total or deadline
+	Is    time.Duration // its setting; zero for the caller's deadline
+	After time.Duration // how long it took; zero if it was not timed
+}
+
+// Struck returns the limit that ended ctx, the context of an attempt that started
+// at started. It is asked before the attempt ends its context itself.
+func (o *Operation) Struck(ctx context.Context, started time.Time) (s Struck, ok bool) {
+	if ctx.Err() != context.DeadlineExceeded {
+		return s, false
+	}
+	now := o.Now()
+	switch theirs, bound := o.Caller.Deadline(); {
+	case bound && !now.Before(theirs):
+		return Struck{judge.OperationLimit, "deadline", 0, since(o.Began, now)}, true
+	case !o.deadline.IsZero() && !now.Before(o.deadline):
+		return Struck{judge.OperationLimit, "total", o.Rules.Total, since(o.Began, now)}, true
+	}
+	return Struck{judge.AttemptLimit, "attempt", o.AttemptLimit, since(started, now)}, true
+}
+
+// since is the time from then to now, zero if then was not timed.
+func since(then, now time.Time) time.Duration {
+	if then.IsZero() {
+		return 0
+	}
+	return now.Sub(then)
+}
