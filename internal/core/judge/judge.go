@@ -219,13 +219,14 @@ func noAnswer(f Facts, r Rules) Meaning {
 // returned judges the error of a policy's function. A limit of this side is
 // Transient whatever the user says of it, or a service that hangs is not noticed.
 func returned(f Facts) Meaning {
+	m := Meaning{Outcome: outcome.Transient, RetryAfter: f.RetryAfter, AskUser: true}
 	switch {
 	case f.Canceled != NotCanceled:
-		return Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot}
+		m = Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot, RetryAfter: f.RetryAfter}
 	case f.Limit != NoLimit:
-		return Meaning{Outcome: outcome.Transient, Kind: Timeout, AskUser: true}
+		m.Kind = Timeout
 	}
-	return Meaning{Outcome: outcome.Transient, AskUser: true}
+	return m
 }
 
 // mayRepeat reports why the request must not be sent again, given whether the
