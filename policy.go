@@ -192,7 +192,7 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	if errors.As(err, &asks) {
 		facts.RetryAfter = max(0, asks.RetryAfter())
 	}
-	m := judge.Judge(facts, judge.Rules{MaxRetryAfter: f.Rules.Retry.MaxRetryAfter})
+	m := judge.Judge(facts, judge.Rules{})
 	if m.AskUser {
 		m = f.rules.asked(m, err)
 	}
@@ -214,7 +214,7 @@ func (r *policyRules) asked(m judge.Meaning, err error) judge.Meaning {
 	case r.on != nil && !r.on(err):
 		o = Permanent
 	}
-	return m.Classified(o)
+	return m.Classified(o, judge.Rules{MaxRetryAfter: r.Retry.MaxRetryAfter})
 }
 
 // limited is an attempt's error together with the limit that caused it.

@@ -1,8 +1,8 @@
 // Package judge decides what the end of an attempt means: its outcome, the kind
-// of its error, whether the attempt may be repeated, and what the service asked
-// for. It is pure: facts and rules in, a meaning out.
+// of its error, whether the attempt may be repeated, and the wait that the service
+// asks for. It is pure: facts and rules in, a meaning out.
 //
-// The caller gathers facts in the order in which they become known, and may ask
+// The caller gathers facts in the order in which they become known, and may judge
 // again with more of them: at the headers of an answer, and when the round trip
 // has ended. A later meaning replaces an earlier one.
 package judge
@@ -13,13 +13,13 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// Ending is how an attempt ended.
+// Ending is the way in which an attempt ended.
 type Ending uint8
 
 const (
 	// Answered: the service answered with Facts.Status.
 	Answered Ending = iota
-	// NoAnswer: there was no answer, or it ended before its end.
+	// NoAnswer: no answer arrived, or it broke off.
 	NoAnswer
 	// NotMade: the request could not be made. Nothing was sent.
 	NotMade
@@ -27,13 +27,14 @@ const (
 	SourceFailed
 	// Misled: the answer was a redirect that must not be followed.
 	Misled
-	// TooLong: the answer was longer than this side reads.
+	// TooLong: the answer was longer than the client reads.
 	TooLong
 	// Returned: a policy's function returned an error.
 	Returned
 )
 
-// Failure is what the transport's error shows. It counts for NoAnswer only.
+// Failure is the class of the transport's error. It counts for NoAnswer only, and
+// is Lost for an answer that broke off: the connection was made by then.
 type Failure uint8
 
 const (
@@ -42,15 +43,15 @@ const (
 	// ConnectTimeout: the dial or the TLS handshake reached its own limit.
 	ConnectTimeout
 	// FailsAgain: the same attempt fails again. There is no such host, the
-	// certificate does not hold, or the protocols do not match.
+	// certificate is not valid, or the protocols do not match.
 	FailsAgain
 )
 
-// Limit is the limit of this side that ended an attempt.
+// Limit is the client's or the caller's limit that ended an attempt.
 type Limit uint8
 
 const (
-	// NoLimit ended the attempt.
+	// NoLimit: no limit ended the attempt.
 	NoLimit Limit = iota
 	// AcquireLimit bounds the wait for a connection.
 	AcquireLimit
@@ -66,35 +67,38 @@ const (
 type Cancel uint8
 
 const (
-	// NotCanceled: the operation's context has not been canceled.
+	// NotCanceled: the operation was not canceled. A deadline that passed is a
+	// Limit and no cancellation.
 	NotCanceled Cancel = iota
-	// ByCaller: the caller's context has ended.
+	// ByCaller: the caller canceled its context.
 	ByCaller
 	// ByClose: the client was closed.
 	ByClose
 )
 
-// Body is whether the request's body can be sent again.
+// Body is the state of the request's body: whether it can be sent again.
 type Body uint8
 
 const (
-	// Repeatable: there is no body, or each attempt gets one of its own.
+	// Repeatable: there is no body, each attempt gets one of its own, or all of a
+	// shared one is kept.
 	Repeatable Body = iota
-	// Shared: the attempts share one body, and this attempt may still read it.
+	// Shared: the attempts share one body, and this attempt may still read it. It
+	// can be sent again once the round trip has ended.
 	Shared
 	// Gone: the body's beginning is lost.
 	Gone
 )
 
-// Advice is what the header x-should-retry says.
+// Advice is the value of the header x-should-retry.
 type Advice uint8
 
 const (
 	// NoAdvice: the header is absent, or neither true nor false.
 	NoAdvice Advice = iota
-	// RetryIt is true.
+	// RetryIt: the header is true. It repeats nothing that the rules forbid.
 	RetryIt
-	// DoNotRetry is false.
+	// DoNotRetry: the header is false.
 	DoNotRetry
 )
 
@@ -107,20 +111,20 @@ type Facts struct {
 	Body     Body
 	Advice   Advice
 
-	Sent        bool // the request may have reached the service
+	Sent        bool // the request may have reached the service; an answer implies it
 	Ended       bool // the round trip has ended, so that no part of it reads the body
 	Upgrade     bool // the caller asked for another protocol
 	Transport   bool // the request came through the SDK transport
 	Redirected  bool // the attempt followed a redirect
 	CrossOrigin bool // a redirect led to another origin
 
-	Method     string        // of the request
+	Method     string        // of the caller's request, before any redirect
 	Status     int           // of the answer; zero if there was none
-	RetryAfter time.Duration // the wait that the answer asks for; zero if it asks for none
+	RetryAfter time.Duration // the wait that the answer or a policy's error asks for; zero if it asks for none
 }
 
-// Repeat is which requests may be sent again after they may have reached the
-// service.
+// Repeat selects the requests that may be sent again after they may have reached
+// the service.
 type Repeat uint8
 
 const (
@@ -135,19 +139,19 @@ const (
 // Rules are the settings that a meaning depends on.
 type Rules struct {
 	Repeat        Repeat
-	MaxRetryAfter time.Duration // a longer wait ends the operation and starts no cooldown
+	MaxRetryAfter time.Duration // a longer wait starts no cooldown; zero starts none at all
 }
 
 // Meaning is what an attempt's end means.
 type Meaning struct {
 	Outcome outcome.Outcome
 	Kind    Kind // of the error
-	Why     Why  // the attempt must not be repeated; May if it may
+	Why     Why  // the attempt must not be repeated; May if it may be
 	// AskUser: Retry.On or Classify has a say. See Filtered and Classified.
 	AskUser bool
-	// Cooldown: RetryAfter holds back every operation that concerns the service.
+	// Cooldown: RetryAfter holds back every operation, and not this one alone.
 	Cooldown bool
-	// Stands: the attempt says nothing of the service, and the verdict of the
+	// Stands: the attempt says nothing about the service, so the verdict of the
 	// attempt before it stands.
 	Stands     bool
 	RetryAfter time.Duration // the wait that the service asks for; zero if it asks for none
@@ -157,30 +161,31 @@ type Meaning struct {
 func Judge(f Facts, r Rules) Meaning {
 	switch f.Ending {
 	case Answered:
-		return answered(f, r)
+		return answered(&f, &r)
 	case NoAnswer:
-		return noAnswer(f, r)
+		return noAnswer(&f, &r)
 	case Misled:
 		return Meaning{Outcome: outcome.Permanent, Kind: Status, Why: MustNot}
 	case TooLong:
 		return Meaning{Outcome: outcome.Permanent, Kind: BodyTooLarge, Why: MustNot}
 	case Returned:
-		return returned(f, r)
-	default: // NotMade, SourceFailed: this side's fault, and no word about the service
+		return returned(&f)
+	default: // NotMade, SourceFailed: the caller's own failure, not the service's
 		return Meaning{Outcome: outcome.Unknown, Why: MustNot}
 	}
 }
 
-// answered judges an answer by its status.
-func answered(f Facts, r Rules) Meaning {
+// answered judges an answer by its status. Limits and cancellations do not count:
+// the answer arrived before them.
+func answered(f *Facts, r *Rules) Meaning {
 	switch {
-	case f.Status == 101 && !f.Upgrade: // a Read of its body would wait beyond every limit
+	case f.Status == 101 && !f.Upgrade: // reading its body would wait beyond every limit
 		return noAnswer(f, r)
 	case f.Status < 300, f.Status == 304:
 		return Meaning{Outcome: outcome.Success}
 	}
 	m := Meaning{Outcome: outcome.Permanent, Kind: KindOf(f.Status), RetryAfter: f.RetryAfter, AskUser: true}
-	declined := false // the service did not do what it was asked for
+	declined := false // the service did not do what the request asks for
 	switch {
 	case f.Status == 429:
 		m.Outcome, declined = outcome.Throttled, true
@@ -189,6 +194,7 @@ func answered(f Facts, r Rules) Meaning {
 		m.Outcome = outcome.Transient
 		declined = f.Status == 503 && f.RetryAfter > 0
 	}
+	// A redirect may come from a service that did its part.
 	m.Why = mayRepeat(f, r, !declined || f.Redirected)
 	if m.Why == May && f.Advice == DoNotRetry {
 		m.Why = ServiceForbids
@@ -196,15 +202,16 @@ func answered(f Facts, r Rules) Meaning {
 	return m
 }
 
-// noAnswer judges a failure of the connection, a limit or a cancellation.
-func noAnswer(f Facts, r Rules) Meaning {
+// noAnswer judges a cancellation, a limit or a failure of the connection, in this
+// order: each hides those after it.
+func noAnswer(f *Facts, r *Rules) Meaning {
 	m := Meaning{Outcome: outcome.Transient, Kind: Connection, AskUser: true}
 	switch {
 	case f.Canceled == ByCaller:
 		return Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot}
 	case f.Canceled == ByClose:
 		return Meaning{Outcome: outcome.Canceled, Kind: Closed, Why: MustNot}
-	case f.Limit == AcquireLimit: // this side is saturated
+	case f.Limit == AcquireLimit: // the client is saturated, of which the service knows nothing
 		return Meaning{Outcome: outcome.Unknown, Kind: PoolTimeout, Why: NoConnection, Stands: true}
 	case f.Limit != NoLimit, f.Failure == ConnectTimeout:
 		m.Kind = Timeout
@@ -216,24 +223,22 @@ func noAnswer(f Facts, r Rules) Meaning {
 	return m
 }
 
-// returned judges the error of a policy's function. A limit of this side is
-// Transient whatever the user says of it, or a service that hangs is not noticed.
-func returned(f Facts, r Rules) Meaning {
-	m := Meaning{Outcome: outcome.Transient, AskUser: true, RetryAfter: f.RetryAfter}
+// returned judges the error of a policy's function. A limit that was reached is
+// Transient even if the user disagrees, or a service that hangs goes unnoticed.
+func returned(f *Facts) Meaning {
+	m := Meaning{Outcome: outcome.Transient, RetryAfter: f.RetryAfter, AskUser: true}
 	switch {
 	case f.Canceled != NotCanceled:
-		m = Meaning{Outcome: outcome.Canceled, Kind: Canceled, Why: MustNot, RetryAfter: f.RetryAfter}
+		m.Outcome, m.Kind, m.Why, m.AskUser = outcome.Canceled, Canceled, MustNot, false
 	case f.Limit != NoLimit:
 		m.Kind = Timeout
-	default:
-		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter // if it is Throttled: see Classified
 	}
 	return m
 }
 
-// mayRepeat reports why the request must not be sent again, given whether the
-// service may have done what it asks for.
-func mayRepeat(f Facts, r Rules, mayBeDone bool) Why {
+// mayRepeat returns the reason why the request must not be sent again, or May.
+// mayBeDone: the service may have done what the request asks for.
+func mayRepeat(f *Facts, r *Rules, mayBeDone bool) Why {
 	switch {
 	case f.Body == Gone, f.Body == Shared && !f.Ended:
 		return BodyOnce
@@ -249,9 +254,11 @@ func mayRepeat(f Facts, r Rules, mayBeDone bool) Why {
 	return MustNot
 }
 
-// Filtered is m after Retry.On of a client: worth is its answer.
+// Filtered returns m after a client's Retry.On, whose answer is worth: whether the
+// error is worth repeating. It changes nothing unless m.AskUser.
 func (m Meaning) Filtered(worth bool) Meaning {
 	switch {
+	case !m.AskUser:
 	case !worth && m.Why == May:
 		m.Why = UserForbids
 	case worth && m.Outcome == outcome.Permanent:
@@ -260,21 +267,25 @@ func (m Meaning) Filtered(worth bool) Meaning {
 	return m
 }
 
-// Classified is m after a policy's Classify or Retry.On: o is its answer.
-func (m Meaning) Classified(o outcome.Outcome) Meaning {
-	if m.Kind == Timeout {
-		if o != outcome.Transient && o != outcome.Throttled {
-			m.Why = UserForbids
-		}
-		return m
+// Classified returns m after a policy's Classify, whose answer is o, or Retry.On,
+// for which o is Transient or Permanent. It changes nothing unless m.AskUser.
+//
+// It leaves the kind. After Classify, but not after Retry.On, the kind of an error
+// that is no Timeout is KindOfOutcome(o).
+func (m Meaning) Classified(o outcome.Outcome, r Rules) Meaning {
+	switch {
+	case !m.AskUser:
+	case m.Kind != Timeout:
+		m.Outcome = o
+		m.Cooldown = o == outcome.Throttled && m.RetryAfter > 0 && m.RetryAfter <= r.MaxRetryAfter
+	case o != outcome.Transient && o != outcome.Throttled:
+		m.Why = UserForbids
 	}
-	m.Outcome = o
-	m.Cooldown = m.Cooldown && o == outcome.Throttled
 	return m
 }
 
-// Idempotent reports whether a method's second time does no more than its first
-// (RFC 9110, 9.2.2).
+// Idempotent reports whether sending a request of this method twice has the effect
+// of sending it once (RFC 9110, 9.2.2). No method means GET.
 func Idempotent(method string) bool {
 	switch method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":

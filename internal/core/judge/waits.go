@@ -7,18 +7,20 @@ import (
 	"time"
 )
 
-// maxWaitText bounds the text that is parsed: an honest value is shorter.
+// maxWaitText bounds the text that is parsed. An honest value is shorter.
 const maxWaitText = 64
 
-// dates are the forms of an HTTP date (RFC 9110, 5.6.7).
+// dates are the three forms of an HTTP date (RFC 9110, 5.6.7).
 var dates = [...]string{"Mon, 02 Jan 2006 15:04:05 GMT", "Monday, 02-Jan-06 15:04:05 MST", "Mon Jan _2 15:04:05 2006"}
 
-// RetryAfter returns the wait that an answer's headers ask for at now: retry-after-ms
-// in milliseconds, or else Retry-After in seconds or as a date (RFC 9110, 10.2.3).
-// It is zero if they ask for none, for the past, or for what cannot be parsed.
+// RetryAfter returns the wait that an answer asks for at now. Its arguments are the
+// values of three headers: retry-after-ms, in milliseconds, or else Retry-After, in
+// seconds or as a date (RFC 9110, 10.2.3); and Date, which replaces now, since the
+// service wrote both dates by one clock.
 //
-// date is the header Date, which replaces now: the service wrote both by one clock.
-// A number too large for a Duration is the largest, and never a negative wait.
+// The wait is zero if the headers ask for none, for a time that has passed, or for
+// what cannot be parsed. A number too large for a Duration is the largest Duration,
+// since an overflow would be a negative wait.
 func RetryAfter(ms, after, date string, now time.Time) time.Duration {
 	if ms != "" {
 		if d, ok := scaled(ms, time.Millisecond); ok {
@@ -26,7 +28,10 @@ func RetryAfter(ms, after, date string, now time.Time) time.Duration {
 		}
 	}
 	after = strings.TrimSpace(after)
-	if d, ok := scaled(after, time.Second); ok || len(after) > maxWaitText {
+	if after == "" || len(after) > maxWaitText {
+		return 0
+	}
+	if d, ok := scaled(after, time.Second); ok {
 		return d
 	}
 	at, ok := parseDate(after)
@@ -37,15 +42,6 @@ func RetryAfter(ms, after, date string, now time.Time) time.Duration {
 		now = sent
 	}
 	return max(0, at.Sub(now))
-}
-
-func parseDate(s string) (time.Time, bool) {
-	for _, form := range dates {
-		if t, err := time.Parse(form, s); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
 }
 
 // scaled parses a number of units that is not negative.
@@ -63,8 +59,17 @@ func scaled(v string, unit time.Duration) (time.Duration, bool) {
 	return time.Duration(n * float64(unit)), true
 }
 
-// ParseAdvice reads the header x-should-retry, by which some services (OpenAI,
-// Anthropic) overrule what a client concludes from the status.
+func parseDate(s string) (time.Time, bool) {
+	for _, form := range dates {
+		if t, err := time.Parse(form, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// ParseAdvice reads the header x-should-retry. Some services (OpenAI, Anthropic)
+// send it where the status alone would mislead a client.
 func ParseAdvice(value string) Advice {
 	switch strings.ToLower(value) {
 	case "true":

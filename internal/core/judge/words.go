@@ -2,24 +2,40 @@ package judge
 
 import "github.com/holdfast-go/holdfast/internal/outcome"
 
-// Kind is the kind of an attempt's error.
+// Kind is the kind of an attempt's error: each is one of the errors that users
+// look for with errors.Is.
 type Kind uint8
 
 const (
+	// NoKind: an error of the caller's own code that nothing classified.
 	NoKind Kind = iota
+	// Connection: the connection failed.
 	Connection
+	// Timeout: a limit of the client or of the caller was reached.
 	Timeout
+	// ServerTimeout: 408.
 	ServerTimeout
+	// Server: a 5xx, or higher, without a kind of its own.
 	Server
+	// Unavailable: 502, 503 or 504.
 	Unavailable
+	// Status: a redirect that was not followed, or a 4xx without a kind of its own.
 	Status
+	// Authentication: 401 or 403.
 	Authentication
+	// NotFound: 404.
 	NotFound
+	// InvalidRequest: 400 or 422.
 	InvalidRequest
+	// RateLimited: 429.
 	RateLimited
+	// PoolTimeout: no connection came free in time.
 	PoolTimeout
+	// Canceled: the caller canceled.
 	Canceled
+	// Closed: the client was closed.
 	Closed
+	// BodyTooLarge: the answer is longer than the client reads.
 	BodyTooLarge
 )
 
@@ -45,7 +61,8 @@ func KindOf(status int) Kind {
 	return Status
 }
 
-// KindOfOutcome returns the kind of an error that a user's Classify gave outcome o.
+// KindOfOutcome returns the kind of an error to which a user's Classify gave
+// outcome o. See Meaning.Classified.
 func KindOfOutcome(o outcome.Outcome) Kind {
 	switch o {
 	case outcome.Transient:
@@ -76,14 +93,15 @@ const (
 	WouldFailAgain
 	// NoConnection: no connection came free in time.
 	NoConnection
-	// ServiceForbids: the service said x-should-retry: false.
+	// ServiceForbids: the service sent x-should-retry: false.
 	ServiceForbids
 	// UserForbids: Retry.On or Classify said no.
 	UserForbids
 )
 
-// String explains the reason in a few words. It is empty where there is no more
-// to say than that the request must not be repeated.
+// String explains the reason in a few words, which users read in Error.Stopped. It
+// is empty where there is no more to say than that the request must not be
+// repeated.
 func (w Why) String() string {
 	switch w {
 	case BodyOnce:

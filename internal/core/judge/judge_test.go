@@ -1,0 +1,406 @@
+package judge
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/outcome"
+)
+
+const (
+	unknown   = outcome.Unknown
+	success   = outcome.Success
+	transient = outcome.Transient
+	throttled = outcome.Throttled
+	permanent = outcome.Permanent
+	canceled  = outcome.Canceled
+
+	wait = 2 * time.Second
+)
+
+// standard are the rules of most tests.
+var standard = Rules{Repeat: RepeatKeyed, MaxRetryAfter: maxRetryAfter}
+
+func TestAnswer(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		f    Facts
+		want Meaning
+	}{
+		{"2xx is a success", Facts{Status: 200}, Meaning{Outcome: success}},
+		{"and so is 299", Facts{Status: 299}, Meaning{Outcome: success}},
+		{"304 answers a condition of the caller's", Facts{Status: 304}, Meaning{Outcome: success}},
+		{"no answer has a status below 100, and none is a refusal", Facts{}, Meaning{Outcome: success}},
+		{"101 that was asked for is a success", Facts{Status: 101, Upgrade: true}, Meaning{Outcome: success}},
+		{"101 that was not is a lost connection", Facts{Status: 101, Sent: true, RetryAfter: wait},
+			Meaning{Outcome: transient, Kind: Connection, AskUser: true}},
+		{"no other status depends on it", Facts{Status: 300, Upgrade: true}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+
+		{"a redirect that is not followed is a refusal", Facts{Status: 300}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+		{"4xx is a refusal", Facts{Status: 404}, Meaning{Outcome: permanent, Kind: NotFound, AskUser: true}},
+		{"its wait is kept for the record, and starts no cooldown", Facts{Status: 403, RetryAfter: wait},
+			Meaning{Outcome: permanent, Kind: Authentication, AskUser: true, RetryAfter: wait}},
+		{"408 is a failure of the service", Facts{Status: 408}, Meaning{Outcome: transient, Kind: ServerTimeout, AskUser: true}},
+		{"499 is a refusal", Facts{Status: 499}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+		{"5xx is a failure", Facts{Status: 500}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
+		{"and so is what no standard knows", Facts{Status: 999}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
+		{"503 that asks for a wait starts no cooldown", Facts{Status: 503, RetryAfter: wait},
+			Meaning{Outcome: transient, Kind: Unavailable, AskUser: true, RetryAfter: wait}},
+
+		{"429 asks for patience", Facts{Status: 429}, Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true}},
+		{"for everybody, if it says how long", Facts{Status: 429, RetryAfter: 1},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: 1}},
+		{"as long as MaxRetryAfter", Facts{Status: 429, RetryAfter: maxRetryAfter},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: maxRetryAfter}},
+		{"and no longer", Facts{Status: 429, RetryAfter: maxRetryAfter + 1},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, RetryAfter: maxRetryAfter + 1}},
+		{"another origin speaks for itself", Facts{Status: 429, RetryAfter: wait, Redirected: true, CrossOrigin: true},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, RetryAfter: wait}},
+		{"a redirect within the origin does not matter", Facts{Status: 429, RetryAfter: wait, Redirected: true},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: wait}},
+
+		{"an answer counts, though the caller has canceled since", Facts{Status: 500, Canceled: ByCaller},
+			Meaning{Outcome: transient, Kind: Server, AskUser: true}},
+		{"or a limit has been reached", Facts{Status: 500, Limit: AttemptLimit}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
+	} {
+		if got := Judge(c.f, standard); got != c.want {
+			t.Errorf("%s: %+v\n is %+v,\nwant %+v", c.rule, c.f, got, c.want)
+		}
+	}
+	if got := Judge(Facts{Status: 429, RetryAfter: wait}, Rules{}); got.Cooldown {
+		t.Error("without MaxRetryAfter there is a cooldown")
+	}
+}
+
+func TestNoAnswer(t *testing.T) {
+	lost := Meaning{Outcome: transient, Kind: Connection, AskUser: true}
+	timeout := Meaning{Outcome: transient, Kind: Timeout, AskUser: true}
+	for _, c := range []struct {
+		rule string
+		f    Facts
+		want Meaning
+	}{
+		{"a lost connection may come back", Facts{}, lost},
+		{"an answer that broke off is one", Facts{Status: 200, Sent: true}, lost},
+		{"its headers ask for nothing", Facts{Status: 503, RetryAfter: wait, Advice: DoNotRetry}, lost},
+		{"what fails again is not repeated", Facts{Failure: FailsAgain},
+			Meaning{Outcome: transient, Kind: Connection, Why: WouldFailAgain, AskUser: true}},
+		{"whatever else forbids it", Facts{Failure: FailsAgain, Body: Gone},
+			Meaning{Outcome: transient, Kind: Connection, Why: WouldFailAgain, AskUser: true}},
+		{"a dial that took too long is a timeout", Facts{Failure: ConnectTimeout}, timeout},
+		{"and so is each limit", Facts{Limit: PhaseLimit}, timeout},
+		{"of the attempt", Facts{Limit: AttemptLimit}, timeout},
+		{"or the operation", Facts{Limit: OperationLimit}, timeout},
+		{"a limit explains what the transport says", Facts{Limit: PhaseLimit, Failure: FailsAgain}, timeout},
+		{"no connection in time is the client's saturation", Facts{Limit: AcquireLimit, Failure: FailsAgain, Sent: true},
+			Meaning{Outcome: unknown, Kind: PoolTimeout, Why: NoConnection, Stands: true}},
+		{"a cancellation explains all", Facts{Canceled: ByCaller, Limit: AcquireLimit, Failure: FailsAgain, Body: Gone},
+			Meaning{Outcome: canceled, Kind: Canceled, Why: MustNot}},
+		{"and so does Close", Facts{Canceled: ByClose, Limit: OperationLimit},
+			Meaning{Outcome: canceled, Kind: Closed, Why: MustNot}},
+	} {
+		c.f.Ending = NoAnswer
+		if got := Judge(c.f, standard); got != c.want {
+			t.Errorf("%s: %+v\n is %+v,\nwant %+v", c.rule, c.f, got, c.want)
+		}
+	}
+}
+
+// No other ending depends on anything but itself.
+func TestOtherEndings(t *testing.T) {
+	for ending, want := range map[Ending]Meaning{
+		NotMade:      {Outcome: unknown, Why: MustNot},
+		SourceFailed: {Outcome: unknown, Why: MustNot},
+		Misled:       {Outcome: permanent, Kind: Status, Why: MustNot},
+		TooLong:      {Outcome: permanent, Kind: BodyTooLarge, Why: MustNot},
+		Returned + 1: {Outcome: unknown, Why: MustNot}, // there is none, and it moves nothing
+	} {
+		for _, f := range []Facts{{}, {Canceled: ByCaller, Limit: AttemptLimit, Status: 429, RetryAfter: wait, Sent: true}} {
+			f.Ending = ending
+			if got := Judge(f, standard); got != want {
+				t.Errorf("%+v\n is %+v,\nwant %+v", f, got, want)
+			}
+		}
+	}
+}
+
+// A request that may have been done is repeated where the rule and the method
+// allow it, and one that was not done is repeated always, as long as there is a
+// body to send.
+func TestMayRepeat(t *testing.T) {
+	const get, post = "GET", "POST"
+	for _, c := range []struct {
+		rule   string
+		repeat Repeat
+		f      Facts
+		want   Why
+	}{
+		{"the key lets the service recognize the second", RepeatKeyed, Facts{Method: post, Sent: true}, May},
+		{"idempotent methods need none", RepeatSafe, Facts{Method: get, Sent: true}, May},
+		{"others do", RepeatSafe, Facts{Method: post, Sent: true}, MustNot},
+		{"an SDK can be given one", RepeatSafe, Facts{Method: post, Sent: true, Transport: true}, NoKey},
+		{"which is of no use here", RepeatNever, Facts{Method: post, Sent: true, Transport: true}, MustNot},
+		{"never is never", RepeatNever, Facts{Method: get, Sent: true}, MustNot},
+		{"but for what did not leave", RepeatNever, Facts{Method: post}, May},
+		{"the request before the redirect did", RepeatNever, Facts{Method: post, Redirected: true}, MustNot},
+
+		{"429: it was not done", RepeatNever, Facts{Method: post, Status: 429}, May},
+		{"503 with a wait: neither", RepeatNever, Facts{Method: post, Status: 503, RetryAfter: 1}, May},
+		{"503 without: perhaps", RepeatNever, Facts{Method: post, Status: 503}, MustNot},
+		{"502 with a wait: perhaps", RepeatNever, Facts{Method: post, Status: 502, RetryAfter: 1}, MustNot},
+		{"429 after a redirect: the first service may have done it", RepeatNever, Facts{Method: post, Status: 429, Redirected: true}, MustNot},
+		{"503 after a redirect: the same", RepeatSafe, Facts{Method: post, Status: 503, RetryAfter: 1, Redirected: true}, MustNot},
+
+		{"a body that is gone", RepeatKeyed, Facts{Method: get, Body: Gone, Ended: true}, BodyOnce},
+		{"one that may still be read", RepeatKeyed, Facts{Method: get, Body: Shared}, BodyOnce},
+		{"and no more", RepeatKeyed, Facts{Method: get, Body: Shared, Ended: true}, May},
+		{"one that is had anew", RepeatKeyed, Facts{Method: get}, May},
+		{"the body is the first reason", RepeatNever, Facts{Method: post, Body: Gone, Sent: true}, BodyOnce},
+
+		{"the service forbids", RepeatKeyed, Facts{Method: get, Status: 500, Advice: DoNotRetry}, ServiceForbids},
+		{"what would be done otherwise", RepeatNever, Facts{Method: get, Status: 500, Advice: DoNotRetry}, MustNot},
+		{"it cannot allow what the rules forbid", RepeatNever, Facts{Method: get, Status: 500, Advice: RetryIt}, MustNot},
+		{"nor what it refused itself", RepeatKeyed, Facts{Method: get, Status: 404, Advice: RetryIt}, May}, // but Permanent
+	} {
+		if c.f.Status == 0 {
+			c.f.Ending = NoAnswer
+		}
+		if got := Judge(c.f, Rules{Repeat: c.repeat}).Why; got != c.want {
+			t.Errorf("%s: %+v: %d %q, want %d %q", c.rule, c.f, got, got, c.want, c.want)
+		}
+	}
+}
+
+func TestIdempotent(t *testing.T) {
+	for _, m := range []string{"", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"} {
+		if !Idempotent(m) {
+			t.Errorf("%q is not", m)
+		}
+	}
+	for _, m := range []string{"POST", "PATCH", "CONNECT", "PURGE", "get"} { // methods have a case (RFC 9110, 9.1)
+		if Idempotent(m) {
+			t.Errorf("%q is", m)
+		}
+	}
+}
+
+// Retry.On of a client says whether an error is worth repeating, and nothing of
+// whether the request may be repeated.
+func TestFiltered(t *testing.T) {
+	refusal := Meaning{Outcome: permanent, Kind: NotFound, AskUser: true, RetryAfter: wait}
+	failure := Meaning{Outcome: transient, Kind: Server, AskUser: true}
+	with := func(m Meaning, o outcome.Outcome, why Why) Meaning { m.Outcome, m.Why = o, why; return m }
+	for _, c := range []struct {
+		rule  string
+		m     Meaning
+		worth bool
+		want  Meaning
+	}{
+		{"a refusal becomes worth repeating", refusal, true, with(refusal, transient, May)},
+		{"if it can be repeated", with(refusal, permanent, BodyOnce), true, with(refusal, transient, BodyOnce)},
+		{"a refusal stays one", refusal, false, with(refusal, permanent, UserForbids)},
+		{"a failure stays one", failure, true, failure},
+		{"for the breaker, too", failure, false, with(failure, transient, UserForbids)},
+		{"the first reason stays", with(failure, transient, NoKey), false, with(failure, transient, NoKey)},
+		{"throttling stays", with(failure, throttled, May), true, with(failure, throttled, May)},
+		{"a success is not asked about", Meaning{Outcome: success}, false, Meaning{Outcome: success}},
+		{"nor a redirect that misled", Judge(Facts{Ending: Misled}, standard), true, Judge(Facts{Ending: Misled}, standard)},
+	} {
+		if got := c.m.Filtered(c.worth); got != c.want {
+			t.Errorf("%s: %+v\n is %+v,\nwant %+v", c.rule, c.m, got, c.want)
+		}
+	}
+}
+
+// A policy's Classify has the last word on its function's errors, but for a limit
+// and a cancellation.
+func TestClassified(t *testing.T) {
+	for o := unknown; o <= canceled+1; o++ {
+		plain := Judge(Facts{Ending: Returned, RetryAfter: wait}, standard)
+		if want := (Meaning{Outcome: transient, AskUser: true, RetryAfter: wait}); plain != want {
+			t.Fatalf("an error is %+v, want %+v", plain, want)
+		}
+		want := plain
+		want.Outcome, want.Cooldown = o, o == throttled
+		if got := plain.Classified(o, standard); got != want {
+			t.Errorf("an error that is %v: %+v, want %+v", o, got, want)
+		}
+
+		for _, limit := range []Limit{AttemptLimit, OperationLimit} {
+			timeout := Judge(Facts{Ending: Returned, RetryAfter: wait, Limit: limit}, standard)
+			want = Meaning{Outcome: transient, Kind: Timeout, AskUser: true, RetryAfter: wait}
+			if timeout != want {
+				t.Fatalf("a limit is %+v, want %+v", timeout, want)
+			}
+			if o != transient && o != throttled {
+				want.Why = UserForbids
+			}
+			if got := timeout.Classified(o, standard); got != want {
+				t.Errorf("a limit that is %v: %+v, want %+v", o, got, want)
+			}
+		}
+
+		for _, by := range []Cancel{ByCaller, ByClose} {
+			gone := Judge(Facts{Ending: Returned, RetryAfter: wait, Limit: AttemptLimit, Canceled: by}, standard)
+			want = Meaning{Outcome: canceled, Kind: Canceled, Why: MustNot, RetryAfter: wait}
+			if got := gone.Classified(o, standard); got != want {
+				t.Errorf("a cancellation that is %v: %+v, want %+v", o, got, want)
+			}
+		}
+	}
+}
+
+// each calls f with every kind of attempt under every kind of rules.
+func each(do func(f Facts, r Rules)) {
+	var f Facts
+	flags := []*bool{&f.Sent, &f.Ended, &f.Upgrade, &f.Transport, &f.Redirected, &f.CrossOrigin}
+	for f.Ending = Answered; f.Ending <= Returned; f.Ending++ {
+		statuses := []int{0}
+		if f.Ending == Answered {
+			statuses = []int{101, 200, 404, 408, 429, 500, 503}
+		}
+		failures := Lost
+		if f.Ending == NoAnswer {
+			failures = FailsAgain
+		}
+		for f.Failure = Lost; f.Failure <= failures; f.Failure++ {
+			for f.Limit = NoLimit; f.Limit <= OperationLimit; f.Limit++ {
+				for f.Canceled = NotCanceled; f.Canceled <= ByClose; f.Canceled++ {
+					for f.Body = Repeatable; f.Body <= Gone; f.Body++ {
+						for bits := range 1 << len(flags) {
+							for i, flag := range flags {
+								*flag = bits>>i&1 == 1
+							}
+							for _, f.Method = range []string{"GET", "POST"} {
+								for _, f.Status = range statuses {
+									for _, f.RetryAfter = range []time.Duration{0, wait} {
+										do(f, standard)
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// What holds for every attempt.
+func TestProperties(t *testing.T) {
+	rows := 0
+	each(func(f Facts, r Rules) {
+		rows++
+		m := Judge(f, r)
+		client := f.Ending != Returned
+		canBeSent := f.Body == Repeatable || f.Body == Shared && f.Ended
+		check := func(holds bool, rule string) {
+			if !holds {
+				t.Fatalf("%s: %+v under %+v is %+v", rule, f, r, m)
+			}
+		}
+		// Of the outcome.
+		check(m.Outcome != success || m == Meaning{Outcome: success}, "there is no more to a success")
+		check(m.Outcome != unknown || m.Why != May, "an outcome that says nothing is not repeated")
+		check(m.Outcome != canceled || m.Why != May && !m.AskUser, "a cancellation is final")
+		check(!m.Cooldown || m.Outcome == throttled && m.RetryAfter > 0 && m.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin,
+			"a cooldown is a 429's that says how long")
+		check(m.Stands == (m.Kind == PoolTimeout) && (!m.Stands || m.Outcome == unknown), "saturation says nothing about the service")
+		check(m.Kind != NoKind || m.Outcome == success || m.Outcome == unknown || !client, "an error has a kind")
+		check(m.RetryAfter == 0 || m.RetryAfter == f.RetryAfter, "nobody asked for this wait")
+		// Of repeats.
+		if f.Ending == NoAnswer && !f.Sent && !f.Redirected && f.Canceled == NotCanceled && f.Limit != AcquireLimit &&
+			(f.Failure != FailsAgain || f.Limit != NoLimit) {
+			check((m.Why == May) == canBeSent, "a request that was not sent is repeatable, whatever the method, if its body is")
+			r.Repeat = RepeatNever
+			check(Judge(f, r).Why == m.Why, "and under every rule")
+		}
+		if client && m.Outcome != success {
+			check(m.Why != May || canBeSent, "no repeat without a body")
+		}
+		if m.Why != May && m.AskUser {
+			check(m.Filtered(true).Why == m.Why, "the user cannot allow what is forbidden")
+		}
+		if m.AskUser {
+			check(m.Filtered(false).Why != May, "the user can forbid")
+		} else {
+			check(m == m.Filtered(true) && m == m.Filtered(false) && m == m.Classified(transient, standard), "only what the user was asked can change")
+		}
+		// One fact more forbids more, and never less.
+		for _, less := range []func(f *Facts, r *Rules){
+			func(f *Facts, _ *Rules) { f.Sent = false },
+			func(f *Facts, _ *Rules) { f.Redirected = false },
+			func(f *Facts, _ *Rules) { f.Ended = true },
+			func(f *Facts, _ *Rules) { f.Body = Repeatable },
+			func(f *Facts, _ *Rules) { f.Method = "GET" },
+		} {
+			for r.Repeat = RepeatKeyed; r.Repeat <= RepeatNever; r.Repeat++ {
+				easier := f
+				less(&easier, &r)
+				check(Judge(f, r).Why != May || Judge(easier, r).Why == May, "what is harder to repeat is repeated, and not what is easier")
+			}
+		}
+		// A stricter rule forbids more.
+		var may [RepeatNever + 1]bool
+		for r.Repeat = RepeatKeyed; r.Repeat <= RepeatNever; r.Repeat++ {
+			may[r.Repeat] = Judge(f, r).Why == May
+		}
+		check((!may[RepeatNever] || may[RepeatSafe]) && (!may[RepeatSafe] || may[RepeatKeyed]), "a stricter rule allows more")
+		// The service can forbid, and not allow.
+		r.Repeat = RepeatKeyed
+		f.Advice = RetryIt
+		check(Judge(f, r) == m, "the advice to repeat changes something")
+		f.Advice = DoNotRetry
+		check(f.Ending != Answered || m.Outcome == success || f.Status == 101 || Judge(f, r).Why != May, "the advice is not followed")
+	})
+	if rows != 172800 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+// A verdict is part of every attempt that fails.
+func TestSize(t *testing.T) {
+	if size := reflect.TypeFor[Facts]().Size(); size > 48 {
+		t.Errorf("Facts take %d bytes, want 48: order their fields by size", size)
+	}
+	if size := reflect.TypeFor[Meaning]().Size(); size > 16 {
+		t.Errorf("a Meaning takes %d bytes, want 16", size)
+	}
+}
+
+var attempts = []struct {
+	name string
+	f    Facts
+}{
+	{"answered", Facts{Method: "GET", Status: 200, Sent: true}},
+	{"throttled", Facts{Method: "POST", Status: 429, Sent: true, RetryAfter: wait}},
+	{"unavailable", Facts{Method: "POST", Status: 503, Sent: true}},
+	{"lost", Facts{Method: "POST", Ending: NoAnswer, Sent: true, Ended: true}},
+	{"returned", Facts{Ending: Returned, Limit: AttemptLimit}},
+}
+
+var sink Meaning
+
+func TestAllocations(t *testing.T) {
+	for _, a := range attempts {
+		if n := testing.AllocsPerRun(100, func() {
+			m := Judge(a.f, standard)
+			sink = m.Filtered(true)
+			sink = m.Classified(permanent, standard)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", a.name, n)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	for _, a := range attempts {
+		b.Run(a.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				sink = Judge(a.f, standard).Filtered(true)
+			}
+		})
+	}
+}
