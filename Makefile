@@ -19,7 +19,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage seedmap seedmap-prove lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -44,12 +44,6 @@ conformance: go ## holdfast and the other clients meet every fault; writes docs/
 
 outage: go ## one outage through holdfast and the other clients; writes docs/outage.md, in half an hour (ARGS='-runs 2')
 	@cd internal/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
-
-seedmap: go mixedbread-sdk postgres ## each row of docs/seedmap.md, green if its tests are
-	@go run ./internal/tidy/seedmap $(ARGS)
-
-seedmap-prove: go ## each row without what it asks for; writes docs/seedmap-proof.md (ARGS='-only A4,B6')
-	@go run ./internal/tidy/seedmap -prove -page docs/seedmap-proof.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
