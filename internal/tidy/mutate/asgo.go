@@ -10,14 +10,17 @@ import (
 	"syscall"
 )
 
-// realGo names the go command to a process that stands before it. Gremlins goes
-// by go test's exit code and by its coverage, and both mislead it: go test ends
-// with 1 too when there is nothing to run, because the mutant does not compile,
-// or vet did not like it; and no coverage speaks of what is in a case, a constant
-// or a variable of the package, which gremlins would leave as it is.
+// realGo names the variable that holds the path of the real go command. It is set
+// for processes that stand in for the go command.
+//
+// Gremlins relies on two things that mislead it. It takes every exit code 1 of go
+// test for a test that failed, but a change that does not compile ends with 1 too.
+// And it changes only lines that coverage reports, which leaves out cases,
+// constants and package variables. So gremlins runs this program as its go
+// command, which corrects both.
 const realGo = "MUTATE_GO"
 
-// goFirst is an environment in which the go command is this program.
+// goFirst returns an environment in which the go command is this program.
 func goFirst(temp string) ([]string, error) {
 	real, err := exec.LookPath("go")
 	if err != nil {
@@ -38,10 +41,12 @@ func goFirst(temp string) ([]string, error) {
 	return append(os.Environ(), realGo+"="+real, "PATH="+path), nil
 }
 
-// doesNotCompile is the exit code by which gremlins knows such a mutant.
+// doesNotCompile is the exit code that gremlins reads as NOT VIABLE.
 const doesNotCompile = 2
 
-// asGo does what the go command would, and sees to it that gremlins understands.
+// asGo runs the go command and returns the exit code for gremlins. Coverage
+// reports whole files, and a change that does not compile has an exit code of its
+// own.
 func asGo(real string, args []string) (code int) {
 	if args[0] != "test" {
 		return become(real, args)
@@ -61,8 +66,8 @@ func asGo(real string, args []string) (code int) {
 	return become(real, args)
 }
 
-// become ends with the go command in this process's place, for gremlins kills the
-// process that it has started, and no other.
+// become replaces this process with the go command. Gremlins kills a run that
+// takes too long, and it kills only the process that it started.
 func become(real string, args []string) int {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, realGo+"=") })
 	err := syscall.Exec(real, append([]string{"go"}, args...), env)
@@ -70,8 +75,8 @@ func become(real string, args []string) int {
 	return doesNotCompile
 }
 
-// coverAll has a profile say that all of its files are covered: then every mutant
-// is tried, and one that no test reaches survives.
+// coverAll makes a coverage profile report every line of its files as covered.
+// Gremlins then tries every change, and one that no test reaches survives.
 func coverAll(profile string) error {
 	text, err := os.ReadFile(profile)
 	if err != nil {

@@ -1,6 +1,7 @@
-// Mutate tells how much the tests of the machines and of the parsers notice: it
-// has gremlins change one operator after the other, and run the tests of the
-// package that it is in. What they do not notice has to be explained on a page.
+// Command mutate measures what the tests of the decision code notice. It runs
+// gremlins, which changes one operator at a time and runs the tests of the
+// package that contains it. The command prints a table of the results, and fails
+// if the tests of a part notice too few of the changes.
 package main
 
 import (
@@ -11,53 +12,45 @@ import (
 	"path/filepath"
 )
 
-// bar is how many of a hundred mutants the tests must notice, in each part.
-const bar = 90
-
-// A part is what gremlins is run on at once.
+// A part is a folder that gremlins changes in one run, with all folders in it.
 type part struct {
 	dir     string
-	without string // files of these names are left out, a regexp; none if empty
+	without string  // a regular expression: files to leave out; empty for none
+	least   float64 // percentage of the changes that the tests must notice
 }
 
 var parts = []part{
-	{"internal/core", ""},
-	// What parses and decides. The rest waits, sends and counts connections, and
-	// is shown on sockets, in its own tests and in the root's.
-	{"internal/wire", `^(clock|lot|sent|transport|trip|upload)\.go$`},
+	{dir: "internal/core", least: 90},
+	// The files that parse and decide. The others wait, send and count
+	// connections; enumeration and tests over sockets cover them.
+	{dir: "internal/wire", without: `^(clock|lot|sent|transport|trip|upload)\.go$`, least: 90},
 }
 
-// mutators are what gremlins leaves off by itself and is on here. Off is only
-// INVERT_NEGATIVES, whose mutants are all among those of ARITHMETIC_BASE.
+// mutators turns on the mutators that gremlins leaves off by default. Only
+// INVERT_NEGATIVES is off: ARITHMETIC_BASE makes the same changes.
 var mutators = []string{
 	"--invert-assignments", "--invert-bitwise", "--invert-bwassign", "--invert-logical", "--invert-loopctrl",
 	"--remove-self-assignments", "--invert-negatives=false",
 }
 
-// patience is the number of times that the tests may take as long as they do with
-// nothing changed: enough that what is slow on a busy machine is not taken for
-// what never ends.
-const patience = "20"
+// timeoutFactor bounds a test run, as a multiple of the run without a change. It
+// is large so that a busy machine does not make a slow run look endless.
+const timeoutFactor = "20"
 
 func main() {
 	if real := os.Getenv(realGo); real != "" {
 		os.Exit(asGo(real, os.Args[1:]))
 	}
-	page := flag.String("page", "", "the `file` that explains what the tests do not notice; its table is written anew")
-	gremlins := flag.String("gremlins", "gremlins", "the `command` gremlins")
+	gremlins := flag.String("gremlins", "gremlins", "the gremlins `command`")
 	flag.Parse()
-	if err := run(*gremlins, *page); err != nil {
+	if err := run(*gremlins); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-// run works in the repository's root, where make calls it.
-func run(gremlins, page string) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
+// run works in the root of the repository, where make starts it.
+func run(gremlins string) error {
 	temp, err := os.MkdirTemp("", "mutate-")
 	if err != nil {
 		return err
@@ -67,14 +60,14 @@ func run(gremlins, page string) error {
 	if err != nil {
 		return err
 	}
-	var all []mutant
-	for _, p := range parts {
-		out := filepath.Join(temp, filepath.Base(p.dir)+".json")
-		// One worker, so that none is slow because of another. There is no --test-cpu:
-		// gremlins hands it on in a form that go test refuses, and takes the refusal
-		// for a test that failed.
-		args := append([]string{"unleash", "--workers=1", "--timeout-coefficient=" + patience,
-			"--output=" + out, "--output-statuses=lct"}, mutators...)
+	results := make([]files, len(parts))
+	for i, p := range parts {
+		report := filepath.Join(temp, "report.json")
+		// One worker, so that runs do not slow each other down. There is no
+		// --test-cpu: gremlins passes it on in a form that go test rejects, and
+		// takes the rejection for a failed test.
+		args := append([]string{"unleash", "--workers=1", "--timeout-coefficient=" + timeoutFactor,
+			"--output=" + report, "--output-statuses=lct"}, mutators...)
 		if p.without != "" {
 			args = append(args, "--exclude-files="+p.without)
 		}
@@ -83,20 +76,14 @@ func run(gremlins, page string) error {
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("%s: gremlins: %w", p.dir, err)
 		}
-		found, err := read(out, p.dir)
+		text, err := os.ReadFile(report)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: gremlins changed nothing: %w", p.dir, err)
 		}
-		all = append(all, found...)
+		if results[i], err = read(text); err != nil {
+			return fmt.Errorf("%s: %w", p.dir, err)
+		}
 	}
-	table := tableOf(all)
-	fmt.Print(table)
-	if err := judge(all, string(text)); err != nil {
-		return err
-	}
-	written, err := withTable(string(text), table)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(page, []byte(written), 0o644)
+	fmt.Print(table(parts, results))
+	return check(parts, results)
 }
