@@ -186,7 +186,6 @@ var fileRules = []func(source) []problem{
 	testsDoNotSleep,
 	testsDoNotSkip,
 	dotImports,
-	fileSize,
 }
 
 func (r repository) check() []problem {
