@@ -190,16 +190,15 @@ var fileRules = []func(source) []problem{
 
 func (r repository) check() []problem {
 	var all []problem
-	rooms := make(map[string][]source)
+	rooms := make(map[string]bool)
 	for _, s := range r.sources {
 		for _, rule := range fileRules {
 			all = append(all, rule(s)...)
 		}
-		rooms[s.room()] = append(rooms[s.room()], s)
+		rooms[s.room()] = true
 	}
-	for room, sources := range rooms {
+	for room := range rooms {
 		all = append(all, roomIsKnown(room)...)
-		all = append(all, roomIsExplained(room, sources)...)
 	}
 	all = append(all, rootRequiresNothing("go.mod", r.texts["go.mod"])...)
 	all = append(all, modulesAreListed(r.modules, r.texts["go.work"], r.texts["Makefile"])...)
