@@ -1,6 +1,6 @@
 # The commands of this repository; make alone lists them.
 
-# One line, one list: internal/tidy reads it. tools is not in it, it has no code.
+# One line, one list: test/house reads it. tools is not in it, it has no code.
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
@@ -58,7 +58,7 @@ cover: go ## statements that tests reach: the machines' 100 %, the root's 95 %
 		{ print } /FAIL/ { low = 1 } END { exit low || n < 2 }'
 
 mutate: go ## change one operator at a time in the machines and parsers; the tests must notice 90 % of the changes
-	@gremlins=$$(go -C tools tool -n gremlins) && go run ./internal/tidy/mutate -gremlins "$$gremlins"
+	@gremlins=$$(go -C tools tool -n gremlins) && go run ./test/house/mutate -gremlins "$$gremlins"
 
 race: go gcc ## the racy floors under the race detector, for a quarter of an hour (COUNT=1 for less)
 	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)

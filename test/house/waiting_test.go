@@ -1,4 +1,4 @@
-package tidy
+package house
 
 import (
 	"go/ast"

@@ -1,4 +1,4 @@
-package tidy
+package house
 
 import (
 	"fmt"
@@ -181,24 +181,24 @@ func TestPlantedModules(t *testing.T) {
 // nothing, and each planted file gives its one problem.
 func TestPlantedTree(t *testing.T) {
 	clean := map[string]string{
-		"go.mod":                     "module github.com/holdfast-go/holdfast\n\ngo 1.26\n",
-		"go.work":                    "go 1.26\nuse (\n.\n./benchmarks\n)\n",
-		"Makefile":                   "MODULES := . benchmarks\n",
-		"doc.go":                     "// Package holdfast holds.\npackage holdfast\n",
-		"x.go":                       "package holdfast\n",
-		"benchmarks/go.mod":          "module github.com/holdfast-go/holdfast/benchmarks\n",
-		"benchmarks/main.go":         "// Command benchmarks measures.\npackage main\n\nimport _ \"testing\"\n",
-		"internal/tidy/tidy_test.go": "// Package tidy tidies.\npackage tidy\n",
-		"tools/go.mod":               "module github.com/holdfast-go/holdfast/tools\n",
-		"testdata/broken.go":         "this is not Go",
-		".cache/go.mod":              "module hidden\n",
+		"go.mod":                   "module github.com/holdfast-go/holdfast\n\ngo 1.26\n",
+		"go.work":                  "go 1.26\nuse (\n.\n./benchmarks\n)\n",
+		"Makefile":                 "MODULES := . benchmarks\n",
+		"doc.go":                   "// Package holdfast holds.\npackage holdfast\n",
+		"x.go":                     "package holdfast\n",
+		"benchmarks/go.mod":        "module github.com/holdfast-go/holdfast/benchmarks\n",
+		"benchmarks/main.go":       "// Command benchmarks measures.\npackage main\n\nimport _ \"testing\"\n",
+		"test/house/house_test.go": "// Package house checks.\npackage house\n",
+		"tools/go.mod":             "module github.com/holdfast-go/holdfast/tools\n",
+		"testdata/broken.go":       "this is not Go",
+		".cache/go.mod":            "module hidden\n",
 	}
 	tests := []struct{ name, path, text, want string }{
 		{"nothing", "x.go", clean["x.go"], ""},
 		{"a room without a floor", "util/x.go", "// Package util is a drawer.\npackage util\n",
-			"util: has no floor: add it to the table in internal/tidy/floors_test.go"},
+			"util: has no floor: add it to the table in test/house/floors_test.go"},
 		{"a room of tests without a floor", "check/x_test.go", "// Package check is a drawer.\npackage check\n",
-			"check: has no floor: add it to the table in internal/tidy/floors_test.go"},
+			"check: has no floor: add it to the table in test/house/floors_test.go"},
 		{"a module that nobody lists", "go.work", "go 1.26\nuse .\n",
 			"go.work: does not name module benchmarks: add it to its use list"},
 		{"a requirement", "go.mod", "module github.com/holdfast-go/holdfast\nrequire example.com/a v1.0.0\n",

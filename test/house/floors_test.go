@@ -1,4 +1,4 @@
-package tidy
+package house
 
 import (
 	"slices"
@@ -20,7 +20,7 @@ var floors = [][]string{
 
 // attic rooms, and the folders in them, may import anything; nothing outside
 // the attic may import them.
-var attic = []string{"benchmarks", "internal/integration", "internal/tidy"}
+var attic = []string{"benchmarks", "internal/integration", "test/house"}
 
 // floorOf answers -1 for a room that is in neither table.
 func floorOf(room string) int {
@@ -60,5 +60,5 @@ func roomIsKnown(room string) []problem {
 	if floorOf(room) >= 0 {
 		return nil
 	}
-	return []problem{{path: room, text: "has no floor: add it to the table in internal/tidy/floors_test.go"}}
+	return []problem{{path: room, text: "has no floor: add it to the table in test/house/floors_test.go"}}
 }

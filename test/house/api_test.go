@@ -1,4 +1,4 @@
-package tidy
+package house
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ var public = map[string]string{
 // TestAPI holds what is exported against api/*.txt, so that a change of the API
 // is a line in a review and not an accident. After a change that is meant:
 //
-//	go test ./internal/tidy -run TestAPI -update
+//	go test ./test/house -run TestAPI -update
 func TestAPI(t *testing.T) {
 	for room, file := range public {
 		got, err := apiOf(filepath.Join("../..", room))

@@ -1,4 +1,4 @@
-// Package tidy holds the repository to its house rules: which room may import
+// Package house holds the repository to its house rules: which room may import
 // which, what the pure rooms may not touch, how tests may wait, and which
 // files list the modules. It has tests and nothing else.
 //
@@ -7,7 +7,7 @@
 // the real tree; the Plant tests give each rule a small wrong text and expect
 // exactly the problem it was written for, so that a rule that has stopped
 // seeing is noticed.
-package tidy
+package house
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func TestRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A walk that looked in the wrong place would find nothing wrong there.
-	seen := func(s source) bool { return s.path == "internal/tidy/tidy_test.go" }
+	seen := func(s source) bool { return s.path == "test/house/house_test.go" }
 	if !slices.ContainsFunc(repo.sources, seen) {
 		t.Fatalf("the walk read %d Go files, this one not among them", len(repo.sources))
 	}
