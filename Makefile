@@ -1,7 +1,7 @@
 # The commands of this repository; make alone lists them.
 
 # One line, one list: test/house reads it. tools is not in it, it has no code.
-MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
+MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
 RACED   := . ./internal/core/... ./internal/shell/... ./internal/latency
@@ -37,13 +37,13 @@ bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it
 	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)
 
 sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfast
-	@go -C internal/integration test -count=1 -run TestSDKs -args -table
+	@go -C test/integration test -count=1 -run TestSDKs -args -table
 
 conformance: go ## holdfast and the other clients meet every fault; writes docs/conformance.md
-	@cd internal/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
+	@cd test/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
 
 outage: go ## one outage through holdfast and the other clients; writes docs/outage.md, in half an hour (ARGS='-runs 2')
-	@cd internal/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
+	@cd test/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
@@ -68,7 +68,7 @@ release-check: go ## rehearse a release from the last commit (VERSION=v0.1.0)
 	@bash scripts/release-check.sh "$(VERSION)"
 
 clean: ## remove what these commands leave in the tree
-	@rm -rf benchmarks/out internal/integration/out
+	@rm -rf benchmarks/out test/integration/out
 
 mixedbread-sdk: node npm # which install it
 go gcc curl httpx node npm mixedbread-sdk postgres:

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/internal/integration/cli"
-	"github.com/holdfast-go/holdfast/internal/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/integration/cli"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
 )
 
 func main() { cli.Main("outage", run) }

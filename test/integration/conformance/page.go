@@ -3,7 +3,7 @@ package main
 // page is docs/conformance.md, but for what is measured.
 const page = `# Conformance
 
-What HTTP clients of Go do when the other side fails: every fault of the fault server, each by itself, on real sockets, for each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`internal/integration/out/conformance.json`" + `, a row for each fault and client. The verdicts do not hang on chance: ` + "`make conformance ARGS='-runs 5'`" + ` takes them five times in a row, and fails where one differs.
+What HTTP clients of Go do when the other side fails: every fault of the fault server, each by itself, on real sockets, for each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, a row for each fault and client. The verdicts do not hang on chance: ` + "`make conformance ARGS='-runs 5'`" + ` takes them five times in a row, and fails where one differs.
 
 {date}, {go}: {versions}.
 
@@ -20,7 +20,7 @@ Every meeting has a service and a client of its own. The service follows a plan 
 - nothing was left: no goroutine beyond those of a client that met nothing, no open connection after its Close
 - no credential was shown: not in the client's own log, not to another origin. (What a client's errors say is the caller's to log, and so judged by no rule; the table says where they show the query. net/http's do, and those of most that wrap them.)
 
-All are set up to the same terms: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`internal/integration/contenders`" + ` has how, each by its own settings and hooks as someone would who knows it well, and without rebuilding by hand what the library is there for. Corrections are welcome. What is wrong counts only if the machine kept up meanwhile, and only if it is wrong twice out of three.
+All are set up to the same terms: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`test/integration/contenders`" + ` has how, each by its own settings and hooks as someone would who knows it well, and without rebuilding by hand what the library is there for. Corrections are welcome. What is wrong counts only if the machine kept up meanwhile, and only if it is wrong twice out of three.
 
 holdfast is judged twice: as ` + "`Client.Get`" + ` and its like, and at the door that it has for SDKs ([sdks.md](sdks.md)), as an ` + "`*http.Client`" + ` whose caller reads the answer. There an attempt ends at the headers, because a stream has to begin before it has ended; so whatever breaks off or falls silent after its head is an error for the reader, within the limits, and not had again. Those are the rules that the door loses (` + "`body.*`" + ` and their like in ` + "`h1`" + ` and ` + "`h2`" + `). It loses them as net/http does: with an error, nothing left behind, nothing done twice. Who can have the whole answer in memory calls the client itself.
 
@@ -45,7 +45,7 @@ holdfast conformance --patience 8s --exec 'curl --disable --silent --show-error 
 
 Its losses are instructive: an answer that breaks off has been written to standard output when it is asked for again, and stands there before the second one (` + "`body.stall`" + `); without --retry-all-errors a lost connection is no reason to try again, and with it a 404 and a bad certificate are; without --retry-max-time it waits as long as Retry-After says.
 
-Python's httpx under tenacity, as in ` + "`internal/integration/conformance/testdata/tenacious.py`" + `:
+Python's httpx under tenacity, as in ` + "`test/integration/conformance/testdata/tenacious.py`" + `:
 
 ` + "```" + `
 holdfast conformance --patience 2s --exec '/usr/bin/python3 tenacious.py {method} {url} {body} {auth} {key}'

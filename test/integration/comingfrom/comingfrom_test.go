@@ -206,7 +206,7 @@ func queried(do func(context.Context, func(context.Context) (Reply, error)) (Rep
 // breaks off within its body. What becomes of it is in the document's table, as
 // this prints it:
 //
-//	cd internal/integration && GOWORK=off go test -run TestComingFromGo -v ./comingfrom
+//	cd test/integration && GOWORK=off go test -run TestComingFromGo -v ./comingfrom
 func TestComingFromGo(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/coming-from-go.md")
 	if err != nil {

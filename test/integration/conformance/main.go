@@ -20,8 +20,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/internal/integration/cli"
-	"github.com/holdfast-go/holdfast/internal/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/integration/cli"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
 )
 
 func main() { cli.Main("conformance", run) }

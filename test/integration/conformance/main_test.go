@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/internal/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
 )
 
 // holdfast keeps every rule: nothing is left behind, done twice or shown. Its SDK

@@ -103,7 +103,7 @@ func document(results []result, runs int) string {
 
 const page = `# One outage, many clients
 
-A service that answers in 2 ms fails for {failure}: 503, one in ten of them after the work was done. {rate} calls a second arrive all the while, each in a goroutine of its own, whatever became of those before: four in five are a GET, the others a POST without a key of the caller's. All clients are set up to the same terms: {retries} retries after {base}, doubling up to {max}; a breaker, where there is one, that opens after {threshold} failures for {open}. ` + "`make outage`" + ` prints this table and writes this page and ` + "`internal/integration/out/outage.json`" + `; ` + "`internal/integration/contenders`" + ` has how each is set up.
+A service that answers in 2 ms fails for {failure}: 503, one in ten of them after the work was done. {rate} calls a second arrive all the while, each in a goroutine of its own, whatever became of those before: four in five are a GET, the others a POST without a key of the caller's. All clients are set up to the same terms: {retries} retries after {base}, doubling up to {max}; a breaker, where there is one, that opens after {threshold} failures for {open}. ` + "`make outage`" + ` prints this table and writes this page and ` + "`test/integration/out/outage.json`" + `; ` + "`test/integration/contenders`" + ` has how each is set up.
 
 {date}, {go}, {cpus} CPUs, {runs} runs: {versions}.
 

@@ -1,4 +1,4 @@
-module github.com/holdfast-go/holdfast/internal/integration
+module github.com/holdfast-go/holdfast/test/integration
 
 go 1.26.0
 

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/internal/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
 )
 
 // What every contender lives through, and is set up to.

@@ -338,7 +338,7 @@ func knownPackages(t *testing.T) packages {
 func (p packages) open(path string) (io.ReadCloser, error) {
 	export, ok := p.exports[path]
 	if !ok {
-		return nil, fmt.Errorf("%s is not among what internal/integration imports", path)
+		return nil, fmt.Errorf("%s is not among what test/integration imports", path)
 	}
 	return os.Open(export)
 }
