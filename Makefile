@@ -1,7 +1,7 @@
 # The commands of this repository; make alone lists them.
 
-# One line, one list: internal/tidy reads it. tools is not in it, it has no code.
-MODULES := . cmd/holdfast benchmarks faultserver/h2fault internal/integration provider/bedrock
+# One line, one list: test/house reads it. tools is not in it, it has no code.
+MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
 RACED   := . ./internal/core/... ./internal/lazyctx ./internal/engine ./internal/latency
@@ -19,7 +19,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage seedmap seedmap-prove lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -37,19 +37,13 @@ bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it
 	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)
 
 sdks: go ## real SDKs in a dozen scenarios: bare, as shipped, and through holdfast
-	@go -C internal/integration test -count=1 -run TestSDKs -args -table
+	@go -C test/integration test -count=1 -run TestSDKs -args -table
 
 conformance: go ## holdfast and the other clients meet every fault; writes docs/conformance.md
-	@cd internal/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
+	@cd test/integration && go run ./conformance -page ../../docs/conformance.md $(ARGS)
 
 outage: go ## one outage through holdfast and the other clients; writes docs/outage.md, in half an hour (ARGS='-runs 2')
-	@cd internal/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
-
-seedmap: go mixedbread-sdk postgres ## each row of docs/seedmap.md, green if its tests are
-	@go run ./internal/tidy/seedmap $(ARGS)
-
-seedmap-prove: go ## each row without what it asks for; writes docs/seedmap-proof.md (ARGS='-only A4,B6')
-	@go run ./internal/tidy/seedmap -prove -page docs/seedmap-proof.md $(ARGS)
+	@cd test/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck, every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
@@ -63,8 +57,8 @@ cover: go ## statements that tests reach: the machines' 100 %, the root's 95 %
 			printf "%5.1f %% of at least %3d  %s\n", got, least, $$2; n++; if (got < least) low = 1; next } \
 		{ print } /FAIL/ { low = 1 } END { exit low || n < 2 }'
 
-mutate: go ## change the machines and parsers, one operator at a time, and see a test fail; writes docs/mutation.md
-	@gremlins=$$(go -C tools tool -n gremlins) && go run ./internal/tidy/mutate -gremlins "$$gremlins" -page docs/mutation.md
+mutate: go ## change one operator at a time in the machines and parsers; the tests must notice 90 % of the changes
+	@gremlins=$$(go -C tools tool -n gremlins) && go run ./test/house/mutate -gremlins "$$gremlins"
 
 race: go gcc ## the racy floors under the race detector, for a quarter of an hour (COUNT=1 for less)
 	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
@@ -74,7 +68,7 @@ release-check: go ## rehearse a release from the last commit (VERSION=v0.1.0)
 	@bash scripts/release-check.sh "$(VERSION)"
 
 clean: ## remove what these commands leave in the tree
-	@rm -rf benchmarks/out internal/integration/out
+	@rm -rf benchmarks/out test/integration/out
 
 mixedbread-sdk: node npm # which install it
 go gcc curl httpx node npm mixedbread-sdk postgres:

@@ -6,7 +6,7 @@ set -euo pipefail
 
 go_floor=1.26 # as in go.mod
 node_floor=18 # the first with fetch; Debian 12 has it
-sdk=$(dirname "$0")/../internal/integration/testdata/mixedbread
+sdk=$(dirname "$0")/../test/integration/testdata/mixedbread
 
 # works TOOL: not only there, but good for what we use it for.
 works() {
@@ -57,7 +57,7 @@ for tool in "$@"; do
 	mixedbread-sdk)
 		echo "installing $tool" >&2
 		npm --prefix "$sdk" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 && works "$tool" && continue
-		echo "missing: $tool (npm --prefix internal/integration/testdata/mixedbread ci)" >&2
+		echo "missing: $tool (npm --prefix test/integration/testdata/mixedbread ci)" >&2
 		;;
 	go) echo "missing: Go $go_floor or newer, from https://go.dev/dl ($(command -v go >/dev/null && go version || echo "no go in PATH"))" >&2 ;;
 	*) echo "missing: $tool (apt-get install ${names[*]})" >&2 ;;

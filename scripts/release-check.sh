@@ -40,7 +40,7 @@ export GOWORK=off GOFLAGS=-mod=mod GOMODCACHE=$tmp/modules GOSUMDB=off GOTOOLCHA
 
 # modules: the folders with a go.mod that users get, the root last.
 modules() {
-	git -C "$clone" ls-files '*go.mod' | sed 's|/*go.mod$||; s|^$|.|' | grep -vE '^(benchmarks|tools|internal/.*)$'
+	git -C "$clone" ls-files '*go.mod' | sed 's|/*go.mod$||; s|^$|.|' | grep -vE '^(benchmarks|tools|test/.*)$'
 }
 tag() { # tag FOLDER
 	local name=$version

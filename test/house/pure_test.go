@@ -1,0 +1,71 @@
+package house
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+)
+
+// pure rooms, and the folders in them, get time and chance as arguments and
+// leave waiting, locking and the network to the floors above. That is what
+// lets one and the same code run in production, in an enumeration and under a
+// clock that runs backwards.
+var pure = []string{"internal/core", "internal/frame", "internal/outcome", "fault"}
+
+// clockReaders are the members of package time that ask the clock or start a timer.
+var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+
+// impure packages are named with the folders below them: "net" is net/http too.
+var impure = []string{"context", "crypto/rand", "math/rand", "net", "os", "sync"}
+
+func isUnder(p string, tops []string) bool {
+	return slices.ContainsFunc(tops, func(top string) bool { return p == top || strings.HasPrefix(p, top+"/") })
+}
+
+func pureStaysPure(s source) []problem {
+	if s.isTest() || !isUnder(s.path, pure) {
+		return nil
+	}
+	var ps []problem
+	for imported, at := range s.imports() {
+		if isUnder(imported, impure) {
+			ps = append(ps, s.problem(at, "imports %s: a pure room has no clock, lock, context, network or chance of its own", imported))
+		}
+	}
+	for _, sel := range s.uses("time", clockReaders...) {
+		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: a pure room gets the time as an argument", sel.Sel.Name))
+	}
+	for n := range ast.Preorder(s.file) {
+		if g, ok := n.(*ast.GoStmt); ok {
+			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure room decides, its handle acts"))
+		}
+	}
+	return ps
+}
+
+// testingStaysInTests: importing testing registers flags in every program that
+// imports the library. Helpers for users' tests take a small local interface.
+func testingStaysInTests(s source) []problem {
+	if s.isTest() || s.module != "." {
+		return nil
+	}
+	var ps []problem
+	for imported, at := range s.imports() {
+		if isUnder(imported, []string{"testing"}) {
+			ps = append(ps, s.problem(at, "imports %s outside a test: take an interface with the methods it needs", imported))
+		}
+	}
+	return ps
+}
+
+// dotImports take the package's name off every use, and with it the way the
+// other rules and a reader recognise one.
+func dotImports(s source) []problem {
+	var ps []problem
+	for _, spec := range s.file.Imports {
+		if spec.Name != nil && spec.Name.Name == "." {
+			ps = append(ps, s.problem(spec.Pos(), "imports %s with a dot: name the package at each use", spec.Path.Value))
+		}
+	}
+	return ps
+}

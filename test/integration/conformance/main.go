@@ -1,0 +1,151 @@
+// Command conformance has holdfast and the other HTTP clients of Go meet every
+// fault, by the rules of internal/conformance, and writes the table: to the
+// terminal, to out/conformance.json and, with -page, into the docs.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/faultserver/h2fault"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/integration/cli"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
+)
+
+func main() { cli.Main("conformance", run) }
+
+func run(ctx context.Context) error {
+	log.SetOutput(io.Discard) // net/http's own words on answers that nobody asked for
+	only := flag.String("only", "", "the rules whose names match this expression")
+	client := flag.String("client", "", "the clients whose names match this expression")
+	out := flag.String("json", "out/conformance.json", "file for the rows; empty for none")
+	from := flag.String("from", "", "make the page from the rows of an earlier run, and run nothing")
+	runs := flag.Int("runs", 1, "how many times in a row, to see whether the verdicts stay the same")
+	page := flag.String("page", "", "file for the page of the docs; empty for none")
+	flag.Parse()
+	if *runs < 1 || *runs > 100 {
+		return fmt.Errorf("-runs %d: must be from 1 to 100", *runs)
+	}
+	rules, err := cli.Matching(conformance.Rules(), func(r conformance.Rule) string { return r.ID() }, "-only", *only)
+	if err != nil {
+		return err
+	}
+	kinds, err := cli.Matching(contenders.All(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	if err != nil {
+		return err
+	}
+	var all []conformance.Contender
+	for _, k := range kinds {
+		all = append(all, k.Contender())
+	}
+	began := time.Now()
+	var rows []conformance.Row
+	if *from != "" {
+		rows, err = readJSON(*from)
+		*out = ""
+	} else {
+		rows, err = runner().Run(ctx, rules, all)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Print(conformance.Table(rows))
+	fmt.Printf("\n%d rows in %s\n", len(rows), time.Since(began).Round(time.Second))
+	if *out != "" {
+		if err := cli.WriteJSON(*out, rows); err != nil {
+			return err
+		}
+	}
+	if *page != "" {
+		if err := os.WriteFile(*page, []byte(document(rows, rules, all)), 0o644); err != nil {
+			return err
+		}
+	}
+	for n := 2; n <= *runs; n++ {
+		again, err := runner().Run(ctx, rules, all)
+		if err != nil {
+			return err
+		}
+		if other := otherVerdicts(rows, again); len(other) > 0 {
+			return fmt.Errorf("run %d has another verdict than the first:\n%s", n, strings.Join(other, "\n"))
+		}
+		fmt.Printf("run %d of %d: the same verdict in all %d rows\n", n, *runs, len(again))
+	}
+	if lost := slices.IndexFunc(rows, func(r conformance.Row) bool { return r.Client == "holdfast" && !r.Right }); lost >= 0 {
+		return fmt.Errorf("holdfast is wrong on %s: %s", rows[lost].Fault, rows[lost].Why)
+	}
+	return nil
+}
+
+// otherVerdicts are the rows of a run in which a client was right and in the first
+// one wrong, or the other way round, and those that only one of the two has.
+func otherVerdicts(first, again []conformance.Row) (other []string) {
+	type meeting struct{ client, fault string }
+	before := map[meeting]conformance.Row{}
+	for _, r := range first {
+		before[meeting{r.Client, r.Fault}] = r
+	}
+	verdict := func(r conformance.Row) string {
+		if r.Right {
+			return "right"
+		}
+		return "wrong (" + r.Why + ")"
+	}
+	for _, r := range again {
+		k := meeting{r.Client, r.Fault}
+		was, ok := before[k]
+		switch delete(before, k); {
+		case !ok:
+			other = append(other, fmt.Sprintf("%s, %s: was not there, now %s", r.Client, r.Fault, verdict(r)))
+		case was.Right != r.Right:
+			other = append(other, fmt.Sprintf("%s, %s: was %s, now %s", r.Client, r.Fault, verdict(was), verdict(r)))
+		}
+	}
+	for k, r := range before {
+		other = append(other, fmt.Sprintf("%s, %s: was %s, now is not there", k.client, k.fault, verdict(r)))
+	}
+	slices.Sort(other)
+	return other
+}
+
+// runner knows HTTP/2 as well.
+func runner() *conformance.Runner {
+	return &conformance.Runner{H2: func(service faultserver.Service) (conformance.Server, error) {
+		return h2fault.New(fault.Plan{}, h2fault.TLS(), h2fault.Backend(service))
+	}}
+}
+
+func readJSON(path string) (rows []conformance.Row, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return rows, json.Unmarshal(data, &rows)
+}
+
+// document is docs/conformance.md.
+func document(rows []conformance.Row, rules []conformance.Rule, all []conformance.Contender) string {
+	var versions []string
+	for _, c := range all {
+		versions = append(versions, c.Name+" "+c.Version)
+	}
+	return strings.NewReplacer(
+		"{date}", time.Now().UTC().Format(time.DateOnly),
+		"{go}", runtime.Version(),
+		"{versions}", strings.Join(versions, " · "),
+		"{rows}", conformance.Markdown(rows),
+		"{rules}", conformance.RulesMarkdown(rules),
+	).Replace(page)
+}

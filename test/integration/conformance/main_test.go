@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/h2fault"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
+)
+
+// holdfast keeps every rule: nothing is left behind, done twice or shown. Its SDK
+// door keeps those on which an answer does not break off after its head, and
+// breaks no other rule on any.
+func TestHoldfastKeepsEveryRule(t *testing.T) {
+	client, door := contenders.All()[0].Contender(), contenders.All()[1].Contender()
+	rows, err := runner().Run(t.Context(), conformance.Rules(), []conformance.Contender{client, door})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2*len(conformance.Rules()) {
+		t.Errorf("%d rows of %d rules", len(rows), len(conformance.Rules()))
+	}
+	for _, row := range rows {
+		switch {
+		case row.Right:
+		case row.Client != door.Name || !breaksOff.MatchString(row.Fault):
+			t.Errorf("%s, %s: %s", row.Client, row.Fault, row.Why)
+		case row.Attempts != 1 || !row.Bounded || row.Duplicates+row.Secrets > 0 || some(row.Goroutines) || some(row.Descriptors):
+			t.Errorf("%s, %s: more than the answer is lost: %s", row.Client, row.Fault, row.Why)
+		}
+	}
+}
+
+// some reports whether there are any; nobody may be able to tell.
+func some(n *int) bool { return n != nil && *n > 0 }
+
+// breaksOff are the rules on which an answer breaks off after its head.
+var breaksOff = regexp.MustCompile(`^(body\.|h1\.(content_length_long|chunk_size_malformed|last_chunk_missing)$|h2\.(rst_stream_after_|end_stream_early$))`)
+
+// docs/conformance.md is this page, with what was measured.
+func TestPageIsInTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := string(docs)
+	for _, part := range regexp.MustCompile(`\{(date|go|versions|rows|rules)\}`).Split(page, -1) {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Fatalf("this is not, or not in its place, in docs/conformance.md:\n%s", part)
+		}
+		rest = after
+	}
+	if !strings.Contains(string(docs), conformance.RulesMarkdown(conformance.Rules())) {
+		t.Error("the rules of docs/conformance.md are others")
+	}
+}
+
+// Every fault of HTTP/2 has a rule.
+func TestRulesOfHTTP2(t *testing.T) {
+	ruled := map[fault.ID]bool{}
+	for _, r := range conformance.Rules() {
+		ruled[r.Fault] = true
+	}
+	for _, entry := range h2fault.Catalog() {
+		if !ruled[entry.ID] {
+			t.Errorf("%s has no rule", entry.ID)
+		}
+	}
+}
+
+// What holdfast does for a rule is seen by the rule: a copy of its adapter that is
+// set up not to do it is wrong there.
+func TestPlantedDefects(t *testing.T) {
+	tests := []struct {
+		defect, rule, why string
+		plant             func(*holdfast.Config) []holdfast.Option
+	}{
+		{"no drain", "http.status", "the connection was not kept", func(*holdfast.Config) []holdfast.Option {
+			return []holdfast.Option{holdfast.WithTransport(undrained{new(http.Transport)})}
+		}},
+		{"a fresh key for each attempt", "commit.then_drop", "done twice", func(c *holdfast.Config) []holdfast.Option {
+			attempt := 0
+			c.Authorize = func(r *http.Request) error {
+				attempt++
+				r.Header.Set("X-Request-ID", strings.Repeat("x", attempt))
+				return nil
+			}
+			return nil
+		}},
+		{"any Retry-After", "http.retry_after_huge", "did not return", func(c *holdfast.Config) []holdfast.Option {
+			c.Retry.MaxRetryAfter = 365 * 24 * time.Hour
+			return nil
+		}},
+		{"no attempt limit", "http.hang", "took", func(c *holdfast.Config) []holdfast.Option {
+			c.Timeouts.Attempt, c.Timeouts.Read = holdfast.Off, holdfast.Off
+			return nil
+		}},
+	}
+	var planted []conformance.Contender
+	for _, tt := range tests {
+		planted = append(planted, conformance.Contender{
+			Name: tt.defect,
+			Asks: func(r *conformance.Rule) bool { return r.ID() == tt.rule },
+			New: func(s conformance.Setup) (conformance.Client, error) {
+				cfg := contenders.HoldfastConfig(contenders.Settings{Setup: s})
+				opts := tt.plant(&cfg)
+				c, err := contenders.Holdfast(cfg, opts...)
+				if tt.defect == "any Retry-After" {
+					c = patient{c} // it would not begin to wait for what does not fit a deadline
+				}
+				return c, err
+			},
+		})
+	}
+	rows, err := runner().Run(t.Context(), conformance.Rules(), planted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, row := range rows {
+		for _, tt := range tests {
+			if row.Client == tt.defect {
+				seen++
+				if row.Right || !strings.Contains(row.Why, tt.why) {
+					t.Errorf("%s, %s: right is %v, %q; want %q", tt.defect, tt.rule, row.Right, row.Why, tt.why)
+				}
+			}
+		}
+	}
+	if seen != len(tests) {
+		t.Errorf("%d of %d were judged", seen, len(tests))
+	}
+}
+
+// patient keeps the caller's deadline to itself.
+type patient struct{ conformance.Client }
+
+func (p patient) Do(ctx context.Context, call conformance.Call) conformance.Answer {
+	return p.Client.Do(context.WithoutCancel(ctx), call)
+}
+
+// undrained hides what is left of a refusal, so that it is never read to its end.
+type undrained struct{ *http.Transport }
+
+func (u undrained) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.Transport.RoundTrip(req)
+	if err == nil && resp.StatusCode >= 400 {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{strings.NewReader(""), resp.Body}
+	}
+	return resp, err
+}
+
+func TestOtherVerdicts(t *testing.T) {
+	row := func(client, fault, why string) conformance.Row {
+		return conformance.Row{Client: client, Fault: fault, Right: why == "", Why: why}
+	}
+	first := []conformance.Row{row("a", "x", ""), row("a", "y", "took 1s"), row("b", "x", ""), row("b", "y", "")}
+	again := []conformance.Row{row("a", "x", ""), row("a", "y", "took 2s"), row("b", "x", "done twice"), row("c", "x", "")}
+	got := strings.Join(otherVerdicts(first, again), "\n")
+	want := "b, x: was right, now wrong (done twice)\nb, y: was right, now is not there\nc, x: was not there, now right"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if same := otherVerdicts(first, first); same != nil {
+		t.Errorf("of itself: %q", same)
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
+)
+
+// What every contender lives through, and is set up to.
+const (
+	rate      = 200 // arrivals a second: 50 callers, 4 calls a second each
+	healthy   = time.Second
+	failure   = 5250 * time.Millisecond
+	recovery  = 1500 * time.Millisecond
+	pace      = 2 * time.Millisecond // of the service, when it is well and when it is not
+	threshold = 15
+	openFor   = 500 * time.Millisecond
+	posts     = 0.2 // of the calls, without a key of the caller's
+	done      = 0.1 // of the failures come after the work was done
+)
+
+var terms = conformance.Terms{
+	Retries: 3, Base: 20 * time.Millisecond, Max: 100 * time.Millisecond, Attempt: 500 * time.Millisecond,
+	RetryAfter: 2 * time.Second, Answer: 1 << 20, Deadline: 4 * time.Second,
+}
+
+// schedule is one run's: when each call is due, and when the service fails.
+type schedule struct {
+	seed        uint64
+	calls       []due
+	begin, over time.Duration // of the outage
+}
+
+type due struct {
+	at     time.Duration
+	isPost bool
+}
+
+// newSchedule has the outage begin anywhere in half a second, which is how long a
+// breaker stays open: its end then meets any phase of the probes.
+func newSchedule(seed uint64) schedule {
+	r := rand.New(rand.NewPCG(seed, 0))
+	s := schedule{seed: seed, begin: healthy + time.Duration(r.Int64N(int64(openFor)))}
+	s.over = s.begin + failure
+	for at := time.Duration(0); ; {
+		at += time.Duration(r.ExpFloat64() * float64(time.Second) / rate)
+		if at > s.over+recovery {
+			return s
+		}
+		s.calls = append(s.calls, due{at, r.Float64() < posts})
+	}
+}
+
+func (s schedule) plan() fault.Plan {
+	window := fault.Window{From: s.begin, Until: s.over}
+	return fault.Plan{
+		Seed: s.seed,
+		Pace: []fault.Pace{{Latency: fault.Latency{Fixed: pace}}},
+		Rules: []fault.Rule{
+			{When: window, Probability: done, Fault: fault.Fault{Status: 503, Commit: true}},
+			{When: window, Fault: fault.Fault{Status: 503}},
+		},
+	}
+}
+
+// figures are what came of one run.
+type figures struct {
+	Attempts    float64 `json:"attempts_per_call"` // in the outage
+	Doubled     float64 `json:"effects_doubled"`
+	P50         float64 `json:"p50_ms"` // of calls that were due in the outage
+	P99         float64 `json:"p99_ms"`
+	Back        float64 `json:"back_to_95_ms"` // after its end
+	Connections float64 `json:"connections"`
+	CPU         float64 `json:"cpu_us_per_call"` // of client and service together
+}
+
+// ended is one call as its caller saw it.
+type ended struct {
+	due  time.Duration
+	took time.Duration
+	ok   bool
+}
+
+// live takes one contender through one schedule.
+func live(ctx context.Context, s schedule, k contenders.Kind) (figures, error) {
+	server, err := faultserver.New(fault.Plan{}, faultserver.Backend(service))
+	if err != nil {
+		return figures{}, err
+	}
+	defer server.Close()
+	client, err := k.New(contenders.Settings{
+		Setup:     conformance.Setup{BaseURL: server.URL(), Terms: terms},
+		Threshold: threshold, OpenFor: openFor, Conns: 100,
+	})
+	if err != nil {
+		return figures{}, err
+	}
+	defer client.Close()
+	runtime.GC() // what the one before has left is not this one's to clear up
+	if err := server.SetPlan(s.plan()); err != nil {
+		return figures{}, err
+	}
+	server.Begin()
+	begun, cpu := time.Now(), cpuTime()
+	calls, err := s.drive(ctx, begun, func(ctx context.Context, i int) bool {
+		return client.Do(ctx, call(server.URL(), i, s.calls[i].isPost)).Status == http.StatusOK
+	})
+	if err != nil {
+		return figures{}, err
+	}
+	f := s.sum(calls, server.Record())
+	f.CPU = float64((cpuTime() - cpu).Microseconds()) / float64(len(calls))
+	f.Doubled = float64(server.Effects().Duplicates)
+	f.Connections = float64(server.Connections())
+	return f, nil
+}
+
+// service counts the work of POSTs.
+func service(r faultserver.Request) faultserver.Answer {
+	a := faultserver.Answer{Status: http.StatusOK, ContentType: "application/json", Body: []byte(`{"ok":true}`)}
+	if r.Method == http.MethodPost {
+		a.Operation = r.Path
+	}
+	return a
+}
+
+func call(base string, i int, isPost bool) conformance.Call {
+	c := conformance.Call{Method: http.MethodGet, Path: fmt.Sprintf("/work/%d", i), Header: http.Header{}}
+	if isPost {
+		c.Method, c.Body = http.MethodPost, []byte(`{"some":"work"}`)
+		c.Header.Set("Content-Type", "application/json")
+	}
+	c.URL = base + c.Path
+	return c
+}
+
+// drive makes each call when it is due, in a goroutine of its own.
+func (s schedule) drive(ctx context.Context, begun time.Time, do func(context.Context, int) bool) ([]ended, error) {
+	calls := make([]ended, len(s.calls))
+	var running sync.WaitGroup
+	defer running.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i, d := range s.calls {
+		timer.Reset(time.Until(begun.Add(d.at)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		running.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, terms.Deadline)
+			defer cancel()
+			start := time.Now()
+			ok := do(ctx, i)
+			calls[i] = ended{d.at, time.Since(start), ok}
+		})
+	}
+	running.Wait()
+	return calls, nil
+}
+
+// back is how many calls, the first of them included, have to be answered at 95 %
+// for the service to be back: those of a quarter of a second.
+const back = rate / 4
+
+// sum makes figures of what the callers and the service saw.
+func (s schedule) sum(calls []ended, record []faultserver.Attempt) figures {
+	var f figures
+	var took []time.Duration
+	var after []ended
+	for _, c := range calls {
+		switch {
+		case c.due >= s.over:
+			after = append(after, c)
+		case c.due >= s.begin:
+			took = append(took, c.took)
+		}
+	}
+	attempts := 0
+	for _, a := range record {
+		if a.At >= s.begin && a.At < s.over {
+			attempts++
+		}
+	}
+	f.Attempts = float64(attempts) / float64(len(took))
+	f.P50, f.P99 = millis(quantile(took, 0.5)), millis(quantile(took, 0.99))
+	f.Back = millis(recovery) // or longer
+	for i := 0; i+back <= len(after); i++ {
+		answered := 0
+		for _, c := range after[i : i+back] {
+			if c.ok {
+				answered++
+			}
+		}
+		if answered*100 >= back*95 && after[i].ok {
+			f.Back = millis(after[i].due - s.over)
+			break
+		}
+	}
+	return f
+}
+
+func quantile(xs []time.Duration, q float64) time.Duration {
+	if len(xs) == 0 {
+		return 0
+	}
+	xs = slices.Sorted(slices.Values(xs))
+	return xs[min(len(xs)-1, int(q*float64(len(xs))))]
+}
+
+func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// cpuTime is the process's, user and system.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic("outage: getrusage: " + err.Error())
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,90 @@
+// Command outage sends one schedule of calls through holdfast and through other
+// HTTP clients of Go while the service they call fails for a while, and says what
+// each made of it.
+//
+// Arrivals are open-loop: callers do not wait for each other, as fifty of them do
+// not who make four calls a second each. Every run has a schedule of its own, the
+// same for each contender, and an outage that begins at another phase, so that no
+// breaker's probe is lucky in all of them. What is reported is the median of the
+// runs, with its 95 % interval.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/integration/cli"
+	"github.com/holdfast-go/holdfast/test/integration/contenders"
+)
+
+func main() { cli.Main("outage", run) }
+
+const maxRuns = 100
+
+func run(ctx context.Context) error {
+	runs := flag.Int("runs", 20, "how many, up to 100; fewer than 6 give no interval")
+	seed := flag.Uint64("seed", 1, "of the schedules")
+	client := flag.String("client", "", "the contenders whose names match this expression")
+	out := flag.String("json", "out/outage.json", "file for the figures of each run; empty for none")
+	page := flag.String("page", "", "file for the page of the docs; empty for none")
+	flag.Parse()
+	if *runs < 1 || *runs > maxRuns {
+		return fmt.Errorf("-runs %d: must be 1 to %d", *runs, maxRuns)
+	}
+	kinds, err := cli.Matching(all(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	if err != nil {
+		return err
+	}
+	results := make([]result, len(kinds))
+	for i, k := range kinds {
+		results[i] = result{Client: k.Name, Version: k.Contender().Version}
+	}
+	began := time.Now()
+	for n := range *runs {
+		s := newSchedule(*seed + uint64(n))
+		for i := range kinds {
+			k := (i + n) % len(kinds) // nobody is always first
+			f, err := live(ctx, s, kinds[k])
+			if err != nil {
+				return fmt.Errorf("run %d of %s: %w", n+1, kinds[k].Name, err)
+			}
+			results[k].Runs = append(results[k].Runs, f)
+			fmt.Fprintf(os.Stderr, "\rrun %d of %d: %-26s", n+1, *runs, kinds[k].Name)
+		}
+	}
+	fmt.Fprintln(os.Stderr)
+	fmt.Print(table(results))
+	fmt.Printf("\n%d runs in %s\n", *runs, time.Since(began).Round(time.Second))
+	if *out != "" {
+		if err := cli.WriteJSON(*out, results); err != nil {
+			return err
+		}
+	}
+	if *page != "" {
+		return os.WriteFile(*page, []byte(document(results, *runs)), 0o644)
+	}
+	return nil
+}
+
+// all are the contenders, holdfast twice more with a breaker that counts and probes
+// as those of the others do, and go-retryablehttp without its log, which would be
+// what is measured.
+func all() []contenders.Kind {
+	kinds := slices.DeleteFunc(contenders.All(), func(k contenders.Kind) bool { return k.Name == "go-retryablehttp" })
+	counting := func(how string, probes int) contenders.Kind {
+		k := kinds[0]
+		usual := k.New
+		k.Name += ", " + how
+		k.New = func(s contenders.Settings) (conformance.Client, error) {
+			s.CountAttempts, s.Probes = true, probes
+			return usual(s)
+		}
+		return k
+	}
+	return slices.Insert(kinds, 1, counting("attempts counted", 3), counting("one probe", 1))
+}
