@@ -34,6 +34,7 @@ type exchange struct {
 	isDoor  bool // refusals are answers: see Client.HTTPClient
 	isLive  bool // its body is for the caller
 	streams bool // the answer is a stream
+	unpack  bool // a compressed answer was asked for
 	spent   bool // the request's body was sent
 	moved   bool // the attempt has followed a redirect
 	away    bool // to another origin
@@ -220,6 +221,9 @@ func (o *exchange) prepare(ctx context.Context, with *callOptions) {
 		h.Set("Idempotency-Key", with.key)
 	case c.settings.alsoAsKey && h.Get("Idempotency-Key") == "":
 		h.Set("Idempotency-Key", o.id)
+	}
+	if c.settings.authorize == nil { // which says more of each attempt's headers
+		o.unpack = wire.AsksGzip(c.transport, o.request)
 	}
 
 	o.begin(ctx, &c.rules)
@@ -418,14 +422,18 @@ func (o *exchange) attemptRequest(trip *wire.Trip, h *hop) (*http.Request, error
 	case trip != &o.once.trip || o.client.settings.authorize != nil:
 		req = req.WithContext(trip)
 	}
-	if o.client.settings.authorize != nil && !o.away {
+	trip.Unpack = o.unpack
+	if o.client.settings.authorize != nil {
 		// What one attempt is given is not for the next, nor for the caller's request.
 		req.Header = req.Header.Clone()
-		target := *req.URL
-		req.URL = &target
-		if err := o.client.settings.authorize(req); err != nil {
-			return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
+		if !o.away {
+			target := *req.URL
+			req.URL = &target
+			if err := o.client.settings.authorize(req); err != nil {
+				return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
+			}
 		}
+		trip.Unpack = wire.AsksGzip(o.client.transport, req) // now: it need not be signed
 	}
 	if o.body == nil || h != nil && h.noBody {
 		return req, nil

@@ -36,7 +36,8 @@ type Trip struct {
 	lot     *lot        // of the transport; nil for somebody else's
 	myTurn  atomic.Bool // it is the first of those who wait
 	wrapped *wrapped    // nil if the RoundTripper is net/http's
-	unpacks bool        // a compressed answer was asked for here
+
+	Unpack bool // a compressed answer: see AsksGzip
 }
 
 // tripKey finds the Trip in the context of a dial.
@@ -131,17 +132,14 @@ var errNothing = errors.New("the transport returned neither an answer nor an err
 // RoundTrip sends req, whose context is t, and waits for the headers of the
 // answer. Redirects are answers like others.
 func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
-	inner, isNetHTTP := rt.(*http.Transport)
 	if own, ok := rt.(*Transport); ok {
-		t.lot, inner, isNetHTTP = &own.lot, own.Transport, true
+		t.lot = &own.lot
 	}
-	if isNetHTTP {
-		t.acceptGzip(req, inner)
-		if p := inner.Protocols; p != nil {
-			t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
-		}
-	} else {
+	inner := netHTTP(rt)
+	if inner == nil {
 		req = t.wrap(req)
+	} else if p := inner.Protocols; p != nil {
+		t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
 	}
 	t.hook(req)
 	var resp *http.Response
@@ -187,7 +185,9 @@ func (t *Trip) arrived(resp *http.Response, err error) (*http.Response, error) {
 	}
 	// A connection that was switched to another protocol is the caller's.
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
-		t.unpack(resp)
+		if t.Unpack {
+			unpack(resp)
+		}
 		t.response = responseBody{resp.Body, &t.clock}
 		resp.Body = &t.response
 	}
