@@ -32,6 +32,7 @@ type clientCall struct {
 	receiver receiver
 	upgrade  bool // the caller asks for another protocol
 	chunked  bool // the request's body is the caller's, and may come in pieces
+	unpack   bool // a compressed answer was asked for
 	spent    bool // it was sent
 
 	// What nearly every call needs once is part of it, so that it costs nothing.
@@ -224,14 +225,18 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	case a != &o.first || o.with.authorize != nil:
 		req = req.WithContext(a.roundTrip)
 	}
-	if o.with.authorize != nil && !a.crossOrigin {
+	a.roundTrip.Unpack = o.unpack
+	if o.with.authorize != nil {
 		// What one attempt is given is not for the next, nor for the caller's request.
 		req.Header = req.Header.Clone()
-		target := *req.URL
-		req.URL = &target
-		if err := o.with.authorize(req); err != nil {
-			return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
+		if !a.crossOrigin {
+			target := *req.URL
+			req.URL = &target
+			if err := o.with.authorize(req); err != nil {
+				return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
+			}
 		}
+		a.roundTrip.Unpack = wire.AsksGzip(o.with.transport, req) // now: it need not be signed
 	}
 	if o.body == nil || h != nil && h.noBody {
 		return req, nil

@@ -133,7 +133,7 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	default:
 		return nil, false
 	}
-	n.request.Header = maps.Clone(h.request.Header) // with the same values: by them wire knows what it asked for itself
+	n.request.Header = maps.Clone(h.request.Header)
 	if n.request.Method != h.request.Method {
 		n.noBody, n.request.ContentLength = true, 0
 		for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Location"} {

@@ -162,6 +162,10 @@ func (o *clientCall) prepare(ctx context.Context, with *callOptions) {
 		h.Set("Idempotency-Key", o.id)
 	}
 
+	if o.with.authorize == nil { // which may add to each attempt's headers
+		o.unpack = wire.AsksGzip(o.with.transport, o.request)
+	}
+
 	o.Begin(ctx, &o.shared.Engine, &o.with.Rules, o)
 	o.AttemptLimit, o.Check = with.attempt, with.check
 	if o.Check {

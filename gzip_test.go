@@ -208,3 +208,24 @@ func TestGzipKeepsTheConnection(t *testing.T) {
 		t.Errorf("%d requests: nothing was refused", n)
 	}
 }
+
+// Redirects lead to another origin and further there; the answer at their end is still
+// unpacked, also where Authorize is not asked any more.
+func TestGzipAtAnotherOrigin(t *testing.T) {
+	var p packing
+	far, _ := p.start(t, "HTTP/1.1")
+	near := httptest.NewServer(http.RedirectHandler(far+"/moved", http.StatusTemporaryRedirect))
+	defer near.Close()
+	for _, authorize := range []func(*http.Request) error{nil, func(*http.Request) error { return nil }} {
+		c, err := holdfast.New(holdfast.Config{BaseURL: near.URL, MaxRedirects: 3, Authorize: authorize})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		answer, err := c.Get(t.Context(), "/x")
+		if err != nil || string(answer.Body) != unpackedText {
+			t.Errorf("Authorize %v: %v, %+v", authorize != nil, err, answer)
+		}
+	}
+	equal(t, "asked", strings.Join(p.accepted, " "), "gzip gzip gzip gzip")
+}

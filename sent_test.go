@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
@@ -51,9 +52,62 @@ func stale(l net.Listener, hits *atomic.Int64) {
 	}
 }
 
+// carriers are the transports under which a client says the same: its own, net/http's,
+// and net/http's within one and within two others, as tracing libraries wrap it.
+var carriers = []string{"own", "net/http", "wrapped", "wrapped twice"}
+
+// carried is the option of a carrier that dials through p.
+func carried(t *testing.T, carrier string, p *pipes, trust *tls.Config) []holdfast.Option {
+	if carrier == "own" {
+		return []holdfast.Option{holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(trust)}
+	}
+	inner := &http.Transport{DialContext: p.dial, TLSClientConfig: trust, ForceAttemptHTTP2: true}
+	t.Cleanup(inner.CloseIdleConnections)
+	rt := http.RoundTripper(inner)
+	switch carrier {
+	case "wrapped":
+		rt = wrapped{rt}
+	case "wrapped twice":
+		rt = traced{traced{rt}}
+	}
+	return []holdfast.Option{holdfast.WithTransport(rt)}
+}
+
+// traced is a transport that clones the request, and gives it a value, hooks and a limit
+// of its own.
+type traced struct{ next http.RoundTripper }
+
+func (w traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	type key struct{}
+	ctx := context.WithValue(r.Context(), key{}, "span")
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {}})
+	ctx, cancel := context.WithTimeout(ctx, time.Hour)
+	resp, err := w.next.RoundTrip(r.Clone(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp.Body = closing2{resp.Body, cancel}
+	return resp, nil
+}
+
+// closing2 is a body whose end is known.
+type closing2 struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (c closing2) Close() error { defer c.closed(); return c.ReadCloser.Close() }
+
 // net/http would send these again where nobody counts: what the service has seen
 // is what the client says, whatever the method.
 func TestHitsAreAttempts(t *testing.T) {
+	for _, carrier := range carriers {
+		t.Run(carrier, func(t *testing.T) { hitsAreAttempts(t, carrier) })
+	}
+}
+
+func hitsAreAttempts(t *testing.T, carrier string) {
 	for _, c := range []struct {
 		method   string
 		key      bool
@@ -77,7 +131,7 @@ func TestHitsAreAttempts(t *testing.T) {
 				go stale(p, &hits)
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "http://x.test", IdempotencyKey: c.key, Retry: holdfast.Retry{MaxRetries: c.retries, Repeat: c.repeat},
-				}, holdfast.WithDialContext(p.dial))
+				}, carried(t, carrier, p, nil)...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -113,7 +167,8 @@ func TestHitsAreAttempts(t *testing.T) {
 // That other connections lie idle makes no difference: net/http may have the next
 // one in its hand already.
 func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
-	for range 20 { // whichever of two ready channels a select chooses
+	for i := range 20 { // whichever of two ready channels a select chooses
+		carrier := carriers[i%len(carriers)]
 		bubble(t, func(t *testing.T) {
 			p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 			var hits atomic.Int64
@@ -139,7 +194,7 @@ func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
 				}
 			}()
 			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
-				holdfast.WithDialContext(p.dial))
+				carried(t, carrier, p, nil)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,13 +232,20 @@ func (d *deaf) Write(p []byte) (int, error) {
 
 // A failed attempt tells whether its request may have reached the service.
 func TestSent(t *testing.T) {
+	for _, carrier := range carriers {
+		t.Run(carrier, func(t *testing.T) { sent(t, carrier) })
+	}
+}
+
+func sent(t *testing.T, carrier string) {
 	for _, c := range []struct {
 		name string
 		dial func(p *pipes, conn net.Conn) (net.Conn, error)
 		sent bool
 	}{
 		{"no connection", func(_ *pipes, conn net.Conn) (net.Conn, error) { conn.Close(); return nil, syscall.ECONNREFUSED }, false},
-		{"nothing written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 1}, nil }, false},
+		// Of a connection that others have dialled it is not known what was written to it.
+		{"nothing written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 1}, nil }, carrier != "own"},
 		{"half of it written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 2}, nil }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,7 +255,7 @@ func TestSent(t *testing.T) {
 				go stale(p, new(atomic.Int64))
 				told := new(recorder)
 				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: 1, Repeat: holdfast.RepeatNever}},
-					holdfast.WithDialContext(p.dial), holdfast.WithObserver(told))
+					append(carried(t, carrier, p, nil), holdfast.WithObserver(told))...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -311,6 +373,12 @@ func h2(l net.Listener, hits *atomic.Int64, strike func(n int64) string) {
 // A stream that the service did not process may go again, whatever the method;
 // net/http sends none of them where nobody counts.
 func TestHTTP2Refusals(t *testing.T) {
+	for _, carrier := range carriers {
+		t.Run(carrier, func(t *testing.T) { http2Refusals(t, carrier) })
+	}
+}
+
+func http2Refusals(t *testing.T, carrier string) {
 	for _, c := range []struct {
 		strike, method string
 		body           bool
@@ -346,7 +414,7 @@ func TestHTTP2Refusals(t *testing.T) {
 				})
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "https://example.com", Retry: holdfast.Retry{Repeat: c.repeat, Jitter: holdfast.NoJitter},
-				}, holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(&tls.Config{RootCAs: identity.roots}), holdfast.WithObserver(told))
+				}, append(carried(t, carrier, p, &tls.Config{RootCAs: identity.roots}), holdfast.WithObserver(told))...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -382,6 +450,104 @@ func TestHTTP2Refusals(t *testing.T) {
 						t.Errorf("error %q, want %q", e.Err, says)
 					}
 				}
+			})
+		})
+	}
+}
+
+// repeating is a transport that sends a request a second time of itself.
+type repeating struct {
+	next   http.RoundTripper
+	within func(context.Context) (context.Context, context.CancelFunc) // of both
+}
+
+func (w repeating) RoundTrip(r *http.Request) (*http.Response, error) {
+	if w.within != nil {
+		ctx, cancel := w.within(r.Context())
+		defer cancel() // of answers without a body
+		r = r.WithContext(ctx)
+	}
+	resp, err := w.next.RoundTrip(r)
+	if err != nil || resp.StatusCode == http.StatusUnauthorized {
+		if err == nil {
+			resp.Body.Close()
+		}
+		resp, err = w.next.RoundTrip(r.Clone(r.Context()))
+	}
+	return resp, err
+}
+
+// A transport that sends a request twice may do so, and what has left at the first time
+// counts as sent, whatever becomes of the second.
+func TestSentByATransportThatRepeats(t *testing.T) {
+	within := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, time.Hour)
+	}
+	for _, c := range []struct {
+		name, first, second string // what becomes of each
+		within              func(context.Context) (context.Context, context.CancelFunc)
+		hits                int64
+		err                 error
+		sent                bool
+	}{
+		{"lost, and then no connection", "close", "refuse", nil, 1, holdfast.ErrConnection, true},
+		{"lost twice", "close", "close", nil, 2, holdfast.ErrConnection, true},
+		{"lost, and then answered", "close", "200 OK", nil, 2, nil, true},
+		{"asked for credentials", "401 Unauthorized", "200 OK", nil, 2, nil, true},
+		{"asked for credentials, within one context", "401 Unauthorized", "200 OK", within, 2, nil, true},
+		{"lost, within one context", "close", "refuse", within, 1, holdfast.ErrConnection, true},
+		{"asked for credentials, and then lost", "401 Unauthorized", "close", within, 3, holdfast.ErrConnection, true}, // net/http is not kept from it any more
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				var hits atomic.Int64
+				strikes := []string{c.first, c.second}
+				p.wrap = func(conn net.Conn) (net.Conn, error) {
+					if strikes[min(hits.Load(), 1)] == "refuse" {
+						conn.Close()
+						return nil, syscall.ECONNREFUSED
+					}
+					return conn, nil
+				}
+				go func() {
+					for {
+						conn, err := p.Accept()
+						if err != nil {
+							return
+						}
+						go func() {
+							defer conn.Close()
+							for r := bufio.NewReader(conn); ; {
+								if _, err := http.ReadRequest(r); err != nil {
+									return
+								}
+								strike := strikes[min(hits.Add(1)-1, 1)]
+								if strike == "close" {
+									return
+								}
+								fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n", strike)
+							}
+						}()
+					}
+				}()
+				inner := &http.Transport{DialContext: p.dial}
+				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+					holdfast.WithTransport(repeating{inner, c.within}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { client.Close(); inner.CloseIdleConnections(); p.Close() })
+				_, err = client.Get(t.Context(), "/x")
+				equal(t, "hits", hits.Load(), c.hits)
+				if c.err == nil {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				is(t, err, c.err)
+				equal(t, "sent", attempts(t, err)[0].Sent, c.sent)
 			})
 		})
 	}

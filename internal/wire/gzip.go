@@ -9,31 +9,29 @@ import (
 	"sync"
 )
 
-// gzipOnly is one for all requests, and is how a header that was set here is told
-// from one that the caller set: copies of the headers share the values.
-var gzipOnly = []string{"gzip"}
+// onlyGzip is one value for all requests, and is never written to.
+var onlyGzip = []string{"gzip"}
 
-// acceptGzip asks for a compressed answer where net/http would, if the caller has not
-// said what it accepts: net/http makes a second set of headers for it with each
-// request, a twelfth of what a call allocates. Like net/http it leaves alone HEAD, whose
-// answer has no body, and a range, which cannot be unpacked by itself.
+// AsksGzip asks for a compressed answer where net/http would, and reports whether it
+// did: then the answer is to be unpacked here (Trip.Unpack). net/http would make a second
+// set of headers for it with each request, a twelfth of what a call allocates.
 //
-// The first attempt sets the header, and the others find it: what sends an earlier one
-// may still be reading it.
-func (t *Trip) acceptGzip(req *http.Request, rt *http.Transport) {
+// It leaves alone a request that says itself what it accepts, and like net/http HEAD,
+// whose answer has no body, and a range, which cannot be unpacked by itself. A transport
+// that is not net/http's is left to do as it does.
+func AsksGzip(rt http.RoundTripper, req *http.Request) bool {
+	inner := netHTTP(rt)
 	h := req.Header
-	own := h["Accept-Encoding"]
-	if len(own) == 0 && !rt.DisableCompression && req.Method != http.MethodHead && len(h["Range"]) == 0 {
-		own = gzipOnly
-		h["Accept-Encoding"] = own
+	if inner == nil || inner.DisableCompression || req.Method == http.MethodHead || len(h["Accept-Encoding"]) > 0 || len(h["Range"]) > 0 {
+		return false
 	}
-	t.unpacks = len(own) > 0 && &own[0] == &gzipOnly[0]
+	h["Accept-Encoding"] = onlyGzip
+	return true
 }
 
-// unpack has the body of an answer come as it was before it was compressed, if that
-// was asked for here.
-func (t *Trip) unpack(resp *http.Response) {
-	if !t.unpacks || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+// unpack makes the body of a compressed answer what it was before it was compressed.
+func unpack(resp *http.Response) {
+	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		return
 	}
 	resp.Header.Del("Content-Encoding")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // gzipped is text as a service would pack it.
@@ -105,47 +106,55 @@ func TestUnpackedIsClosed(t *testing.T) {
 	}
 }
 
-// The header is set where nobody has said anything, and what is not asked for here is
-// not unpacked here.
-func TestAcceptGzip(t *testing.T) {
+// The header is set where nothing says otherwise, and is not written to.
+func TestAsksGzip(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		method  string
 		header  http.Header
-		never   bool // the transport shall not
+		rt      http.RoundTripper
 		accepts string
-		unpacks bool
+		asks    bool
 	}{
-		{"nothing is said", "GET", http.Header{}, false, "gzip", true},
-		{"an empty list", "GET", http.Header{"Accept-Encoding": {}}, false, "gzip", true},
-		{"a later attempt", "GET", http.Header{"Accept-Encoding": gzipOnly}, false, "gzip", true},
-		{"the caller says the same", "GET", http.Header{"Accept-Encoding": {"gzip"}}, false, "gzip", false},
-		{"the caller says that it is nothing", "GET", http.Header{"Accept-Encoding": {""}}, false, "", false},
-		{"HEAD", "HEAD", http.Header{}, false, "", false},
-		{"a range", "GET", http.Header{"Range": {"bytes=0-1"}}, false, "", false},
-		{"a transport that shall not", "GET", http.Header{}, true, "", false},
+		{"nothing is said", "GET", http.Header{}, &http.Transport{}, "gzip", true},
+		{"by a client's own transport", "GET", http.Header{}, NewTransport(TransportConfig{}), "gzip", true},
+		{"an empty list", "GET", http.Header{"Accept-Encoding": {}}, &http.Transport{}, "gzip", true},
+		{"the caller says the same", "GET", http.Header{"Accept-Encoding": {"gzip"}}, &http.Transport{}, "gzip", false},
+		{"the caller says that it is nothing", "GET", http.Header{"Accept-Encoding": {""}}, &http.Transport{}, "", false},
+		{"HEAD", "HEAD", http.Header{}, &http.Transport{}, "", false},
+		{"a range", "GET", http.Header{"Range": {"bytes=0-1"}}, &http.Transport{}, "", false},
+		{"a transport that shall not", "GET", http.Header{}, &http.Transport{DisableCompression: true}, "", false},
+		{"a transport around it, which asks itself", "GET", http.Header{}, roundTrip((&http.Transport{}).RoundTrip), "", false},
 	} {
-		trip, req := new(Trip), &http.Request{Method: c.method, Header: c.header}
-		trip.acceptGzip(req, &http.Transport{DisableCompression: c.never})
-		if got := strings.Join(req.Header["Accept-Encoding"], ", "); got != c.accepts || trip.unpacks != c.unpacks {
-			t.Errorf("%s: accepts %q, unpacks %v; want %q, %v", c.name, got, trip.unpacks, c.accepts, c.unpacks)
+		req := &http.Request{Method: c.method, Header: c.header}
+		asks := AsksGzip(c.rt, req)
+		if got := strings.Join(req.Header["Accept-Encoding"], ", "); got != c.accepts || asks != c.asks {
+			t.Errorf("%s: accepts %q, asks %v; want %q, %v", c.name, got, asks, c.accepts, c.asks)
 		}
 	}
-	answer := func(encoding string) *http.Response {
-		return &http.Response{
-			ContentLength: 5, Body: io.NopCloser(strings.NewReader("words")),
-			Header: http.Header{"Content-Encoding": {encoding}, "Content-Length": {"5"}},
-		}
-	}
+}
+
+func TestUnpack(t *testing.T) {
 	for _, c := range []struct {
 		encoding      string
 		asked, unpack bool
 	}{{"gzip", true, true}, {"GZIP", true, true}, {"br", true, false}, {"", true, false}, {"gzip", false, false}} {
-		trip, resp := &Trip{unpacks: c.asked}, answer(c.encoding)
-		trip.unpack(resp)
-		_, packed := resp.Body.(*unpacked)
-		if packed != c.unpack || resp.Uncompressed != c.unpack || resp.ContentLength < 0 != c.unpack || (len(resp.Header) == 0) != c.unpack {
-			t.Errorf("%+v: %+v", c, resp)
+		rt := roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{
+				ContentLength: 5, Body: io.NopCloser(bytes.NewReader(gzipped("words"))),
+				Header: http.Header{"Content-Encoding": {c.encoding}, "Content-Length": {"5"}},
+			}, nil
+		})
+		trip := &Trip{Unpack: c.asked}
+		trip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
+		resp, err := trip.RoundTrip(rt, get(t, trip, "http://x.test"))
+		if err != nil {
+			t.Fatal(err)
 		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || string(b) == "words" != c.unpack || resp.Uncompressed != c.unpack || resp.ContentLength < 0 != c.unpack || (len(resp.Header) == 0) != c.unpack {
+			t.Errorf("%+v: %q, %v, %+v", c, b, err, resp)
+		}
+		trip.End()
 	}
 }

@@ -154,7 +154,7 @@ func (t *Trip) mayWait(err error) bool {
 	}
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
-	return !t.conn.headed && t.conn.resend == nil && strings.Contains(err.Error(), "cannot rewind body after connection loss")
+	return !t.conn.headed && t.conn.ended == nil && strings.Contains(err.Error(), "cannot rewind body after connection loss")
 }
 
 // takeTurn waits until the request is the first in line; false if its time is over

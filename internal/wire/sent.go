@@ -86,8 +86,8 @@ func (c *connection) http2(conn net.Conn) bool {
 
 // connection is what a Trip knows of the connection that it was given.
 type connection struct {
-	foreign bool // a transport that tells nothing
-	clear   bool // one that speaks HTTP/2 without TLS: there is nothing to be negotiated
+	foreign atomic.Bool // no hook tells what becomes of the request
+	clear   bool        // HTTP/2 is spoken without TLS: there is nothing to be negotiated
 	reused  bool
 	headed  bool // over HTTP/2: the request's headers were written, or may have been
 
@@ -97,7 +97,7 @@ type connection struct {
 	conn   net.Conn      // nil before there is one
 	count  *counted
 	before int64 // what had been written to it
-	resend error // net/http was about to send the request again, and why that was prevented
+	ended  error // why the request is to have no other connection
 }
 
 var (
@@ -110,7 +110,7 @@ var (
 // mayHaveLeft reports whether a byte of the request can have been written.
 func (c *connection) mayHaveLeft() bool {
 	switch {
-	case c.foreign:
+	case c.foreign.Load():
 		return true
 	case c.conn == nil:
 		return false
@@ -118,14 +118,21 @@ func (c *connection) mayHaveLeft() bool {
 	return c.count == nil || c.count.wrote.Load() != c.before
 }
 
-// why is the error in whose place net/http gave another.
-func (c *connection) why(err error) error {
+// why is the error in whose place net/http gave another. A RoundTripper around it may
+// return while what it began goes on: after an error, no connection is for that.
+func (t *Trip) why(err error) error {
+	c := &t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case err != nil && c.resend != nil:
-		return c.resend
-	case err != nil && refusedWithBody(err):
+	case err == nil:
+		return nil
+	case c.ended != nil:
+		return c.ended
+	case t.wrapped != nil:
+		c.ended = err
+	}
+	if refusedWithBody(err) {
 		return &unread{err}
 	}
 	return err
@@ -140,7 +147,7 @@ func (u *unread) Unwrap() []error { return []error{errUnread, u.err} }
 
 // getConn is called before net/http looks for a connection.
 func (t *Trip) getConn(string) {
-	if !t.resent() && t.lot != nil { // of others it is not known when they dial
+	if t.follows() && !t.resent() && t.lot != nil { // of others it is not known when they dial
 		t.pool()
 	}
 }
@@ -149,30 +156,40 @@ func (t *Trip) getConn(string) {
 // connection for one that may have left already. It would do so where nobody
 // counts, waits or asks the breaker: so that is the end of the attempt, and the
 // retry schedule decides. (Decision 005.)
+//
+// A RoundTripper around net/http's has its own reasons: it is not followed any further.
 func (t *Trip) resent() bool {
 	c := &t.conn
 	c.mu.Lock()
-	if c.conn != nil && c.resend == nil {
+	if c.conn != nil && c.ended == nil {
 		switch shared := c.http2(c.conn); {
-		case shared && c.headed:
-			c.resend = errUnread
-		case !shared && c.mayHaveLeft():
-			c.resend = errStale
-		default: // it goes on as if there had been none
+		case !shared && !c.mayHaveLeft(), shared && !c.headed: // it goes on as if there had been none
 			c.conn = nil
 			t.clear(writing)
+		case t.wrapped != nil && t.wrapped.sendsAgain(shared || c.reused):
+			t.lose()
+		case shared:
+			c.ended = errUnread
+		default:
+			c.ended = errStale
 		}
 	}
-	again := c.resend != nil
+	again := c.ended != nil
 	c.mu.Unlock()
 	if again {
 		t.Context.End()
+		if t.wrapped != nil {
+			t.wrapped.cancel()
+		}
 	}
 	return again
 }
 
 // gotConn is called when it has one.
 func (t *Trip) gotConn(info httptrace.GotConnInfo) {
+	if !t.follows() {
+		return
+	}
 	t.resent() // HTTP/2 does not always announce it
 	c := &t.conn
 	count := countedBelow(info.Conn)
@@ -188,7 +205,10 @@ func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.resend != nil {
+	if c.foreign.Load() {
+		return
+	}
+	if c.ended != nil {
 		// The context has ended, but net/http may have had the connection in its
 		// hand, and HTTP/1 writes before it looks. HTTP/2 looks first, and its
 		// connection is not for this request alone.
@@ -214,6 +234,9 @@ func (t *Trip) gotConn(info httptrace.GotConnInfo) {
 
 // wroteHeaders is called when the headers were written, or have failed to be.
 func (t *Trip) wroteHeaders() {
+	if !t.follows() {
+		return
+	}
 	t.conn.mu.Lock()
 	t.conn.headed = true
 	t.conn.mu.Unlock()

@@ -91,6 +91,17 @@ func NewTransport(cfg TransportConfig) *Transport {
 	return own
 }
 
+// netHTTP is net/http's transport if rt is one, and else nil.
+func netHTTP(rt http.RoundTripper) *http.Transport {
+	switch rt := rt.(type) {
+	case *Transport:
+		return rt.Transport
+	case *http.Transport:
+		return rt
+	}
+	return nil
+}
+
 // greetHTTP2 puts greet between the handshake of a connection and what HTTP/2 writes
 // first. The hooks of a request do not tell which connection a handshake was of, and
 // two may be under way for the same request.

@@ -35,25 +35,36 @@ type Trip struct {
 
 	lot     *lot        // of the transport; nil for somebody else's
 	myTurn  atomic.Bool // it is the first of those who wait
-	unpacks bool        // a compressed answer was asked for here
+	wrapped *wrapped    // nil if the RoundTripper is net/http's
+
+	Unpack bool // a compressed answer: see AsksGzip
 }
 
 // tripKey finds the Trip in the context of a dial.
 type tripKey struct{}
 
-// traceKey is under what net/http looks for the hooks in a context. The package
-// httptrace does not tell; but it asks.
-var traceKey = func() any {
-	var p probe
-	httptrace.ContextClientTrace(&p)
-	return p.key
-}()
+// net/http looks for the hooks in a context under traceKey, and a derived context looks
+// for its parent under cancelKey. Neither package exports its key, so both are found by
+// a look-up.
+var (
+	traceKey  = keyOf(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) })
+	cancelKey = keyOf(func(ctx context.Context) { _ = context.Cause(ctx) })
+)
 
+func keyOf(lookUp func(context.Context)) any {
+	var p probe
+	lookUp(&p)
+	return p.key
+}
+
+// probe is a context that keeps the key that is looked up in it. It has ended, since
+// context.Cause looks no further otherwise.
 type probe struct {
 	context.Context
 	key any
 }
 
+func (p *probe) Err() error        { return context.Canceled }
 func (p *probe) Value(key any) any { p.key = key; return nil }
 
 // Value gives net/http its hooks, and a dial the Trip that wants it.
@@ -121,25 +132,23 @@ var errNothing = errors.New("the transport returned neither an answer nor an err
 // RoundTrip sends req, whose context is t, and waits for the headers of the
 // answer. Redirects are answers like others.
 func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
-	switch own := rt.(type) {
-	case *Transport:
+	if own, ok := rt.(*Transport); ok {
 		t.lot = &own.lot
-		t.acceptGzip(req, own.Transport)
-		t.hook(req, own.Transport)
-		resp, err := t.queue(own.Transport, req)
-		return t.arrived(resp, t.conn.why(err))
-	case *http.Transport:
-		t.acceptGzip(req, own)
-		t.hook(req, own)
-		resp, err := own.RoundTrip(req)
-		return t.arrived(resp, t.conn.why(err))
 	}
-	// Somebody else's: it need not tell what it does.
-	t.conn.foreign = true
-	if req.Body == nil {
-		t.set(waiting)
+	inner := netHTTP(rt)
+	if inner == nil {
+		req = t.wrap(req)
+	} else if p := inner.Protocols; p != nil {
+		t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
 	}
-	resp, err := rt.RoundTrip(req)
+	t.hook(req)
+	var resp *http.Response
+	var err error
+	if t.lot != nil {
+		resp, err = t.queue(inner, req)
+	} else {
+		resp, err = rt.RoundTrip(req)
+	}
 	switch {
 	case err != nil:
 	case resp == nil:
@@ -147,14 +156,11 @@ func (t *Trip) RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Respons
 	case resp.Body == nil: // a fake's, as http.Client allows it
 		resp.Body = http.NoBody
 	}
-	return t.arrived(resp, err)
+	return t.arrived(resp, t.why(err))
 }
 
 // hook puts the hooks in place.
-func (t *Trip) hook(req *http.Request, rt *http.Transport) {
-	if p := rt.Protocols; p != nil {
-		t.conn.clear = p.UnencryptedHTTP2() && !p.HTTP1()
-	}
+func (t *Trip) hook(req *http.Request) {
 	t.trace.GetConn = t.getConn
 	t.trace.GotConn = t.gotConn
 	if req.URL.Scheme == "https" || t.conn.clear { // it may be HTTP/2
@@ -162,7 +168,10 @@ func (t *Trip) hook(req *http.Request, rt *http.Transport) {
 	}
 	t.trace.WroteRequest = t.wroteRequest
 	if len(req.Header["Expect"]) > 0 {
-		t.trace.Wait100Continue = func() { t.clear(writing); t.set(waiting) }
+		t.trace.Wait100Continue = func() { t.wroteRequest(httptrace.WroteRequestInfo{}) }
+	}
+	if t.wrapped != nil {
+		t.trace.GotFirstResponseByte = t.gotFirstResponseByte
 	}
 	if httptrace.ContextClientTrace(t.Context) != nil { // the caller's own, which are called too
 		httptrace.WithClientTrace(t.Context, &t.trace)
@@ -176,7 +185,9 @@ func (t *Trip) arrived(resp *http.Response, err error) (*http.Response, error) {
 	}
 	// A connection that was switched to another protocol is the caller's.
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
-		t.unpack(resp)
+		if t.Unpack {
+			unpack(resp)
+		}
 		t.response = responseBody{resp.Body, &t.clock}
 		resp.Body = &t.response
 	}
@@ -238,8 +249,10 @@ func (t *Trip) connecting(search int) {
 }
 
 func (t *Trip) wroteRequest(httptrace.WroteRequestInfo) {
-	t.clear(writing)
-	t.set(waiting)
+	if t.follows() {
+		t.clear(writing)
+		t.set(waiting)
+	}
 }
 
 // Chunk is how much of a request is sent in one go, and so what Limits.Write is
@@ -276,7 +289,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF && !b.closed.Load() {
 		b.failed.Store(&err)
 	}
-	if err == nil || !t.conn.foreign {
+	if err == nil || !t.conn.foreign.Load() {
 		t.set(writing)
 	} else {
 		t.set(waiting)

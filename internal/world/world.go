@@ -45,11 +45,11 @@ type real struct{}
 // Real is the world of production.
 func Real() World { return real{} }
 
-func (real) Now() time.Time                             { return time.Now() }
-func (real) Since(t time.Time) time.Duration            { return time.Since(t) }
-func (real) Chance() float64                            { return rand.Float64() }
-func (real) Random(p []byte)                            { _, _ = crand.Read(p) }
-func (real) Parker() Parker                             { return make(parker, 1) }
+func (real) Now() time.Time                            { return time.Now() }
+func (real) Since(t time.Time) time.Duration           { return time.Since(t) }
+func (real) Chance() float64                           { return rand.Float64() }
+func (real) Random(p []byte)                           { _, _ = crand.Read(p) }
+func (real) Parker() Parker                            { return make(parker, 1) }
 func (real) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 
 type parker chan struct{}
