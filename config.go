@@ -8,6 +8,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 )
 
+// Off, given to a setting, switches off what it sets: no retries, no limit, no
+// breaker. The comment of each field says whether it can be Off.
+const Off = -1
+
 // Config describes a client for one service. A field left zero means its
 // documented default, Off means none; New reports every problem at once.
 type Config struct {
