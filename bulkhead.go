@@ -24,7 +24,7 @@ type Bulkhead struct {
 
 // NewBulkhead returns an empty bulkhead. The error names every field that is out
 // of bounds.
-func NewBulkhead(cfg BulkheadConfig, opts ...Option) (*Bulkhead, error) {
+func NewBulkhead(cfg BulkheadConfig) (*Bulkhead, error) {
 	ck := &check{in: "BulkheadConfig."}
 	rules := ck.bulkheadRules("", cfg, 50)
 	if err := ck.err(); err != nil {
@@ -34,9 +34,7 @@ func NewBulkhead(cfg BulkheadConfig, opts ...Option) (*Bulkhead, error) {
 }
 
 // MustBulkhead is NewBulkhead for package variables: it panics on a bad setting.
-func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
-	return must(NewBulkhead(cfg, opts...))
-}
+func MustBulkhead(cfg BulkheadConfig) *Bulkhead { return must(NewBulkhead(cfg)) }
 
 func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
 	return &Bulkhead{name: name, handle: shell.NewBulkhead(rules), slots: rules.Slots, limits: rules.MaxWait > 0}
