@@ -51,7 +51,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		observer: all.observer(), counts: &c.counts,
 	}
 	t := &s.timeouts
-	c.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
+	c.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Acquire}
 	if s.readIsAttempt {
 		c.limits.Read = t.Attempt
 	}

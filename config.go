@@ -70,8 +70,8 @@ func (c Config) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
-// Timeouts are the limits of one attempt, except Pool, which comes before it,
-// and Total, which is the operation's. The first three are those of a phase, with
+// Timeouts bound one attempt. Acquire bounds the wait before it, Total the whole
+// call. The first three are those of a phase, with
 // the meanings of httpx: a *TimeoutError names the one that was reached. The
 // defaults are the second seed's ("HttpClientConfig"). Off is no limit.
 type Timeouts struct {
@@ -87,10 +87,11 @@ type Timeouts struct {
 	// that takes its time between two reads is not timed. Default: Attempt, or
 	// what WithAttemptTimeout says.
 	Read time.Duration
-	// Pool is the longest wait for a slot of the bulkhead, and then again for a
-	// connection, where others use all of them or, over HTTP/2, all their streams.
-	// Default 5s.
-	Pool time.Duration
+	// Acquire bounds the wait before an attempt: for a permit of the bulkhead, and
+	// then again for a connection, where all are in use or, over HTTP/2, all their
+	// streams. An attempt that gets neither in time is ErrPoolTimeout. Default 5s;
+	// Off for no limit.
+	Acquire time.Duration
 	// Attempt is the longest that one attempt may take, its body included where
 	// holdfast reads it; a body that the caller reads ends this limit with the
 	// headers, and then Read and Total count. Default 60s.
@@ -212,6 +213,6 @@ type BulkheadConfig struct {
 	// ErrPoolTimeout at once.
 	MaxQueue int
 	// MaxWait is how long one may wait. Default 5s; Off for as long as its
-	// context lets it. In Config, Timeouts.Pool is this setting.
+	// context lets it. In Config, Timeouts.Acquire is this setting.
 	MaxWait time.Duration
 }

@@ -36,7 +36,7 @@ func TestConfigProblems(t *testing.T) {
 		`holdfast: Config.Retry.Jitter is 9: must be Full, Proportional, Decorrelated or NoJitter`:             true,
 		`holdfast: Config.Retry.Repeat is 9: must be RepeatKeyed, RepeatSafe or RepeatNever`:                   true,
 		`holdfast: Config.Breaker.OpenTimeout is -1ns: must be positive or zero for 1m0s`:                      true,
-		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool`:                        true,
+		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire`:                        true,
 		`holdfast: Config.MaxResponseBytes is -9: must be positive, zero for 33554432, or Off`:                 true,
 		`holdfast: Config.MaxEventBytes is 1099511627776: must be at most 1073741824`:                          true,
 	}
@@ -84,7 +84,7 @@ func TestDefaultsAreTheSeeds(t *testing.T) {
 	r.Reset(t)
 	written := holdfast.Config{
 		Timeouts: holdfast.Timeouts{
-			Connect: 10 * time.Second, Write: 10 * time.Second, Read: time.Minute, Pool: 5 * time.Second, Attempt: time.Minute,
+			Connect: 10 * time.Second, Write: 10 * time.Second, Read: time.Minute, Acquire: 5 * time.Second, Attempt: time.Minute,
 		},
 		Pool: holdfast.Pool{MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second},
 		Retry: holdfast.Retry{

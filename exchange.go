@@ -491,7 +491,7 @@ func (o *exchange) lost(trip *wire.Trip, err error, status int) outcome.Result {
 	if limit != nil {
 		kind, a.Err = ErrTimeout, limitedBy(limit, err)
 	}
-	if limit != nil && limit.Phase == "pool" { // this side is saturated, of which the service knows nothing
+	if limit != nil && limit.Phase == "acquire" { // this side is saturated, of which the service knows nothing
 		a.Outcome, a.Err, o.trouble().unrepeatable = Unknown, limit, "no connection came free in time"
 		return o.failed(a, ErrPoolTimeout, true)
 	}

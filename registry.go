@@ -160,7 +160,7 @@ func (s settings) differences(t settings) (differ []error) {
 		{"Timeouts.Connect", s.timeouts.Connect, t.timeouts.Connect},
 		{"Timeouts.Write", s.timeouts.Write, t.timeouts.Write},
 		{"Timeouts.Read", s.timeouts.Read, t.timeouts.Read},
-		{"Timeouts.Pool", s.timeouts.Pool, t.timeouts.Pool},
+		{"Timeouts.Acquire", s.timeouts.Acquire, t.timeouts.Acquire},
 		{"Timeouts.Attempt", s.timeouts.Attempt, t.timeouts.Attempt},
 		{"Timeouts.Total", s.timeouts.Total, t.timeouts.Total},
 		{"Pool.MaxConns", s.pool.MaxConns, t.pool.MaxConns},

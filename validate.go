@@ -175,7 +175,7 @@ func (c Config) resolve() (settings, error) {
 	t := c.Timeouts
 	s.timeouts.Connect = ck.duration("Timeouts.Connect", t.Connect, 10*time.Second, 0)
 	s.timeouts.Write = ck.duration("Timeouts.Write", t.Write, 10*time.Second, 0)
-	s.timeouts.Pool = ck.duration("Timeouts.Pool", t.Pool, 5*time.Second, 0)
+	s.timeouts.Acquire = ck.duration("Timeouts.Acquire", t.Acquire, 5*time.Second, 0)
 	s.timeouts.Attempt = ck.duration("Timeouts.Attempt", t.Attempt, time.Minute, 0)
 	s.readIsAttempt = t.Read == 0
 	s.timeouts.Read = ck.duration("Timeouts.Read", t.Read, s.timeouts.Attempt, 0)
@@ -191,10 +191,10 @@ func (c Config) resolve() (settings, error) {
 	}
 	if c.Bulkhead.MaxConcurrent != Off {
 		if c.Bulkhead.MaxWait != 0 {
-			ck.problem("Bulkhead.MaxWait", "is %v: must be zero here; set Timeouts.Pool", c.Bulkhead.MaxWait)
+			ck.problem("Bulkhead.MaxWait", "is %v: must be zero here; set Timeouts.Acquire", c.Bulkhead.MaxWait)
 		}
 		s.bulkhead = ck.bulkheadRules("Bulkhead.", c.Bulkhead, cmp.Or(s.pool.MaxConns, 50))
-		s.bulkhead.MaxWait = s.timeouts.Pool
+		s.bulkhead.MaxWait = s.timeouts.Acquire
 	}
 	switch m := c.MaxResponseBytes; {
 	case m == 0:

@@ -281,7 +281,7 @@ func TestAProblemWithoutASetting(t *testing.T) {
 	p := mixedbreadProvider()
 	e := newEntry(&loader{}, "x", p.fields())
 	e.validate(&p.Service, []check{{attempt, holdfast.Config{BaseURL: "http://a.test", Bulkhead: holdfast.BulkheadConfig{MaxWait: s}}}})
-	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool]")
+	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire]")
 }
 
 func TestLoad(t *testing.T) {
