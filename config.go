@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -136,13 +137,21 @@ type Retry struct {
 	MaxRetryAfter time.Duration
 	// Jitter is how chance spreads the waits. Default Full.
 	Jitter Jitter
-	// On says which errors are worth repeating. Default: all but the caller's
-	// cancellation, in a policy; what is ErrConnection or ErrRateLimited, in a
-	// client. An error that it does not match is Permanent.
+	// On reports whether an error is worth repeating. The default of a client is
+	// DefaultRetryOn; of a policy, every error but the caller's cancellation. An
+	// error that On does not match is not repeated, and is Permanent in a policy.
 	On func(error) bool
 	// Repeat says which requests a client may send again. Default RepeatKeyed. A
 	// policy has no use for it.
 	Repeat Repeat
+}
+
+// DefaultRetryOn is the default of Retry.On in a client: it reports whether err is
+// ErrConnection or ErrRateLimited. To repeat more, put it before your own filters:
+//
+//	On: holdfast.Any(holdfast.DefaultRetryOn, holdfast.Is(holdfast.ErrNotFound))
+func DefaultRetryOn(err error) bool {
+	return errors.Is(err, ErrConnection) || errors.Is(err, ErrRateLimited)
 }
 
 // Jitter is how chance spreads the waits between attempts.

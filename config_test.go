@@ -1,11 +1,14 @@
 package holdfast_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
 )
 
 // Row B2a: every problem at once, each with the field, its value and what is
@@ -128,4 +131,33 @@ func TestConfigIsCopied(t *testing.T) {
 		}
 		equal(t, "header", got.Get("X-Team"), "infra")
 	})
+}
+
+// A client that is given its own default repeats what one repeats that is given
+// nothing, and ends with the same error.
+func TestDefaultRetryOn(t *testing.T) {
+	faults := []fault.Fault{{Cut: &fault.Cut{After: 0}}, {Hang: fault.BeforeAnswer}, {Hang: fault.AfterHeaders}, {Status: 429, RetryAfter: time.Second}}
+	for status := 400; status < 600; status++ {
+		faults = append(faults, fault.Fault{Status: status})
+	}
+	repeated := 0
+	for i, f := range faults {
+		var ends [2]string
+		for j, on := range []func(error) bool{nil, holdfast.DefaultRetryOn} {
+			bubble(t, func(t *testing.T) {
+				c, s := service(t, plan(rule("", "", f)), holdfast.Config{Retry: holdfast.Retry{MaxRetries: 1, On: on}})
+				_, err := c.Get(t.Context(), "/")
+				var failed *holdfast.Error
+				errors.As(err, &failed)
+				ends[j] = fmt.Sprint(len(s.Record()), failed.Stopped, failed.Err)
+				if len(s.Record()) == 2 {
+					repeated++
+				}
+			})
+		}
+		if ends[0] != ends[1] {
+			t.Errorf("fault %d: by default %s, with DefaultRetryOn %s", i, ends[0], ends[1])
+		}
+	}
+	equal(t, "of these repeated", repeated, 2*(4+2+100)) // 408, 429 and 5xx
 }
