@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -26,11 +25,11 @@ type Bulkhead struct {
 // of bounds.
 func NewBulkhead(cfg BulkheadConfig) (*Bulkhead, error) {
 	ck := &check{in: "BulkheadConfig."}
-	rules := ck.bulkheadRules("", cfg, 50)
+	ck.bulkhead(&cfg)
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
-	return newBulkhead(cmp.Or(cfg.Name, "bulkhead"), rules), nil
+	return newBulkhead(cfg.Name, bulkheadRules(cfg)), nil
 }
 
 // MustBulkhead is NewBulkhead for package variables: it panics on a bad setting.

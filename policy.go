@@ -57,19 +57,17 @@ type PolicyConfig struct {
 // names every field that is out of bounds.
 func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	ck := &check{in: "PolicyConfig."}
+	ck.policy(&cfg)
 	all := collect(opts)
 	p := &Policy{on: cfg.Retry.On, classify: cfg.Classify, rules: rules{
 		name:     cmp.Or(cfg.Name, "operation"),
-		retry:    ck.retryRules(cfg.Retry, 500*time.Millisecond),
-		attempt:  ck.duration("AttemptTimeout", cfg.AttemptTimeout, 0, 0),
-		total:    ck.duration("Total", cfg.Total, 0, 0),
+		retry:    retryRules(cfg.Retry),
+		attempt:  cfg.AttemptTimeout,
+		total:    cfg.Total,
 		breaker:  cfg.Breaker,
 		bulkhead: cfg.Bulkhead,
 		observer: all.observer(),
 	}}
-	if cfg.Classify != nil && cfg.Retry.On != nil {
-		ck.problem("Retry.On", "is set beside Classify, which replaces it: set one of them")
-	}
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
