@@ -47,7 +47,7 @@ func TestLiveBody(t *testing.T) {
 	t.Run("slot, limit, close", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := client(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{
-				Timeouts: holdfast.Timeouts{Attempt: 2 * time.Second, Pool: time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
+				Timeouts: holdfast.Timeouts{Attempt: 2 * time.Second, Acquire: time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
 			})
 			resp, err := c.Do(get(t, t.Context()))
 			if err != nil {

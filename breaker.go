@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"sync/atomic"
@@ -66,12 +65,12 @@ func (g *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o
 // of bounds.
 func NewBreaker(cfg BreakerConfig, opts ...Option) (*Breaker, error) {
 	ck := &check{in: "BreakerConfig."}
-	rules := ck.breakerRules("", cfg)
+	ck.breaker(&cfg)
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
 	all := collect(opts)
-	return newBreaker(cmp.Or(cfg.Name, "breaker"), rules, cfg.CountAttempts, all.observer()), nil
+	return newBreaker(cfg.Name, breakerRules(cfg), cfg.CountAttempts, all.observer()), nil
 }
 
 // MustBreaker is NewBreaker for package variables: it panics on a bad setting.

@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -24,19 +23,17 @@ type Bulkhead struct {
 
 // NewBulkhead returns an empty bulkhead. The error names every field that is out
 // of bounds.
-func NewBulkhead(cfg BulkheadConfig, opts ...Option) (*Bulkhead, error) {
+func NewBulkhead(cfg BulkheadConfig) (*Bulkhead, error) {
 	ck := &check{in: "BulkheadConfig."}
-	rules := ck.bulkheadRules("", cfg, 50)
+	ck.bulkhead(&cfg)
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
-	return newBulkhead(cmp.Or(cfg.Name, "bulkhead"), rules), nil
+	return newBulkhead(cfg.Name, bulkheadRules(cfg)), nil
 }
 
 // MustBulkhead is NewBulkhead for package variables: it panics on a bad setting.
-func MustBulkhead(cfg BulkheadConfig, opts ...Option) *Bulkhead {
-	return must(NewBulkhead(cfg, opts...))
-}
+func MustBulkhead(cfg BulkheadConfig) *Bulkhead { return must(NewBulkhead(cfg)) }
 
 func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
 	return &Bulkhead{name: name, handle: engine.NewBulkhead(rules), permits: rules.Permits, limits: rules.MaxWait > 0}

@@ -56,7 +56,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		r.transport = r.own
 	}
 	t := &s.timeouts
-	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Pool}
+	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Acquire}
 	if s.readIsAttempt {
 		r.limits.Read = t.Attempt
 	}

@@ -586,7 +586,7 @@ func TestPartsThatAreOff(t *testing.T) {
 			Breaker:  holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
 			Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: holdfast.Off},
 			Retry:    holdfast.Retry{MaxRetries: holdfast.Off},
-			Timeouts: holdfast.Timeouts{Connect: holdfast.Off, Attempt: holdfast.Off, Pool: holdfast.Off},
+			Timeouts: holdfast.Timeouts{Connect: holdfast.Off, Attempt: holdfast.Off, Acquire: holdfast.Off},
 		})
 		for range 30 {
 			_, err := c.Get(t.Context(), "/x")

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -8,51 +9,60 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 )
 
-// Config describes a client for one service. A field left zero means its
-// documented default, Off means none; New reports every problem at once.
+// Off, given to a setting, switches off what it sets: no retries, no limit, no
+// breaker. The comment of each field says whether it can be Off.
+const Off = -1
+
+// Config describes a client for one service. A zero field means its default. A
+// number or a duration is positive, or Off where its comment says so; no duration
+// is longer than 365 days. New reports every problem at once.
+//
+// The defaults of Config and of its parts are those of requirement B2b in
+// docs/requirements.md. A comment that gives no other source gives a default of
+// holdfast's own where B2b has none.
 type Config struct {
-	// Name is the service's, in errors, events and logs. Default: the host of
+	// Name is the service's name in errors, events and logs. Default: the host of
 	// BaseURL.
 	Name string
-	// BaseURL is what every path is relative to, "https://api.example.com/v1".
-	// Required; http or https.
+	// BaseURL is the address that every path is relative to, as
+	// "https://api.example.com/v1". Required; http or https, without a user, a query
+	// or a fragment.
 	BaseURL string
-	// Header is sent with every request. A header of the call's own wins.
+	// Header is sent with every request. A header of the call itself wins.
 	Header http.Header
 	// Authorize is called before every attempt with the request that is about to
-	// be sent, for a token that rotates. Its error ends the operation.
+	// be sent, for a token that rotates. Its error ends the call.
 	Authorize func(*http.Request) error
 
 	Timeouts Timeouts
 	Pool     Pool
-	Retry    Retry // BaseDelay defaults to 1s here
+	Retry    Retry
 	Breaker  BreakerConfig
 	Bulkhead BulkheadConfig
 
-	// RequestIDHeader carries the id of the operation, a UUIDv4 that is the same
-	// on all its attempts, so that the service can recognize a repeat. Default
-	// X-Request-ID. A value that the caller set stands.
+	// RequestIDHeader is the header that carries the call's id: a UUIDv4, the same
+	// on all its attempts, by which the service can recognize a repeat. A value that
+	// the caller sets stands. Default X-Request-ID (requirement A4).
 	RequestIDHeader string
-	// IdempotencyKey also sends that id as Idempotency-Key.
+	// IdempotencyKey also sends the id as Idempotency-Key.
 	IdempotencyKey bool
-	// MaxRedirects is how many redirects an attempt follows, within its limits.
-	// Default none: a redirect is an answer like any other that is not a success.
-	// At most 20. A redirect from https to http is not followed; at another origin
-	// than the one that sent it a request has no header but Accept, Content-Type
-	// and their like.
+	// MaxRedirects is the number of redirects that an attempt follows, at most 20.
+	// Its limits include them. Default none: a redirect is then an ErrStatus. A
+	// redirect from https to http is not followed. A redirect to another origin
+	// takes Accept, Content-Type and the like along, and no other header.
 	MaxRedirects int
 	// MaxResponseBytes is the longest answer that is read into memory, after
-	// decompression. Default 32 MiB; Off for no limit. A longer one is
-	// ErrBodyTooLarge. Bodies that the caller reads are not bounded.
+	// decompression. A longer one is ErrBodyTooLarge. Bodies that the caller reads
+	// are not bounded. Default 32 MiB; Off for no limit.
 	MaxResponseBytes int64
-	// MaxEventBytes is the longest line or event of a Client.Stream; the stream as
-	// a whole is not bounded. Default 8 MiB, since an image in base64 comes in one
-	// piece; at most 1 GiB; Off for no limit. A longer one is ErrBodyTooLarge.
+	// MaxEventBytes is the longest line or event of a Client.Stream, at most 1 GiB.
+	// A longer one is ErrBodyTooLarge. The stream as a whole is not bounded. Default
+	// 8 MiB, which an image in base64 fits into; Off for no limit.
 	MaxEventBytes int
 }
 
-// Format prints the settings for fmt and loggers, with every value of a header
-// hidden, and what BaseURL must not have.
+// Format prints the settings for fmt and loggers. It hides the values of headers,
+// and a BaseURL that may hold a password or a key.
 func (c Config) Format(f fmt.State, verb rune) {
 	type config Config // without this method
 	shown := config(c)
@@ -66,148 +76,151 @@ func (c Config) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
-// Timeouts are the limits of one attempt, except Pool, which comes before it,
-// and Total, which is the operation's. The first three are those of a phase, with
-// the meanings of httpx: a *TimeoutError names the one that was reached. The
-// defaults are the second seed's ("HttpClientConfig"). Off is no limit.
+// Timeouts bound one attempt. Acquire bounds the wait before it, Total the whole
+// call. A limit that is reached is ErrTimeout, with a *TimeoutError that names it.
 type Timeouts struct {
-	// Connect is the time to open a connection, and again that of its TLS
-	// handshake. Default 10s.
+	// Connect bounds opening a connection, and again its TLS handshake. Default 10s;
+	// Off for no limit.
 	Connect time.Duration
-	// Write is the time in which the service has to take a chunk of the request,
-	// 32 KiB of its body. Waiting for whoever makes the body does not count.
-	// Default 10s.
+	// Write bounds sending one chunk of the request, 32 KiB of its body. Time that
+	// the body's reader takes does not count. Default 10s; Off for no limit.
 	Write time.Duration
-	// Read is the longest silence of the service: before the headers, and then
-	// between two chunks of the body, however long the caller reads it. A caller
-	// that takes its time between two reads is not timed. Default: Attempt, or
-	// what WithAttemptTimeout says.
+	// Read bounds the wait for the headers of the answer, and then for each chunk of
+	// its body. Time that the caller takes between two reads does not count.
+	// Default: Attempt, or the call's WithAttemptTimeout; Off for no limit.
 	Read time.Duration
-	// Pool is the longest wait for a slot of the bulkhead, and then again for a
-	// connection, where others use all of them or, over HTTP/2, all their streams.
-	// Default 5s.
-	Pool time.Duration
-	// Attempt is the longest that one attempt may take, its body included where
-	// holdfast reads it; a body that the caller reads ends this limit with the
-	// headers, and then Read and Total count. Default 60s.
+	// Acquire bounds the wait for a permit of the bulkhead, and then again for a
+	// connection, where all are in use or, over HTTP/2, all their streams. A wait
+	// that is longer is ErrPoolTimeout, not ErrTimeout. Default 5s; Off for no limit.
+	Acquire time.Duration
+	// Attempt bounds one attempt, with the body of its answer where holdfast reads
+	// that. Where the caller reads the body, the limit ends with the headers, and
+	// Read and Total remain. Default 60s; Off for no limit.
 	Attempt time.Duration
-	// Total is the longest that an operation may take, with all its attempts and
-	// waits. Default none: the call's context bounds it.
+	// Total bounds the call, with all its attempts and waits. Default none: the
+	// call's context bounds it.
 	Total time.Duration
 }
 
-// Pool is how many connections a client keeps.
+// Pool bounds the connections of a client.
 type Pool struct {
-	// MaxConns is the most connections to the service at once, over HTTP/2 too,
-	// where each carries as many requests as the service allows. Default 50; Off
-	// for no limit.
+	// MaxConns is the largest number of connections at once. It holds over HTTP/2
+	// too, where a connection carries as many requests as the service allows.
+	// Default 50, at most 1048576; Off for no limit.
 	MaxConns int
-	// MaxIdleConns is how many of them are kept while nothing uses them. Default
-	// 20; Off for none. A client that is often busier than this opens and closes
-	// connections all the time.
+	// MaxIdleConns is the number of connections that are kept while idle. A client
+	// that often uses more opens and closes connections all the time. Default 20,
+	// at most 1048576; Off for none.
 	MaxIdleConns int
-	// IdleExpiry is how long an idle connection is kept. Default 30s; Off for
-	// ever.
+	// IdleExpiry is how long an idle connection is kept. Default 30s; Off for no
+	// limit.
 	IdleExpiry time.Duration
 }
 
-// Retry is how an operation repeats its attempts. It is a value: each operation
-// starts afresh with it.
+// Retry describes how a call repeats its attempts.
 type Retry struct {
-	// MaxRetries is how many attempts may follow the first. Default 3, at most
-	// 100; Off for none.
+	// MaxRetries is the number of attempts that may follow the first. Default 3, at
+	// most 100; Off for none.
 	MaxRetries int
-	// BaseDelay is the backoff before the first retry; it doubles with each.
-	// Default 1s in Config, 500ms in PolicyConfig (the seeds' two defaults); Off
-	// for no wait.
+	// BaseDelay is the backoff before the first retry. It doubles with each retry.
+	// Default 1s in Config, 500ms in PolicyConfig (requirement B7); Off for no wait.
 	BaseDelay time.Duration
-	// MaxDelay caps the backoff. Default 10s (second seed, "Retry
-	// Configuration").
+	// MaxDelay is the longest backoff, at least BaseDelay. Default 10s, or BaseDelay
+	// if that is longer.
 	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a service may ask for: up to it,
-	// Retry-After is obeyed in full, above MaxDelay too; a service that asks for
-	// more ends the operation, and the error says what it asked. Default 60s; Off
-	// ignores Retry-After.
+	// MaxRetryAfter is the longest wait that a service may ask for. A Retry-After up
+	// to it is obeyed, above MaxDelay too. A longer one ends the call. Default 60s;
+	// Off ignores Retry-After.
 	MaxRetryAfter time.Duration
-	// Jitter is how chance spreads the waits. Default Full.
+	// Jitter spreads the backoff by chance. Default Full (requirement A5).
 	Jitter Jitter
-	// On says which errors are worth repeating. Default: all but the caller's
-	// cancellation, in a policy; what is ErrConnection or ErrRateLimited, in a
-	// client. An error that it does not match is Permanent.
+	// On reports whether an error is worth repeating. The default of a client is
+	// DefaultRetryOn; of a policy, every error but the caller's cancellation. An
+	// error that On does not match is not repeated, and is Permanent in a policy.
 	On func(error) bool
-	// Repeat says which requests a client may send again. Default RepeatKeyed. A
-	// policy has no use for it.
+	// Repeat selects the requests that a client may send again. Default
+	// RepeatKeyed. It has no effect in a policy.
 	Repeat Repeat
 }
 
-// Jitter is how chance spreads the waits between attempts.
+// DefaultRetryOn is the default of Retry.On in a client: it reports whether err is
+// ErrConnection or ErrRateLimited. To repeat more, put it before your own filters:
+//
+//	On: holdfast.Any(holdfast.DefaultRetryOn, holdfast.Is(holdfast.ErrNotFound))
+func DefaultRetryOn(err error) bool {
+	return errors.Is(err, ErrConnection) || errors.Is(err, ErrRateLimited)
+}
+
+// Jitter is the way in which chance spreads the waits between attempts.
 type Jitter = retry.Jitter
 
 const (
-	// Full waits anything from nothing to the whole backoff: the default, since
-	// it spreads best.
+	// Full waits between zero and the backoff. It is the default, since it spreads
+	// best.
 	Full = retry.Full
-	// Proportional waits the backoff give or take half of it; a wait may so reach
-	// one and a half times MaxDelay.
+	// Proportional waits between half the backoff and one and a half times the
+	// backoff. A wait can be one and a half times MaxDelay.
 	Proportional = retry.Proportional
-	// Decorrelated waits anything from BaseDelay to three times the last wait, at
-	// most MaxDelay.
+	// Decorrelated waits between BaseDelay and three times the wait before, at most
+	// MaxDelay.
 	Decorrelated = retry.Decorrelated
-	// NoJitter waits the backoff itself: for tests, and for a single caller.
+	// NoJitter waits the backoff itself. It is for tests and for a single caller.
 	NoJitter = retry.None
 )
 
-// Repeat is which requests may be sent again after they may have reached the
-// service. What provably never left, and what the service refused to do (429,
-// 503 with Retry-After), may be sent again whatever the method.
+// Repeat selects the requests that may be sent again after they may have reached
+// the service. Two kinds of request may always be sent again: one that provably
+// never left, and one that the service declined (429, or 503 with Retry-After).
 type Repeat uint8
 
 const (
-	// RepeatKeyed repeats every method: POST and PATCH carry the operation's key
-	// in RequestIDHeader, by which the service can recognize the second one. If
-	// yours does not look at it, choose RepeatSafe.
+	// RepeatKeyed repeats every method. POST and PATCH carry the call's id in
+	// RequestIDHeader, by which the service can recognize a repeat. Choose RepeatSafe
+	// for a service that does not look at it.
 	RepeatKeyed Repeat = iota
-	// RepeatSafe repeats GET, HEAD, OPTIONS, TRACE, PUT and DELETE, whose second
-	// time does no more than the first (RFC 9110, 9.2.2), and no others.
+	// RepeatSafe repeats GET, HEAD, OPTIONS, TRACE, PUT and DELETE, which may be
+	// sent twice (RFC 9110, 9.2.2), and no other method.
 	RepeatSafe
 	// RepeatNever repeats nothing that may have reached the service.
 	RepeatNever
 )
 
-// BreakerConfig describes a circuit breaker: so many failures in a row open it,
-// then it refuses everything for a while, then a few probes may try.
+// BreakerConfig describes a circuit breaker. A number of failures in a row opens
+// it. While it is open it rejects every call. Then it admits a few probes, and
+// closes if they succeed.
 type BreakerConfig struct {
-	// Name is the breaker's in events, logs and refusals. Default "breaker"; in
-	// Config, the client's name.
+	// Name is the breaker's name in events, logs and errors. Default: the client's
+	// name in Config, else "breaker".
 	Name string
-	// FailureThreshold is how many operations in a row have to fail. Default 15
-	// (second seed, "Circuit Breaker"); Off, in Config, for no breaker.
+	// FailureThreshold is the number of calls that have to fail in a row. Default
+	// 15. Off is for no breaker, in Config only.
 	FailureThreshold int
-	// OpenTimeout is how long it stays open before it lets probes through.
+	// OpenTimeout is how long the breaker stays open before it admits probes.
 	// Default 60s.
 	OpenTimeout time.Duration
-	// HalfOpenMaxCalls is how many probes there are at once, and how many have to
-	// succeed in a row to close it; one that fails opens it again. Default 3, at
-	// most 1000.
+	// HalfOpenMaxCalls is the number of probes at once. As many have to succeed in
+	// a row to close the breaker; one that fails opens it again. Default 3, at most
+	// 1000.
 	HalfOpenMaxCalls int
-	// CountAttempts counts every attempt of an operation as a failure, instead of
-	// the operation as one.
+	// CountAttempts counts each failed attempt. By default, a failed call counts
+	// once (requirement A6).
 	CountAttempts bool
 }
 
-// BulkheadConfig describes a bulkhead: a limit on how much runs at once, with a
-// bounded queue before it that is served in order.
+// BulkheadConfig describes a bulkhead: a limit on the number of calls that run at
+// once, with a bounded queue that is served in order.
 type BulkheadConfig struct {
-	// Name is the bulkhead's in errors. Default "bulkhead"; in Config, the client's
-	// name.
+	// Name is the bulkhead's name in errors. Default: the client's name in Config,
+	// else "bulkhead".
 	Name string
-	// MaxConcurrent is how many run at once. Default 50; in Config,
-	// Pool.MaxConns. Off, in Config, for no bulkhead.
+	// MaxConcurrent is the number of permits: of attempts, or functions, that run at
+	// once. Default: Pool.MaxConns in Config, else 50. Off is for no bulkhead, in
+	// Config only.
 	MaxConcurrent int
-	// MaxQueue is how many may wait. Default 1000; Off for none. One more gets
-	// ErrPoolTimeout at once.
+	// MaxQueue is the number of calls that may wait for a permit. One more is
+	// ErrPoolTimeout at once. Default 1000, at most 1048576; Off for none.
 	MaxQueue int
-	// MaxWait is how long one may wait. Default 5s; Off for as long as its
-	// context lets it. In Config, Timeouts.Pool is this setting.
+	// MaxWait bounds the wait for a permit. A longer one is ErrPoolTimeout. Default
+	// 5s; Off for no limit. In Config it must be zero: there, set Timeouts.Acquire.
 	MaxWait time.Duration
 }

@@ -1,11 +1,14 @@
 package holdfast_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
 )
 
 // Row B2a: every problem at once, each with the field, its value and what is
@@ -36,7 +39,7 @@ func TestConfigProblems(t *testing.T) {
 		`holdfast: Config.Retry.Jitter is 9: must be Full, Proportional, Decorrelated or NoJitter`:             true,
 		`holdfast: Config.Retry.Repeat is 9: must be RepeatKeyed, RepeatSafe or RepeatNever`:                   true,
 		`holdfast: Config.Breaker.OpenTimeout is -1ns: must be positive or zero for 1m0s`:                      true,
-		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool`:                        true,
+		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire`:                     true,
 		`holdfast: Config.MaxResponseBytes is -9: must be positive, zero for 33554432, or Off`:                 true,
 		`holdfast: Config.MaxEventBytes is 1099511627776: must be at most 1073741824`:                          true,
 	}
@@ -84,7 +87,7 @@ func TestDefaultsAreTheSeeds(t *testing.T) {
 	r.Reset(t)
 	written := holdfast.Config{
 		Timeouts: holdfast.Timeouts{
-			Connect: 10 * time.Second, Write: 10 * time.Second, Read: time.Minute, Pool: 5 * time.Second, Attempt: time.Minute,
+			Connect: 10 * time.Second, Write: 10 * time.Second, Read: time.Minute, Acquire: 5 * time.Second, Attempt: time.Minute,
 		},
 		Pool: holdfast.Pool{MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second},
 		Retry: holdfast.Retry{
@@ -128,4 +131,33 @@ func TestConfigIsCopied(t *testing.T) {
 		}
 		equal(t, "header", got.Get("X-Team"), "infra")
 	})
+}
+
+// A client that is given its own default repeats what one repeats that is given
+// nothing, and ends with the same error.
+func TestDefaultRetryOn(t *testing.T) {
+	faults := []fault.Fault{{Cut: &fault.Cut{After: 0}}, {Hang: fault.BeforeAnswer}, {Hang: fault.AfterHeaders}, {Status: 429, RetryAfter: time.Second}}
+	for status := 400; status < 600; status++ {
+		faults = append(faults, fault.Fault{Status: status})
+	}
+	repeated := 0
+	for i, f := range faults {
+		var ends [2]string
+		for j, on := range []func(error) bool{nil, holdfast.DefaultRetryOn} {
+			bubble(t, func(t *testing.T) {
+				c, s := service(t, plan(rule("", "", f)), holdfast.Config{Retry: holdfast.Retry{MaxRetries: 1, On: on}})
+				_, err := c.Get(t.Context(), "/")
+				var failed *holdfast.Error
+				errors.As(err, &failed)
+				ends[j] = fmt.Sprint(len(s.Record()), failed.Stopped, failed.Err)
+				if len(s.Record()) == 2 {
+					repeated++
+				}
+			})
+		}
+		if ends[0] != ends[1] {
+			t.Errorf("fault %d: by default %s, with DefaultRetryOn %s", i, ends[0], ends[1])
+		}
+	}
+	equal(t, "of these repeated", repeated, 2*(4+2+100)) // 408, 429 and 5xx
 }

@@ -259,9 +259,9 @@ var kindErrors = [...]error{
 
 // TimeoutError is a limit on this side that was reached.
 type TimeoutError struct {
-	// Phase names the limit: connect, write or read, which are those of one
-	// phase of an attempt, attempt, total, or deadline, which is the caller's own;
-	// pool, below an ErrPoolTimeout, where an attempt had no connection.
+	// Phase names the limit. "connect", "write", "read" and "attempt" are limits of
+	// one attempt, "total" is the call's, "deadline" the caller's own. "acquire",
+	// below an ErrPoolTimeout, means that the attempt got no connection.
 	Phase string
 	// Limit is what it was set to, zero for the caller's own.
 	Limit time.Duration

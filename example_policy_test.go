@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
 )
 
 // What is worth repeating, by the type of an error anywhere in the chain.
@@ -37,6 +38,28 @@ func ExampleAny() {
 	on := holdfast.Any(holdfast.Is(io.ErrUnexpectedEOF), holdfast.As[net.Error]())
 	fmt.Println(on(io.ErrUnexpectedEOF), on(context.DeadlineExceeded), on(errors.New("typo")))
 	// Output: true true false
+}
+
+// A client that repeats what clients repeat anyway, and a 404 of a service that
+// shows what was stored only after a moment.
+func ExampleDefaultRetryOn() {
+	service := serve(fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}}, fault.Rule{Nth: "2", Fault: fault.Fault{Status: 404}})
+	defer service.Close()
+	client, err := holdfast.New(holdfast.Config{
+		BaseURL: service.URL(),
+		Retry: holdfast.Retry{
+			BaseDelay: time.Millisecond,
+			On:        holdfast.Any(holdfast.DefaultRetryOn, holdfast.Is(holdfast.ErrNotFound)),
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	_, err = client.Get(ctx, "/stored")
+	fmt.Println(err, client.Stats().Attempts)
+	// Output: <nil> 3
 }
 
 // A limit for each attempt: the function gets a context that ends with it.

@@ -2,10 +2,6 @@ package holdfast
 
 import "github.com/holdfast-go/holdfast/internal/outcome"
 
-// Off, given to a setting, switches off what it sets: no retries, no limit, no
-// part at all. Each field says what Off means to it.
-const Off = -1
-
 // Outcome is what one attempt came to, in the words that the rules understand.
 // The zero Outcome is Unknown, which moves nothing.
 type Outcome = outcome.Outcome

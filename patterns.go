@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
 // Fallback calls primary and, if its service cannot be had, each of the others
@@ -58,6 +60,15 @@ type BatchOptions struct {
 	Width int
 }
 
+var batchTable = []setting.Setting[BatchOptions]{
+	setting.Of[BatchOptions, int]{
+		Row: row{Name: "ChunkSize"}, At: func(o *BatchOptions) *int { return &o.ChunkSize }, Default: 100, Most: 1 << 30,
+	},
+	setting.Of[BatchOptions, int]{
+		Row: row{Name: "Width"}, At: func(o *BatchOptions) *int { return &o.Width }, Default: 4, Most: 1 << 16,
+	},
+}
+
 // BatchResult is what came of a batch.
 type BatchResult[Out any] struct {
 	// Out has one value for each item, in the items' order; the zero value where
@@ -84,11 +95,11 @@ type Missing struct {
 // the other chunks have ended.
 func Batch[In, Out any](ctx context.Context, items []In, opts BatchOptions, fn func(ctx context.Context, chunk []In) ([]Out, error)) (BatchResult[Out], error) {
 	ck := &check{in: "BatchOptions."}
-	size := ck.number("ChunkSize", opts.ChunkSize, 100, 1<<30, -1)
-	width := ck.number("Width", opts.Width, 4, 1<<16, -1)
+	resolve(ck, &opts, batchTable)
 	if err := ck.err(); err != nil {
 		return BatchResult[Out]{Missing: []Missing{{0, len(items), err}}}, err
 	}
+	size, width := opts.ChunkSize, opts.Width
 	b := &batch[In, Out]{items: items, size: size, fn: fn, out: make([]Out, len(items))}
 	b.errs = make([]error, (len(items)+size-1)/size)
 	var running sync.WaitGroup

@@ -60,15 +60,10 @@ type PolicyConfig struct {
 // names every field that is out of bounds.
 func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	ck := &check{in: "PolicyConfig."}
+	ck.policy(&cfg)
 	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
-		Retry:   ck.retryRules(cfg.Retry, 500*time.Millisecond),
-		Attempt: ck.duration("AttemptTimeout", cfg.AttemptTimeout, 0, 0),
-		Total:   ck.duration("Total", cfg.Total, 0, 0),
-		Waiters: 1000,
+		Retry: retryRules(cfg.Retry), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: 1000,
 	}}
-	if cfg.Classify != nil && cfg.Retry.On != nil {
-		ck.problem("Retry.On", "is set beside Classify, which replaces it: set one of them")
-	}
 	if err := ck.err(); err != nil {
 		return nil, err
 	}

@@ -15,10 +15,10 @@ import (
 )
 
 // A client of one slot whose slot is held: whoever comes waits as long as
-// Timeouts.Pool says, sends nothing and is nobody's failure. When the holder is
+// Timeouts.Acquire says, sends nothing and is nobody's failure. When the holder is
 // done, the slot is free again, and so is its connection.
 func TestPoolOfOneHeld(t *testing.T) {
-	cfg := config(holdfast.Timeouts{Pool: 2 * time.Second})
+	cfg := config(holdfast.Timeouts{Acquire: 2 * time.Second})
 	cfg.Bulkhead.MaxConcurrent = 1
 	spoken(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
 		held, err := fetchFrom(t, c, "/long")
@@ -55,10 +55,10 @@ func TestPoolOfOneHeld(t *testing.T) {
 }
 
 // The connection is what is short: each has its slot, and one of them no
-// connection, or over HTTP/2 no stream. That wait is the phase pool, of which the
+// connection, or over HTTP/2 no stream. That wait is the phase acquire, of which the
 // service knows nothing.
 func TestConnectionHeld(t *testing.T) {
-	cfg := config(holdfast.Timeouts{Pool: 2 * time.Second})
+	cfg := config(holdfast.Timeouts{Acquire: 2 * time.Second})
 	cfg.Pool.MaxConns, cfg.Bulkhead.MaxConcurrent = 1, 3
 	for _, retries := range []int{holdfast.Off, 3} { // saturation is not cured by more of it
 		cfg.Retry.MaxRetries = retries
@@ -76,7 +76,7 @@ func TestConnectionHeld(t *testing.T) {
 			took(t, start, 2*time.Second)
 			is(t, err, holdfast.ErrPoolTimeout)
 			isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout, holdfast.ErrCanceled)
-			equal(t, "the error", err.Error(), "holdfast: POST /well: no permit came free in time after 1 attempt in 2s: pool timeout of 2s")
+			equal(t, "the error", err.Error(), "holdfast: POST /well: no permit came free in time after 1 attempt in 2s: acquire timeout of 2s")
 			equal(t, "attempts", len(attempts(t, err)), 1)
 			equal(t, "sent", attempts(t, err)[0].Sent, false)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
@@ -118,7 +118,7 @@ func TestConnectionHeld(t *testing.T) {
 func TestFewStreams(t *testing.T) {
 	const callers = 60
 	for _, streams := range []int{1, 3} {
-		cfg := config(holdfast.Timeouts{Pool: time.Minute, Connect: time.Second}) // the wait is longer, and no dial takes any time
+		cfg := config(holdfast.Timeouts{Acquire: time.Minute, Connect: time.Second}) // the wait is longer, and no dial takes any time
 		cfg.Bulkhead.MaxConcurrent = callers
 		var hits atomic.Int64
 		spokenInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {
@@ -167,7 +167,7 @@ func TestSaturationHidesNoFailure(t *testing.T) {
 		c, _ := service(t, plan(
 			rule("/x", "", fault.Fault{Status: 503}), rule("/hold", "", fault.Fault{Hang: fault.AfterHeaders}),
 		), holdfast.Config{
-			Timeouts: holdfast.Timeouts{Pool: 2 * time.Second}, Pool: holdfast.Pool{MaxConns: 1}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 2},
+			Timeouts: holdfast.Timeouts{Acquire: 2 * time.Second}, Pool: holdfast.Pool{MaxConns: 1}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 2},
 		})
 		var wg sync.WaitGroup
 		wg.Go(func() {

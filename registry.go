@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Registry keeps one client for each provider, so that all who call a service
@@ -148,63 +147,11 @@ func (e *registered) sameAs(name string, s settings) (*Client, error) {
 }
 
 // differences names each setting in which t differs from s, with both values.
-// Values of headers are not among them: they may be credentials.
 func (s settings) differences(t settings) (differ []error) {
-	for _, f := range []struct {
-		field     string
-		was, asks any
-	}{
-		{"Name", s.name, t.name},
-		{"BaseURL", s.base.String(), t.base.String()},
-		{"Header", fmt.Sprint(headerNames(s)), fmt.Sprint(headerNames(t))},
-		{"Timeouts.Connect", s.timeouts.Connect, t.timeouts.Connect},
-		{"Timeouts.Write", s.timeouts.Write, t.timeouts.Write},
-		{"Timeouts.Read", s.timeouts.Read, t.timeouts.Read},
-		{"Timeouts.Pool", s.timeouts.Pool, t.timeouts.Pool},
-		{"Timeouts.Attempt", s.timeouts.Attempt, t.timeouts.Attempt},
-		{"Timeouts.Total", s.timeouts.Total, t.timeouts.Total},
-		{"Pool.MaxConns", s.pool.MaxConns, t.pool.MaxConns},
-		{"Pool.MaxIdleConns", s.pool.MaxIdleConns, t.pool.MaxIdleConns},
-		{"Pool.IdleExpiry", s.pool.IdleExpiry, t.pool.IdleExpiry},
-		{"Retry.MaxRetries", s.retry.Retries, t.retry.Retries},
-		{"Retry.BaseDelay", s.retry.Base, t.retry.Base},
-		{"Retry.MaxDelay", s.retry.Max, t.retry.Max},
-		{"Retry.MaxRetryAfter", s.retry.MaxRetryAfter, t.retry.MaxRetryAfter},
-		{"Retry.Jitter", s.retry.Jitter, t.retry.Jitter},
-		{"Retry.Repeat", s.repeat, t.repeat},
-		{"Breaker.Name", s.breakerName, t.breakerName},
-		{"Breaker.FailureThreshold", s.breaker.Threshold, t.breaker.Threshold},
-		{"Breaker.OpenTimeout", s.breaker.OpenFor, t.breaker.OpenFor},
-		{"Breaker.HalfOpenMaxCalls", s.breaker.Probes, t.breaker.Probes},
-		{"Breaker.CountAttempts", s.eachCounts, t.eachCounts},
-		{"Bulkhead.Name", s.bulkheadName, t.bulkheadName},
-		{"Bulkhead.MaxConcurrent", s.bulkhead.Permits, t.bulkhead.Permits},
-		{"Bulkhead.MaxQueue", s.bulkhead.Queue, t.bulkhead.Queue},
-		{"RequestIDHeader", s.idHeader, t.idHeader},
-		{"IdempotencyKey", s.alsoAsKey, t.alsoAsKey},
-		{"MaxResponseBytes", s.maxBody, t.maxBody},
-		{"MaxRedirects", s.redirects, t.redirects},
-		{"MaxEventBytes", s.maxEvent, t.maxEvent},
-	} {
-		if f.was != f.asks {
-			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", f.field, meant(f.was), meant(f.asks)))
+	for _, row := range table {
+		if was, asks, other := row.Difference(&s.config, &t.config); other {
+			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", row.Info().Name, was, asks))
 		}
 	}
 	return differ
 }
-
-// meant is a value that was resolved as a reader of Config knows it.
-func meant(v any) string {
-	switch v := v.(type) {
-	case Repeat:
-		return [...]string{"RepeatKeyed", "RepeatSafe", "RepeatNever"}[v]
-	case int, int64, time.Duration:
-		if text := fmt.Sprint(v); text != "0" && text != "0s" {
-			return text
-		}
-		return "none"
-	}
-	return fmt.Sprint(v)
-}
-
-func headerNames(s settings) []string { return slices.Sorted(maps.Keys(s.header)) }

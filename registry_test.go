@@ -154,7 +154,7 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 		}
 		defer v.Set(before)
 		if at == ".Bulkhead.MaxWait" {
-			return // is Timeouts.Pool here, and refused
+			return // is Timeouts.Acquire here, and refused
 		}
 		asked++
 		_, err := r.Open("api", cfg)

@@ -184,10 +184,10 @@ func TestProblems(t *testing.T) {
 
 		// what the root package knows
 		{"bounds", in(`"pool": {"max_conns": 2097152}, "retry": {"max_retries": 101}, "breaker": {"half_open_max_calls": 1001}, "request_id_header": "X:ID"`), nil, []string{
-			at + `request_id_header: has the name "X…": must be letters, digits and hyphens`,
 			at + `pool.max_conns: 2097152 must be at most 1048576`,
 			at + `retry.max_retries: 101 must be at most 100`,
 			at + `breaker.half_open_max_calls: 1001 must be at most 1000`,
+			at + `request_id_header: has the name "X…": must be letters, digits and hyphens`,
 		}},
 		{"one setting and another", in(`"retry": {"base_delay": 20, "max_delay": 10}`), nil,
 			[]string{at + `retry.max_delay: 10s must be at least base_delay, which is 20s`}},
@@ -281,7 +281,7 @@ func TestAProblemWithoutASetting(t *testing.T) {
 	p := mixedbreadProvider()
 	e := newEntry(&loader{}, "x", p.fields())
 	e.validate(&p.Service, []check{{attempt, holdfast.Config{BaseURL: "http://a.test", Bulkhead: holdfast.BulkheadConfig{MaxWait: s}}}})
-	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Pool]")
+	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire]")
 }
 
 func TestLoad(t *testing.T) {

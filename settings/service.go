@@ -154,7 +154,7 @@ func (s Service) config(attempt time.Duration) holdfast.Config {
 		BaseURL: s.BaseURL,
 		Timeouts: holdfast.Timeouts{
 			Connect: s.ConnectTimeout, Write: s.WriteTimeout, Read: s.ReadTimeout,
-			Pool: s.PoolTimeout, Attempt: attempt, Total: s.TotalTimeout,
+			Acquire: s.PoolTimeout, Attempt: attempt, Total: s.TotalTimeout,
 		},
 		Pool: holdfast.Pool{
 			MaxConns: s.MaxConnections, MaxIdleConns: s.MaxKeepaliveConnections, IdleExpiry: s.KeepaliveExpiry,

@@ -36,7 +36,7 @@ func TestEveryValue(t *testing.T) {
 	equal(t, "config", c, holdfast.Config{
 		Name:     "search",
 		BaseURL:  "https://search.test/v1",
-		Timeouts: holdfast.Timeouts{Connect: 1500 * time.Millisecond, Write: 2 * s, Read: holdfast.Off, Pool: 250 * time.Millisecond, Attempt: 90 * s, Total: 90 * time.Minute},
+		Timeouts: holdfast.Timeouts{Connect: 1500 * time.Millisecond, Write: 2 * s, Read: holdfast.Off, Acquire: 250 * time.Millisecond, Attempt: 90 * s, Total: 90 * time.Minute},
 		Pool:     holdfast.Pool{MaxConns: holdfast.Off, MaxIdleConns: 7, IdleExpiry: 100 * s},
 		Retry: holdfast.Retry{MaxRetries: holdfast.Off, BaseDelay: holdfast.Off, MaxDelay: 20 * s, MaxRetryAfter: 5 * s,
 			Jitter: holdfast.NoJitter, Repeat: holdfast.RepeatSafe},

@@ -26,7 +26,7 @@ const (
 
 // String names the phase as errors do.
 func (p Phase) String() string {
-	return [...]string{Whole: "attempt", Connect: "connect", Write: "write", Read: "read", Pool: "pool"}[p]
+	return [...]string{Whole: "attempt", Connect: "connect", Write: "write", Read: "read", Pool: "acquire"}[p]
 }
 
 // Limits are how long each phase may take; zero is no limit.

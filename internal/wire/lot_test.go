@@ -111,7 +111,7 @@ func TestInLine(t *testing.T) {
 					}
 				case i == 2:
 					p, _, after, ok := trip.Expired()
-					if err == nil || !ok || p != Pool || p.String() != "pool" || after != 700*time.Millisecond || trip.Sent(err) {
+					if err == nil || !ok || p != Pool || p.String() != "acquire" || after != 700*time.Millisecond || trip.Sent(err) {
 						t.Errorf("%v: %v after %v", err, p, after)
 					}
 				case err != nil:

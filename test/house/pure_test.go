@@ -10,7 +10,7 @@ import (
 // leave waiting, locking and the network to the floors above. That is what
 // lets one and the same code run in production, in an enumeration and under a
 // clock that runs backwards.
-var pure = []string{"internal/core", "internal/frame", "internal/outcome", "fault"}
+var pure = []string{"internal/core", "internal/frame", "internal/outcome", "internal/setting", "fault"}
 
 // clockReaders are the members of package time that ask the clock or start a timer.
 var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}

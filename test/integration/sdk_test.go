@@ -151,7 +151,7 @@ func bareDoor(dial dialer) door {
 func heldDoor(t *testing.T, s *faultserver.Server, dial dialer, sc *scenario) door {
 	cfg := holdfast.Config{
 		BaseURL: s.URL(), Retry: holdfast.Retry{MaxRetries: 2},
-		Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}, Timeouts: holdfast.Timeouts{Pool: time.Second},
+		Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}, Timeouts: holdfast.Timeouts{Acquire: time.Second},
 	}
 	if sc.before > 0 {
 		cfg.Breaker.FailureThreshold = sc.before
