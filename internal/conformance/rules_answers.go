@@ -108,7 +108,7 @@ var answerRules = []Rule{
 	{
 		Fault: fault.IDCommitThenDrop, Plan: once(fault.Fault{Close: fault.BeforeAnswer, Commit: true}),
 		Method: "POST", Body: 200, Want: Honest, Least: 1,
-		Why:     "a POST whose answer was lost may have been carried out: it is not done twice",
+		Why:     "if the answer to a POST is lost, the work may be done: it is not done twice",
 		Sources: []string{mustNotTwice},
 	},
 	{

@@ -46,7 +46,7 @@ var connectionRules = []Rule{
 	{
 		Fault: fault.IDReset, Plan: once(fault.Fault{Reset: fault.BeforeAnswer}),
 		Want: Answered, Least: 2, Most: 2,
-		Why:     "a GET whose connection was reset is retried",
+		Why:     "a GET is retried after its connection was reset",
 		Sources: []string{mayRepeat},
 	},
 	{

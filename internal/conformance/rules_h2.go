@@ -30,7 +30,7 @@ var h2Rules = []Rule{
 		"after the service closes the connection, the client retries on another connection after a wait", "RFC 9113, 7: ENHANCE_YOUR_CALM")),
 	untouched("h2.rst_stream_refused", fault.RSTRefused, "a POST on a refused stream was not started: it is sent again"),
 	overH2(repeated("h2.rst_stream_internal", fault.Fault{H2: fault.RSTInternal},
-		"a GET whose stream failed is retried", resetStream)),
+		"a GET is retried after its stream failed", resetStream)),
 	overH2(repeated("h2.rst_stream_after_headers", fault.Fault{H2: fault.RSTAfterHeaders},
 		"headers alone are not the answer", resetStream)),
 	overH2(repeated("h2.rst_stream_after_data", fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}},
@@ -55,7 +55,7 @@ var h2Rules = []Rule{
 	overH2(Rule{
 		Fault: "h2.flow_stall", Plan: once(fault.Fault{Upload: fault.UploadStall}),
 		Method: "PUT", Body: 1 << 20, Want: Answered, Least: 2, Most: 2,
-		Why:     "an upload whose flow control window never grows ends at the limit, and the whole body is sent again",
+		Why:     "if the flow control window never grows, the upload ends at the limit, and the whole body is sent again",
 		Sources: []string{transient, mayRepeat},
 	}),
 }

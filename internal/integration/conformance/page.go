@@ -28,7 +28,7 @@ A client is **right** if all of this holds:
 
 All clients have the same settings: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`internal/integration/contenders`" + ` has the setup of each client. It uses the client's own settings and hooks, as an expert would, and does not rebuild what the library should do. Corrections are welcome. A wrong result counts only if the machine was fast enough at that time, and only if it is wrong in two of three runs.
 
-holdfast is judged twice: as ` + "`Client.Get`" + ` and similar methods, and as the SDK transport ([sdks.md](sdks.md)), an ` + "`*http.Client`" + ` whose caller reads the answer. With the SDK transport an attempt ends at the headers, because a stream must start before it has ended. If the answer breaks off or stops after the headers, the reader gets an error within the limits, and the attempt is not retried. These are the rules that the SDK transport fails: ` + "`body.*`" + `, and similar ones in ` + "`h1`" + ` and ` + "`h2`" + `. It fails them as net/http does: with an error, with nothing left behind and nothing done twice. If you can hold the whole answer in memory, use the client itself.
+holdfast is judged twice: as ` + "`Client.Get`" + ` and similar methods, and as the SDK transport ([sdks.md](sdks.md)), an ` + "`*http.Client`" + `: there the caller reads the answer. With the SDK transport an attempt ends at the headers, because a stream must start before it has ended. If the answer breaks off or stops after the headers, the reader gets an error within the limits, and the attempt is not retried. These are the rules that the SDK transport fails: ` + "`body.*`" + `, and similar ones in ` + "`h1`" + ` and ` + "`h2`" + `. It fails them as net/http does: with an error, with nothing left behind and nothing done twice. If you can hold the whole answer in memory, use the client itself.
 
 go-retryablehttp logs each request with its whole URL unless its log is off, and so fails every rule. It is judged a second time with the log off.
 
@@ -93,7 +93,7 @@ kill $(cat proxy.pid)
 
 HAProxy 2.6.12 is right on 38 of 60 rules. The other rules show how a proxy that retries differs from a client that retries:
 
-- It sends a POST again whose answer was lost (` + "`commit.then_drop`" + `).
+- It sends a POST again after its answer was lost (` + "`commit.then_drop`" + `).
 - It retries at once and ignores Retry-After.
 - It passes on an answer that breaks off after its headers (` + "`body.cut_fin`" + `), because it has already forwarded the headers.
 
