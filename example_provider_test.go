@@ -23,10 +23,10 @@ func TranslatorConfig(key string) holdfast.Config {
 	return cfg
 }
 
-// Translator asks a translation service. Its client stays the caller's to close.
+// Translator calls a translation service. The caller closes its client.
 type Translator struct{ Client *holdfast.Client }
 
-// Translate gives each text in the other language, in order.
+// Translate translates each text, in order.
 func (t Translator) Translate(ctx context.Context, to string, texts []string, opts ...holdfast.CallOption) ([]string, error) {
 	type answer struct{ Texts []string }
 	out, err := holdfast.Post[answer](ctx, t.Client, "/translate", map[string]any{"to": to, "texts": texts}, opts...)
@@ -34,19 +34,19 @@ func (t Translator) Translate(ctx context.Context, to string, texts []string, op
 		return nil, err
 	}
 	if len(out.Texts) != len(texts) {
-		return nil, fmt.Errorf("translator: %d texts were sent, %d came back: %w", len(texts), len(out.Texts), holdfast.ErrDecode)
+		return nil, fmt.Errorf("translator: %d texts sent, %d received: %w", len(texts), len(out.Texts), holdfast.ErrDecode)
 	}
 	return out.Texts, nil
 }
 
-// TranslateAll is Translate for any number of texts, and loses none that was done.
+// TranslateAll is Translate for any number of texts. It keeps every result.
 func (t Translator) TranslateAll(ctx context.Context, to string, texts []string, batch holdfast.BatchOptions) (holdfast.BatchResult[string], error) {
 	return holdfast.Batch(ctx, texts, batch, func(ctx context.Context, chunk []string) ([]string, error) {
 		return t.Translate(ctx, to, chunk)
 	})
 }
 
-// Healthy is nil if the service is well; it waits 5s to hear it.
+// Healthy returns nil if the service is healthy. It waits at most 5s.
 func (t Translator) Healthy(ctx context.Context) error {
 	return t.Client.Healthy(ctx, "/health", holdfast.WithAttemptTimeout(5*time.Second))
 }

@@ -129,7 +129,7 @@ func losses(rows []Row, client string) []Row {
 // Markdown is the same for a page.
 func Markdown(rows []Row) string {
 	var b strings.Builder
-	b.WriteString("| client | right | without a bound | work done twice | left something | showed a credential | in an error's text |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| client | right | calls without a time limit | work done twice | rules with leaks | rules that showed a credential | rules with a credential in an error |\n|---|---|---|---|---|---|---|\n")
 	for _, t := range Tallies(rows) {
 		fmt.Fprintf(&b, "| %s | %d of %d | %d | %d | %d | %d | %d |\n", t.Client, t.Right, t.Rules, t.Unbounded, t.Duplicates, t.Leaks, t.Secrets, t.InError)
 	}
@@ -146,7 +146,7 @@ func Markdown(rows []Row) string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.rule, l.wants, strings.Join(l.cells, " | "))
 	}
-	b.WriteString("\n## What was wrong\n")
+	b.WriteString("\n## Failed rules\n")
 	for _, client := range clients {
 		lost := losses(rows, client)
 		if len(lost) == 0 {

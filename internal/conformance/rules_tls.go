@@ -12,25 +12,25 @@ func certificateRule(f fault.TLS, why string) Rule {
 }
 
 var tlsRules = []Rule{
-	certificateRule(fault.TLSExpired, "a certificate that has ended fails again: one handshake, nothing sent"),
-	certificateRule(fault.TLSWrongHost, "a certificate for another host fails again: one handshake, nothing sent"),
-	certificateRule(fault.TLSUntrusted, "an unknown authority fails again: one handshake, nothing sent"),
+	certificateRule(fault.TLSExpired, "an expired certificate fails again: one handshake, and no request"),
+	certificateRule(fault.TLSWrongHost, "a certificate for another host fails again: one handshake, and no request"),
+	certificateRule(fault.TLSUntrusted, "a certificate from an unknown authority fails again: one handshake, and no request"),
 	{
 		Fault: "tls.handshake_stall", Plan: onceConnection(fault.ConnFault{TLS: fault.TLSHandshakeStall}), TLS: true,
 		Want: Answered, Least: 2, Most: 2,
-		Why:     "a handshake that stalls is left at the limit for another",
+		Why:     "a handshake that stops is replaced by another at the limit",
 		Sources: []string{transient, "curl(1), --connect-timeout: it includes the TLS handshake"},
 	},
 	{
 		Fault: "tls.alert", Plan: everyConnection(fault.ConnFault{TLS: fault.TLSAlert}), TLS: true,
 		Want: Refused, Least: 1,
-		Why:     "a handshake that is refused is an error, and soon",
+		Why:     "a handshake that the service rejects is an error, and soon",
 		Sources: []string{"RFC 8446, 6.2: a fatal alert ends the connection"},
 	},
 	{
 		Fault: "tls.client_certificate", Plan: everyConnection(fault.ConnFault{TLS: fault.TLSClientCertificate}), TLS: true,
 		Want: Refused, Least: 1,
-		Why:     "a certificate that the client does not have is an error, and soon",
+		Why:     "a missing client certificate is an error, and soon",
 		Sources: []string{"RFC 8446, 6.2: certificate_required ends the connection"},
 	},
 }

@@ -38,7 +38,7 @@ func TestPlantedSemantics(t *testing.T) {
 		"# T\n\n- It holds. (`TestA`, `FuzzB`)\n- So does `this`. (`TestA`)\n": "",
 		"# T\n\n- It holds. (`TestC`, `TestA`)\n":                              "a.md:3: names TestC, which is not there",
 		"# T\n\n- It holds.\n":                                                 "a.md:3: a promise without a test",
-		"# T\n\n## What is not\n\n- That it holds.\n":                          "",
+		"# T\n\n## What is not guaranteed\n\n- That it holds.\n":               "",
 		"# T\n\nProse (`TestD`).\n":                                            "a.md:3: names TestD, which is not there",
 	} {
 		var got []string
@@ -56,8 +56,8 @@ var (
 	namedTest    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
 )
 
-// promisesHold reads a page line by line: a promise is a point of a list, but
-// under the last heading, which says what is not promised.
+// promisesHold reads a page line by line. Every point of a list is a promise,
+// except under the heading "What is not guaranteed".
 func promisesHold(path, text string, tests map[string]bool) (ps []problem) {
 	isPromised := true
 	for i, line := range strings.Split(text, "\n") {
@@ -67,7 +67,7 @@ func promisesHold(path, text string, tests map[string]bool) (ps []problem) {
 				ps = append(ps, problem{path, i + 1, "names " + m[1] + ", which is not there"})
 			}
 		}
-		isPromised = isPromised && line != "## What is not"
+		isPromised = isPromised && line != "## What is not guaranteed"
 		if isPromised && strings.HasPrefix(line, "- ") && len(named) == 0 {
 			ps = append(ps, problem{path, i + 1, "a promise without a test"})
 		}

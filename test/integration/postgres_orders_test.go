@@ -23,8 +23,8 @@ type orders struct {
 	policy *holdfast.Policy
 }
 
-// book is one statement, so that it is done whole or not at all. The key decides:
-// whoever comes with it again changes nothing.
+// book is one statement, so the database does all of it or nothing. The key
+// decides: a second call with the same key changes nothing.
 const book = `
 	with new as (
 		insert into orders (key, account, cents) values ($1, $2, $3)
@@ -33,8 +33,8 @@ const book = `
 	)
 	update accounts set balance = balance + new.cents from new where accounts.id = new.account`
 
-// Book books an order once, however often it is called with the same key. It
-// reports whether this call did; if not, an earlier one had, whose answer may have
+// Book books an order once, for any number of calls with the same key. It reports
+// whether this call booked it. If not, an earlier call did, and its answer may have
 // been lost.
 func (o *orders) Book(ctx context.Context, key string, account int, cents int64) (isNew bool, err error) {
 	return holdfast.Do(ctx, o.policy, func(ctx context.Context) (bool, error) {
@@ -46,13 +46,13 @@ func (o *orders) Book(ctx context.Context, key string, account int, cents int64)
 		var thatCents int64
 		err = o.pool.QueryRow(ctx, `select account, cents from orders where key = $1`, key).Scan(&thatAccount, &thatCents)
 		if err == nil && (thatAccount != account || thatCents != cents) {
-			err = fmt.Errorf("order %s is there, and is another", key)
+			err = fmt.Errorf("order %s exists with another content", key)
 		}
 		return false, err
 	})
 }
 
-// databasePolicy is the preset, told what a PostgreSQL that goes away looks like.
+// databasePolicy is the preset with the errors of a PostgreSQL server that goes away.
 func databasePolicy() holdfast.PolicyConfig {
 	cfg := settings.Database() // 2 retries, after 0.5 and 1 s, give or take half
 	cfg.Name = "orders"
@@ -62,8 +62,8 @@ func databasePolicy() holdfast.PolicyConfig {
 	return cfg
 }
 
-// serverGone reports whether err is that of a server that is going, gone or coming
-// back, rather than its answer to the statement.
+// serverGone reports whether err means that the server is stopping, stopped or
+// starting. It is false for an answer to the statement.
 func serverGone(err error) bool {
 	var said *pgconn.PgError
 	var connecting *pgconn.ConnectError
@@ -78,8 +78,8 @@ func serverGone(err error) bool {
 	case errors.As(err, &connecting), pgconn.SafeToRetry(err):
 		return true // nothing was sent
 	}
-	// The connection broke, and the statement may have been carried out: Book may
-	// be called again because its key decides.
+	// The connection broke, and the statement may have been carried out. Book can
+	// run again because its key decides.
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

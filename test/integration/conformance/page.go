@@ -3,57 +3,72 @@ package main
 // page is docs/conformance.md, but for what is measured.
 const page = `# Conformance
 
-What HTTP clients of Go do when the other side fails: every fault of the fault server, each by itself, on real sockets, for each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, a row for each fault and client. The verdicts do not hang on chance: ` + "`make conformance ARGS='-runs 5'`" + ` takes them five times in a row, and fails where one differs.
+This page shows how HTTP clients for Go react when a service fails. It takes every fault of the fault server, one at a time, on real sockets, with each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, which has one row for each fault and client. The verdicts do not depend on chance: ` + "`make conformance ARGS='-runs 5'`" + ` repeats them five times and fails if one differs.
 
 {date}, {go}: {versions}.
 
 {rows}
-## How it is judged
+## How a client is judged
 
-Every meeting has a service and a client of its own. The service follows a plan of one fault; the client makes the call, or the calls, of the rule; then the service is well, and the client makes one call more, which has to be answered. A client is **right** if all of this holds:
+Each test of a rule has its own service and its own client:
 
-- the call ends as wanted: *answered* is the whole healthy answer; *refused* is an error, or the status for what it is; *honest* is either; anything else that looks like success is wrong
-- as many requests reached the service as the rule allows, and none too soon
-- each call took at most 3 s, of which four attempts take 2 s at most; the caller's own patience ends at 4 s, so that a client which only that ends is seen
-- no POST was done twice. The service knows work by what is asked for, not by a key; it recognizes a repeat by its Idempotency-Key or X-Request-ID, as services do that offer either
-- where the fault leaves the connection good, it was kept
-- nothing was left: no goroutine beyond those of a client that met nothing, no open connection after its Close
-- no credential was shown: not in the client's own log, not to another origin. (What a client's errors say is the caller's to log, and so judged by no rule; the table says where they show the query. net/http's do, and those of most that wrap them.)
+1. The service follows a plan with one fault.
+2. The client makes the call, or the calls, of the rule.
+3. The service becomes healthy. The client makes one more call, which must be answered.
 
-All are set up to the same terms: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`test/integration/contenders`" + ` has how, each by its own settings and hooks as someone would who knows it well, and without rebuilding by hand what the library is there for. Corrections are welcome. What is wrong counts only if the machine kept up meanwhile, and only if it is wrong twice out of three.
+A client is **right** if all of this holds:
 
-holdfast is judged twice: as ` + "`Client.Get`" + ` and its like, and at the door that it has for SDKs ([sdks.md](sdks.md)), as an ` + "`*http.Client`" + ` whose caller reads the answer. There an attempt ends at the headers, because a stream has to begin before it has ended; so whatever breaks off or falls silent after its head is an error for the reader, within the limits, and not had again. Those are the rules that the door loses (` + "`body.*`" + ` and their like in ` + "`h1`" + ` and ` + "`h2`" + `). It loses them as net/http does: with an error, nothing left behind, nothing done twice. Who can have the whole answer in memory calls the client itself.
+- **Result.** The call ends as wanted. *answered* is the whole healthy answer. *refused* is an error, or the error status. *honest* is either of them. Anything else that looks like success is wrong.
+- **Requests.** As many requests reach the service as the rule allows, and none comes too early.
+- **Time.** Each call takes at most 3 s. Four attempts take 2 s at most. The caller's own deadline is 4 s, so a call that only this deadline ends is visible.
+- **Work.** No POST is done twice. The service identifies work by the content of the request, not by a key. It recognizes a second request by its Idempotency-Key or X-Request-ID, as services with such keys do.
+- **Connection.** If the fault leaves the connection usable, the client keeps it.
+- **Leaks.** Nothing is left: no goroutine more than a client without a fault has, and no open connection after its Close.
+- **Credentials.** No credential is shown: not in the client's own log, and not to another origin. No rule judges the text of errors, because the caller decides whether to log it. The table counts the rules where an error shows the query. The errors of net/http show it, and so do those of most clients that wrap them.
 
-go-retryablehttp logs each request with its whole URL unless its log is switched off, and so fails every rule by that alone; with the log off it is judged a second time.
+All clients have the same settings: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`test/integration/contenders`" + ` has the setup of each client. It uses the client's own settings and hooks, as an expert would, and does not rebuild what the library should do. Corrections are welcome. A wrong result counts only if the machine was fast enough at that time, and only if it is wrong in two of three runs.
 
-The rules were written, with their sources, before any client had been judged by them; ` + "`git log internal/conformance`" + ` has the order.
+holdfast is judged twice: as ` + "`Client.Get`" + ` and similar methods, and as the SDK transport ([sdks.md](sdks.md)), an ` + "`*http.Client`" + `: there the caller reads the answer. With the SDK transport an attempt ends at the headers, because a stream must start before it has ended. If the answer breaks off or stops after the headers, the reader gets an error within the limits, and the attempt is not retried. These are the rules that the SDK transport fails: ` + "`body.*`" + `, and similar ones in ` + "`h1`" + ` and ` + "`h2`" + `. It fails them as net/http does: with an error, with nothing left behind and nothing done twice. If you can hold the whole answer in memory, use the client itself.
 
-## Judge your own
+go-retryablehttp logs each request with its whole URL unless its log is off, and so fails every rule. It is judged a second time with the log off.
 
-` + "`holdfast conformance`" + ` asks any command the same, in any language:
+The rules and their sources were written before any client was judged; ` + "`git log internal/conformance`" + ` shows the order.
+
+## Judge your own client
+
+` + "`holdfast conformance`" + ` applies the same rules to any command, in any language:
 
 ` + "```" + `
 holdfast conformance --exec './mytool {url}'
 holdfast conformance --exec './mytool {method} {url} {body} {key}' --patience 2s
 ` + "```" + `
 
-Debian's curl, whose waits are whole seconds and which therefore gets more time:
+**curl.** Debian's curl waits for whole seconds, so it gets more time:
 
 ` + "```" + `
 holdfast conformance --patience 8s --exec 'curl --disable --silent --show-error --fail --compressed --retry 3 --retry-all-errors --retry-max-time 8 --max-time 1 --max-filesize 1048576 {url}'
 ` + "```" + `
 
-Its losses are instructive: an answer that breaks off has been written to standard output when it is asked for again, and stands there before the second one (` + "`body.stall`" + `); without --retry-all-errors a lost connection is no reason to try again, and with it a 404 and a bad certificate are; without --retry-max-time it waits as long as Retry-After says.
+Its failed rules show the following:
 
-Python's httpx under tenacity, as in ` + "`test/integration/conformance/testdata/tenacious.py`" + `:
+- If an answer breaks off, curl has already written it to standard output. The retried answer follows it (` + "`body.stall`" + `).
+- Without --retry-all-errors, curl does not retry a lost connection. With it, curl also retries a 404 and a bad certificate.
+- Without --retry-max-time, curl waits as long as Retry-After asks.
+
+**httpx.** Python's httpx with tenacity, as in ` + "`test/integration/conformance/testdata/tenacious.py`" + `:
 
 ` + "```" + `
 holdfast conformance --patience 2s --exec '/usr/bin/python3 tenacious.py {method} {url} {body} {auth} {key}'
 ` + "```" + `
 
-httpx has a limit for each silence and none for an attempt, so that what comes in drops (` + "`head.drip`" + `) is not ended; half of a compressed answer passes for the whole (` + "`body.gzip_truncated`" + `); a certificate that does not hold is an error of the transport, and tried four times; tenacity does not know Retry-After.
+- httpx limits each gap between bytes but not a whole attempt, so an answer that arrives byte by byte (` + "`head.drip`" + `) does not end.
+- It takes half of a compressed answer for the whole (` + "`body.gzip_truncated`" + `).
+- A bad certificate is a transport error, and is tried four times.
+- tenacity does not know Retry-After.
 
-A client that is reached over HTTP is judged behind its endpoint: a proxy as it is, or a handler of a few lines, in any language, that makes each call that it gets with the client, and answers with the status and the body that come back, and with 502 where the client gives an error. The judge is on both sides of it. It calls the endpoint at --client, and it is the service that fails, at --listen; the endpoint is set up to send there what it gets, with its method, path, query, headers and body, and nothing else: a health check would be struck by the fault in a call's place, and ends the run. Debian's HAProxy, with a file proxy.cfg:
+**A proxy or a handler.** A client that is reached over HTTP is judged behind its endpoint. The endpoint is a proxy, or a small handler in any language. The handler makes each call that it receives with the client. It answers with the status and body that come back, or with 502 if the client returns an error. The judge is on both sides: it calls the endpoint at --client, and it is the failing service at --listen. The endpoint must forward the method, path, query, headers and body of each call to that service, and must send nothing else. A health check would take the fault meant for a call, so it ends the run.
+
+Debian's HAProxy, with a file proxy.cfg:
 
 ` + "```" + `
 defaults
@@ -76,9 +91,18 @@ holdfast conformance --client http://127.0.0.1:8080 --listen 127.0.0.1:9000
 kill $(cat proxy.pid)
 ` + "```" + `
 
-It is right on 38 of 60 (2.6.12), and this is where a proxy that retries and a client that does differ: it sends a POST again whose answer was lost (` + "`commit.then_drop`" + `), comes back at once whatever Retry-After says, and hands on what breaks off after its head (` + "`body.cut_fin`" + `), since it has sent on the head by then.
+HAProxy 2.6.12 is right on 38 of 60 rules. The other rules show how a proxy that retries differs from a client that retries:
 
-What a proxy logs and holds is not seen: leaks stay uncounted, and of the secrets shown only those are known that it took to another origin. It is asked nothing over TLS, where it would have to know an authority that is made anew for each rule, and not ` + "`h1.continue_never`" + `, which has another limit for an attempt. Since it lives from one rule to the next, each begins with a call to a service that is well, and after a call that the judge has given up on not before half a second has passed in which nothing came of it.
+- It sends a POST again after its answer was lost (` + "`commit.then_drop`" + `).
+- It retries at once and ignores Retry-After.
+- It passes on an answer that breaks off after its headers (` + "`body.cut_fin`" + `), because it has already forwarded the headers.
+
+Some rules do not apply to an endpoint:
+
+- Its log and its resources are not visible, so leaks are not counted. A shown credential counts only if it reaches another origin.
+- There are no rules over TLS, because each rule has a new authority.
+- There is no ` + "`h1.continue_never`" + `, because that rule needs another limit for an attempt.
+- The endpoint keeps running between rules, so each rule starts with a call to a healthy service. After a call that the judge has given up on, it first waits until nothing more has arrived for half a second.
 
 ## The rules
 

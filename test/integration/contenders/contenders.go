@@ -47,7 +47,7 @@ type Kind struct {
 func All() []Kind {
 	return []Kind{
 		{"holdfast", "github.com/holdfast-go/holdfast", newHoldfast},
-		{"holdfast, SDK door", "github.com/holdfast-go/holdfast", newDoor},
+		{"holdfast, SDK transport", "github.com/holdfast-go/holdfast", newDoor},
 		{"net/http", "", newBare},
 		{"go-retryablehttp", "github.com/hashicorp/go-retryablehttp", newRetryable},
 		{"go-retryablehttp, log off", "github.com/hashicorp/go-retryablehttp", newRetryableSilent},

@@ -103,17 +103,27 @@ func document(results []result, runs int) string {
 
 const page = `# One outage, many clients
 
-A service that answers in 2 ms fails for {failure}: 503, one in ten of them after the work was done. {rate} calls a second arrive all the while, each in a goroutine of its own, whatever became of those before: four in five are a GET, the others a POST without a key of the caller's. All clients are set up to the same terms: {retries} retries after {base}, doubling up to {max}; a breaker, where there is one, that opens after {threshold} failures for {open}. ` + "`make outage`" + ` prints this table and writes this page and ` + "`test/integration/out/outage.json`" + `; ` + "`test/integration/contenders`" + ` has how each is set up.
+A service answers in 2 ms and then fails for {failure} with 503. One in ten of these answers comes after the work was done. Meanwhile {rate} calls arrive each second: a new call does not wait for earlier calls, and each has its own goroutine. Four of five calls are a GET. The others are a POST without a key from the caller.
+
+All clients have the same settings: {retries} retries after {base}, doubling up to {max}. If a client has a breaker, it opens after {threshold} failures for {open}. ` + "`test/integration/contenders`" + ` has the setup of each client. ` + "`make outage`" + ` prints this table and writes this page and ` + "`test/integration/out/outage.json`" + `.
 
 {date}, {go}, {cpus} CPUs, {runs} runs: {versions}.
 
 {rows}
-Medians over the runs, with the 95 % interval of the median (sign test) where there are six runs or more. Every run has a schedule of its own, the same for all, and an outage that begins at another phase of a breaker's {open}, so that no probe is lucky in all of them.
+The figures are medians over the runs. With six or more runs, the 95 % interval of the median (sign test) follows. Each run has its own schedule, the same for all clients. The outage starts at a different point of a breaker's {open} in each run, so no client is lucky in all of them.
 
-- **holdfast** counts an operation as one failure, however many attempts it took, so that its breaker opens after {threshold} failed calls; the breakers of the others lie inside the retries and open after {threshold} failed attempts. **holdfast, attempts counted** is the same client with ` + "`Breaker.CountAttempts`" + `: like with like. **holdfast, one probe** counts so too, and sends a half-open breaker's probes one at a time (` + "`Breaker.HalfOpenMaxCalls: 1`" + `), as resty does; the others send up to three.
-- **attempts per call**: requests that reached the service in the outage, for each call that was due in it. 1 is no mercy and no help; a breaker brings it near 0.
-- **done twice**: work of POSTs that was done a second time. Who does not repeat a POST without a key has none, and who repeats it under a key of its own has none either.
-- **p50, p99**: how long callers waited whose call was due in the outage, answered or not. With an open breaker nearly all are refused at once.
-- **back to 95 %**: after the end of the outage, until of the calls of a quarter of a second 95 % are answered. A breaker that is open when the service comes back cannot know it before its next probe: the {open} are spent to half on average.
-- **connections** that were opened in all. **CPU** is the client's and the service's together.
+| Client | Difference |
+|---|---|
+| **holdfast** | its breaker counts an operation with any number of attempts as one failure, so it opens after {threshold} failed calls. The breakers of the other clients are inside the retries and open after {threshold} failed attempts |
+| **holdfast, attempts counted** | the same client with ` + "`Breaker.CountAttempts`" + `. Compare this one with the other clients |
+| **holdfast, one probe** | also counts attempts, and sends a half-open breaker's probes one at a time (` + "`Breaker.HalfOpenMaxCalls: 1`" + `), as resty does. The others send up to three |
+
+| Column | Meaning |
+|---|---|
+| **attempts per call** | requests that reached the service during the outage, per call in the outage. 1 is the load without retries and without a breaker. A breaker brings it near 0 |
+| **done twice** | work of POSTs that was done a second time. It is 0 for a client that does not retry a POST without a key, and for a client that retries it with a key of its own |
+| **p50 ms, p99 ms** | duration of the calls that were made during the outage, answered or not. With an open breaker, nearly all calls are rejected at once |
+| **back to 95 %, ms** | time from the end of the outage until 95 % of the calls within a quarter of a second are answered. An open breaker notices that the service is back only with its next probe, on average after half of {open} |
+| **connections** | connections opened in total |
+| **CPU µs per call** | CPU time of the client and the service together |
 `
