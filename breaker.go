@@ -66,10 +66,10 @@ func (g *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o
 func NewBreaker(cfg BreakerConfig, opts ...Option) (*Breaker, error) {
 	ck := &check{in: "BreakerConfig."}
 	ck.breaker(&cfg)
+	all := ck.collect(opts, forBreaker)
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
-	all := collect(opts)
 	return newBreaker(cfg.Name, breakerRules(cfg), cfg.CountAttempts, all.observer()), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -41,11 +42,12 @@ type resolved struct {
 // New makes a client, to be closed when it is no longer needed. It opens no
 // connection yet. The error names every field of cfg that is out of bounds.
 func New(cfg Config, opts ...Option) (*Client, error) {
+	ck := check{}
+	all := ck.collect(opts, forClient)
 	s, err := cfg.resolve()
-	if err != nil {
+	if err := errors.Join(err, ck.err()); err != nil {
 		return nil, err
 	}
-	all := collect(opts)
 	c := new(Client)
 	r := &resolved{settings: s, transport: all.transport}
 	if r.transport == nil {

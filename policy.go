@@ -64,10 +64,11 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
 		Retry: retryRules(cfg.Retry), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: 1000,
 	}}
+	all := ck.collect(opts, forPolicy)
 	if err := ck.err(); err != nil {
 		return nil, err
 	}
-	p, all := new(Policy), collect(opts)
+	p := new(Policy)
 	p.shared.init(cmp.Or(cfg.Name, "operation"), all.observer(), cfg.Breaker, cfg.Bulkhead)
 	r.Fast = p.shared.FastPath(&r.Rules)
 	p.resolved.Store(r)
