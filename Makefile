@@ -4,7 +4,7 @@
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
-RACED   := . ./internal/core/... ./internal/lazyctx ./internal/engine ./internal/latency
+RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/engine ./internal/latency
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
@@ -31,7 +31,7 @@ demo: go ## a service fails and recovers; a client holds (ARGS=--json for number
 # are run once more under the race detector here; make race does it thoroughly.
 test: go gcc curl httpx mixedbread-sdk postgres ## build and test every module; installs what that needs
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
-	@echo "again under the race detector:" && go test -race ./internal/lazyctx ./internal/engine
+	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/engine
 
 bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it goes into docs/benchmarks.md
 	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)

@@ -112,7 +112,7 @@ func (b *Breaker) Acquire() (Permit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return Permit{b, t}, nil
 	}
-	t, rejected := b.admit(context.Background(), world.Real(), 0)
+	t, rejected := b.admit(context.Background(), world.World{}, 0)
 	if rejected != nil {
 		return Permit{}, rejected
 	}
@@ -134,7 +134,7 @@ func (p Permit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
-	p.b.done(context.Background(), world.Real(), p.t, o, nil)
+	p.b.done(context.Background(), world.World{}, p.t, o, nil)
 }
 
 // Probe reports whether the permit is one of a half-open breaker's. Make one

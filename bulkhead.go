@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
 	"github.com/holdfast-go/holdfast/internal/engine"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Bulkhead is a limit, shared by those who call, on how much runs at once, with
@@ -62,7 +63,7 @@ func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
 	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
 		start = time.Now()
 	}
-	switch b.handle.Acquire(ctx, start, time.Time{}) {
+	switch b.handle.Acquire(ctx, world.Of(ctx), start, time.Time{}) {
 	case engine.Acquired:
 		return Slot{b.handle}, nil
 	case engine.ContextEnded:

@@ -12,7 +12,6 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
-	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // shared is what the operations of one client or policy share.
@@ -27,7 +26,7 @@ type shared struct {
 
 func (s *shared) init(name string, o Observer, b *Breaker, h *Bulkhead) {
 	s.name, s.breaker, s.bulkhead, s.observer = name, b, h, o
-	s.World, s.Cooldown, s.Listener = world.Real(), new(engine.Cooldown), listener(o)
+	s.Cooldown, s.Listener = new(engine.Cooldown), listener(o)
 	if b != nil {
 		s.Breaker = b.gate()
 	}

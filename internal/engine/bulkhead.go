@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Bulkhead is a bulkhead that is safe for concurrent use.
@@ -26,10 +27,11 @@ type Bulkhead struct {
 	waiters  []waiter          // under mu; those of the machine's queue, in the same order
 }
 
-// waiter is a place in the queue, and the channel that grants it a permit.
+// waiter is a place in the queue, and the caller that waits there. Its Wake grants a
+// permit; it is called at most once, and under the lock.
 type waiter struct {
-	ticket  bulkhead.Ticket
-	granted chan<- struct{}
+	ticket bulkhead.Ticket
+	caller world.Parker
 }
 
 // NewBulkhead returns an empty bulkhead.
@@ -65,39 +67,27 @@ func (b *Bulkhead) TryAcquire() bool {
 	}
 }
 
-// Acquire waits for a permit from now until deadline, zero for no deadline, and for
-// MaxWait at most.
-func (b *Bulkhead) Acquire(ctx context.Context, now, deadline time.Time) Wait {
-	granted := make(chan struct{}, 1) // at most one grant, so that Release never blocks
-	t, until, how := b.enqueue(now, granted)
+// Acquire waits in w for a permit from now until deadline, zero for no deadline, and
+// for MaxWait at most.
+func (b *Bulkhead) Acquire(ctx context.Context, w world.World, now, deadline time.Time) Wait {
+	place, until, how := b.enqueue(w, now)
 	switch how {
 	case acquired:
 		return Acquired
 	case rejected:
 		return QueueFull
 	}
+	defer place.caller.Free()
 	if until.IsZero() || !deadline.IsZero() && deadline.Before(until) {
 		until = deadline
 	}
-	var timeout <-chan time.Time
-	if !until.IsZero() {
-		timer := time.NewTimer(until.Sub(now))
-		defer timer.Stop()
-		timeout = timer.C
+	switch place.caller.Park(ctx, until) {
+	case world.ByTime:
+		return b.timedOut(place.ticket)
+	case world.ByContext:
+		return b.contextEnded(place.ticket)
 	}
-	done := ctx.Done()
-	if timeout == nil && done == nil { // only a grant can end the wait
-		<-granted
-		return Acquired
-	}
-	select {
-	case <-granted:
-		return Acquired
-	case <-timeout:
-		return b.timedOut(t)
-	case <-done:
-		return b.contextEnded(t)
-	}
+	return Acquired
 }
 
 // Release releases a permit, to the first waiter if there is one. It panics if more
@@ -165,23 +155,24 @@ const (
 
 // enqueue is a locked step: it adds a waiter, unless there is none yet and a permit
 // has become free since TryAcquire failed.
-func (b *Bulkhead) enqueue(now time.Time, granted chan<- struct{}) (bulkhead.Ticket, time.Time, enqueueing) {
+func (b *Bulkhead) enqueue(w world.World, now time.Time) (waiter, time.Time, enqueueing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t, until, ok := b.machine.Enqueue(now)
 	if !ok {
-		return 0, time.Time{}, rejected
+		return waiter{}, time.Time{}, rejected
 	}
 	for {
 		s := b.load()
 		if next, free := s.Acquire(b.permits); free {
 			if b.swap(s, next) {
 				b.machine.Remove(t)
-				return 0, time.Time{}, acquired
+				return waiter{}, time.Time{}, acquired
 			}
 		} else if b.swap(s, s.WithWaiters()) {
-			b.waiters = append(b.waiters, waiter{t, granted})
-			return t, until, enqueued
+			next := waiter{t, w.Parker()}
+			b.waiters = append(b.waiters, next)
+			return next, until, enqueued
 		}
 	}
 }
@@ -205,7 +196,7 @@ func (b *Bulkhead) grantNext() bool {
 	next, free := s.Grant(b.permits, b.machine.Waiting() == 1)
 	if free && b.swap(s, next) {
 		t, _ := b.machine.Dequeue()
-		b.removeWaiter(t) <- struct{}{}
+		b.removeWaiter(t).Wake()
 	}
 	return free
 }
@@ -228,14 +219,14 @@ func (b *Bulkhead) remove(t bulkhead.Ticket) bool {
 }
 
 // removeWaiter is called under the lock. The waiter is nearly always the first.
-func (b *Bulkhead) removeWaiter(t bulkhead.Ticket) (granted chan<- struct{}) {
+func (b *Bulkhead) removeWaiter(t bulkhead.Ticket) (caller world.Parker) {
 	if first := &b.waiters[0]; first.ticket == t {
-		granted, *first = first.granted, waiter{} // so that the channel can be collected
+		caller, *first = first.caller, waiter{} // so that the memory can be collected
 		b.waiters = b.waiters[1:]
-		return granted
+		return caller
 	}
 	i, _ := slices.BinarySearchFunc(b.waiters, t, func(w waiter, t bulkhead.Ticket) int { return cmp.Compare(w.ticket, t) })
-	granted = b.waiters[i].granted
+	caller = b.waiters[i].caller
 	b.waiters = slices.Delete(b.waiters, i, i+1)
-	return granted
+	return caller
 }

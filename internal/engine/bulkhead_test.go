@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // acquire acquires a permit as production code does.
@@ -18,14 +19,14 @@ func acquire(ctx context.Context, b *Bulkhead, deadline time.Time) Wait {
 	if b.TryAcquire() {
 		return Acquired
 	}
-	return b.Acquire(ctx, time.Now(), deadline)
+	return b.Acquire(ctx, world.World{}, time.Now(), deadline)
 }
 
 // empty expects that no permit is in use and no waiter is left.
 func empty(t *testing.T, b *Bulkhead) {
 	t.Helper()
 	if b.InUse() != 0 || b.Waiting() != 0 || len(b.waiters) != 0 || b.snapshot.Load() != 0 {
-		t.Errorf("%d in use, %d wait, %d channels, snapshot %x", b.InUse(), b.Waiting(), len(b.waiters), b.snapshot.Load())
+		t.Errorf("%d in use, %d wait, %d waiters, snapshot %x", b.InUse(), b.Waiting(), len(b.waiters), b.snapshot.Load())
 	}
 }
 
@@ -185,11 +186,11 @@ func withTimeout(t *testing.T, d time.Duration) context.Context {
 func TestBulkheadGivesUpTooLate(t *testing.T) {
 	b := NewBulkhead(bulkhead.Config{Permits: 1, Queue: 2})
 	enqueue := func() bulkhead.Ticket {
-		ticket, _, how := b.enqueue(time.Now(), make(chan struct{}, 1))
+		w, _, how := b.enqueue(world.World{}, time.Now())
 		if how != enqueued {
 			t.Fatalf("not in the queue: %d", how)
 		}
-		return ticket
+		return w.ticket
 	}
 	b.TryAcquire()
 	first, second := enqueue(), enqueue()
@@ -207,7 +208,7 @@ func TestBulkheadGivesUpTooLate(t *testing.T) {
 // A permit that became free after TryAcquire is acquired without a wait.
 func TestBulkheadAcquiresWithoutWait(t *testing.T) {
 	b := NewBulkhead(bulkhead.Config{Permits: 1, Queue: 1})
-	if how := b.Acquire(context.Background(), time.Now(), time.Time{}); how != Acquired || b.InUse() != 1 {
+	if how := b.Acquire(context.Background(), world.World{}, time.Now(), time.Time{}); how != Acquired || b.InUse() != 1 {
 		t.Errorf("ended with %d, %d in use", how, b.InUse())
 	}
 	b.Release()

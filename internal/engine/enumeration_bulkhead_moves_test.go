@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // The moves of a caller of the bulkhead.
@@ -108,25 +109,25 @@ func (d *bulkheadStep) run(step func(h *Bulkhead, n *bulkheadState, c *acquirer)
 	}
 	move, how, broken := step(h, &n, c)
 	n.machine, n.snapshot = h.machine, h.snapshot.Load()
-	grants := 0
+	count := 0
 	for broken == "" {
-		next := slices.IndexFunc(granted[:], func(ch chan struct{}) bool { return len(ch) > 0 })
+		next := slices.IndexFunc(granted[:], func(g grants) bool { return g > 0 })
 		if next < 0 {
 			break
 		}
 		// Several at once are woken in the order of the queue.
-		if first := int(n.line[0]) - 1; first >= 0 && len(granted[first]) > 0 {
+		if first := int(n.line[0]) - 1; first >= 0 && granted[first] > 0 {
 			next = first
 		} else {
 			broken = ruleInOrder
 		}
-		<-granted[next]
+		granted[next]--
 		n.callers[next].granted = true
 		n.leaveLine(next)
-		grants++
+		count++
 	}
 	if move == moveGrant || move == moveRound {
-		how = []uint8{how, gotOne, gotTwo}[grants]
+		how = []uint8{how, gotOne, gotTwo}[count]
 	}
 	if broken == "" {
 		broken = d.m.traces(&n, h)
@@ -166,7 +167,8 @@ func (d *bulkheadStep) swap(h *Bulkhead, n *bulkheadState, c *acquirer) (move, h
 
 func (d *bulkheadStep) enqueue(h *Bulkhead, n *bulkheadState, c *acquirer) (move, how uint8, broken string) {
 	full := h.machine.Waiting() >= d.m.queue
-	t, _, result := h.enqueue(instant, make(chan struct{}, 1)) // enqueue grants nothing
+	p := new(parked)
+	w, _, result := h.enqueue(world.From(p), instant)
 	switch result {
 	case rejected:
 		*c = acquirer{}
@@ -181,10 +183,13 @@ func (d *bulkheadStep) enqueue(h *Bulkhead, n *bulkheadState, c *acquirer) (move
 		}
 		return moveEnqueue, gotFree, broken
 	}
-	*c = acquirer{stage: waiting, ticket: t}
+	*c = acquirer{stage: waiting, ticket: w.ticket}
 	n.line[slices.Index(n.line[:], 0)] = int8(d.i + 1)
-	if full {
+	switch {
+	case full:
 		broken = ruleQueueBound
+	case p.grants != 0: // enqueue grants nothing
+		broken = ruleAllBack
 	}
 	return moveEnqueue, gotQueued, broken
 }

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // The states of the bulkhead and their keys. The moves are in
@@ -58,20 +60,19 @@ func (m *bulkheadModel) start() bulkheadState {
 	return bulkheadState{machine: bulkhead.New(bulkhead.Config{Permits: m.permits, Queue: m.queue})}
 }
 
-// on makes a handle with the state. It has the channels of the callers that wait and
-// have no permit.
-func (m *bulkheadModel) on(s *bulkheadState) (*Bulkhead, *[crowd]chan struct{}) {
+// on makes a handle with the state. Its waiters are the callers that wait and have no
+// permit.
+func (m *bulkheadModel) on(s *bulkheadState) (*Bulkhead, *[crowd]grants) {
 	h := &Bulkhead{permits: m.permits, machine: s.machine.Clone()}
 	h.snapshot.Store(s.snapshot)
-	var granted [crowd]chan struct{}
+	granted := new([crowd]grants)
 	for i := range s.callers {
-		granted[i] = make(chan struct{}, 1)
 		if c := &s.callers[i]; c.stage == waiting && !c.granted {
-			h.waiters = append(h.waiters, waiter{c.ticket, granted[i]})
+			h.waiters = append(h.waiters, waiter{c.ticket, &granted[i]})
 		}
 	}
 	slices.SortFunc(h.waiters, func(a, b waiter) int { return cmp.Compare(a.ticket, b.ticket) })
-	return h, &granted
+	return h, granted
 }
 
 // key leaves out the numbers of the tickets, of which only the order matters, and
@@ -107,3 +108,19 @@ func (s *bulkheadState) code(i int) uint64 {
 
 // instant is the time of all steps: nothing in the queue depends on it.
 var instant = time.Unix(1_000_000, 0)
+
+// grants is a Parker that counts its wake-ups and never waits. The model decides when
+// a caller sees its grant.
+type grants int
+
+func (g *grants) Park(context.Context, time.Time) world.Woken { panic("the model waits itself") }
+func (g *grants) Wake()                                       { *g++ }
+func (g *grants) Free()                                       {}
+
+// parked is a World with one Parker.
+type parked struct {
+	world.Source
+	grants grants
+}
+
+func (p *parked) Parker() world.Parker { return &p.grants }

@@ -95,7 +95,7 @@ func TestEnumerationBites(t *testing.T) {
 		{"remove does not see that a permit was granted", waiters,
 			"if !b.machine.Remove(t) {\n\t\treturn false", "if !b.machine.Remove(t) {\n\t\treturn true",
 			bulkhead, ruleNoTrace},
-		{"the channel of a waiter that gave up stays", waiters,
+		{"a waiter that gave up stays", waiters,
 			"\tb.removeWaiter(t)\n", "",
 			bulkhead, ruleNoTrace},
 		{"a permit too many is released while there are waiters", permits,

@@ -271,7 +271,7 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	now := o.Now()
 	o.looked(now)
 	o.work.Waiting(now)
-	switch b.Acquire(o.Context, now, o.deadline) {
+	switch b.Acquire(o.Context, o.Engine.World, now, o.deadline) {
 	case Acquired:
 		o.permit = true
 		got := o.Now()
@@ -321,7 +321,7 @@ func (o *Operation) sleep(until time.Time) retry.Reason {
 	if !w.Now().Before(until) {
 		return retry.Go
 	}
-	if w.Parker().Park(o.Context, until) == world.ByContext {
+	if w.Sleep(o.Context, until) == world.ByContext {
 		return retry.Ended
 	}
 	return retry.Go

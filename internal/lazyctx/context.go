@@ -4,13 +4,18 @@
 // context.WithDeadline makes a timer, a channel and a hook in its parent at once.
 // Most attempts end before anything waits for their context, so a Context makes
 // these when Done or AfterFunc is called for the first time.
+//
+// A Context takes its clock from its parent; see world.Of.
 package lazyctx
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Context is the context of one attempt. It ends at the first of these: End or
@@ -30,27 +35,41 @@ type Context struct {
 type state struct {
 	over    bool // the Context ended before any code waited: no field changes any more
 	noTimer bool // the owner calls Expire at the deadline
+	used    bool // one was given out; it is never used again, since its holder may still have it
 
 	mu       sync.Mutex
+	world    world.World
 	err      error         // the reason for the end
 	done     chan struct{} // made by the first call of Done
 	deadline time.Time
-	timer    *time.Timer
+	timer    world.Timer
 	unhook   func() bool // removes the hook from a parent of another type
-	above    *hook       // the hook in a parent that is a Context
-	hooks    []*hook     // run at the end
-
-	// Nearly every Context has one hook. These fields are its memory.
-	room [1]*hook
-	one  hook
-	used bool // one has been given out; it is never used again, since its holder may still have it
+	above    *Hook       // the hook in a parent that is a Context
+	hooks    *Hook       // the first of a ring, run in order at the end
+	one      Hook        // memory for a hook: nearly every Context has one
 }
 
-// hook is a function of AfterFunc, or a child that ends with its parent.
-type hook struct {
-	run   func()
-	child *Context
+// Hook is memory for one function that runs at the end of a Context; see OnEnd.
+type Hook struct {
+	ender      ender
+	next, prev *Hook // nil if the Hook is not in use
 }
+
+// ender is notified of the end of a Context, in the goroutine that ends it.
+type ender interface{ parentEnded(world.World) }
+
+// concurrent is a function of AfterFunc.
+type concurrent func()
+
+func (f concurrent) parentEnded(w world.World) { w.Go(f) }
+
+// direct is a function of OnEnd.
+type direct func()
+
+func (f direct) parentEnded(world.World) { f() }
+
+// parentEnded ends a child.
+func (c *Context) parentEnded(world.World) { c.follow() }
 
 // Watch is memory for the state of one Context. A caller that knows that code will
 // wait for the end of a Context places it in an allocation of its own.
@@ -161,29 +180,58 @@ func (c *Context) Err() error {
 	if err := c.parent.Err(); err != nil {
 		return c.end(err)
 	}
-	if !deadline.IsZero() && !time.Now().Before(deadline) {
+	if !deadline.IsZero() && !world.Of(c.parent).Now().Before(deadline) {
 		return c.end(context.DeadlineExceeded)
 	}
 	return nil
 }
 
 // Value is the parent's.
-func (c *Context) Value(key any) any { return c.parent.Value(key) }
+func (c *Context) Value(key any) any {
+	if key == (nearest{}) {
+		return c
+	}
+	return c.parent.Value(key)
+}
+
+// nearest is the key of the nearest Context above.
+type nearest struct{}
+
+// From gives the Context that ends together with ctx: ctx itself, or the one that it
+// adds values to. It is nil if there is none.
+func From(ctx context.Context) *Context {
+	if c, ok := ctx.(*Context); ok {
+		return c
+	}
+	if c, ok := ctx.Value(nearest{}).(*Context); ok && c.Done() == ctx.Done() {
+		return c
+	}
+	return nil
+}
 
 // AfterFunc runs f in a goroutine of its own once the Context has ended. Package
 // context looks for this method in a parent of a foreign type, and then needs no
 // goroutine to follow it.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	s := c.waited()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		go f()
+	h, err := s.add(nil, concurrent(f))
+	if err != nil {
+		world.Of(c.parent).Go(f)
 		return func() bool { return false }
 	}
-	h := s.add(f, nil)
 	return func() bool { return s.remove(h) }
 }
+
+// OnEnd runs f once the Context has ended, in the goroutine that ends it. f must not
+// wait. The Hook h is in use until then or until Remove. OnEnd is false, and f does
+// not run, if the Context has ended already.
+func (c *Context) OnEnd(h *Hook, f func()) bool {
+	_, err := c.waited().add(h, direct(f))
+	return err == nil
+}
+
+// Remove takes back a Hook of OnEnd. It is false if its function runs or has run.
+func (c *Context) Remove(h *Hook) bool { return c.state.Load().remove(h) }
 
 // String names the Context in messages, as the contexts of the standard library do.
 func (c *Context) String() string { return "holdfast attempt" }
@@ -199,20 +247,22 @@ func (c *Context) waited() *state {
 // watchIn sets s as the state, and starts what ends the Context: the timer and the
 // hook in the parent.
 func (c *Context) watchIn(s *state) *state {
-	s.deadline = c.deadline
+	s.deadline, s.world = c.deadline, world.Of(c.parent)
 	s.mu.Lock() // other goroutines that find s wait until it is complete
 	defer s.mu.Unlock()
 	if !c.state.CompareAndSwap(nil, s) {
 		return c.state.Load()
 	}
-	c.startTimer(s)
-	switch parent, ok := c.parent.(*Context); {
-	case ok: // as context.AfterFunc would, with fewer allocations
-		if s.above, ok = parent.adopt(c); !ok {
-			go c.follow()
-		}
+	switch parent := From(c.parent); {
+	case parent != nil: // as context.AfterFunc would, with fewer allocations
+		s.above, s.err = parent.waited().add(nil, c)
+	case c.parent.Done() != nil && !s.world.IsReal():
+		panic(fmt.Sprintf("lazyctx: a %T ends outside of virtual time: use a Context", c.parent))
 	case c.parent.Done() != nil:
 		s.unhook = context.AfterFunc(c.parent, c.follow)
+	}
+	if s.err == nil {
+		c.startTimer(s)
 	}
 	return s
 }
@@ -222,25 +272,14 @@ func (c *Context) startTimer(s *state) {
 	if s.deadline.IsZero() || s.noTimer {
 		return
 	}
-	s.timer = time.AfterFunc(time.Until(s.deadline), func() {
+	s.timer = s.world.AfterFunc(s.world.Until(s.deadline), func() {
 		s.mu.Lock()
-		early := s.deadline.IsZero() || time.Now().Before(s.deadline) // Extend has moved it
+		early := s.deadline.IsZero() || s.world.Now().Before(s.deadline) // Extend has moved it
 		s.mu.Unlock()
 		if !early {
 			c.end(context.DeadlineExceeded)
 		}
 	})
-}
-
-// adopt ends child together with c. It is false if c has ended already.
-func (c *Context) adopt(child *Context) (h *hook, ok bool) {
-	s := c.waited()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return nil, false
-	}
-	return s.add(nil, child), true
 }
 
 // follow ends the Context with its parent.
@@ -277,51 +316,77 @@ func (c *Context) end(err error) error {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	hooks, unhook, above := s.hooks, s.unhook, s.above
-	s.hooks, s.unhook, s.above = nil, nil, nil
+	unhook, above := s.unhook, s.above
+	s.unhook, s.above = nil, nil
 	s.mu.Unlock()
 	if unhook != nil {
 		unhook()
 	}
 	if above != nil {
-		c.parent.(*Context).state.Load().remove(above)
+		From(c.parent).state.Load().remove(above)
 	}
-	for _, h := range hooks {
-		if h.child != nil {
-			h.child.follow()
-			continue
-		}
-		go h.run()
+	for e := s.next(); e != nil; e = s.next() {
+		e.parentEnded(s.world)
 	}
 	return err
 }
 
-// add is called under the lock.
-func (s *state) add(f func(), child *Context) *hook {
-	h := &s.one
-	if s.used {
-		h = new(hook)
-	}
-	s.used = true
-	h.run, h.child = f, child
-	if s.hooks == nil {
-		s.hooks = s.room[:0]
-	}
-	s.hooks = append(s.hooks, h)
-	return h
-}
-
-// remove is false if the hook has run or was removed before.
-func (s *state) remove(h *hook) bool {
+// add has e notified of the end, with h as the memory or, if h is nil, memory of the
+// state. It gives the reason instead if the Context has ended.
+func (s *state) add(h *Hook, e ender) (*Hook, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.hooks {
-		if other == h {
-			last := len(s.hooks) - 1
-			s.hooks[i], s.hooks[last] = s.hooks[last], nil
-			s.hooks = s.hooks[:last]
-			return true
-		}
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case h == nil && !s.used:
+		h, s.used = &s.one, true
+	case h == nil:
+		h = new(Hook)
 	}
-	return false
+	h.ender = e
+	if first := s.hooks; first == nil {
+		s.hooks, h.next, h.prev = h, h, h
+	} else {
+		h.next, h.prev = first, first.prev
+		h.prev.next, first.prev = h, h
+	}
+	return h, nil
+}
+
+// remove is false if the hook is not in use any more.
+func (s *state) remove(h *Hook) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.next == nil {
+		return false
+	}
+	s.unlink(h)
+	return true
+}
+
+// next takes the first hook off the ring. It is nil if there is none.
+func (s *state) next() ender {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hooks
+	if h == nil {
+		return nil
+	}
+	s.unlink(h)
+	return h.ender
+}
+
+// unlink is called under the lock.
+func (s *state) unlink(h *Hook) {
+	switch s.hooks {
+	case h.next: // it is the only one, or the last
+		if h.next == h {
+			s.hooks = nil
+		}
+	case h:
+		s.hooks = h.next
+	}
+	h.next.prev, h.prev.next = h.prev, h.next
+	h.next, h.prev = nil, nil
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // newContext has its own deadline that far away, zero for none.
@@ -145,6 +148,17 @@ func TestContextHasItsParentsDeadline(t *testing.T) {
 	})
 }
 
+// hooks counts the hooks of a Context.
+func hooks(c *Context) (n int) {
+	first := c.state.Load().hooks
+	for h := first; h != nil; h = h.next {
+		if n++; h.next == first {
+			break
+		}
+	}
+	return n
+}
+
 // odd is a context of a foreign type, with an error of its own.
 type odd struct {
 	context.Context
@@ -268,7 +282,7 @@ func TestContextChildren(t *testing.T) {
 		gone, cancelGone := context.WithCancel(c)
 		cancelGone()
 		ended(t, gone, context.Canceled)
-		if n := len(c.state.Load().hooks); n != 10 {
+		if n := hooks(c); n != 10 {
 			t.Errorf("it keeps %d hooks, want the 10 that are left", n)
 		}
 		for _, child := range append(children, grandchild) {
@@ -329,6 +343,111 @@ func TestContextInsideContext(t *testing.T) {
 		ended(t, inner, context.DeadlineExceeded)
 		ended(t, outer, context.DeadlineExceeded)
 	})
+}
+
+// A Context below one that only has values added follows it as if they were next to
+// each other; below one that can be cancelled by itself it does not.
+func TestFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type name struct{}
+		outer := newContext(t.Context(), time.Minute)
+		valued := context.WithValue(outer, name{}, 1)
+		own, cancel := context.WithCancel(valued)
+		defer cancel()
+		if From(outer) != outer || From(valued) != outer || From(own) != nil || From(t.Context()) != nil {
+			t.Errorf("the Contexts are %v, %v, %v, %v", From(outer), From(valued), From(own), From(t.Context()))
+		}
+		inner, gone := newContext(valued, time.Hour), newContext(valued, time.Hour)
+		goesOn(t, inner)
+		goesOn(t, gone)
+		gone.End()
+		if n := hooks(outer); n != 1 {
+			t.Errorf("it keeps %d hooks, want that of inner alone", n)
+		}
+		outer.End()
+		ended(t, inner, context.Canceled) // at once
+		born := newContext(valued, 0)
+		ended(t, born, context.Canceled)
+	})
+}
+
+// Functions of OnEnd run in order, in the goroutine that ends the Context.
+func TestContextOnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newContext(t.Context(), 0)
+		var h [5]Hook
+		var order []int
+		for i := range h {
+			if !c.OnEnd(&h[i], func() { order = append(order, i) }) {
+				t.Error("the Context has not ended")
+			}
+		}
+		for _, i := range []int{0, 4, 2} { // the first, the last, one between
+			if !c.Remove(&h[i]) || c.Remove(&h[i]) {
+				t.Error("Remove must report true once")
+			}
+		}
+		if !c.OnEnd(&h[0], func() { order = append(order, 5) }) {
+			t.Error("a removed Hook cannot be used again")
+		}
+		c.End()
+		if fmt.Sprint(order) != "[1 3 5]" {
+			t.Errorf("ran %v", order)
+		}
+		if c.Remove(&h[1]) || c.OnEnd(&h[2], func() { t.Error("runs after the end") }) {
+			t.Error("the Context has ended")
+		}
+	})
+}
+
+// A Context uses the World of its parent: the clock, the timer and the way to run
+// functions.
+func TestContextUsesTheWorldOfItsParent(t *testing.T) {
+	f := &fake{now: time.Unix(1_000_000, 0)}
+	parent := world.With(context.Background(), world.From(f))
+	ran := 0
+	c, unwatched := new(Context), new(Context)
+	c.Init(parent, f.now.Add(time.Second))
+	unwatched.Init(parent, f.now.Add(time.Second))
+	c.AfterFunc(func() { ran++ })
+	goesOn(t, c)
+	if unwatched.Err() != nil || f.after != time.Second {
+		t.Errorf("Err is %v, the timer is set to %v", unwatched.Err(), f.after)
+	}
+	f.now = f.now.Add(time.Second)
+	f.fire()
+	ended(t, c, context.DeadlineExceeded)
+	ended(t, unwatched, context.DeadlineExceeded)
+	c.AfterFunc(func() { ran++ })
+	if ran != 2 {
+		t.Errorf("%d functions ran, want 2", ran)
+	}
+
+	own, cancel := context.WithCancel(parent)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != "lazyctx: a *context.cancelCtx ends outside of virtual time: use a Context" {
+			t.Errorf("panic: %v", r)
+		}
+	}()
+	foreign := new(Context)
+	foreign.Init(own, time.Time{})
+	foreign.Done()
+}
+
+// fake is a World with a clock and a timer that the test moves.
+type fake struct {
+	world.Source
+	now   time.Time
+	after time.Duration
+	fire  func()
+}
+
+func (f *fake) Now() time.Time { return f.now }
+func (f *fake) Go(run func())  { run() }
+func (f *fake) AfterFunc(d time.Duration, run func()) world.Timer {
+	f.after, f.fire = d, run
+	return time.NewTimer(0)
 }
 
 func TestContextValueAndName(t *testing.T) {
@@ -427,7 +546,7 @@ func TestContextFollowsAContext(t *testing.T) {
 		goesOn(t, stays)
 		gone.End()
 		gone.End()
-		if n := len(outer.state.Load().hooks); n != 1 {
+		if n := hooks(outer); n != 1 {
 			t.Errorf("it keeps %d hooks, want the one that is left", n)
 		}
 		outer.Expire()
@@ -438,4 +557,11 @@ func TestContextFollowsAContext(t *testing.T) {
 		synctest.Wait()
 		ended(t, born, context.DeadlineExceeded)
 	})
+}
+
+// The sizes are those of size classes: one byte more is an allocation of the next.
+func TestSizes(t *testing.T) {
+	if n, m := unsafe.Sizeof(Context{}), unsafe.Sizeof(Watch{}); n > 48 || m > 144 {
+		t.Errorf("a Context has %d bytes, its state %d; want at most 48 and 144", n, m)
+	}
 }

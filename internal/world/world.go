@@ -1,79 +1,136 @@
-// Package world is the seam between the rules and the machine they run on: time,
-// chance and waiting.
+// Package world is the seam between the rules and the machine that they run on:
+// time, chance and waiting.
+//
+// In production it is the clock, the random numbers of the system, and goroutines.
+// In a simulation it is virtual time, seeded chance and coroutines; see
+// internal/virtual. The same code runs in both.
 package world
 
 import (
 	"context"
 	crand "crypto/rand"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
-// World is time, chance and waiting.
-type World interface {
+// World is a source of time, chance and waiting. The zero World is the real one. A
+// World is one pointer, so that the real one costs a comparison and no allocation.
+type World struct{ source *boxed }
+
+type boxed struct{ Source }
+
+// Source implements a World other than the real one.
+type Source interface {
 	Now() time.Time
-	Since(t time.Time) time.Duration
-	Chance() float64 // in [0, 1)
+	Chance() float64
 	Random(p []byte)
 	Parker() Parker
 	AfterFunc(d time.Duration, f func()) Timer
+	Go(f func())
 }
 
-// Woken is why a Park ended.
-type Woken uint8
-
-const (
-	ByWake Woken = iota
-	ByTime
-	ByContext
-)
-
-// Parker is one place to wait.
-type Parker interface {
-	Park(ctx context.Context, until time.Time) Woken
-	Wake()
-}
-
-// Timer is a second line of execution that has not begun.
+// Timer is the timer of AfterFunc, with the methods of time.Timer.
 type Timer interface {
 	Stop() bool
 	Reset(d time.Duration) bool
 }
 
-type real struct{}
+// From makes a World of a Source.
+func From(s Source) World { return World{&boxed{s}} }
 
-// Real is the world of production.
-func Real() World { return real{} }
+// IsReal reports whether w is the real World.
+func (w World) IsReal() bool { return w.source == nil }
 
-func (real) Now() time.Time                            { return time.Now() }
-func (real) Since(t time.Time) time.Duration           { return time.Since(t) }
-func (real) Chance() float64                           { return rand.Float64() }
-func (real) Random(p []byte)                           { _, _ = crand.Read(p) }
-func (real) Parker() Parker                            { return make(parker, 1) }
-func (real) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
-
-type parker chan struct{}
-
-func (p parker) Wake() {
-	select {
-	case p <- struct{}{}:
-	default:
+// Now is the current time.
+func (w World) Now() time.Time {
+	if w.source == nil {
+		return time.Now()
 	}
+	return w.source.Now()
 }
 
-func (p parker) Park(ctx context.Context, until time.Time) Woken {
-	var timeout <-chan time.Time
-	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
-		defer timer.Stop()
-		timeout = timer.C
+// Since is the time since t. It is cheaper than Now.
+func (w World) Since(t time.Time) time.Duration {
+	if w.source == nil {
+		return time.Since(t)
 	}
-	select {
-	case <-p:
-		return ByWake
-	case <-timeout:
-		return ByTime
-	case <-ctx.Done():
-		return ByContext
+	return w.source.Now().Sub(t)
+}
+
+// Until is the time until t. It is cheaper than Now.
+func (w World) Until(t time.Time) time.Duration { return -w.Since(t) }
+
+// Chance is a random number in [0, 1).
+func (w World) Chance() float64 {
+	if w.source == nil {
+		return rand.Float64()
 	}
+	return w.source.Chance()
+}
+
+// Random fills p with random bytes that are fit for ids: in the real World they
+// cannot be predicted, and do not repeat in copies of a running system.
+func (w World) Random(p []byte) {
+	if w.source == nil {
+		_, _ = crand.Read(p) // crypto/rand documents that it never fails
+		return
+	}
+	w.source.Random(p)
+}
+
+// Parker gives the caller a place to wait, to be freed after the wait.
+func (w World) Parker() Parker {
+	if w.source == nil {
+		return newParker()
+	}
+	return w.source.Parker()
+}
+
+// Sleep waits until t or the end of ctx, and reports which: ByTime or ByContext.
+func (w World) Sleep(ctx context.Context, t time.Time) Woken {
+	if w.source == nil {
+		return wait(nil, ctx.Done(), t)
+	}
+	p := w.source.Parker()
+	defer p.Free()
+	return p.Park(ctx, t)
+}
+
+// AfterFunc runs f after d. f must not wait; it can start code that does with Go.
+func (w World) AfterFunc(d time.Duration, f func()) Timer {
+	if w.source == nil {
+		return time.AfterFunc(d, f)
+	}
+	return w.source.AfterFunc(d, f)
+}
+
+// Go runs f concurrently. f may wait.
+func (w World) Go(f func()) {
+	if w.source == nil {
+		go f()
+		return
+	}
+	w.source.Go(f)
+}
+
+// named is set by the first call of With. Until then every context is of the real
+// World, and Of need not search it.
+var named atomic.Bool
+
+type key struct{}
+
+// With gives a context of the World w.
+func With(ctx context.Context, w World) context.Context {
+	named.Store(true)
+	return context.WithValue(ctx, key{}, w)
+}
+
+// Of gives the World of a context: that of the nearest With, else the real one.
+func Of(ctx context.Context) World {
+	if !named.Load() {
+		return World{}
+	}
+	w, _ := ctx.Value(key{}).(World)
+	return w
 }

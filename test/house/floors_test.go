@@ -9,15 +9,13 @@ import (
 // never of its own. A room in a folder that is not named here is a problem: to
 // give it a floor is a decision, not a default.
 var floors = [][]string{
-	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling"},
-	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "fault"},
+	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling", "internal/world"},
+	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
 	2: {"internal/core/call"}, // the order, over the machines that it puts in order
-	3: {"internal/world", "faultserver/internal/ledger", "faultserver/internal/pipe"},
-	4: {"internal/lazyctx"},
-	5: {"internal/engine", "internal/wire"},
-	6: {".", "faultserver"},
-	7: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
-	8: {"cmd/holdfast"},
+	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
+	4: {".", "faultserver"},
+	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
+	6: {"cmd/holdfast"},
 }
 
 // attic rooms, and the folders in them, may import anything; nothing outside

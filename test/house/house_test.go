@@ -182,6 +182,7 @@ func moduleOf(file string, modules []string) string {
 var fileRules = []func(source) []problem{
 	floorsHold,
 	pureStaysPure,
+	worldlyAsksItsWorld,
 	testingStaysInTests,
 	testsDoNotSleep,
 	testsDoNotSkip,

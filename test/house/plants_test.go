@@ -17,16 +17,16 @@ func TestPlantedSource(t *testing.T) {
 		// floors
 		{"a core imports a handle", "internal/core/retry/x.go",
 			"package retry\nimport _ \"github.com/holdfast-go/holdfast/internal/engine\"\n",
-			[]string{"internal/core/retry/x.go:2: imports internal/engine of floor 5 from floor 1: only floors below may be imported"}},
+			[]string{"internal/core/retry/x.go:2: imports internal/engine of floor 3 from floor 1: only floors below may be imported"}},
 		{"a core imports its neighbour", "internal/core/breaker/x.go",
 			"package breaker\nimport _ \"github.com/holdfast-go/holdfast/fault\"\n",
 			[]string{"internal/core/breaker/x.go:2: imports fault of floor 1 from floor 1: only floors below may be imported"}},
 		{"the fault server imports the root", "faultserver/x.go",
 			"package faultserver\nimport _ \"github.com/holdfast-go/holdfast\"\n",
-			[]string{"faultserver/x.go:2: imports . of floor 6 from floor 6: only floors below may be imported"}},
+			[]string{"faultserver/x.go:2: imports . of floor 4 from floor 4: only floors below may be imported"}},
 		{"the root imports the attic", "x.go",
 			"package holdfast\nimport _ \"github.com/holdfast-go/holdfast/test/integration/kit\"\n",
-			[]string{"x.go:2: imports test/integration/kit of floor 9 from floor 6: only floors below may be imported"}},
+			[]string{"x.go:2: imports test/integration/kit of floor 7 from floor 4: only floors below may be imported"}},
 		{"a test looks wherever it likes", "internal/core/retry/x_test.go",
 			"package retry\nimport _ \"github.com/holdfast-go/holdfast/faultserver\"\n", nil},
 		{"so does the attic", "test/integration/kit/x.go",
@@ -55,6 +55,32 @@ func TestPlantedSource(t *testing.T) {
 			"package cooldown\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
 		{"a room whose name begins like a pure one", "faultserver/x.go",
 			"package faultserver\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
+
+		// worldly rooms
+		{"a handle waits on a timer of the system", "internal/engine/x.go",
+			"package engine\nimport (\n\"sync\"\n\"time\"\n)\nvar mu sync.Mutex\nvar timer = time.NewTimer(time.Second)\n",
+			[]string{"internal/engine/x.go:7: uses time.NewTimer: ask the World"}},
+		{"a context reads the clock under another name", "internal/lazyctx/x.go",
+			"package lazyctx\nimport clock \"time\"\nfunc f(t clock.Time) bool { return clock.Until(t) > 0 }\n",
+			[]string{"internal/lazyctx/x.go:3: uses time.Until: ask the World"}},
+		{"the engine makes ids and jitter of its own", "internal/engine/x.go",
+			"package engine\nimport (\n_ \"crypto/rand\"\n_ \"math/rand/v2\"\n)\n",
+			[]string{
+				"internal/engine/x.go:3: imports crypto/rand: ask the World for chance",
+				"internal/engine/x.go:4: imports math/rand/v2: ask the World for chance",
+			}},
+		{"the engine starts a timer by a context, and a goroutine", "internal/engine/x.go",
+			"package engine\nimport \"context\"\nfunc f(ctx context.Context) {\n_, _ = context.WithTimeout(ctx, 1)\ngo f(ctx)\n}\n",
+			[]string{
+				"internal/engine/x.go:4: uses context.WithTimeout, which starts a timer: use a lazyctx.Context",
+				"internal/engine/x.go:5: starts a goroutine: use World.Go",
+			}},
+		{"its world may be asked", "internal/engine/x.go",
+			"package engine\nimport \"github.com/holdfast-go/holdfast/internal/world\"\nfunc f(w world.World) { w.Go(func() { w.Now() }) }\n", nil},
+		{"a test of the engine may", "internal/engine/x_test.go",
+			"package engine\nimport \"time\"\nvar start = time.Now()\n", nil},
+		{"the seam may", "internal/world/x.go",
+			"package world\nimport \"time\"\nvar start = time.Now()\n", nil},
 
 		// testing
 		{"a library file imports testing", "faultserver/x.go",
@@ -123,6 +149,8 @@ func TestPlantedClocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, pureStaysPure(s), []string{"internal/outcome/x.go:3: uses time." + name + ": a pure room gets the time as an argument"})
+		s.path = "internal/engine/x.go"
+		expect(t, worldlyAsksItsWorld(s), []string{"internal/engine/x.go:3: uses time." + name + ": ask the World"})
 	}
 	for _, name := range []string{"sync", "sync/atomic", "context", "net", "net/netip", "os", "os/signal", "math/rand", "math/rand/v2", "crypto/rand"} {
 		s, err := parse("internal/core/limit/x.go", ".", "package limit\nimport _ \""+name+"\"\n")

@@ -18,6 +18,16 @@ var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFun
 // impure packages are named with the folders below them: "net" is net/http too.
 var impure = []string{"context", "crypto/rand", "math/rand", "net", "os", "sync"}
 
+// worldly rooms may lock, wait and start goroutines, but take time, chance and
+// waiting from a world.World: the same code runs in production and in virtual time.
+var worldly = []string{"internal/engine", "internal/lazyctx"}
+
+// chance is what a worldly room may not import.
+var chance = []string{"crypto/rand", "math/rand"}
+
+// deadlines are the members of package context that start a timer.
+var deadlines = []string{"WithDeadline", "WithDeadlineCause", "WithTimeout", "WithTimeoutCause"}
+
 func isUnder(p string, tops []string) bool {
 	return slices.ContainsFunc(tops, func(top string) bool { return p == top || strings.HasPrefix(p, top+"/") })
 }
@@ -38,6 +48,30 @@ func pureStaysPure(s source) []problem {
 	for n := range ast.Preorder(s.file) {
 		if g, ok := n.(*ast.GoStmt); ok {
 			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure room decides, its handle acts"))
+		}
+	}
+	return ps
+}
+
+func worldlyAsksItsWorld(s source) []problem {
+	if s.isTest() || !isUnder(s.path, worldly) {
+		return nil
+	}
+	var ps []problem
+	for imported, at := range s.imports() {
+		if isUnder(imported, chance) {
+			ps = append(ps, s.problem(at, "imports %s: ask the World for chance", imported))
+		}
+	}
+	for _, sel := range s.uses("time", clockReaders...) {
+		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: ask the World", sel.Sel.Name))
+	}
+	for _, sel := range s.uses("context", deadlines...) {
+		ps = append(ps, s.problem(sel.Pos(), "uses context.%s, which starts a timer: use a lazyctx.Context", sel.Sel.Name))
+	}
+	for n := range ast.Preorder(s.file) {
+		if g, ok := n.(*ast.GoStmt); ok {
+			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: use World.Go"))
 		}
 	}
 	return ps
