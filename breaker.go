@@ -237,6 +237,16 @@ func (b *Breaker) changed(ctx context.Context, w world.World, now time.Time, c b
 // State is what a breaker does with those who ask.
 type State = breaker.State
 
+// The texts of State.String, of a breaker's statistics as JSON, and of
+// ClientStats.BreakerState, which is StateOff for a client without a breaker. They
+// do not change.
+const (
+	StateClosed   = "closed"
+	StateOpen     = "open"
+	StateHalfOpen = "half_open"
+	StateOff      = "off"
+)
+
 const (
 	// Closed admits everyone.
 	Closed = breaker.Closed

@@ -62,16 +62,15 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if s.readIsAttempt {
 		r.limits.Read = t.Attempt
 	}
-	o := all.observer()
 	var b *Breaker
 	if s.breaker.Threshold > 0 {
-		b = newBreaker(s.breakerName, s.breaker, s.eachCounts, o)
+		b = newBreaker(s.breakerName, s.breaker, s.eachCounts, all.observer())
 	}
 	var h *Bulkhead
 	if s.bulkhead.Permits > 0 {
 		h = newBulkhead(s.bulkheadName, s.bulkhead)
 	}
-	c.shared.init(s.name, o, b, h)
+	c.shared.init(s.name, all, b, h)
 	c.shared.Timed = true
 	r.Rules = engine.Rules{Retry: s.retry, Attempt: t.Attempt, Total: t.Total, Waiters: s.bulkhead.Queue}
 	r.Fast = c.shared.FastPath(&r.Rules)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -56,9 +57,10 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.Trip
-	redirected  bool // it followed a redirect
-	crossOrigin bool // to another origin
-	answer      any  // from the receiver: *Response, *http.Response or *Stream
+	redirected  bool        // it followed a redirect
+	crossOrigin bool        // to another origin
+	added       http.Header // by instruments
+	answer      any         // from the receiver: *Response, *http.Response or *Stream
 
 	once roundTrip
 	live liveBody
@@ -87,7 +89,7 @@ func (o *clientCall) run() error {
 			o.finish()
 		}
 	}()
-	d := o.Run()
+	d := o.operation.run()
 	err := o.end(d)
 	done = true
 	if o.out != nil {
@@ -145,7 +147,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.out, o.spare = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	o.Start(&a.Attempt, n)
+	a.added = o.start(&a.Attempt, n)
 	a.begin(&a.Context, &a.once)
 	a.send()
 	if a.HandedOver() {
@@ -218,21 +220,25 @@ var errSwitched = errors.New("the service switched to another protocol, which it
 // redirect's, nil for the first round trip of an attempt.
 func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	o := a.call
-	req := o.request
+	req, own := o.request, o.with.authorize != nil || len(a.added) > 0
 	switch {
 	case h != nil:
 		req = h.request.WithContext(a.roundTrip)
-	case a != &o.first || o.with.authorize != nil:
+	case a != &o.first || own:
 		req = req.WithContext(a.roundTrip)
 	}
 	a.roundTrip.Unpack = o.unpack
-	if o.with.authorize != nil {
-		// What one attempt is given is not for the next, nor for the caller's request.
+	if own { // what one attempt is given is not for the next, nor for the caller's request
 		req.Header = req.Header.Clone()
+		if !a.crossOrigin {
+			maps.Copy(req.Header, a.added)
+		}
+	}
+	if authorize := o.with.authorize; authorize != nil {
 		if !a.crossOrigin {
 			target := *req.URL
 			req.URL = &target
-			if err := o.with.authorize(req); err != nil {
+			if err := authorize(req); err != nil {
 				return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
 			}
 		}

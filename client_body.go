@@ -85,7 +85,7 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 		before = before[:n-1]
 	}
 	now := o.Now()
-	e := o.named(&Error{
+	e := o.describe(&Error{
 		Took: now.Sub(o.Began), Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
 			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Err: cause, Sent: true,

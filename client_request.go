@@ -166,7 +166,7 @@ func (o *clientCall) prepare(ctx context.Context, with *callOptions) {
 		o.unpack = wire.AsksGzip(o.with.transport, o.request)
 	}
 
-	o.Begin(ctx, &o.shared.Engine, &o.with.Rules, o)
+	o.Begin(o.instrument(ctx), &o.shared.Engine, &o.with.Rules, o)
 	o.AttemptLimit, o.Check = with.attempt, with.check
 	if o.Check {
 		o.Schedule = new(retry.Config) // without retries
@@ -177,7 +177,7 @@ func (o *clientCall) prepare(ctx context.Context, with *callOptions) {
 		own.Read = with.attempt
 		o.limits = &own
 	}
-	o.own.Init(ctx, o.OwnDeadline())
+	o.own.Init(o.Caller, o.OwnDeadline())
 	o.Context = &o.own
 	if !o.Watched {
 		return

@@ -321,7 +321,7 @@ func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 	var v T
 	if err == nil {
 		if err = json.Unmarshal(data, &v); err != nil {
-			err = s.body.a.call.named(&Error{
+			err = s.body.a.call.describe(&Error{
 				Stopped: "answered", kind: ErrDecode,
 				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)),
 			})

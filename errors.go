@@ -13,56 +13,85 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// The errors of holdfast, to be looked for with errors.Is. Each failed call
-// returns an *Error that is one of these, or several where one includes another:
-// ErrUnavailable is also ErrServer, and ErrServer is also ErrConnection.
+// The kinds of an *Error, for errors.Is. Each failed call returns an *Error of one
+// kind. A kind may include others: ErrUnavailable is also ErrServer, and ErrServer
+// is also ErrConnection.
 var (
-	// ErrConnection includes every failure that is worth repeating: timeouts,
-	// lost connections, 408 and 5xx. After the last attempt one of these is left.
-	ErrConnection error = &sentinel{text: "connection failed"}
-	// ErrTimeout is a limit on this side that was reached; a *TimeoutError says
-	// which. It is also context.DeadlineExceeded.
-	ErrTimeout error = &sentinel{text: "timed out", is: []error{ErrConnection, context.DeadlineExceeded}}
+	// ErrConnection is a failure that may pass: a timeout, a lost connection, 408 or
+	// 5xx. It includes the four kinds below.
+	ErrConnection error = &sentinel{text: "connection failed", code: CodeUnavailable}
+	// ErrTimeout is a limit of this side that was reached: a *TimeoutError names it.
+	// It is also context.DeadlineExceeded.
+	ErrTimeout error = &sentinel{text: "timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection, context.DeadlineExceeded}}
 	// ErrServerTimeout is a 408.
-	ErrServerTimeout error = &sentinel{text: "server timed out", is: []error{ErrConnection}}
+	ErrServerTimeout error = &sentinel{text: "server timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection}}
 	// ErrServer is any 5xx.
-	ErrServer error = &sentinel{text: "server error", is: []error{ErrConnection}}
+	ErrServer error = &sentinel{text: "server error", code: CodeInternal, is: []error{ErrConnection}}
 	// ErrUnavailable is a 502, 503 or 504.
-	ErrUnavailable error = &sentinel{text: "service unavailable", is: []error{ErrServer}}
+	ErrUnavailable error = &sentinel{text: "service unavailable", code: CodeUnavailable, is: []error{ErrServer}}
 
-	// ErrStatus includes every answer that is a refusal: redirects that were not
-	// followed and 4xx other than 408. A *StatusError has the answer.
-	ErrStatus error = &sentinel{text: "refused by the service"}
+	// ErrStatus is an answer that declines the request: a 4xx other than 408, or a
+	// redirect that was not followed. A *StatusError in the chain has the answer.
+	ErrStatus error = &sentinel{text: "refused by the service", code: CodeFailedPrecondition}
 	// ErrAuthentication is a 401 or 403.
-	ErrAuthentication error = &sentinel{text: "not authorized", is: []error{ErrStatus}}
+	ErrAuthentication error = &sentinel{text: "not authorized", code: CodeUnauthenticated, is: []error{ErrStatus}}
 	// ErrNotFound is a 404.
-	ErrNotFound error = &sentinel{text: "not found", is: []error{ErrStatus}}
-	// ErrInvalidRequest is a 400 or 422.
-	ErrInvalidRequest error = &sentinel{text: "invalid request", is: []error{ErrStatus}}
-	// ErrRateLimited is a 429, or a call that was not made because an earlier 429
-	// asked for a silence that it could not wait out.
-	ErrRateLimited error = &sentinel{text: "rate limited", is: []error{ErrStatus}}
+	ErrNotFound error = &sentinel{text: "not found", code: CodeNotFound, is: []error{ErrStatus}}
+	// ErrInvalidRequest is a 400 or 422, which is also ErrStatus, or a request that
+	// cannot be made: nothing was sent, and it is no ErrStatus.
+	ErrInvalidRequest error = &sentinel{text: "invalid request", code: CodeInvalidArgument}
+	// ErrRateLimited is a 429, which is also ErrStatus and has a *StatusError, or a
+	// call that was not sent because of a cooldown, which is no ErrStatus and has a
+	// *RejectedError.
+	ErrRateLimited error = &sentinel{text: "rate limited", code: CodeResourceExhausted}
 
-	// ErrCircuitOpen is the breaker's refusal: nothing was sent. A *RejectedError
-	// says when to come back.
-	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request"}
-	// ErrPoolTimeout means that this client is saturated: no slot, or no connection,
-	// came free in time, or too many were waiting for a slot.
-	ErrPoolTimeout error = &sentinel{text: "no permit came free in time"}
+	// ErrCircuitOpen is a call that the breaker rejected: nothing was sent. A
+	// *RejectedError has the time at which to call again.
+	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request", code: CodeUnavailable}
+	// ErrPoolTimeout means that this client is saturated: no permit of the bulkhead
+	// and no connection came free in time, or its queue is full.
+	ErrPoolTimeout error = &sentinel{text: "no permit came free in time", code: CodeResourceExhausted}
 	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
-	ErrCanceled error = &sentinel{text: "canceled by the caller", is: []error{context.Canceled}}
-	// ErrClosed is a call through a client that was closed.
-	ErrClosed error = &sentinel{text: "client closed"}
+	ErrCanceled error = &sentinel{text: "canceled by the caller", code: CodeCanceled, is: []error{context.Canceled}}
+	// ErrClosed is a call of a client that was closed.
+	ErrClosed error = &sentinel{text: "client closed", code: CodeUnavailable}
 	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
 	// event of one longer than Config.MaxEventBytes.
-	ErrBodyTooLarge error = &sentinel{text: "response body too large"}
-	// ErrDecode is an answer that is not what the caller wanted to decode it into.
-	ErrDecode error = &sentinel{text: "response could not be decoded"}
+	ErrBodyTooLarge error = &sentinel{text: "response body too large", code: CodeOutOfRange}
+	// ErrDecode is an answer that cannot be decoded into the type that the caller
+	// asked for.
+	ErrDecode error = &sentinel{text: "response could not be decoded", code: CodeInternal}
+
+	// errThrottled and errInvalid are ErrRateLimited and ErrInvalidRequest of an
+	// answer.
+	errThrottled error = &sentinel{text: "rate limited", code: CodeResourceExhausted, is: []error{ErrRateLimited, ErrStatus}}
+	errInvalid   error = &sentinel{text: "invalid request", code: CodeInvalidArgument, is: []error{ErrInvalidRequest, ErrStatus}}
 )
 
-// sentinel is an error that includes others.
+// Code is an error in the canonical words of gRPC, lower case, with which an
+// adapter needs no table of its own. It is never empty.
+type Code string
+
+// The codes. Their texts do not change.
+const (
+	CodeCanceled           Code = "canceled"
+	CodeUnknown            Code = "unknown"
+	CodeInvalidArgument    Code = "invalid_argument"
+	CodeDeadlineExceeded   Code = "deadline_exceeded"
+	CodeNotFound           Code = "not_found"
+	CodeResourceExhausted  Code = "resource_exhausted"
+	CodeFailedPrecondition Code = "failed_precondition"
+	CodeOutOfRange         Code = "out_of_range"
+	CodeInternal           Code = "internal"
+	CodeUnavailable        Code = "unavailable"
+	CodeUnauthenticated    Code = "unauthenticated"
+	CodePermissionDenied   Code = "permission_denied"
+)
+
+// sentinel is a kind of error that includes others.
 type sentinel struct {
 	text string
+	code Code
 	is   []error
 }
 
@@ -195,6 +224,20 @@ func (e *Error) Unwrap() []error {
 	return chain
 }
 
+// Code is the error's kind in canonical words: CodeUnknown for a policy's error
+// that was not classified, CodePermissionDenied for a 403.
+func (e *Error) Code() Code {
+	kind, ok := e.kind.(*sentinel)
+	if !ok {
+		return CodeUnknown
+	}
+	var declined *StatusError
+	if kind.code == CodeUnauthenticated && errors.As(e.Err, &declined) && declined.Status == http.StatusForbidden {
+		return CodePermissionDenied
+	}
+	return kind.code
+}
+
 // Timeout reports whether the operation ended by a limit on this side. With
 // Temporary it makes an Error a net.Error.
 func (e *Error) Timeout() bool { return errors.Is(e.kind, ErrTimeout) }
@@ -249,8 +292,8 @@ var kindErrors = [...]error{
 	judge.Status:         ErrStatus,
 	judge.Authentication: ErrAuthentication,
 	judge.NotFound:       ErrNotFound,
-	judge.InvalidRequest: ErrInvalidRequest,
-	judge.RateLimited:    ErrRateLimited,
+	judge.InvalidRequest: errInvalid,
+	judge.RateLimited:    errThrottled,
 	judge.PoolTimeout:    ErrPoolTimeout,
 	judge.Canceled:       ErrCanceled,
 	judge.Closed:         ErrClosed,

@@ -17,16 +17,18 @@ import (
 // shared is what the operations of one client or policy share.
 type shared struct {
 	engine.Engine
-	name     string
-	breaker  *Breaker  // nil is none
-	bulkhead *Bulkhead // nil is none
-	observer Observer  // nil is none
-	counts   counters
+	name        string
+	breaker     *Breaker  // nil is none
+	bulkhead    *Bulkhead // nil is none
+	observer    Observer  // nil is none
+	instruments instruments
+	counts      counters
 }
 
-func (s *shared) init(name string, o Observer, b *Breaker, h *Bulkhead) {
-	s.name, s.breaker, s.bulkhead, s.observer = name, b, h, o
-	s.Cooldown, s.Listener = new(engine.Cooldown), listener(o)
+func (s *shared) init(name string, all *options, b *Breaker, h *Bulkhead) {
+	s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, b, h, all.observer(), all.instruments
+	s.Cooldown, s.Listener = new(engine.Cooldown), listener(s.observer)
+	s.Listener.All = s.Listener.All || s.instruments != nil
 	if b != nil {
 		s.Breaker = b.gate()
 	}
@@ -50,10 +52,17 @@ type operation struct {
 	engine.Operation
 	shared *shared
 	bad    *trouble // nil as long as all goes well
+	ends   *ends    // nil without instruments
 
 	// A policy's operation has neither.
 	id      string
 	request *http.Request
+}
+
+// ends are the instruments' functions for what is under way.
+type ends struct {
+	operation func(Event)
+	attempts  map[*engine.Attempt]func(Event)
 }
 
 // trouble is what an error tells. An operation whose first attempt succeeds has
@@ -109,8 +118,22 @@ func (o *operation) CooledOff(until time.Time) {
 
 func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 
-func (o *operation) Starting(a *engine.Attempt) {
-	o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
+// start begins attempt n in a, and returns the headers that instruments add to it.
+func (o *operation) start(a *engine.Attempt, n int) (added http.Header) {
+	parent := o.Caller
+	if o.ends != nil {
+		at := AttemptStart{Operation: o.named(), Number: n, Of: o.Most(), Probe: o.Probe()}
+		if o.request != nil {
+			added = http.Header{}
+			at.Header = added
+		}
+		parent, o.ends.attempts[a] = o.shared.instruments.startAttempt(parent, at)
+	}
+	o.Start(a, n, parent)
+	if o.Watched {
+		o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
+	}
+	return added
 }
 
 func (o *operation) Ended(a *engine.Attempt) {
@@ -131,10 +154,27 @@ func (o *operation) Ended(a *engine.Attempt) {
 		}
 	}
 	if o.Watched {
-		o.tell(Event{
+		o.endAttempt(a, Event{
 			Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome,
 			Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
 		})
+	}
+}
+
+func (o *operation) Abandoned(a *engine.Attempt) {
+	if o.ends != nil {
+		o.endAttempt(a, Event{Kind: EventAttemptDone, Time: o.Now(), Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
+	}
+}
+
+// endAttempt tells the observer and the instruments.
+func (o *operation) endAttempt(a *engine.Attempt, e Event) {
+	e = o.tell(e)
+	if o.ends != nil {
+		if end := o.ends.attempts[a]; end != nil {
+			delete(o.ends.attempts, a)
+			end(e)
+		}
 	}
 }
 
@@ -149,16 +189,61 @@ func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision)
 // long: nothing was waited for. Nearly all do.
 func (o *operation) beganWith(a *engine.Attempt) bool { return o.Began == a.Started }
 
-// tell tells the observer, if there is one.
-func (o *operation) tell(e Event) {
-	if o.shared.observer == nil {
-		return
-	}
-	e.Name = o.shared.name
+// named is what names the operation.
+func (o *operation) named() Operation {
+	op := Operation{Name: o.shared.name}
 	if o.request != nil {
-		e.RequestID, e.Method, e.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
+		op.RequestID, op.Method, op.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
 	}
-	o.shared.observer.Observe(o.Caller, e)
+	return op
+}
+
+// tell tells the observer, if there is one, and returns the event as it was told.
+func (o *operation) tell(e Event) Event {
+	if o.shared.observer == nil && o.ends == nil {
+		return e
+	}
+	op := o.named()
+	e.Name, e.RequestID, e.Method, e.Path = op.Name, op.RequestID, op.Method, op.Path
+	if o.shared.observer != nil {
+		o.shared.observer.Observe(o.Caller, e)
+	}
+	return e
+}
+
+// instrument starts the instruments, and returns the context that they give the
+// operation.
+func (o *operation) instrument(ctx context.Context) context.Context {
+	if o.shared.instruments == nil {
+		return ctx
+	}
+	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
+	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.named())
+	return ctx
+}
+
+// run takes the operation through the rules.
+func (o *operation) run() (d retry.Decision) {
+	if o.ends != nil {
+		returned := false
+		defer func() {
+			if !returned { // a panic or Goexit in an attempt
+				o.endOperation(Event{Kind: EventFailed, Time: o.Now(), Attempt: o.Made, Of: o.Most()})
+			}
+		}()
+		d = o.Run()
+		returned = true
+		return d
+	}
+	return o.Run()
+}
+
+// endOperation tells the observer and the instruments.
+func (o *operation) endOperation(e Event) {
+	e = o.tell(e)
+	if o.ends != nil {
+		o.ends.operation(e)
+	}
 }
 
 // end counts and tells how the operation ended, and returns its error: nil for
@@ -172,7 +257,7 @@ func (o *operation) end(d retry.Decision) error {
 			o.shared.counts.ended(true, o.Made, took)
 		}
 		if o.Watched {
-			o.tell(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
+			o.endOperation(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
@@ -180,12 +265,12 @@ func (o *operation) end(d retry.Decision) error {
 	e := o.error(d, now)
 	o.shared.counts.ended(false, o.Made, e.Took)
 	sent := slices.ContainsFunc(o.trouble().failures, func(a Attempt) bool { return a.Sent })
-	o.tell(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
+	o.endOperation(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
 	return e
 }
 
-// named is e with what names the operation.
-func (o *operation) named(e *Error) *Error {
+// describe is e with what names the operation.
+func (o *operation) describe(e *Error) *Error {
 	e.Name = o.shared.name
 	if o.request != nil {
 		e.Method, e.URL, e.RequestID = o.request.Method, wire.Shown(o.request.URL), o.id
@@ -205,11 +290,11 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 		allowed = deadline.Sub(began)
 	}
 	if len(bad.failures) == 0 && d.Why == retry.BreakerOpened {
-		e := o.named(rejected(bad.rejected, allowed))
+		e := o.describe(rejected(bad.rejected, allowed))
 		e.Took = now.Sub(began)
 		return e
 	}
-	e := o.named(&Error{Attempts: bad.failures, Stopped: o.stopped(d, now), Took: now.Sub(began), Allowed: allowed, kind: bad.kind})
+	e := o.describe(&Error{Attempts: bad.failures, Stopped: o.stopped(d, now), Took: now.Sub(began), Allowed: allowed, kind: bad.kind})
 	if a := o.last(); a != nil {
 		e.Err = a.Err
 	}

@@ -14,12 +14,13 @@ import (
 type Option func(*options)
 
 type options struct {
-	observers  observers
-	logger     *slog.Logger
-	retryLevel *slog.Level // nil for DEBUG
-	transport  http.RoundTripper
-	dial       func(ctx context.Context, network, addr string) (net.Conn, error)
-	tls        *tls.Config // nil for the defaults
+	observers   observers
+	instruments instruments
+	logger      *slog.Logger
+	retryLevel  *slog.Level // nil for DEBUG
+	transport   http.RoundTripper
+	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
+	tls         *tls.Config // nil for the defaults
 }
 
 // WithObserver adds an observer. Each observer receives every event; the logger of
@@ -90,6 +91,7 @@ func (c *check) collect(opts []Option, constructor int) *options {
 		useless("WithDialContext", all.dial != nil, beside)
 		useless("WithTLSConfig", all.tls != nil, beside)
 	}
+	useless("WithInstrument", all.instruments != nil && constructor == forBreaker, "although a breaker makes no attempt: leave it out")
 	if all.retryLevel != nil {
 		useless("WithRetryLevel", constructor == forBreaker, "although a breaker has no retries: leave it out")
 		useless("WithRetryLevel", constructor != forBreaker && all.logger == nil, "without a logger: add WithLogger")

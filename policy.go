@@ -69,7 +69,7 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 		return nil, err
 	}
 	p := new(Policy)
-	p.shared.init(cmp.Or(cfg.Name, "operation"), all.observer(), cfg.Breaker, cfg.Bulkhead)
+	p.shared.init(cmp.Or(cfg.Name, "operation"), all, cfg.Breaker, cfg.Bulkhead)
 	r.Fast = p.shared.FastPath(&r.Rules)
 	p.resolved.Store(r)
 	return p, nil
@@ -144,11 +144,11 @@ type function[T any] struct {
 
 func (f *function[T]) begin(ctx context.Context, p *Policy) {
 	f.shared = &p.shared
-	f.Begin(ctx, &p.shared.Engine, &f.rules.Rules, f)
+	f.Begin(f.instrument(ctx), &p.shared.Engine, &f.rules.Rules, f)
 }
 
 func (f *function[T]) run() (T, error) {
-	d := f.Run()
+	d := f.operation.run()
 	return f.out, f.end(d)
 }
 
@@ -158,7 +158,7 @@ func (f *function[T]) Try(n int) *engine.Attempt {
 	if n > 1 {
 		a = new(engine.Attempt)
 	}
-	f.Start(a, n)
+	f.start(a, n)
 	ctx, err := &a.Context, f.err
 	if f.made != nil {
 		ctx, f.made = f.made, nil

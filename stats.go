@@ -93,7 +93,7 @@ func (c *Client) Stats() ClientStats {
 		Name: c.shared.name, BaseURL: wire.Shown(r.base), DefaultTimeout: r.timeouts.Attempt,
 		MaxConns: r.pool.MaxConns, MaxIdleConns: r.pool.MaxIdleConns,
 		MaxRetries: r.Retry.Retries, BaseDelay: r.Retry.Base, MaxDelay: r.Retry.Max,
-		BreakerState: "off", BreakerThreshold: r.breaker.Threshold,
+		BreakerState: StateOff, BreakerThreshold: r.breaker.Threshold,
 		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
 		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.cooledDown.Load(),
 		InFlight: c.running.count(),

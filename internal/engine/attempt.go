@@ -26,12 +26,15 @@ type Attempt struct {
 	Sent    bool      // its request may have reached the service
 	Arrived time.Time // when a declining answer arrived; zero if none did
 
+	concluded  bool
 	permit     bool // it holds a permit of the bulkhead
 	handedOver bool // the answer holds the permit until Operation.ReleaseHeld
 }
 
 // Conclude ends the attempt with what its end means. err is nil for success.
-func (a *Attempt) Conclude(m judge.Meaning, err error) { a.Meaning, a.Err = m, err }
+func (a *Attempt) Conclude(m judge.Meaning, err error) {
+	a.Meaning, a.Err, a.concluded = m, err, true
+}
 
 // HandOver leaves permit and context to the attempt's answer: the attempt ends,
 // and they are given back by Operation.ReleaseHeld and End.

@@ -65,10 +65,10 @@ type Records interface {
 	CooledOff(until time.Time)
 	// Rejected: the breaker rejected the operation, or its next attempt.
 	Rejected(err error)
-	// Starting: an attempt starts.
-	Starting(a *Attempt)
-	// Ended: it has ended.
+	// Ended: an attempt has ended.
 	Ended(a *Attempt)
+	// Abandoned: an attempt has panicked, or called Goexit.
+	Abandoned(a *Attempt)
 	// Retrying: another attempt follows a, which may still hold its answer.
 	Retrying(now time.Time, a *Attempt, d retry.Decision)
 }
@@ -291,7 +291,11 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 func (o *Operation) Release() {
 	held := &o.permit
 	if a := o.current; a != nil {
-		if o.current = nil; a.handedOver {
+		o.current = nil
+		if !a.concluded {
+			defer o.work.Abandoned(a)
+		}
+		if a.handedOver && a.concluded {
 			return
 		}
 		held = &a.permit
@@ -329,8 +333,9 @@ func (o *Operation) sleep(until time.Time) retry.Reason {
 
 // The attempts.
 
-// Start begins attempt n in a: its number, its context and its permit.
-func (o *Operation) Start(a *Attempt, n int) {
+// Start begins attempt n in a: its number, its context below parent, and its
+// permit. parent is Caller, or a context that follows it.
+func (o *Operation) Start(a *Attempt, n int, parent context.Context) {
 	a.Number, a.Started, a.Probe = n, o.asked, o.Probe()
 	a.permit, o.permit = o.permit, false
 	o.Made, o.current = n, a
@@ -340,10 +345,7 @@ func (o *Operation) Start(a *Attempt, n int) {
 			deadline = own
 		}
 	}
-	a.Init(o.Caller, deadline)
-	if o.Watched {
-		o.work.Starting(a)
-	}
+	a.Init(parent, deadline)
 }
 
 // Attempt makes attempt n and acts on its end.
