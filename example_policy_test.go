@@ -185,3 +185,48 @@ func ExampleRegistry_Stats() {
 	// mixedbread closed 0 operations, of which 99 in 100 took at most 0s
 	// ollama closed 0 operations, of which 99 in 100 took at most 0s
 }
+
+// Run is for functions that return no value.
+func ExampleRun() {
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{Name: "ping", Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
+	tries := 0
+	err := holdfast.Run(ctx, policy, func(context.Context) error {
+		if tries++; tries < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	fmt.Println(tries, err)
+	fmt.Println(policy.Stats().Retries, "retries")
+	// Output:
+	// 3 <nil>
+	// 2 retries
+}
+
+// Code is the kind of an error in the canonical words of gRPC.
+func ExampleError_Code() {
+	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
+		AttemptTimeout: time.Millisecond, Retry: holdfast.Retry{MaxRetries: holdfast.Off},
+	})
+	err := holdfast.Run(ctx, policy, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	var e *holdfast.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Code())
+	}
+	// Output: deadline_exceeded
+}
+
+// Policies have names in a registry, so that their statistics are found in one place.
+func ExampleRegistry_OpenPolicy() {
+	registry := new(holdfast.Registry)
+	orders, err := registry.OpenPolicy("orders", holdfast.PolicyConfig{})
+	if err != nil {
+		panic(err)
+	}
+	_ = holdfast.Run(ctx, orders, func(context.Context) error { return nil })
+	fmt.Println(registry.PolicyStats()["orders"].Succeeded)
+	// Output: 1
+}

@@ -107,12 +107,12 @@ func (o *operation) Saturated() {
 }
 
 func (o *operation) CoolingDown(now, until time.Time) {
-	o.shared.counts.cooledDown.Add(1)
+	o.shared.counts.cooldowns.Add(1)
 	o.tell(Event{Kind: EventCoolingDown, Time: now, Delay: until.Sub(now)})
 }
 
 func (o *operation) CooledOff(until time.Time) {
-	o.shared.counts.cooledDown.Add(1)
+	o.shared.counts.cooldowns.Add(1)
 	o.trouble().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrRateLimited}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -16,13 +17,19 @@ import (
 // Names are independent of each other: one provider's breaker says nothing about
 // another's service.
 type Registry struct {
-	clients sync.Map   // name to *registered
-	opening sync.Mutex // one at a time: two who ask first get the same client
+	clients  sync.Map   // name to *registered
+	policies sync.Map   // name to *registeredPolicy
+	opening  sync.Mutex // one at a time: two first calls get the same client
 }
 
 type registered struct {
 	client   *Client
 	settings settings
+}
+
+type registeredPolicy struct {
+	policy *Policy
+	config PolicyConfig // resolved
 }
 
 // DefaultRegistry is for programs that want one for all.
@@ -104,6 +111,55 @@ func (r *Registry) all() map[string]*Client {
 	return all
 }
 
+// OpenPolicy gives the policy of that name, and makes it if there is none, as Open
+// does for clients. Policies and clients have names of their own. Retry.On and
+// Classify are not compared; Breaker and Bulkhead have to be the same.
+func (r *Registry) OpenPolicy(name string, cfg PolicyConfig, opts ...Option) (*Policy, error) {
+	if cfg.Name == "" {
+		cfg.Name = name
+	}
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	if v, ok := r.policies.Load(name); ok {
+		known := v.(*registeredPolicy)
+		ck := &check{in: "PolicyConfig."}
+		if ck.policy(&cfg); ck.err() != nil {
+			return nil, fmt.Errorf("holdfast: opening %q: %w", name, ck.err())
+		}
+		if differ := known.config.differences(&cfg); len(differ) > 0 {
+			return nil, fmt.Errorf("holdfast: opening %q: %w: %w", name, ErrConfigConflict, errors.Join(differ...))
+		}
+		return known.policy, nil
+	}
+	p, err := NewPolicy(cfg, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("holdfast: opening %q: %w", name, err)
+	}
+	(&check{}).policy(&cfg)
+	r.policies.Store(name, &registeredPolicy{p, cfg})
+	return p, nil
+}
+
+// GetPolicy gives the policy of that name, if there is one.
+func (r *Registry) GetPolicy(name string) (*Policy, bool) {
+	v, ok := r.policies.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return v.(*registeredPolicy).policy, true
+}
+
+// PolicyStats gives the statistics of all policies, by name. It can be written as
+// JSON.
+func (r *Registry) PolicyStats() map[string]PolicyStats {
+	stats := map[string]PolicyStats{}
+	r.policies.Range(func(name, entry any) bool {
+		stats[name.(string)] = entry.(*registeredPolicy).policy.Stats()
+		return true
+	})
+	return stats
+}
+
 // Shutdown shuts down all clients at once, each as Client.Shutdown does, and
 // empties the registry. The error is that of every client whose calls were still
 // running when ctx ended.
@@ -133,6 +189,7 @@ func (r *Registry) Reset(tb interface {
 		for _, c := range r.all() {
 			_ = c.Close()
 		}
+		r.policies.Clear()
 	}
 	closeAll()
 	tb.Cleanup(closeAll)
@@ -152,6 +209,32 @@ func (s settings) differences(t settings) (differ []error) {
 		if was, asks, other := row.Difference(&s.config, &t.config); other {
 			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", row.Info().Name, was, asks))
 		}
+	}
+	return differ
+}
+
+// differences names each setting in which d differs from c, with both values.
+func (c *PolicyConfig) differences(d *PolicyConfig) (differ []error) {
+	add := func(field string, was, asks any) {
+		differ = append(differ, fmt.Errorf("its PolicyConfig.%s is %v, asked for is %v", field, was, asks))
+	}
+	for _, row := range table {
+		if name := row.Info().Name; strings.HasPrefix(name, "Retry.") {
+			if was, asks, other := row.Difference(&Config{Retry: c.Retry}, &Config{Retry: d.Retry}); other {
+				add(name, was, asks)
+			}
+		}
+	}
+	for _, row := range policyTable {
+		if was, asks, other := row.Difference(c, d); other {
+			add(row.Info().Name, was, asks)
+		}
+	}
+	if c.Breaker != d.Breaker {
+		add("Breaker", "one", "another")
+	}
+	if c.Bulkhead != d.Bulkhead {
+		add("Bulkhead", "one", "another")
 	}
 	return differ
 }

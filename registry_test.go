@@ -368,3 +368,55 @@ func TestRegistryForgetsTheClosed(t *testing.T) {
 		t.Error("the second client is gone")
 	}
 }
+
+// Policies have a place in the registry as clients have.
+func TestRegistryOfPolicies(t *testing.T) {
+	r := new(holdfast.Registry)
+	cfg := holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, BaseDelay: holdfast.Off}, AttemptTimeout: holdfast.Off}
+	p, err := r.OpenPolicy("orders", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.OpenPolicy("orders", cfg); err != nil || again != p {
+		t.Errorf("the same settings give %p, %v; want %p", again, err, p)
+	}
+	if known, ok := r.GetPolicy("orders"); !ok || known != p {
+		t.Error("the policy is not found")
+	}
+	if _, ok := r.GetPolicy("other"); ok {
+		t.Error("a policy that was not opened is found")
+	}
+	other := cfg
+	other.Retry.MaxRetries, other.Total, other.Breaker, other.Bulkhead = 3, time.Second, holdfast.MustBreaker(holdfast.BreakerConfig{}), holdfast.MustBulkhead(holdfast.BulkheadConfig{})
+	_, err = r.OpenPolicy("orders", other)
+	is(t, err, holdfast.ErrConfigConflict)
+	equal(t, "the conflict", err.Error(), `holdfast: opening "orders": holdfast: already open with other settings: its PolicyConfig.Retry.MaxRetries is 2, asked for is 3
+its PolicyConfig.Total is none, asked for is 1s
+its PolicyConfig.Breaker is one, asked for is another
+its PolicyConfig.Bulkhead is one, asked for is another`)
+	for _, name := range []string{"orders", "new"} {
+		if _, err := r.OpenPolicy(name, holdfast.PolicyConfig{Total: -5}); err == nil || !strings.Contains(err.Error(), "PolicyConfig.Total is -5ns") {
+			t.Errorf("a bad setting of %s: %v", name, err)
+		}
+	}
+
+	for n := range 3 {
+		_ = holdfast.Run(t.Context(), p, func(context.Context) error {
+			if n == 2 {
+				return errDown
+			}
+			return nil
+		})
+	}
+	s := r.PolicyStats()["orders"]
+	equal(t, "the counts", s.Counts, holdfast.Counts{Operations: 3, Succeeded: 2, Failed: 1, Attempts: 5, Retries: 2})
+	equal(t, "the name", s.Name, "orders")
+	text, err := json.Marshal(s)
+	if err != nil || !strings.Contains(string(text), `"operations":3`) || !strings.Contains(string(text), `"waited":0`) || !strings.Contains(string(text), `"circuit_breaker_state":"off"`) {
+		t.Errorf("as JSON: %s, %v", text, err)
+	}
+	r.Reset(t)
+	if _, ok := r.GetPolicy("orders"); ok {
+		t.Error("Reset leaves a policy")
+	}
+}

@@ -24,24 +24,7 @@ type ClientStats struct {
 	BreakerState     string        `json:"circuit_breaker_state"`     // off if there is none
 	BreakerThreshold int           `json:"circuit_breaker_threshold"` // zero if there is none
 
-	Operations uint64 `json:"operations"`
-	Succeeded  uint64 `json:"succeeded"`
-	Failed     uint64 `json:"failed"`
-
-	Attempts  uint64 `json:"attempts"`
-	Retries   uint64 `json:"retries"`   // backoffs that were begun
-	Timeouts  uint64 `json:"timeouts"`  // attempts that a limit on this side ended
-	Throttled uint64 `json:"throttled"` // attempts that were answered with 429
-	BrokeOff  uint64 `json:"broke_off"` // answers that the caller was reading, streams among them, and that failed before their end
-
-	// What kept operations from the wire. Waits and Waited are those for a slot
-	// that ended with one. HeldBack is how often an operation met a silence that a
-	// 429 had asked for, and waited for its end or could not.
-	Rejected     uint64        `json:"rejected"`      // by the breaker
-	PoolTimeouts uint64        `json:"pool_timeouts"` // no permit came free in time
-	Waits        uint64        `json:"waits"`
-	Waited       time.Duration `json:"-"` // all of them together
-	HeldBack     uint64        `json:"held_back"`
+	Counts
 
 	InFlight int `json:"in_flight"` // operations now, bodies that callers still read among them
 	Queued   int `json:"queued"`    // those of them that wait for a slot
@@ -54,6 +37,52 @@ type ClientStats struct {
 	AttemptLatency Latency `json:"attempt_latency"`
 }
 
+// Counts are what a client or a policy has counted since it was made. The counts
+// are read one after the other, so they need not add up while calls run.
+type Counts struct {
+	Operations uint64 `json:"operations"`
+	Succeeded  uint64 `json:"succeeded"`
+	Failed     uint64 `json:"failed"`
+
+	Attempts  uint64 `json:"attempts"`
+	Retries   uint64 `json:"retries"`   // backoffs that were begun
+	Timeouts  uint64 `json:"timeouts"`  // attempts that a limit of this side ended
+	Throttled uint64 `json:"throttled"` // attempts that were answered with 429, or classified as Throttled
+	BrokeOff  uint64 `json:"broke_off"` // answers that failed while the caller read them; a client's
+
+	// Calls that were delayed or not sent.
+	Rejected     uint64        `json:"rejected"`      // by the breaker, whoever shares it
+	PoolTimeouts uint64        `json:"pool_timeouts"` // no permit came free in time
+	Waits        uint64        `json:"waits"`         // waits for a permit that ended with one
+	Waited       time.Duration `json:"-"`             // their sum; in seconds as "waited"
+	Cooldowns    uint64        `json:"cooldowns"`     // operations that waited for the end of a cooldown, or could not
+}
+
+// PolicyStats is a policy at one moment.
+type PolicyStats struct {
+	Name         string `json:"name"`
+	BreakerState string `json:"circuit_breaker_state"` // StateOff if there is none
+	Queued       int    `json:"queued"`                // calls that wait for a permit of its bulkhead
+	Counts
+}
+
+// MarshalJSON writes durations in seconds.
+func (s PolicyStats) MarshalJSON() ([]byte, error) {
+	type plain PolicyStats
+	return json.Marshal(struct {
+		plain
+		Waited float64 `json:"waited"`
+	}{plain(s), s.Waited.Seconds()})
+}
+
+// Stats reads the policy.
+func (p *Policy) Stats() PolicyStats {
+	s := PolicyStats{Name: p.shared.name}
+	s.Counts, _, _ = p.shared.read()
+	s.BreakerState, s.Queued = p.shared.machines()
+	return s
+}
+
 // Latency is how long things took: half of them at most P50, nine in ten at most
 // P90, and so on. The figures come from ranges of fixed width, eight to each
 // doubling: they are too long by at most 12.5 %, or by a microsecond below eight,
@@ -63,7 +92,7 @@ type Latency struct {
 	P50, P90, P99 time.Duration // zero if Count is
 }
 
-// MarshalJSON writes durations in seconds, as the second seed does.
+// MarshalJSON writes durations in seconds.
 func (l Latency) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Count uint64  `json:"count"`
@@ -73,7 +102,7 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 	}{l.Count, l.P50.Seconds(), l.P90.Seconds(), l.P99.Seconds()})
 }
 
-// MarshalJSON writes durations in seconds, as the second seed does.
+// MarshalJSON writes durations in seconds.
 func (s ClientStats) MarshalJSON() ([]byte, error) {
 	type plain ClientStats
 	return json.Marshal(struct {
@@ -85,34 +114,49 @@ func (s ClientStats) MarshalJSON() ([]byte, error) {
 	}{plain(s), s.DefaultTimeout.Seconds(), s.BaseDelay.Seconds(), s.MaxDelay.Seconds(), s.Waited.Seconds()})
 }
 
-// Stats reads the client. The counts are read one after the other, so that a
-// busy client's need not add up to the last one.
+// Stats reads the client.
 func (c *Client) Stats() ClientStats {
-	n, r := &c.shared.counts, c.resolved.Load()
+	r := c.resolved.Load()
 	s := ClientStats{
-		Name: c.shared.name, BaseURL: wire.Shown(r.base), DefaultTimeout: r.timeouts.Attempt,
+		Name: c.shared.name, BaseURL: wire.Shown(r.base), DefaultTimeout: r.Attempt,
 		MaxConns: r.pool.MaxConns, MaxIdleConns: r.pool.MaxIdleConns,
 		MaxRetries: r.Retry.Retries, BaseDelay: r.Retry.Base, MaxDelay: r.Retry.Max,
-		BreakerState: StateOff, BreakerThreshold: r.breaker.Threshold,
+		BreakerThreshold: r.breaker.Threshold, InFlight: c.running.count(),
+	}
+	s.BreakerState, s.Queued = c.shared.machines()
+	s.Counts, s.Latency, s.AttemptLatency = c.shared.read()
+	return s
+}
+
+// machines are the state of the breaker and the length of the bulkhead's queue.
+func (s *shared) machines() (state string, queued int) {
+	state = StateOff
+	if s.breaker != nil {
+		state = s.breaker.State().String()
+	}
+	if s.bulkhead != nil {
+		queued = s.bulkhead.Waiting()
+	}
+	return state, queued
+}
+
+// read reads the counts, and the latencies of operations and attempts.
+func (s *shared) read() (c Counts, ofOperations, ofAttempts Latency) {
+	n := &s.counts
+	c = Counts{
 		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
-		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), HeldBack: n.cooledDown.Load(),
-		InFlight: c.running.count(),
+		PoolTimeouts: n.poolTimeouts.Load(), Waits: n.waits.Load(), Waited: time.Duration(n.waitedFor.Load()), Cooldowns: n.cooldowns.Load(),
+	}
+	if s.breaker != nil {
+		c.Rejected = s.breaker.rejected.Load()
 	}
 	operations, attempts, together, failed := n.succeeded.Snapshot(), n.attempts.Snapshot(), n.together.Snapshot(), n.failed.Snapshot()
 	attempts.Add(together)
-	s.Attempts, s.AttemptLatency = attempts.Count(), latencyOf(attempts)
 	operations.Add(together)
-	s.Succeeded, s.Failed = operations.Count(), failed.Count()+n.rejected.Load()
-	s.Operations = s.Succeeded + s.Failed
+	c.Attempts, c.Succeeded, c.Failed = attempts.Count(), operations.Count(), failed.Count()+n.rejected.Load()
+	c.Operations = c.Succeeded + c.Failed
 	operations.Add(failed)
-	s.Latency = latencyOf(operations)
-	if b := c.shared.breaker; b != nil {
-		s.BreakerState, s.Rejected = b.State().String(), b.rejected.Load()
-	}
-	if b := c.shared.bulkhead; b != nil {
-		s.Queued = b.Waiting()
-	}
-	return s
+	return c, latencyOf(operations), latencyOf(attempts)
 }
 
 func latencyOf(s *latency.Snapshot) Latency {
@@ -128,7 +172,7 @@ type counters struct {
 
 	rejected                        atomic.Uint64 // failed without an attempt
 	retries, timeouts, throttled    atomic.Uint64
-	poolTimeouts, waits, cooledDown atomic.Uint64
+	poolTimeouts, waits, cooldowns atomic.Uint64
 	brokeOff                        atomic.Uint64
 	waitedFor                       atomic.Int64
 }

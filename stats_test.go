@@ -102,7 +102,7 @@ func TestClientStatsKeys(t *testing.T) {
 	}
 	for _, key := range []string{
 		"name", "operations", "succeeded", "failed", "attempts", "retries", "timeouts", "throttled", "rejected",
-		"pool_timeouts", "waits", "waited", "held_back", "broke_off", "in_flight", "queued", "latency", "attempt_latency",
+		"pool_timeouts", "waits", "waited", "cooldowns", "broke_off", "in_flight", "queued", "latency", "attempt_latency",
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("there is no %q", key)
@@ -152,7 +152,7 @@ func TestClientStats(t *testing.T) {
 		now("after two timeouts")
 
 		_, _ = c.Get(ctx, "/429", holdfast.WithNoRepeat()) // refused, so it is repeated all the same
-		want.Succeeded, want.Attempts, want.Retries, want.Throttled, want.HeldBack = 2, 6, 3, 1, 0
+		want.Succeeded, want.Attempts, want.Retries, want.Throttled, want.Cooldowns = 2, 6, 3, 1, 0
 		now("after a 429")
 
 		go func() { _, _ = c.Get(ctx, "/slow") }()
@@ -189,7 +189,7 @@ func TestClientStatsOfASilence(t *testing.T) {
 		is(t, err, holdfast.ErrRateLimited)
 		_, err = c.Get(t.Context(), "/x")
 		s := c.Stats()
-		if err != nil || s.HeldBack != 2 || s.Throttled != 1 || s.Attempts != 2 {
+		if err != nil || s.Cooldowns != 2 || s.Throttled != 1 || s.Attempts != 2 {
 			t.Errorf("%v, %+v", err, s)
 		}
 	})

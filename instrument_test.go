@@ -1,0 +1,153 @@
+package holdfast_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// tracer writes down what it is told, and gives each context and attempt a name.
+type tracer struct {
+	name string
+	mu   sync.Mutex
+	log  []string
+}
+
+type spanKey struct{ tracer string }
+
+func (tr *tracer) write(format string, args ...any) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.log = append(tr.log, tr.name+fmt.Sprintf(format, args...))
+}
+
+func (tr *tracer) StartOperation(ctx context.Context, op holdfast.Operation) (context.Context, func(holdfast.Event)) {
+	tr.write("operation %s %s%s", op.Name, op.Method, op.Path)
+	return context.WithValue(ctx, spanKey{tr.name}, "operation"), func(e holdfast.Event) {
+		tr.write("%v after %d: %v", e.Kind, e.Attempt, e.Err != nil)
+	}
+}
+
+func (tr *tracer) StartAttempt(ctx context.Context, at holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
+	tr.write("attempt %d of %d in %v", at.Number, at.Of, ctx.Value(spanKey{tr.name}))
+	if at.Header != nil {
+		at.Header.Set("Traceparent", fmt.Sprintf("%s%d", tr.name, at.Number))
+	}
+	return context.WithValue(ctx, spanKey{tr.name}, fmt.Sprint("attempt ", at.Number)), func(e holdfast.Event) {
+		tr.write("%v %d: %v %d", e.Kind, e.Attempt, e.Outcome, e.Status)
+	}
+}
+
+func (tr *tracer) expect(t *testing.T, want ...string) {
+	t.Helper()
+	equal(t, "the tracer's log", strings.Join(tr.log, "\n"), strings.Join(want, "\n"))
+}
+
+// roundTripper is a fake of a service.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A client's instrument sees the operation and each attempt; its contexts reach the
+// transport, and its headers the service, with each attempt its own.
+func TestInstrumentOfAClient(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent []string
+		statuses := []int{503, 200}
+		rt := roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent = append(sent, fmt.Sprintf("%v %v %v", req.Header["Traceparent"], req.Context().Value(spanKey{"a "}), req.Header.Get("X-Own")))
+			status := statuses[0]
+			statuses = statuses[1:]
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody}, nil
+		})
+		tr := &tracer{name: "a "}
+		c, err := holdfast.New(holdfast.Config{Name: "api", BaseURL: "http://api.test", Header: http.Header{"X-Own": {"own"}, "Traceparent": {"replaced"}}},
+			holdfast.WithTransport(rt), holdfast.WithInstrument(tr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Get(t.Context(), "/x"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "what the transport saw", strings.Join(sent, "; "), "[a 1] attempt 1 own; [a 2] attempt 2 own")
+		tr.expect(t,
+			"a operation api GET/x",
+			"a attempt 1 of 4 in operation", "a attempt ended 1: transient 503",
+			"a attempt 2 of 4 in operation", "a attempt ended 2: success 200",
+			"a operation succeeded after 2: false")
+	})
+}
+
+// Through real connections, the headers arrive, and answers are unpacked.
+func TestInstrumentOnTheWire(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tr := &tracer{name: "a "}
+		var got []string
+		backend := func(req faultserver.Request) faultserver.Answer {
+			got = append(got, req.Header.Get("Traceparent")+" accepts "+req.Header.Get("Accept-Encoding"))
+			return faultserver.Answer{Status: 503 - 303*(len(got)-1)}
+		}
+		c, _ := serving(t, backend, plan(), holdfast.Config{}, holdfast.WithInstrument(tr))
+		if _, err := c.Get(t.Context(), "/x"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the headers that arrived", strings.Join(got, ", "), "a 1 accepts gzip, a 2 accepts gzip")
+	})
+}
+
+// A policy's instrument: on the long way, since it changes the context; a failure, a
+// panic and two instruments.
+func TestInstrumentOfAPolicy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := &tracer{name: "a "}, &tracer{name: "b "}
+		p := policy(t, holdfast.PolicyConfig{Name: "work", Retry: holdfast.Retry{MaxRetries: 1, Jitter: holdfast.NoJitter}},
+			holdfast.WithInstrument(a), holdfast.WithInstrument(b))
+		err := holdfast.Run(t.Context(), p, func(ctx context.Context) error {
+			return fmt.Errorf("in %v and %v", ctx.Value(spanKey{"a "}), ctx.Value(spanKey{"b "}))
+		})
+		if err == nil || !strings.HasSuffix(err.Error(), "in attempt 2 and attempt 2") {
+			t.Errorf("the function's context: %v", err)
+		}
+		want := []string{
+			"operation work ", "attempt 1 of 2 in operation", "attempt ended 1: transient 0",
+			"attempt 2 of 2 in operation", "attempt ended 2: transient 0", "operation failed after 2: true"}
+		for _, tr := range []*tracer{a, b} {
+			var named []string
+			for _, line := range want {
+				named = append(named, tr.name+line)
+			}
+			tr.expect(t, named...)
+			tr.log = nil
+		}
+		func() {
+			defer func() { equal(t, "the panic", recover(), any("oh")) }()
+			_ = holdfast.Run(t.Context(), p, func(context.Context) error { panic("oh") })
+		}()
+		a.expect(t, "a operation work ", "a attempt 1 of 2 in operation", "a attempt ended 1: unknown 0", "a operation failed after 1: false")
+	})
+}
+
+// An operation that an open breaker rejects has a span, too.
+func TestInstrumentOfARejection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tr := &tracer{}
+		c, _ := service(t, plan(rule("/down", "", fault.Fault{Status: 500})), holdfast.Config{
+			Name: "api", Breaker: holdfast.BreakerConfig{FailureThreshold: 1}, Retry: holdfast.Retry{MaxRetries: holdfast.Off},
+		}, holdfast.WithInstrument(tr))
+		_ = get(t.Context(), c, "/down")
+		tr.log = nil
+		if err := get(t.Context(), c, "/x"); !errors.Is(err, holdfast.ErrCircuitOpen) {
+			t.Fatal(err)
+		}
+		tr.expect(t, "operation api GET/x", "operation failed after 0: true")
+	})
+}
