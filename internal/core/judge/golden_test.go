@@ -49,7 +49,8 @@ type exception struct {
 }
 
 // TestGolden compares Judge with the code that it replaced, row by row. The table
-// was generated from that code; see the history of testdata/golden.txt.
+// was generated from that code. The commit that added testdata/golden.txt has the
+// generator.
 func TestGolden(t *testing.T) {
 	text, err := os.ReadFile("testdata/golden.txt")
 	if err != nil {

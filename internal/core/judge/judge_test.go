@@ -49,7 +49,7 @@ func TestAnswer(t *testing.T) {
 			Meaning{Outcome: transient, Kind: Unavailable, AskUser: true, RetryAfter: wait}},
 
 		{"429 asks for patience", Facts{Status: 429}, Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true}},
-		{"for everybody, if it says how long", Facts{Status: 429, RetryAfter: 1},
+		{"for all operations, if it says how long", Facts{Status: 429, RetryAfter: 1},
 			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: 1}},
 		{"as long as MaxRetryAfter", Facts{Status: 429, RetryAfter: maxRetryAfter},
 			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: maxRetryAfter}},
@@ -297,18 +297,18 @@ func TestProperties(t *testing.T) {
 		canBeSent := f.Body == Repeatable || f.Body == Shared && f.Ended
 		check := func(holds bool, rule string) {
 			if !holds {
-				t.Fatalf("%s: %+v under %+v is %+v", rule, f, r, m)
+				t.Fatalf("%s; but not here: %+v under %+v is %+v", rule, f, r, m)
 			}
 		}
 		// Of the outcome.
-		check(m.Outcome != success || m == Meaning{Outcome: success}, "there is no more to a success")
+		check(m.Outcome != success || m == Meaning{Outcome: success}, "a success has no more to it")
 		check(m.Outcome != unknown || m.Why != May, "an outcome that says nothing is not repeated")
 		check(m.Outcome != canceled || m.Why != May && !m.AskUser, "a cancellation is final")
 		check(!m.Cooldown || m.Outcome == throttled && m.RetryAfter > 0 && m.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin,
 			"a cooldown is a 429's that says how long")
 		check(m.Stands == (m.Kind == PoolTimeout) && (!m.Stands || m.Outcome == unknown), "saturation says nothing about the service")
 		check(m.Kind != NoKind || m.Outcome == success || m.Outcome == unknown || !client, "an error has a kind")
-		check(m.RetryAfter == 0 || m.RetryAfter == f.RetryAfter, "nobody asked for this wait")
+		check(m.RetryAfter == 0 || m.RetryAfter == f.RetryAfter, "the wait is the one that was asked for")
 		// Of repeats.
 		if f.Ending == NoAnswer && !f.Sent && !f.Redirected && f.Canceled == NotCanceled && f.Limit != AcquireLimit &&
 			(f.Failure != FailsAgain || f.Limit != NoLimit) {
@@ -338,7 +338,7 @@ func TestProperties(t *testing.T) {
 			for r.Repeat = RepeatKeyed; r.Repeat <= RepeatNever; r.Repeat++ {
 				easier := f
 				less(&easier, &r)
-				check(Judge(f, r).Why != May || Judge(easier, r).Why == May, "what is harder to repeat is repeated, and not what is easier")
+				check(Judge(f, r).Why != May || Judge(easier, r).Why == May, "what is easier to repeat is repeated, if what is harder is")
 			}
 		}
 		// A stricter rule forbids more.
@@ -346,13 +346,13 @@ func TestProperties(t *testing.T) {
 		for r.Repeat = RepeatKeyed; r.Repeat <= RepeatNever; r.Repeat++ {
 			may[r.Repeat] = Judge(f, r).Why == May
 		}
-		check((!may[RepeatNever] || may[RepeatSafe]) && (!may[RepeatSafe] || may[RepeatKeyed]), "a stricter rule allows more")
+		check((!may[RepeatNever] || may[RepeatSafe]) && (!may[RepeatSafe] || may[RepeatKeyed]), "a stricter rule allows no more")
 		// The service can forbid, and not allow.
 		r.Repeat = RepeatKeyed
 		f.Advice = RetryIt
-		check(Judge(f, r) == m, "the advice to repeat changes something")
+		check(Judge(f, r) == m, "the advice to repeat changes nothing")
 		f.Advice = DoNotRetry
-		check(f.Ending != Answered || m.Outcome == success || f.Status == 101 || Judge(f, r).Why != May, "the advice is not followed")
+		check(f.Ending != Answered || m.Outcome == success || f.Status == 101 || Judge(f, r).Why != May, "the advice not to repeat is followed")
 	})
 	if rows != 172800 {
 		t.Errorf("%d rows", rows)
