@@ -325,7 +325,7 @@ func (a *clientAttempt) lost(err error, status int) {
 	f.Status, f.Sent, f.Ended, f.Limit = status, sent, true, struck
 	switch {
 	case o.Context.Err() != context.Canceled:
-	case o.Caller.Err() != nil:
+	case o.Caller.Err() == context.Canceled:
 		f.Canceled = judge.ByCaller
 	default:
 		f.Canceled = judge.ByClose

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,7 +66,7 @@ func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
 		cause = limitedBy(limit, err)
 	case b.a.roundTrip.Err() != nil:
 		f.Canceled = judge.ByClose
-		if b.a.call.Caller.Err() != nil {
+		if b.a.call.Caller.Err() == context.Canceled {
 			f.Canceled = judge.ByCaller
 		}
 		_, cause = b.a.call.ended()

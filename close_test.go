@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast"
 )
@@ -74,4 +75,29 @@ func (l *leaving) Close() error {
 		l.left.Add(-1)
 	}
 	return l.Conn.Close()
+}
+
+// Close ends a call, and its error stays ErrClosed if the caller's deadline passes
+// before the transport returns.
+func TestCloseBeforeTheDeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := roundTrip(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			time.Sleep(2 * time.Second)
+			return nil, context.Cause(req.Context())
+		})
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test"}, holdfast.WithTransport(slow))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		go func() {
+			time.Sleep(time.Second)
+			c.Close()
+		}()
+		_, err = c.Get(ctx, "/")
+		is(t, err, holdfast.ErrClosed)
+		isNot(t, err, holdfast.ErrCanceled, holdfast.ErrTimeout)
+	})
 }

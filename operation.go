@@ -321,11 +321,11 @@ func rejected(err error, allowed time.Duration) *Error {
 
 // ended returns why the operation's context, or its own time, is over.
 func (o *operation) ended() (kind, cause error) {
-	switch {
-	case o.Caller.Err() != nil:
-		return contextKindSince(o.Caller, o.Began, o.Now())
-	case o.Context.Err() == context.Canceled: // and not by the caller
+	switch theirs := o.Caller.Err(); {
+	case o.Context.Err() == context.Canceled && theirs != context.Canceled: // a deadline passed later, or not at all
 		return ErrClosed, ErrClosed
+	case theirs != nil:
+		return contextKindSince(o.Caller, o.Began, o.Now())
 	}
 	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.Rules.Total, After: since(o.Began, o.Now())}
 }
