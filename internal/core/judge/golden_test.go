@@ -16,23 +16,8 @@ import (
 var exceptions = []exception{
 	{
 		name: "the caller's deadline passes after Close has ended the attempt, and before its end is judged",
-		why:  "Close ended the attempt, so the error is ErrClosed. It was the caller's deadline, as a later look at its context found it.",
+		why:  "Close ended the attempt, so the error is ErrClosed. It was ErrTimeout, by a later look at the caller's context.",
 		rows: "cancel=close+deadline", was: "canceled Timeout", is: "canceled Closed",
-	},
-	{
-		name: "a handed-out body reaches a limit, and the caller cancels before that is judged",
-		why:  "A cancellation comes before a limit, as it does for an answer that is read within its attempt.",
-		in:   "handed-out body", rows: "cancel=caller", was: "transient Timeout", is: "canceled Canceled",
-	},
-	{
-		name: "a handed-out body reaches a limit, and Close is called before that is judged",
-		why:  "The same.",
-		in:   "handed-out body", rows: "cancel=close", was: "transient Timeout", is: "canceled Closed",
-	},
-	{
-		name: "a handed-out body reaches a limit, and Close is called and the caller's deadline passes before that is judged",
-		why:  "The same.",
-		in:   "handed-out body", rows: "cancel=close+deadline", was: "transient Timeout", is: "canceled Closed",
 	},
 	{
 		name: "a policy's Classify finds an error Throttled that asks for a wait",
@@ -132,6 +117,9 @@ func (c *trial) set(dim, value string) {
 			"attempt": AttemptLimit, "total": OperationLimit, "deadline": OperationLimit,
 		}[value]
 	case "cancel":
+		if c.begun && c.Limit != NoLimit {
+			return // the limit came first: afterwards the body is not read
+		}
 		c.Canceled = map[string]Cancel{"no": NotCanceled, "caller": ByCaller, "close": ByClose, "close+deadline": ByClose}[value]
 	case "failure":
 		if c.begun {

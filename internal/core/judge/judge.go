@@ -270,8 +270,11 @@ func (m Meaning) Filtered(worth bool) Meaning {
 // Classified returns m after a policy's Classify, whose answer is o, or Retry.On,
 // for which o is Transient or Permanent. It changes nothing unless m.AskUser.
 //
-// It leaves the kind. After Classify, but not after Retry.On, the kind of an error
-// that is no Timeout is KindOfOutcome(o).
+// A policy has one service, whose cooldown begins with an error that is Throttled
+// and asks for a wait, as with a client's 429. r has the longest such wait.
+//
+// The kind stays. After Classify, but not after Retry.On, the kind of an error that
+// is no Timeout is KindOfOutcome(o).
 func (m Meaning) Classified(o outcome.Outcome, r Rules) Meaning {
 	switch {
 	case !m.AskUser:

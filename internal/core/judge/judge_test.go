@@ -251,6 +251,29 @@ func TestClassified(t *testing.T) {
 	}
 }
 
+// A policy's error starts a cooldown by the rule of a client's 429.
+func TestClassifiedCooldown(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		wait time.Duration
+		o    outcome.Outcome
+		r    Rules
+		want bool
+	}{
+		{"it says how long", 1, throttled, standard, true},
+		{"or does not", 0, throttled, standard, false},
+		{"as long as MaxRetryAfter", maxRetryAfter, throttled, standard, true},
+		{"and no longer", maxRetryAfter + 1, throttled, standard, false},
+		{"without MaxRetryAfter there is none", 1, throttled, Rules{}, false},
+		{"a failure holds back its own operation", 1, transient, standard, false},
+	} {
+		m := Judge(Facts{Ending: Returned, RetryAfter: c.wait}, c.r).Classified(c.o, c.r)
+		if m.Cooldown != c.want || m.RetryAfter != c.wait {
+			t.Errorf("%s: %+v, want %v", c.rule, m, c.want)
+		}
+	}
+}
+
 // each calls f with every kind of attempt under every kind of rules.
 func each(do func(f Facts, r Rules)) {
 	var f Facts
