@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Client calls one service over HTTP: one pool of connections, one breaker, one
@@ -238,7 +239,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	if _, open := b.handle.Load().Open(); !open || c.shared.Listener.Wants(ctx) || c.running.closed.Load() {
 		return nil
 	}
-	now := c.shared.World.Now()
+	now := world.Of(ctx).Now()
 	r := b.rejects(now)
 	if r == nil {
 		return nil

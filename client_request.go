@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // buffered makes a call whose answer is read within the attempt.
@@ -150,7 +150,7 @@ func (o *clientCall) prepare(ctx context.Context, with *callOptions) {
 	made := o.id == ""
 	if made {
 		if o.id = with.key; o.id == "" {
-			o.id = newID()
+			o.id = newID(world.Of(ctx))
 		}
 		o.ids[0] = o.id
 		h[o.with.idHeader] = o.ids[:]
@@ -327,12 +327,12 @@ func encode(in any) (body []byte, mediaType string, err error) {
 	return body, "application/json", err
 }
 
-// newID is a UUIDv4 (RFC 9562, 5.4). The system is asked for each: bytes that are
-// kept for the next would be the same in every machine that is started from one
-// snapshot, and two payments would have one key.
-func newID() string {
+// newID is a UUIDv4 (RFC 9562, 5.4). The system is asked for each: bytes kept for
+// the next id would be the same in every machine that starts from one snapshot, and
+// two payments would have one key.
+func newID(w world.World) string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand says so
+	w.Random(b[:])
 	return uuid(b)
 }
 

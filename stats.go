@@ -170,11 +170,11 @@ type counters struct {
 	// in together, once for both.
 	succeeded, failed, attempts, together latency.Histogram
 
-	rejected                        atomic.Uint64 // failed without an attempt
-	retries, timeouts, throttled    atomic.Uint64
+	rejected                       atomic.Uint64 // failed without an attempt
+	retries, timeouts, throttled   atomic.Uint64
 	poolTimeouts, waits, cooldowns atomic.Uint64
-	brokeOff                        atomic.Uint64
-	waitedFor                       atomic.Int64
+	brokeOff                       atomic.Uint64
+	waitedFor                      atomic.Int64
 }
 
 // attempt counts one that has ended.

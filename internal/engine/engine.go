@@ -12,10 +12,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/world"
 )
 
-// Engine is what the operations of one client or policy share: the machines and
-// the world they run in. It outlives a change of Rules. Each machine may be nil.
+// Engine is what the operations of one client or policy share: the machines. It
+// outlives a change of Rules. Each machine may be nil.
 type Engine struct {
-	World    world.World
 	Breaker  Gate
 	Bulkhead *Bulkhead
 	Cooldown *Cooldown

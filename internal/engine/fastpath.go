@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Fast is whether operations may take the fast path. Constructors compute it, so
@@ -69,7 +70,7 @@ func (f *FastPath) Enter(ctx context.Context, e *Engine, r *Rules) (ok bool) {
 	}
 	var deadline time.Time
 	if r.Attempt > 0 {
-		f.started = e.World.Now()
+		f.started = world.Of(ctx).Now()
 		deadline = f.started.Add(r.Attempt)
 	}
 	if b != nil && !b.Load().Confirms(f.ticket) {
@@ -90,7 +91,7 @@ func (f *FastPath) Leave(e *Engine, verdict outcome.Outcome) {
 		e.Bulkhead.Release()
 	}
 	if g := &e.Breaker; g.Breaker != nil && !g.Load().NoOp(f.ticket, verdict) {
-		g.Hooks.Done(context.Background(), e.World, f.ticket, verdict, nil)
+		g.Hooks.Done(context.Background(), world.Of(f.Attempt), f.ticket, verdict, nil)
 	}
 }
 

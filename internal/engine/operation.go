@@ -17,6 +17,7 @@ import (
 type Operation struct {
 	Engine *Engine
 	Rules  *Rules
+	World  world.World // of the caller's context
 	Caller context.Context
 	// Context is the operation's: the caller's, or one that follows it.
 	Context context.Context
@@ -77,11 +78,11 @@ type Records interface {
 // observer needs it now: otherwise the operation begins with the first look at it,
 // since nothing before that takes time.
 func (o *Operation) Begin(ctx context.Context, e *Engine, r *Rules, w Work) {
-	o.Engine, o.Rules, o.work, o.Caller, o.Context = e, r, w, ctx, ctx
+	o.Engine, o.Rules, o.World, o.work, o.Caller, o.Context = e, r, world.Of(ctx), w, ctx, ctx
 	o.Schedule, o.AttemptLimit = &r.Retry, r.Attempt
 	o.Watched = e.Listener.Wants(ctx)
 	if r.Total > 0 || o.Watched {
-		o.Began = e.World.Now()
+		o.Began = o.World.Now()
 	}
 	if r.Total > 0 {
 		o.deadline = o.Began.Add(r.Total)
@@ -105,8 +106,8 @@ func (o *Operation) Most() int { return o.Schedule.Retries + 1 }
 
 // Now, Chance and Deadline are the world's.
 
-func (o *Operation) Now() time.Time  { return o.Engine.World.Now() }
-func (o *Operation) Chance() float64 { return o.Engine.World.Chance() }
+func (o *Operation) Now() time.Time  { return o.World.Now() }
+func (o *Operation) Chance() float64 { return o.World.Chance() }
 
 // Deadline is the earlier of the rules' and the caller's.
 func (o *Operation) Deadline() time.Time {
@@ -142,7 +143,7 @@ func (o *Operation) Admit() bool {
 	if o.ticket, ok = g.Load().Admit(); ok {
 		return true
 	}
-	return o.admitted(g.Hooks.Admit(o.Caller, o.Engine.World, o.limit()))
+	return o.admitted(g.Hooks.Admit(o.Caller, o.World, o.limit()))
 }
 
 func (o *Operation) Confirm() bool {
@@ -150,7 +151,7 @@ func (o *Operation) Confirm() bool {
 	if g.Breaker == nil || o.resumed || g.Load().Confirms(o.ticket) {
 		return true
 	}
-	return o.admitted(g.Hooks.Confirm(o.Caller, o.Engine.World, o.ticket, o.limit()))
+	return o.admitted(g.Hooks.Confirm(o.Caller, o.World, o.ticket, o.limit()))
 }
 
 func (o *Operation) admitted(t breaker.Ticket, rejected error) bool {
@@ -178,7 +179,7 @@ func (o *Operation) Probe() bool { return o.ticket.Probe() }
 // Settle gives the ticket back. With Note it is the only place that tells the breaker.
 func (o *Operation) Settle(verdict outcome.Outcome) {
 	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, verdict) {
-		g.Hooks.Done(o.Caller, o.Engine.World, o.ticket, verdict, o.lastErr())
+		g.Hooks.Done(o.Caller, o.World, o.ticket, verdict, o.lastErr())
 	}
 }
 
@@ -194,7 +195,7 @@ func (o *Operation) Note(failed outcome.Outcome) bool {
 // the verdict was given.
 func (o *Operation) NoteLate(failed outcome.Outcome, cause error) {
 	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, failed) {
-		g.Hooks.Note(o.Caller, o.Engine.World, o.ticket, failed, cause)
+		g.Hooks.Note(o.Caller, o.World, o.ticket, failed, cause)
 	}
 }
 
@@ -271,7 +272,7 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	now := o.Now()
 	o.looked(now)
 	o.work.Waiting(now)
-	switch b.Acquire(o.Context, o.Engine.World, now, o.deadline) {
+	switch b.Acquire(o.Context, o.World, now, o.deadline) {
 	case Acquired:
 		o.permit = true
 		got := o.Now()
@@ -321,11 +322,10 @@ func (o *Operation) Backoff(d retry.Decision) retry.Reason {
 
 // sleep waits until an instant, or until the operation's context ends.
 func (o *Operation) sleep(until time.Time) retry.Reason {
-	w := o.Engine.World
-	if !w.Now().Before(until) {
+	if !o.Now().Before(until) {
 		return retry.Go
 	}
-	if w.Sleep(o.Context, until) == world.ByContext {
+	if o.World.Sleep(o.Context, until) == world.ByContext {
 		return retry.Ended
 	}
 	return retry.Go
@@ -362,7 +362,7 @@ func (o *Operation) Attempt(n int) outcome.Result {
 			o.Began = now
 		}
 	case o.Engine.Timed || o.Watched:
-		a.Took = o.Engine.World.Since(a.Started)
+		a.Took = o.World.Since(a.Started)
 	}
 	if a.Cooldown && o.Engine.Cooldown != nil {
 		o.Engine.Cooldown.Request(a.Arrived, a.RetryAfter)
