@@ -108,20 +108,20 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 //
 // A half-open permit that never returns is forgotten after ten minutes and the
 // open timeout, so that a lost one cannot keep a breaker from recovering.
-func (b *Breaker) Acquire() (Permit, error) {
+func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
-		return Permit{b, t}, nil
+		return BreakerPermit{b, t}, nil
 	}
 	t, rejected := b.admit(context.Background(), world.World{}, 0)
 	if rejected != nil {
-		return Permit{}, rejected
+		return BreakerPermit{}, rejected
 	}
-	return Permit{b, t}, nil
+	return BreakerPermit{b, t}, nil
 }
 
-// Permit is the right to make one call. It is a small value: copies of it are
-// the same permit, and the zero Permit is none.
-type Permit struct {
+// BreakerPermit is the right to make one call. It is a small value: copies of it are
+// the same permit, and the zero BreakerPermit is none.
+type BreakerPermit struct {
 	b *Breaker
 	t breaker.Ticket
 }
@@ -130,7 +130,7 @@ type Permit struct {
 // permit is taken once, but while the breaker is closed a failure that is told
 // twice counts twice. A permit from before the breaker last changed its state
 // does nothing.
-func (p Permit) Done(o Outcome) {
+func (p BreakerPermit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
@@ -140,7 +140,7 @@ func (p Permit) Done(o Outcome) {
 // Probe reports whether the permit is one of a half-open breaker's. Make one
 // attempt with it: retries inside probes multiply the load on a service that is
 // just getting up.
-func (p Permit) Probe() bool { return p.t.Probe() }
+func (p BreakerPermit) Probe() bool { return p.t.Probe() }
 
 // admit asks the machine, where its snapshot does not admit. limit is how long the
 // operation may take, zero for no limit.

@@ -216,7 +216,7 @@ func TestPermits(t *testing.T) {
 		first.Done(holdfast.Success)
 		first.Done(holdfast.Success) // twice
 		old.Done(holdfast.Success)   // from before the outage
-		holdfast.Permit{}.Done(holdfast.Success)
+		holdfast.BreakerPermit{}.Done(holdfast.Success)
 		equal(t, "successes", b.Stats().SuccessCount, 1)
 		equal(t, "state", b.State(), holdfast.HalfOpen)
 
@@ -385,7 +385,7 @@ func TestBulkhead(t *testing.T) {
 		is(t, err, holdfast.ErrCanceled)
 		two.Release()
 		three.Release()
-		holdfast.Slot{}.Release()
+		holdfast.BulkheadPermit{}.Release()
 		equal(t, "in use", b.InUse(), 0)
 		equal(t, "waiting", b.Waiting(), 0)
 		defer func() {

@@ -55,9 +55,9 @@ func (b *Bulkhead) Do(ctx context.Context, fn func(context.Context) error) error
 // Acquire waits for a slot, in line. Whoever gets one gives it back with
 // Release, once. The error is ErrPoolTimeout if no permit came free in time or too
 // many wait already, and ErrCanceled or ErrTimeout if ctx ended first.
-func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
+func (b *Bulkhead) Acquire(ctx context.Context) (BulkheadPermit, error) {
 	if b.handle.TryAcquire() {
-		return Slot{b.handle}, nil
+		return BulkheadPermit{b.handle}, nil
 	}
 	var start time.Time
 	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
@@ -65,21 +65,21 @@ func (b *Bulkhead) Acquire(ctx context.Context) (Slot, error) {
 	}
 	switch b.handle.Acquire(ctx, world.Of(ctx), start, time.Time{}) {
 	case engine.Acquired:
-		return Slot{b.handle}, nil
+		return BulkheadPermit{b.handle}, nil
 	case engine.ContextEnded:
 		kind, cause := contextKind(ctx)
-		return Slot{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
+		return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
 	default:
-		return Slot{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, time.Now())}
+		return BulkheadPermit{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, time.Now())}
 	}
 }
 
 // TryAcquire takes a slot if one is free and nobody waits for it.
-func (b *Bulkhead) TryAcquire() (Slot, bool) {
+func (b *Bulkhead) TryAcquire() (BulkheadPermit, bool) {
 	if b.handle.TryAcquire() {
-		return Slot{b.handle}, true
+		return BulkheadPermit{b.handle}, true
 	}
-	return Slot{}, false
+	return BulkheadPermit{}, false
 }
 
 // InUse is the number of slots that are taken now.
@@ -88,13 +88,13 @@ func (b *Bulkhead) InUse() int { return b.handle.InUse() }
 // Waiting is the number of callers that wait for a slot now.
 func (b *Bulkhead) Waiting() int { return b.handle.Waiting() }
 
-// Slot is a place in a bulkhead. It is a small value; copies of it are the same
-// slot, and the zero Slot is none.
-type Slot struct{ b *engine.Bulkhead }
+// BulkheadPermit is a place in a bulkhead. It is a small value; copies of it are the same
+// slot, and the zero BulkheadPermit is none.
+type BulkheadPermit struct{ b *engine.Bulkhead }
 
 // Release gives the slot back, to the first in line if there is one. It must be
 // called once: a second call would give back somebody else's.
-func (s Slot) Release() {
+func (s BulkheadPermit) Release() {
 	if s.b != nil {
 		s.b.Release()
 	}

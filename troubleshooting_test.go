@@ -149,7 +149,7 @@ func troubleshooting(t *testing.T) map[string]string {
 
 // Every section has its test, and every test its section.
 func TestTroubleshootingNamesItsTests(t *testing.T) {
-	source, err := os.ReadFile("trouble_test.go")
+	source, err := os.ReadFile("troubleshooting_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
