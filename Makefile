@@ -1,7 +1,7 @@
 # The commands of this repository; make alone lists them.
 
 # One line, one list: test/house reads it. tools is not in it, it has no code.
-MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
+MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration test/rivals
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
 RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/engine ./internal/latency

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/test/rivals/guards"
 )
 
 var holdfastBreaker = contender{name: "holdfast", rig: func(do work) func(int) error {
@@ -39,7 +40,7 @@ var holdfastOpen = contender{name: "holdfast", rig: func(do work) func(int) erro
 			if err == nil {
 				_, err = do(context.Background())
 				permit.Done(holdfast.Unknown)
-				return errors.Join(errAdmitted, err)
+				return errors.Join(guards.ErrAdmitted, err)
 			}
 		}
 		return nil

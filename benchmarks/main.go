@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-go/holdfast/internal/interval"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() {
@@ -271,10 +272,10 @@ func versions() (list []string) {
 	if !ok {
 		return nil
 	}
-	for _, m := range modules {
+	for _, m := range rivals.Modules {
 		for _, dep := range info.Deps {
-			if dep.Path == m.path {
-				list = append(list, m.name+" "+dep.Version)
+			if dep.Path == m.Path {
+				list = append(list, m.Name+" "+dep.Version)
 			}
 		}
 	}

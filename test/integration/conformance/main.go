@@ -21,7 +21,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/test/integration/cli"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() { cli.Main("conformance", run) }
@@ -42,7 +42,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := cli.Matching(contenders.All(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	kinds, err := cli.Matching(rivals.All(), func(k rivals.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/test/integration/cli"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() { cli.Main("outage", run) }
@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 	if *runs < 1 || *runs > maxRuns {
 		return fmt.Errorf("-runs %d: must be 1 to %d", *runs, maxRuns)
 	}
-	kinds, err := cli.Matching(all(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	kinds, err := cli.Matching(all(), func(k rivals.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,13 @@ func run(ctx context.Context) error {
 // all are the contenders, holdfast twice more with a breaker that counts and probes
 // as those of the others do, and go-retryablehttp without its log, which would be
 // what is measured.
-func all() []contenders.Kind {
-	kinds := slices.DeleteFunc(contenders.All(), func(k contenders.Kind) bool { return k.Name == "go-retryablehttp" })
-	counting := func(how string, probes int) contenders.Kind {
+func all() []rivals.Kind {
+	kinds := slices.DeleteFunc(rivals.All(), func(k rivals.Kind) bool { return k.Name == "go-retryablehttp" })
+	counting := func(how string, probes int) rivals.Kind {
 		k := kinds[0]
 		usual := k.New
 		k.Name += ", " + how
-		k.New = func(s contenders.Settings) (conformance.Client, error) {
+		k.New = func(s rivals.Settings) (conformance.Client, error) {
 			s.CountAttempts, s.Probes = true, probes
 			return usual(s)
 		}
