@@ -32,8 +32,8 @@ var answer = func() <-chan struct{} {
 	return c
 }()
 
-// yields lets others run while it occupies its slot, so that they have to wait
-// for one.
+// yields lets other goroutines run while it holds its permit, so that they have to
+// wait for one.
 func yields(context.Context) (int, error) {
 	runtime.Gosched()
 	return 1, nil
@@ -67,7 +67,7 @@ func rival(g guards.Guard) contender { return contender{name: g.Name, rig: g.Rig
 const (
 	threshold      = guards.Threshold
 	openTimeout    = guards.OpenTimeout
-	slots          = guards.Permits
+	permits        = guards.Permits
 	retries        = guards.Retries
 	attemptTimeout = guards.AttemptTimeout
 	crowd          = 64 // callers at once, where there are many
@@ -79,8 +79,8 @@ type load struct {
 	callers int // goroutines; one for each CPU, if 0
 }
 
-// race is one thing done by several contenders. The lead is measured in turn
-// with each of the others.
+// race compares contenders that do the same thing. The lead is measured in turn with
+// each of the others.
 type race struct {
 	name string
 	load
@@ -89,16 +89,16 @@ type race struct {
 	lead      contender
 	maxAllocs *float64 // of the lead, per operation
 	others    []entrant
-	// toLead turns the comparison round: the others are judged by the lead.
+	// toLead inverts the comparison: the others are compared with the lead.
 	toLead bool
 }
 
-// entrant is one of the others, and the bars for what the comparison with the
-// lead comes to; nil where the figure is only shown.
+// entrant is one of the others, and the bars for its comparison with the lead. A nil
+// bar means that the figure is only shown.
 type entrant struct {
 	contender
 	bar        *float64 // for the gauge
-	moreAllocs *float64 // for the allocations that the judged side has above the other
+	moreAllocs *float64 // for the extra allocations of the side that is compared
 	load       *load    // the race's, if nil
 }
 
@@ -132,7 +132,7 @@ var races = []race{
 		others: []entrant{{contender: rival(guards.GobreakerOpen), bar: new(1.0)}, {contender: rival(guards.FailsafeOpen)}},
 	},
 	{
-		name: "bulkhead, free slot", load: load{procs: 1}, lead: holdfastBulkhead, maxAllocs: new(0.0),
+		name: "bulkhead, free permit", load: load{procs: 1}, lead: holdfastBulkhead, maxAllocs: new(0.0),
 		others: []entrant{{contender: rival(guards.SemaphoreFree), bar: new(0.6)}, {contender: rival(guards.FailsafeBulkhead)}, {contender: rival(guards.ResiliencySemaphore)}},
 	},
 	{

@@ -55,8 +55,8 @@ func newClient(url string, opts ...holdfast.Option) (*holdfast.Client, error) {
 	}, opts...)
 }
 
-// limited makes a call whose context has a deadline, as everybody's does who has
-// no other limit.
+// limited makes a call with a deadline in its context. Callers without another limit
+// need one.
 func limited(url string, do func(*http.Request) (*http.Response, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
 	defer cancel()

@@ -135,7 +135,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		opt.pairs = n
 		return nil
 	})
-	flags.Func("only", "run only the races whose name matches `REGEXP`", func(s string) (err error) {
+	flags.Func("only", "run only the races with a name that matches `REGEXP`", func(s string) (err error) {
 		opt.only, err = regexp.Compile(s)
 		return err
 	})
