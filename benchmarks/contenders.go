@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"time"
+
+	"github.com/holdfast-go/holdfast/test/rivals/guards"
 )
 
-// work is what every contender guards. Where a race says nothing else it does
-// nothing; the tests pass work that fails, hangs or counts, to see that the
-// guards are really there.
-type work func(context.Context) (int, error)
+// work is the function that a contender guards. By default it does nothing. The
+// tests pass work that fails, hangs or counts, and check that the guards act.
+type work = guards.Work
 
 //go:noinline
 func nothing(context.Context) (int, error) { return 1, nil }
@@ -32,8 +32,8 @@ var answer = func() <-chan struct{} {
 	return c
 }()
 
-// yields lets others run while it occupies its slot, so that they have to wait
-// for one.
+// yields lets other goroutines run while it holds its permit, so that they have to
+// wait for one.
 func yields(context.Context) (int, error) {
 	runtime.Gosched()
 	return 1, nil
@@ -52,27 +52,25 @@ func thirdTime() work {
 	}
 }
 
-// contender is one library's way of doing one thing. rig builds its parts
-// around do and returns the operation: n calls one after the other, safe from
-// several goroutines, an error if a call went other than the race says.
-//
-// Each is written the way its library is cheapest for this use: what can be
-// built once is built in rig, and only what a caller must do per call is timed.
+// contender is one library's way of doing one thing. rig is that of guards.Guard.
 type contender struct {
 	name string
 	rig  func(do work) func(n int) error
-	// elsewhere measures it in a process of its own; nil for here.
+	// elsewhere measures the contender in another process; nil for this one.
 	elsewhere meter
 }
 
-// The settings all contenders share.
+// rival is a guard of another library.
+func rival(g guards.Guard) contender { return contender{name: g.Name, rig: g.Rig} }
+
+// The settings that all contenders share.
 const (
-	threshold      = 15
-	openTimeout    = time.Hour // an open breaker stays open while it is measured
-	slots          = 16
-	retries        = 3
-	attemptTimeout = time.Minute
-	crowd          = 64 // callers at once, where many are
+	threshold      = guards.Threshold
+	openTimeout    = guards.OpenTimeout
+	permits        = guards.Permits
+	retries        = guards.Retries
+	attemptTimeout = guards.AttemptTimeout
+	crowd          = 64 // callers at once, where there are many
 )
 
 // load is how a contender is driven.
@@ -81,8 +79,8 @@ type load struct {
 	callers int // goroutines; one for each CPU, if 0
 }
 
-// race is one thing done by several contenders. The lead is measured in turn
-// with each of the others.
+// race compares contenders that do the same thing. The lead is measured in turn with
+// each of the others.
 type race struct {
 	name string
 	load
@@ -91,16 +89,16 @@ type race struct {
 	lead      contender
 	maxAllocs *float64 // of the lead, per operation
 	others    []entrant
-	// toLead turns the comparison round: the others are judged by the lead.
+	// toLead inverts the comparison: the others are compared with the lead.
 	toLead bool
 }
 
-// entrant is one of the others, and the bars for what the comparison with the
-// lead comes to; nil where the figure is only shown.
+// entrant is one of the others, and the bars for its comparison with the lead. A nil
+// bar means that the figure is only shown.
 type entrant struct {
 	contender
 	bar        *float64 // for the gauge
-	moreAllocs *float64 // for the allocations that the judged side has above the other
+	moreAllocs *float64 // for the extra allocations of the side that is compared
 	load       *load    // the race's, if nil
 }
 
@@ -114,63 +112,63 @@ var races = []race{
 	{
 		name: "breaker closed, 1 CPU", load: load{procs: 1}, lead: holdfastBreaker, maxAllocs: new(0.0),
 		others: []entrant{
-			{contender: gobreakerClosed, bar: new(0.1)}, {contender: failsafeBreaker}, {contender: eapacheBreaker}, {contender: hystrixClosed},
+			{contender: rival(guards.GobreakerClosed), bar: new(0.1)}, {contender: rival(guards.FailsafeBreaker)}, {contender: rival(guards.ResiliencyBreaker)}, {contender: rival(guards.HystrixClosed)},
 		},
 	},
 	{
 		name: "breaker closed, 2 CPUs", load: load{procs: 2}, lead: holdfastBreaker,
 		others: []entrant{
-			{contender: gobreakerClosed, bar: new(0.1)},
-			{contender: failsafeBreaker},
+			{contender: rival(guards.GobreakerClosed), bar: new(0.1)},
+			{contender: rival(guards.FailsafeBreaker)},
 			{contender: contender{name: "holdfast, 1 CPU", rig: holdfastBreaker.rig}, bar: new(1.0), load: &load{procs: 1}},
 		},
 	},
 	{
 		name: "breaker open, 1 CPU", load: load{procs: 1}, lead: holdfastOpen, maxAllocs: new(0.0),
-		others: []entrant{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}, {contender: eapacheOpen}, {contender: hystrixOpen}},
+		others: []entrant{{contender: rival(guards.GobreakerOpen), bar: new(1.0)}, {contender: rival(guards.FailsafeOpen)}, {contender: rival(guards.ResiliencyOpen)}, {contender: rival(guards.HystrixOpen)}},
 	},
 	{
 		name: "breaker open, 2 CPUs", load: load{procs: 2}, lead: holdfastOpen,
-		others: []entrant{{contender: gobreakerOpen, bar: new(1.0)}, {contender: failsafeOpen}},
+		others: []entrant{{contender: rival(guards.GobreakerOpen), bar: new(1.0)}, {contender: rival(guards.FailsafeOpen)}},
 	},
 	{
-		name: "bulkhead, free slot", load: load{procs: 1}, lead: holdfastBulkhead, maxAllocs: new(0.0),
-		others: []entrant{{contender: semaphoreFree, bar: new(0.6)}, {contender: failsafeBulkhead}, {contender: eapacheSemaphore}},
+		name: "bulkhead, free permit", load: load{procs: 1}, lead: holdfastBulkhead, maxAllocs: new(0.0),
+		others: []entrant{{contender: rival(guards.SemaphoreFree), bar: new(0.6)}, {contender: rival(guards.FailsafeBulkhead)}, {contender: rival(guards.ResiliencySemaphore)}},
 	},
 	{
 		name: "bulkhead, 64 callers, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastPatientBulkhead,
-		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}},
+		others: []entrant{{contender: rival(guards.SemaphoreFree), bar: new(1.0)}, {contender: rival(guards.FailsafeBulkhead)}},
 	},
 	{
 		name: "bulkhead, 64 callers, 2 CPUs", load: load{2, crowd}, work: func() work { return yields }, lead: holdfastPatientBulkhead,
-		others: []entrant{{contender: semaphoreFree, bar: new(1.0)}, {contender: failsafeBulkhead}},
+		others: []entrant{{contender: rival(guards.SemaphoreFree), bar: new(1.0)}, {contender: rival(guards.FailsafeBulkhead)}},
 	},
 	{
 		name: "the same with a limit for the wait, 1 CPU", load: load{1, crowd}, work: func() work { return yields }, lead: holdfastBulkhead,
-		others: []entrant{{contender: semaphoreTimed, bar: new(1.0)}, {contender: eapacheSemaphore}},
+		others: []entrant{{contender: rival(guards.SemaphoreTimed), bar: new(1.0)}, {contender: rival(guards.ResiliencySemaphore)}},
 	},
 	{
 		name: "retry, first try works", load: load{procs: 1}, lead: holdfastRetry, maxAllocs: new(1.0),
 		others: []entrant{
-			{contender: backoffRetry, bar: new(0.5)}, {contender: failsafeRetry}, {contender: eapacheRetry}, {contender: avastRetry},
+			{contender: rival(guards.BackoffRetry), bar: new(0.5)}, {contender: rival(guards.FailsafeRetry)}, {contender: rival(guards.ResiliencyRetry)}, {contender: rival(guards.AvastRetry)},
 		},
 	},
 	{
 		name: "retry, third try works, no wait", load: load{procs: 1}, work: thirdTime, lead: holdfastAtOnce,
 		others: []entrant{
-			{contender: backoffAtOnce}, {contender: failsafeAtOnce, bar: new(1.0)}, {contender: eapacheAtOnce}, {contender: avastAtOnce},
+			{contender: rival(guards.BackoffAtOnce)}, {contender: rival(guards.FailsafeAtOnce), bar: new(1.0)}, {contender: rival(guards.ResiliencyAtOnce)}, {contender: rival(guards.AvastAtOnce)},
 		},
 	},
 	{
 		name: "breaker, retry, bulkhead, attempt timeout", load: load{procs: 1}, lead: holdfastStack, maxAllocs: new(2.0),
 		others: []entrant{
-			{contender: assembledStack, bar: new(0.25)}, {contender: failsafeStack, bar: new(0.125)},
-			{contender: eapacheStack}, {contender: hystrixStack},
+			{contender: rival(guards.AssembledStack), bar: new(0.25)}, {contender: rival(guards.FailsafeStack), bar: new(0.125)},
+			{contender: rival(guards.ResiliencyStack)}, {contender: rival(guards.HystrixStack)},
 		},
 	},
 	{
 		name: "the same around a function that selects on Done", load: load{procs: 1}, work: func() work { return selects }, lead: holdfastStack,
-		others: []entrant{{contender: assembledStack, bar: new(1.0)}, {contender: failsafeStack, bar: new(0.4)}},
+		others: []entrant{{contender: rival(guards.AssembledStack), bar: new(1.0)}, {contender: rival(guards.FailsafeStack), bar: new(0.4)}},
 	},
 	{
 		name: "the same with a silent logger", load: load{procs: 1}, gauge: more, lead: holdfastLoggedStack,

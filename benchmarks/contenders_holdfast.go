@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/test/rivals/guards"
 )
 
 var holdfastBreaker = contender{name: "holdfast", rig: func(do work) func(int) error {
@@ -39,7 +40,7 @@ var holdfastOpen = contender{name: "holdfast", rig: func(do work) func(int) erro
 			if err == nil {
 				_, err = do(context.Background())
 				permit.Done(holdfast.Unknown)
-				return errors.Join(errAdmitted, err)
+				return errors.Join(guards.ErrAdmitted, err)
 			}
 		}
 		return nil
@@ -51,25 +52,25 @@ func newBreaker() *holdfast.Breaker {
 }
 
 var holdfastBulkhead = contender{name: "holdfast", rig: func(do work) func(int) error {
-	return holdfastSlots(do, newBulkhead())
+	return holdfastPermits(do, newBulkhead())
 }}
 
-// holdfastPatientBulkhead lets its callers wait as long as it takes, as a
-// semaphore does whose callers have no deadline.
+// holdfastPatientBulkhead has no limit for the wait, like a semaphore with callers
+// without a deadline.
 var holdfastPatientBulkhead = contender{name: "holdfast", rig: func(do work) func(int) error {
-	return holdfastSlots(do, holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: slots, MaxWait: holdfast.Off}))
+	return holdfastPermits(do, holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: permits, MaxWait: holdfast.Off}))
 }}
 
-func holdfastSlots(do work, b *holdfast.Bulkhead) func(int) error {
+func holdfastPermits(do work, b *holdfast.Bulkhead) func(int) error {
 	ctx := context.Background()
 	return func(n int) error {
 		for range n {
-			slot, err := b.Acquire(ctx)
+			permit, err := b.Acquire(ctx)
 			if err != nil {
 				return err
 			}
 			_, err = do(ctx)
-			slot.Release()
+			permit.Release()
 			if err != nil {
 				return err
 			}
@@ -79,7 +80,7 @@ func holdfastSlots(do work, b *holdfast.Bulkhead) func(int) error {
 }
 
 func newBulkhead() *holdfast.Bulkhead {
-	return holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: slots})
+	return holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: permits})
 }
 
 var holdfastRetry = contender{name: "holdfast", rig: func(do work) func(int) error {
@@ -145,7 +146,7 @@ var registryGet = contender{name: "holdfast", rig: func(work) func(int) error {
 	}
 }}
 
-// syncMapLoad is what any registry comes to at least.
+// syncMapLoad is the least that a registry can cost.
 var syncMapLoad = contender{name: "sync.Map", rig: func(work) func(int) error {
 	var m sync.Map
 	m.Store("a", new(holdfast.Client))

@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/bulkhead"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
-	"github.com/failsafe-go/failsafe-go/failsafehttp"
-	"github.com/failsafe-go/failsafe-go/timeout"
-	"github.com/gojek/heimdall/v7/hystrix"
-	"github.com/hashicorp/go-retryablehttp"
-	"resty.dev/v3"
-
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 // overHTTP is a contender that calls the server; there is no work to be guarded
@@ -60,8 +55,8 @@ func newClient(url string, opts ...holdfast.Option) (*holdfast.Client, error) {
 	}, opts...)
 }
 
-// limited makes a call whose context has a deadline, as everybody's does who has
-// no other limit.
+// limited makes a call with a deadline in its context. Callers without another limit
+// need one.
 func limited(url string, do func(*http.Request) (*http.Response, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
 	defer cancel()
@@ -120,48 +115,42 @@ func asDoer(c *holdfast.Client) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) { return c.Do(req) }
 }
 
-var retryableHTTP = overHTTP("go-retryablehttp", func(url string) func() error {
-	c := retryablehttp.NewClient()
-	c.HTTPClient, c.Logger, c.RetryMax = &http.Client{Transport: newTransport()}, nil, retries
-	do := func(req *http.Request) (*http.Response, error) {
-		r, err := retryablehttp.FromRequest(req)
+// The clients of other libraries, as conformance and outage set them up. Each has
+// a limit of its own for an attempt, and so needs no deadline.
+var (
+	retryableHTTP = rivalHTTP("go-retryablehttp", "go-retryablehttp, log off")
+	restyHTTP     = rivalHTTP("resty", "resty")
+	failsafeHTTP  = rivalHTTP("failsafe-go, four policies", "failsafe-go")
+	heimdallHTTP  = rivalHTTP("heimdall and hystrix-go", "heimdall")
+)
+
+func rivalHTTP(name, kind string) contender {
+	return overHTTP(name, func(url string) func() error {
+		client, err := rivals.Named(kind).New(rivals.Settings{
+			Setup: conformance.Setup{BaseURL: url, Terms: conformance.Terms{
+				Retries: retries, Base: 500 * time.Millisecond, Max: 10 * time.Second,
+				Attempt: attemptTimeout, RetryAfter: time.Minute, Answer: 1 << 20,
+			}},
+			Threshold: threshold, OpenFor: openTimeout, Bulkhead: crowd, Conns: crowd,
+		})
 		if err != nil {
-			return nil, err
+			return func() error { return err }
 		}
-		return c.Do(r)
-	}
-	return func() error { return limited(url, do) }
-})
-
-var restyHTTP = overHTTP("resty", func(url string) func() error {
-	c := resty.New().SetTransport(newTransport()).SetTimeout(attemptTimeout).SetRetryCount(retries)
-	return func() error {
-		resp, err := c.R().SetContext(context.Background()).Get(url)
-		if err != nil {
-			return err
+		ctx := context.Background()
+		if sender, ok := client.(rivals.Sender); ok {
+			do := func(req *http.Request) (*http.Response, error) { return sender.Send(req, true) }
+			return func() error { return requested(ctx, url, do) }
 		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			return err
+		call := conformance.Call{Method: http.MethodGet, URL: url, Path: "/", Header: http.Header{}}
+		return func() error {
+			answer := client.Do(ctx, call)
+			if answer.Err == nil && answer.Status != http.StatusOK {
+				return fmt.Errorf("%s: status %d", name, answer.Status)
+			}
+			return answer.Err
 		}
-		return resp.Body.Close()
-	}
-})
-
-var failsafeHTTP = overHTTP("failsafe-go, four policies", func(url string) func() error {
-	c := &http.Client{Transport: failsafehttp.NewRoundTripper(newTransport(),
-		circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(threshold).WithDelay(openTimeout).Build(),
-		failsafehttp.NewRetryPolicyBuilder().WithMaxRetries(retries).WithBackoff(500*time.Millisecond, 10*time.Second).Build(),
-		bulkhead.NewBuilder[*http.Response](crowd).WithMaxWaitTime(time.Minute).Build(),
-		timeout.New[*http.Response](attemptTimeout))}
-	return func() error { return requested(context.Background(), url, c.Do) }
-})
-
-var heimdallHTTP = overHTTP("heimdall and hystrix-go", func(url string) func() error {
-	c := hystrix.NewClient(
-		hystrix.WithCommandName(newCircuit()), hystrix.WithHystrixTimeout(attemptTimeout), hystrix.WithMaxConcurrentRequests(1000),
-		hystrix.WithRetryCount(retries), hystrix.WithHTTPClient(&http.Client{Transport: newTransport()}))
-	return func() error { return limited(url, c.Do) }
-})
+	})
+}
 
 // fake is a transport that answers at once, from memory.
 type fake struct{ body io.ReadCloser }

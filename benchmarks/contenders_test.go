@@ -111,20 +111,20 @@ func TestBreakersOpen(t *testing.T) {
 	}
 }
 
-// A bulkhead lets as many in as it has slots, and takes every slot back.
+// A bulkhead lets as many in as it has permits, and takes every permit back.
 func TestBulkheadsHold(t *testing.T) {
-	for _, race := range []string{"bulkhead, free slot", "bulkhead, 64 callers, 1 CPU", "the same with a limit for the wait, 1 CPU", stack} {
+	for _, race := range []string{"bulkhead, free permit", "bulkhead, 64 callers, 1 CPU", "the same with a limit for the wait, 1 CPU", stack} {
 		everyContender(t, race, func(t *testing.T, c contender) {
 			var inside, calls atomic.Int64
-			door := make(chan struct{})
+			gate := make(chan struct{})
 			op := c.rig(func(context.Context) (int, error) {
 				inside.Add(1)
 				defer inside.Add(-1)
-				<-door
+				<-gate
 				return int(calls.Add(1)), nil
 			})
 			var wg sync.WaitGroup
-			for range slots + 5 {
+			for range permits + 5 {
 				wg.Go(func() {
 					if err := op(1); err != nil {
 						t.Error(err)
@@ -132,16 +132,16 @@ func TestBulkheadsHold(t *testing.T) {
 				})
 			}
 			synctest.Wait()
-			if n := inside.Load(); n != slots {
-				t.Errorf("%d are inside, want %d", n, slots)
+			if n := inside.Load(); n != permits {
+				t.Errorf("%d are inside, want %d", n, permits)
 			}
-			close(door)
+			close(gate)
 			wg.Wait()
-			if err := op(slots + 1); err != nil { // one after the other: each slot again
+			if err := op(permits + 1); err != nil { // one after the other: each permit again
 				t.Error(err)
 			}
-			if n := calls.Load(); n != slots+5+slots+1 {
-				t.Errorf("%d calls were answered, want %d", n, slots+5+slots+1)
+			if n := calls.Load(); n != permits+5+permits+1 {
+				t.Errorf("%d calls were answered, want %d", n, permits+5+permits+1)
 			}
 		})
 	}
@@ -211,7 +211,7 @@ func TestThirdTryWorks(t *testing.T) {
 	})
 }
 
-// Where callers contend, some really wait for a slot: the work of one who has it
+// Where callers contend, some really wait for a permit: the work of one who has it
 // goes on while others ask.
 func TestYieldsMakesThemWait(t *testing.T) {
 	r := races[slices.IndexFunc(races, func(r race) bool { return r.name == "bulkhead, 64 callers, 1 CPU" })]

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-go/holdfast/internal/interval"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() {
@@ -134,7 +135,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		opt.pairs = n
 		return nil
 	})
-	flags.Func("only", "run only the races whose name matches `REGEXP`", func(s string) (err error) {
+	flags.Func("only", "run only the races with a name that matches `REGEXP`", func(s string) (err error) {
 		opt.only, err = regexp.Compile(s)
 		return err
 	})
@@ -271,10 +272,10 @@ func versions() (list []string) {
 	if !ok {
 		return nil
 	}
-	for _, m := range modules {
+	for _, m := range rivals.Modules {
 		for _, dep := range info.Deps {
-			if dep.Path == m.path {
-				list = append(list, m.name+" "+dep.Version)
+			if dep.Path == m.Path {
+				list = append(list, m.Name+" "+dep.Version)
 			}
 		}
 	}

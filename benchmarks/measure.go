@@ -129,9 +129,9 @@ func cpuTime() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// countMemory says what one operation allocates, to the hundredth. The counts of
-// the runtime are exact but of the whole process; the least of five runs leaves
-// out what its own goroutines took meanwhile.
+// countMemory returns the bytes and allocations of one operation, to the hundredth.
+// The runtime counts those of the whole process. The least of five runs excludes the
+// allocations of other goroutines.
 //
 // It is one CPU and one goroutine that calls, except where callers wait for each
 // other: what that takes is part of the operation.

@@ -94,7 +94,7 @@ func (c census) take(w io.Writer) error {
 	return json.NewEncoder(w).Encode(all)
 }
 
-// count says how many goroutines each of a crowd of open responses takes.
+// count returns the number of goroutines per open response.
 func (o opener) count(url string) (float64, error) {
 	open, err := o.make(url)
 	if err != nil {

@@ -60,7 +60,7 @@ func start(program, role string) (stdin io.Writer, stdout io.Reader, err error) 
 	return in, out, cmd.Start()
 }
 
-// siteURL is that of the server, which is started when somebody first asks.
+// siteURL is the URL of the server, which the first call starts.
 var siteURL = sync.OnceValues(func() (string, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -97,7 +97,7 @@ func serveSite(stdin io.Reader, stdout io.Writer) error {
 	}
 }
 
-// openPath is that of an answer whose body does not end.
+// openPath is the path of an answer with a body that does not end.
 const openPath = "/open"
 
 // answerAll answers every request with the same bytes and hardly any work.

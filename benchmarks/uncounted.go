@@ -68,11 +68,11 @@ type report struct {
 	NS, CPU       float64 // if to measure
 }
 
-// remote is a side in processes of its own, one for each measurement: each has luck
-// of its own, with where its code and its memory come to lie, which makes as much of
-// a difference as statistics do, and which no number of pairs of the same two averages
-// out. Both of a pair are on the same CPU, and the next pair on another: one that
-// shares its core with a stranger takes half as long again.
+// remote is a side that starts a process for each measurement. The addresses of code
+// and memory differ between processes and matter as much as statistics do; pairs of
+// the same two processes would not average that out. Both processes of a pair run on
+// the same CPU, and the next pair on another: a process that shares its core with
+// other work takes half as long again.
 func remote(program, role string) (side, error) {
 	first, err := once(program, role+" counted", 0)
 	if err != nil {

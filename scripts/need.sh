@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# need.sh TOOL...: see to it that each tool works. What Debian has is installed
-# where that is allowed (root, apt-get), what npm has in the folder that pins it;
-# anything else is named, and the run stops. Nothing is skipped for want of a tool.
+# need.sh TOOL...: check that each tool works. Missing tools are installed: Debian's
+# packages by apt-get, if run as root, and npm's packages in their folder. If a tool
+# is still missing, the script names it and fails. No test is skipped.
 set -euo pipefail
 
 go_floor=1.26 # as in go.mod
 node_floor=18 # the first with fetch; Debian 12 has it
 sdk=$(dirname "$0")/../test/integration/testdata/mixedbread
 
-# works TOOL: not only there, but good for what we use it for.
+# works TOOL: the tool exists and has the features that the tests need.
 works() {
 	case $1 in
 	go)
@@ -27,7 +27,7 @@ works() {
 	esac
 }
 
-# packages TOOL: what Debian calls it; nothing where Debian's is too old.
+# packages TOOL: its Debian packages; none if they are too old.
 packages() {
 	case $1 in
 	gcc) echo gcc libc6-dev ;;
@@ -50,7 +50,7 @@ for tool in "$@"; do
 	works "$tool" && continue
 	read -ra names <<<"$(packages "$tool")"
 	if ((${#names[@]})) && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-		install "${names[@]}" >&2 || true # whether it helped is seen next
+		install "${names[@]}" >&2 || true # works checks the result
 		works "$tool" && continue
 	fi
 	case $tool in

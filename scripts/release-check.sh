@@ -99,7 +99,7 @@ done
 unset GIT_CONFIG_COUNT
 export GOMODCACHE=$tmp/users GOPROXY=file://$tmp/modules/cache/download GOFLAGS=
 
-# Somebody installs the command.
+# A user installs the command.
 [[ ${PLANT:-} == version ]] && wrong=v9.9.9
 GOBIN=$tmp/bin go -C "$tmp" install "$root/cmd/holdfast@$version" || die "the command cannot be installed"
 told=$("$tmp/bin/holdfast" version --json)
@@ -108,7 +108,7 @@ grep -qF "\"path\": \"$root\"" <<<"$told" || die "the command does not know its 
 "$tmp/bin/holdfast" faults list >/dev/null || die "the command does not run"
 say "works   go install $root/cmd/holdfast@$version"
 
-# Somebody uses the library, and gets nothing else.
+# A user requires the library, and gets no other module.
 mkdir "$tmp/dependant" && cd "$tmp/dependant"
 cat >main.go <<'GO'
 package main
@@ -134,11 +134,11 @@ GO
 go mod init example.com/dependant 2>/dev/null
 go get "$root@$version" >"$tmp/said" 2>&1 || die "the library cannot be required: $(cat "$tmp/said")"
 [[ $(go run .) == closed ]] || die "a program with the library does not run"
-strangers=$(grep -v "^$root v" go.sum || true)
-[[ -z $strangers ]] || die "who requires the library gets these, too: $strangers"
+foreign=$(grep -v "^$root v" go.sum || true)
+[[ -z $foreign ]] || die "users of the library would get these modules, too: $foreign"
 say "works   a program with the library: $(go list -m all | wc -l) modules, its own and $root"
 
-# Somebody uses each of the other modules.
+# A user requires each of the other modules.
 for m in $(modules | grep -vE '^(\.|cmd/.*)$'); do
 	mkdir -p "$tmp/other/$m" && cd "$tmp/other/$m"
 	go mod init example.com/other 2>/dev/null

@@ -18,8 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write api/*.txt anew")
 
-// public are the rooms that users import, and the file that holds the exported
-// API of each as text.
+// public maps each package that users import to the file with its API as text.
 var public = map[string]string{
 	".":                   "holdfast.txt",
 	"fault":               "fault.txt",
@@ -30,13 +29,13 @@ var public = map[string]string{
 	"settings":            "settings.txt",
 }
 
-// TestAPI holds what is exported against api/*.txt, so that a change of the API
-// is a line in a review and not an accident. After a change that is meant:
+// TestAPI compares the exported API with api/*.txt, so that a review sees every
+// change. After an intended change:
 //
 //	go test ./test/house -run TestAPI -update
 func TestAPI(t *testing.T) {
-	for room, file := range public {
-		got, err := apiOf(filepath.Join("../..", room))
+	for pkg, file := range public {
+		got, err := apiOf(filepath.Join("../..", pkg))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +57,8 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// TestAPISeesAChange plants changes, each of which is a line.
-func TestAPISeesAChange(t *testing.T) {
+// TestPlantedAPI makes changes and expects one line for each.
+func TestPlantedAPI(t *testing.T) {
 	const before = "func Do(n int) error\n\ntype T struct {\n\tA int\n}\n"
 	for name, c := range map[string]struct{ after, want string }{
 		"nothing":             {before, ""},
@@ -74,7 +73,7 @@ func TestAPISeesAChange(t *testing.T) {
 	}
 }
 
-// apart names the lines that are in one text and not in the other.
+// apart returns the lines that only one of two texts has.
 func apart(want, got []byte) (lines []string) {
 	was, is := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
 	for _, l := range was {
@@ -93,8 +92,8 @@ func apart(want, got []byte) (lines []string) {
 	return lines
 }
 
-// apiOf prints every exported declaration of a room without its comments and its
-// bodies, in order of name.
+// apiOf prints the exported declarations of a package, ordered by name, without
+// comments and function bodies.
 func apiOf(dir string) ([]byte, error) {
 	fset := token.NewFileSet()
 	entries, err := filepath.Glob(filepath.Join(dir, "*.go"))

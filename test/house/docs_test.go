@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// documents are the repository's texts, by path.
+// documents returns the documents of the repository, by path.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	tree := os.DirFS("../..")
@@ -36,7 +36,7 @@ func documents(t *testing.T) map[string]string {
 	return all
 }
 
-// What a document says to make, make knows.
+// TestDocsNameTargets checks that the Makefile has every target that a document names.
 func TestDocsNameTargets(t *testing.T) {
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestDocsNameTargets(t *testing.T) {
 	}
 }
 
-// Every link to a file of this repository leads to one.
+// TestDocsLinks checks that every link to a file of the repository leads to a file.
 func TestDocsLinks(t *testing.T) {
 	tree := os.DirFS("../..")
 	exists := func(path string) bool {
@@ -89,13 +89,13 @@ func linksLead(file, text string, exists func(string) bool) (ps []problem) {
 			continue
 		}
 		if to := pathJoin(file, target); !exists(to) {
-			ps = append(ps, problem{file, 1 + strings.Count(text[:at[2]], "\n"), fmt.Sprintf("links to %s, which is not there", to)})
+			ps = append(ps, problem{file, 1 + strings.Count(text[:at[2]], "\n"), fmt.Sprintf("links to %s, which does not exist", to)})
 		}
 	}
 	return ps
 }
 
-// pathJoin is where a link in a file leads.
+// pathJoin returns the target of a link in a file.
 func pathJoin(file, target string) string {
 	return path.Join(path.Dir(file), target)
 }
@@ -111,9 +111,9 @@ func TestPlantedDocs(t *testing.T) {
 		"```\nmake dmo    # x\n```":                      "docs/a.md:2: make dmo: the Makefile has no such target",
 		"`make release`":                                 "docs/a.md:1: make release: the Makefile has no such target",
 		"[a](http.md), [b](http.md#c), [c](https://x/y)": "",
-		"\n[a](htp.md)":                                  "docs/a.md:2: links to docs/htp.md, which is not there",
+		"\n[a](htp.md)":                                  "docs/a.md:2: links to docs/htp.md, which does not exist",
 		"`f[T](x)`":                                      "",
-		"[a](docs/http.md)":                              "docs/a.md:1: links to docs/docs/http.md, which is not there",
+		"[a](docs/http.md)":                              "docs/a.md:1: links to docs/docs/http.md, which does not exist",
 	} {
 		var got []string
 		for _, p := range append(targetsExist("docs/a.md", text, makefile), linksLead("docs/a.md", text, exists)...) {

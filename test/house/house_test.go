@@ -1,12 +1,12 @@
-// Package house holds the repository to its house rules: which room may import
-// which, what the pure rooms may not touch, how tests may wait, and which
-// files list the modules. It has tests and nothing else.
+// Package house checks the repository by rules that a compiler does not know: the
+// layers of packages and their imports, the imports of pure packages, waiting in
+// tests, the lists of modules, the public API, and the tests that documents name.
+// It contains only tests.
 //
-// A rule is a function of one source (or of one folder, or of the texts that
-// list modules) that returns problems. TestRepository applies every rule to
-// the real tree; the Plant tests give each rule a small wrong text and expect
-// exactly the problem it was written for, so that a rule that has stopped
-// seeing is noticed.
+// A rule is a function of one source, one package or one text. It returns problems.
+// TestRepository applies the rules to the repository. The tests named TestPlanted
+// give each rule a small wrong text and expect exactly its problem, so that a rule
+// that no longer works is noticed.
 package house
 
 import (
@@ -23,8 +23,8 @@ import (
 	"testing"
 )
 
-// modulePath is the root module's; the import path of every room of the
-// repository is modulePath and its folder, in whichever module it lies.
+// modulePath is the path of the root module. The import path of every package of
+// the repository is modulePath and the package's folder, in every module.
 const modulePath = "github.com/holdfast-go/holdfast"
 
 func TestRepository(t *testing.T) {
@@ -32,18 +32,17 @@ func TestRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A walk that looked in the wrong place would find nothing wrong there.
+	// In a wrong folder, the walk would find no problems.
 	seen := func(s source) bool { return s.path == "test/house/house_test.go" }
 	if !slices.ContainsFunc(repo.sources, seen) {
-		t.Fatalf("the walk read %d Go files, this one not among them", len(repo.sources))
+		t.Fatalf("the walk read %d Go files, without this one", len(repo.sources))
 	}
 	for _, p := range repo.check() {
 		t.Error(p)
 	}
 }
 
-// A problem is one departure from a rule. Its line is 0 where the whole file
-// or folder is meant.
+// A problem is a violation of a rule. Line 0 means the whole file or package.
 type problem struct {
 	path string
 	line int
@@ -57,10 +56,10 @@ func (p problem) String() string {
 	return fmt.Sprintf("%s:%d: %s", p.path, p.line, p.text)
 }
 
-// A source is one Go file, parsed. Paths begin at the root of the repository.
+// A source is a parsed Go file. Paths are relative to the root of the repository.
 type source struct {
 	path   string
-	module string // folder of the go.mod that it belongs to, "." for the root's
+	module string // folder of its go.mod, "." for the root
 	text   string
 	fset   *token.FileSet
 	file   *ast.File
@@ -72,14 +71,15 @@ func parse(path, module, text string) (source, error) {
 	return source{path, module, text, fset, file}, err
 }
 
-func (s source) room() string { return path.Dir(s.path) }
+// pkg returns the folder of the source, by which a package is named here.
+func (s source) pkg() string  { return path.Dir(s.path) }
 func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 
 func (s source) problem(at token.Pos, format string, args ...any) problem {
 	return problem{s.path, s.fset.Position(at).Line, fmt.Sprintf(format, args...)}
 }
 
-// imports maps the imported paths to where they are imported.
+// imports maps each imported path to the position of its import.
 func (s source) imports() map[string]token.Pos {
 	m := make(map[string]token.Pos)
 	for _, spec := range s.file.Imports {
@@ -90,9 +90,9 @@ func (s source) imports() map[string]token.Pos {
 	return m
 }
 
-// uses finds where the file names one of these members of an imported package,
-// called or not, under whatever name the file imports it. Dot imports would
-// hide them; the rule dotImports is why there are none.
+// uses finds every use of one of these members of an imported package, also if the
+// file imports it under another name. Dot imports would hide uses, so the rule
+// dotImports forbids them.
 func (s source) uses(pkg string, members ...string) []*ast.SelectorExpr {
 	local := ""
 	for _, spec := range s.file.Imports {
@@ -115,14 +115,14 @@ func (s source) uses(pkg string, members ...string) []*ast.SelectorExpr {
 	return found
 }
 
-// A repository is everything that the rules read.
+// A repository holds all that the rules read.
 type repository struct {
 	sources []source
 	modules []string          // folders with a go.mod
-	texts   map[string]string // go.mod of the root, go.work, Makefile; a missing one is empty
+	texts   map[string]string // go.mod of the root, go.work and Makefile; empty if missing
 }
 
-// load reads the tree. It passes over what the go command passes over: folders
+// load reads the repository. It skips the folders that the go command skips: those
 // that begin with a dot or an underscore, testdata and vendor.
 func load(tree fs.FS) (repository, error) {
 	repo := repository{texts: make(map[string]string)}
@@ -168,7 +168,7 @@ func load(tree fs.FS) (repository, error) {
 	return repo, nil
 }
 
-// moduleOf is the deepest of the modules that the file lies in.
+// moduleOf returns the innermost module that contains a file.
 func moduleOf(file string, modules []string) string {
 	for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
 		if slices.Contains(modules, dir) {
@@ -178,11 +178,11 @@ func moduleOf(file string, modules []string) string {
 	return "."
 }
 
-// fileRules look at one source at a time.
+// fileRules are the rules for one source.
 var fileRules = []func(source) []problem{
-	floorsHold,
+	importsGoDown,
 	pureStaysPure,
-	worldlyAsksItsWorld,
+	worldlyUsesItsWorld,
 	testingStaysInTests,
 	testsDoNotSleep,
 	testsDoNotSkip,
@@ -191,15 +191,15 @@ var fileRules = []func(source) []problem{
 
 func (r repository) check() []problem {
 	var all []problem
-	rooms := make(map[string]bool)
+	pkgs := make(map[string]bool)
 	for _, s := range r.sources {
 		for _, rule := range fileRules {
 			all = append(all, rule(s)...)
 		}
-		rooms[s.room()] = true
+		pkgs[s.pkg()] = true
 	}
-	for room := range rooms {
-		all = append(all, roomIsKnown(room)...)
+	for pkg := range pkgs {
+		all = append(all, packageHasLayer(pkg)...)
 	}
 	all = append(all, rootRequiresNothing("go.mod", r.texts["go.mod"])...)
 	all = append(all, modulesAreListed(r.modules, r.texts["go.work"], r.texts["Makefile"])...)

@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// rootRequiresNothing: who imports holdfast gets holdfast and nothing else.
+// rootRequiresNothing checks that users of holdfast get no other module.
 func rootRequiresNothing(name, gomod string) []problem {
 	var ps []problem
 	for i, line := range strings.Split(gomod, "\n") {
 		words := directive(line)
 		if len(words) > 0 && (words[0] == "require" || words[0] == "replace") {
-			ps = append(ps, problem{name, i + 1, "has a " + words[0] + " line: what needs another module lives in a module of its own"})
+			ps = append(ps, problem{name, i + 1, "has a " + words[0] + " line: code that needs another module belongs in a nested module"})
 		}
 	}
 	return ps
 }
 
-// unlisted modules are in neither list: tools pins the linters, has no code to
-// build or test, and in the workspace it would choose versions for all.
+// unlisted modules are in neither list. tools pins the linters: it has no code to
+// build or test, and in the workspace it would choose versions for all modules.
 var unlisted = []string{"tools"}
 
-// modulesAreListed: a module that go.work and the Makefile don't name is not
-// found by an editor, and not built by make test.
+// modulesAreListed checks that go.work and the Makefile name every module.
+// Otherwise an editor does not find it, and make test does not build it.
 func modulesAreListed(modules []string, gowork, makefile string) []problem {
 	lists := []struct {
 		name, how string
@@ -48,7 +48,7 @@ func modulesAreListed(modules []string, gowork, makefile string) []problem {
 	return ps
 }
 
-// workspaceModules reads the folders after use, alone or in parentheses.
+// workspaceModules reads the use directives, single or in parentheses.
 func workspaceModules(gowork string) []string {
 	var named []string
 	inUse := false
@@ -69,7 +69,7 @@ func workspaceModules(gowork string) []string {
 	return named
 }
 
-// makefileModules reads the line that begins with MODULES.
+// makefileModules reads the MODULES line.
 func makefileModules(makefile string) []string {
 	var named []string
 	for line := range strings.Lines(makefile) {
@@ -84,7 +84,7 @@ func makefileModules(makefile string) []string {
 	return named
 }
 
-// directive splits a line of a go.mod or go.work and drops its comment.
+// directive splits a line of a go.mod or go.work into words, without its comment.
 func directive(line string) []string {
 	line, _, _ = strings.Cut(line, "//")
 	return strings.Fields(strings.ReplaceAll(line, "(", " ( "))

@@ -7,67 +7,67 @@ import (
 	"testing/fstest"
 )
 
-// TestPlantedSource gives the file rules one wrong text at a time, and beside
-// each the right one that it is easily mistaken for.
+// TestPlantedSource gives the file rules one wrong text at a time, and similar
+// texts that are right.
 func TestPlantedSource(t *testing.T) {
 	tests := []struct {
 		name, path, text string
 		want             []string
 	}{
-		// floors
+		// layers
 		{"a core imports a handle", "internal/core/retry/x.go",
 			"package retry\nimport _ \"github.com/holdfast-go/holdfast/internal/engine\"\n",
-			[]string{"internal/core/retry/x.go:2: imports internal/engine of floor 3 from floor 1: only floors below may be imported"}},
-		{"a core imports its neighbour", "internal/core/breaker/x.go",
+			[]string{"internal/core/retry/x.go:2: imports internal/engine of layer 3 from layer 1: import only from lower layers"}},
+		{"a core imports a package of its layer", "internal/core/breaker/x.go",
 			"package breaker\nimport _ \"github.com/holdfast-go/holdfast/fault\"\n",
-			[]string{"internal/core/breaker/x.go:2: imports fault of floor 1 from floor 1: only floors below may be imported"}},
+			[]string{"internal/core/breaker/x.go:2: imports fault of layer 1 from layer 1: import only from lower layers"}},
 		{"the fault server imports the root", "faultserver/x.go",
 			"package faultserver\nimport _ \"github.com/holdfast-go/holdfast\"\n",
-			[]string{"faultserver/x.go:2: imports . of floor 4 from floor 4: only floors below may be imported"}},
-		{"the root imports the attic", "x.go",
+			[]string{"faultserver/x.go:2: imports . of layer 4 from layer 4: import only from lower layers"}},
+		{"the root imports an unlayered package", "x.go",
 			"package holdfast\nimport _ \"github.com/holdfast-go/holdfast/test/integration/kit\"\n",
-			[]string{"x.go:2: imports test/integration/kit of floor 7 from floor 4: only floors below may be imported"}},
-		{"a test looks wherever it likes", "internal/core/retry/x_test.go",
+			[]string{"x.go:2: imports test/integration/kit of layer 7 from layer 4: import only from lower layers"}},
+		{"a test imports every package", "internal/core/retry/x_test.go",
 			"package retry\nimport _ \"github.com/holdfast-go/holdfast/faultserver\"\n", nil},
-		{"so does the attic", "test/integration/kit/x.go",
+		{"so does an unlayered package", "test/integration/kit/x.go",
 			"package kit\nimport (\n_ \"github.com/holdfast-go/holdfast\"\n_ \"github.com/holdfast-go/holdfast/benchmarks\"\n)\n", nil},
-		{"downwards is free", "x.go",
+		{"lower layers may be imported", "x.go",
 			"package holdfast\nimport (\n_ \"net/http\"\n_ \"github.com/holdfast-go/holdfast/internal/wire\"\n_ \"github.com/holdfast-go/holdfast/internal/outcome\"\n)\n", nil},
-		{"another module of a similar name is not ours", "fault/x.go",
+		{"another module has a similar name", "fault/x.go",
 			"package fault\nimport _ \"github.com/holdfast-go/holdfastly/faultserver\"\n", nil},
 
-		// pure rooms
-		{"a core reads the clock under another name, and keeps the function", "internal/core/cooldown/x.go",
+		// pure packages
+		{"a core uses the clock under another name, without a call", "internal/core/cooldown/x.go",
 			"package cooldown\nimport clock \"time\"\nvar now = clock.Now\n",
-			[]string{"internal/core/cooldown/x.go:3: uses time.Now: a pure room gets the time as an argument"}},
-		{"a fault plan makes a number of chance and asks the network", "fault/x.go",
+			[]string{"internal/core/cooldown/x.go:3: uses time.Now: a pure package gets the time as an argument"}},
+		{"a fault plan imports a random source and the network", "fault/x.go",
 			"package fault\nimport (\n_ \"math/rand/v2\"\n_ \"net/http\"\n)\n",
 			[]string{
-				"fault/x.go:3: imports math/rand/v2: a pure room has no clock, lock, context, network or chance of its own",
-				"fault/x.go:4: imports net/http: a pure room has no clock, lock, context, network or chance of its own",
+				"fault/x.go:3: imports math/rand/v2: a pure package has no clock, lock, context, network or random source",
+				"fault/x.go:4: imports net/http: a pure package has no clock, lock, context, network or random source",
 			}},
 		{"a core starts a goroutine", "internal/core/call/x.go",
 			"package call\nfunc f() {\n\tgo f()\n}\n",
-			[]string{"internal/core/call/x.go:3: starts a goroutine: a pure room decides, its handle acts"}},
-		{"durations, instants and names like the banned ones are fine", "internal/core/cooldown/x.go",
+			[]string{"internal/core/call/x.go:3: starts a goroutine: a pure package only decides"}},
+		{"durations, times and similar names are allowed", "internal/core/cooldown/x.go",
 			"package cooldown\nimport (\n\"time\"\n_ \"netip\"\n)\ntype T struct{ After, Now time.Time }\nfunc (t T) f(now time.Time) bool { return t.After.After(now.Add(time.Second)) }\n", nil},
-		{"the test of a core and the fault server may", "internal/core/cooldown/x_test.go",
+		{"a test of a core may", "internal/core/cooldown/x_test.go",
 			"package cooldown\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
-		{"a room whose name begins like a pure one", "faultserver/x.go",
+		{"a package name begins like that of a pure package", "faultserver/x.go",
 			"package faultserver\nimport (\n_ \"sync\"\n\"time\"\n)\nvar start = time.Now()\n", nil},
 
-		// worldly rooms
-		{"a handle waits on a timer of the system", "internal/engine/x.go",
+		// worldly packages
+		{"the engine starts a timer", "internal/engine/x.go",
 			"package engine\nimport (\n\"sync\"\n\"time\"\n)\nvar mu sync.Mutex\nvar timer = time.NewTimer(time.Second)\n",
-			[]string{"internal/engine/x.go:7: uses time.NewTimer: ask the World"}},
-		{"a context reads the clock under another name", "internal/lazyctx/x.go",
+			[]string{"internal/engine/x.go:7: uses time.NewTimer: a worldly package gets the time from its World"}},
+		{"a context uses the clock under another name", "internal/lazyctx/x.go",
 			"package lazyctx\nimport clock \"time\"\nfunc f(t clock.Time) bool { return clock.Until(t) > 0 }\n",
-			[]string{"internal/lazyctx/x.go:3: uses time.Until: ask the World"}},
-		{"the engine makes ids and jitter of its own", "internal/engine/x.go",
+			[]string{"internal/lazyctx/x.go:3: uses time.Until: a worldly package gets the time from its World"}},
+		{"the engine imports random sources", "internal/engine/x.go",
 			"package engine\nimport (\n_ \"crypto/rand\"\n_ \"math/rand/v2\"\n)\n",
 			[]string{
-				"internal/engine/x.go:3: imports crypto/rand: ask the World for chance",
-				"internal/engine/x.go:4: imports math/rand/v2: ask the World for chance",
+				"internal/engine/x.go:3: imports crypto/rand: a worldly package gets random numbers from its World",
+				"internal/engine/x.go:4: imports math/rand/v2: a worldly package gets random numbers from its World",
 			}},
 		{"the engine starts a timer by a context, and a goroutine", "internal/engine/x.go",
 			"package engine\nimport \"context\"\nfunc f(ctx context.Context) {\n_, _ = context.WithTimeout(ctx, 1)\ngo f(ctx)\n}\n",
@@ -75,11 +75,11 @@ func TestPlantedSource(t *testing.T) {
 				"internal/engine/x.go:4: uses context.WithTimeout, which starts a timer: use a lazyctx.Context",
 				"internal/engine/x.go:5: starts a goroutine: use World.Go",
 			}},
-		{"its world may be asked", "internal/engine/x.go",
+		{"the engine uses its World", "internal/engine/x.go",
 			"package engine\nimport \"github.com/holdfast-go/holdfast/internal/world\"\nfunc f(w world.World) { w.Go(func() { w.Now() }) }\n", nil},
-		{"a test of the engine may", "internal/engine/x_test.go",
+		{"a test of the engine may read the clock", "internal/engine/x_test.go",
 			"package engine\nimport \"time\"\nvar start = time.Now()\n", nil},
-		{"the seam may", "internal/world/x.go",
+		{"the World may read the clock", "internal/world/x.go",
 			"package world\nimport \"time\"\nvar start = time.Now()\n", nil},
 
 		// testing
@@ -104,11 +104,11 @@ func TestPlantedSource(t *testing.T) {
 			[]string{"x_test.go:5: uses time.Sleep in real time: wait inside synctest.Test, or pass the time as an argument"}},
 		{"a helper that makes no bubble", "x_test.go",
 			"package holdfast\nfunc bubble(f func()) { f() }\nfunc ways(f func()) { bubble(f) }\n",
-			[]string{"x_test.go:2: bubble is a bubble maker by name, and calls neither synctest.Test nor another"}},
-		{"a test sleeps where it can only be in a bubble", "x_test.go",
+			[]string{"x_test.go:2: bubble has the name of a bubble maker, but calls neither synctest.Test nor another bubble maker"}},
+		{"a test sleeps right after synctest.Wait", "x_test.go",
 			"package holdfast\nimport (\n\"testing/synctest\"\n\"time\"\n)\nfunc f() {\nsynctest.Wait()\ntime.Sleep(1)\ntime.Sleep(1)\n}\n",
 			[]string{"x_test.go:9: uses time.Sleep in real time: wait inside synctest.Test, or pass the time as an argument"}},
-		{"a time limit is no sleep", "x_test.go",
+		{"a timeout is no sleep", "x_test.go",
 			"package holdfast\nimport \"time\"\nfunc f(c chan int) {\nselect {\ncase <-c:\ncase <-time.After(1):\n}\n}\n", nil},
 
 		// skipping
@@ -118,7 +118,7 @@ func TestPlantedSource(t *testing.T) {
 				"x_test.go:4: skips with t.Skip: a test runs or fails",
 				"x_test.go:7: skips with tb.SkipNow: a test runs or fails",
 			}},
-		{"something else skips", "x_test.go",
+		{"a skip of another type", "x_test.go",
 			"package holdfast\nimport \"testing\"\nfunc TestX(t *testing.T) { var lexer interface{ Skip() }; lexer.Skip() }\n", nil},
 
 		// files
@@ -140,24 +140,24 @@ func TestPlantedSource(t *testing.T) {
 	}
 }
 
-// TestPlantedClocks: each way to ask the clock is seen, and each package that a
-// pure room may not import.
+// TestPlantedClocks checks each function that reads the clock, and each package that
+// a pure package must not import.
 func TestPlantedClocks(t *testing.T) {
 	for _, name := range []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"} {
 		s, err := parse("internal/outcome/x.go", ".", "package outcome\nimport \"time\"\nvar _ = time."+name+"\n")
 		if err != nil {
 			t.Fatal(err)
 		}
-		expect(t, pureStaysPure(s), []string{"internal/outcome/x.go:3: uses time." + name + ": a pure room gets the time as an argument"})
+		expect(t, pureStaysPure(s), []string{"internal/outcome/x.go:3: uses time." + name + ": a pure package gets the time as an argument"})
 		s.path = "internal/engine/x.go"
-		expect(t, worldlyAsksItsWorld(s), []string{"internal/engine/x.go:3: uses time." + name + ": ask the World"})
+		expect(t, worldlyUsesItsWorld(s), []string{"internal/engine/x.go:3: uses time." + name + ": a worldly package gets the time from its World"})
 	}
 	for _, name := range []string{"sync", "sync/atomic", "context", "net", "net/netip", "os", "os/signal", "math/rand", "math/rand/v2", "crypto/rand"} {
 		s, err := parse("internal/core/limit/x.go", ".", "package limit\nimport _ \""+name+"\"\n")
 		if err != nil {
 			t.Fatal(err)
 		}
-		expect(t, pureStaysPure(s), []string{"internal/core/limit/x.go:2: imports " + name + ": a pure room has no clock, lock, context, network or chance of its own"})
+		expect(t, pureStaysPure(s), []string{"internal/core/limit/x.go:2: imports " + name + ": a pure package has no clock, lock, context, network or random source"})
 	}
 }
 
@@ -168,14 +168,14 @@ func TestPlantedGoMod(t *testing.T) {
 	}{
 		{"nothing but a comment", "module m\n\ngo 1.26 // require nothing\n// replace nothing\n", nil},
 		{"one line", "module m\n\nrequire example.com/a v1.0.0\n",
-			[]string{"go.mod:3: has a require line: what needs another module lives in a module of its own"}},
+			[]string{"go.mod:3: has a require line: code that needs another module belongs in a nested module"}},
 		{"a block and a replace", "module m\nrequire (\n\texample.com/a v1.0.0\n)\nreplace example.com/a => ../a\n",
 			[]string{
-				"go.mod:2: has a require line: what needs another module lives in a module of its own",
-				"go.mod:5: has a replace line: what needs another module lives in a module of its own",
+				"go.mod:2: has a require line: code that needs another module belongs in a nested module",
+				"go.mod:5: has a replace line: code that needs another module belongs in a nested module",
 			}},
 		{"a block without a space", "module m\nrequire(\n\texample.com/a v1.0.0\n)\n",
-			[]string{"go.mod:2: has a require line: what needs another module lives in a module of its own"}},
+			[]string{"go.mod:2: has a require line: code that needs another module belongs in a nested module"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { expect(t, rootRequiresNothing("go.mod", tt.text), tt.want) })
@@ -205,8 +205,8 @@ func TestPlantedModules(t *testing.T) {
 	}
 }
 
-// TestPlantedTree goes the whole way from a tree of files: a clean one gives
-// nothing, and each planted file gives its one problem.
+// TestPlantedTree checks whole repositories: a clean one has no problem, and each
+// planted file causes one.
 func TestPlantedTree(t *testing.T) {
 	clean := map[string]string{
 		"go.mod":                   "module github.com/holdfast-go/holdfast\n\ngo 1.26\n",
@@ -223,14 +223,14 @@ func TestPlantedTree(t *testing.T) {
 	}
 	tests := []struct{ name, path, text, want string }{
 		{"nothing", "x.go", clean["x.go"], ""},
-		{"a room without a floor", "util/x.go", "// Package util is a drawer.\npackage util\n",
-			"util: has no floor: add it to the table in test/house/floors_test.go"},
-		{"a room of tests without a floor", "check/x_test.go", "// Package check is a drawer.\npackage check\n",
-			"check: has no floor: add it to the table in test/house/floors_test.go"},
-		{"a module that nobody lists", "go.work", "go 1.26\nuse .\n",
+		{"a package without a layer", "util/x.go", "// Package util helps.\npackage util\n",
+			"util: has no layer: add it to the table in test/house/layers_test.go"},
+		{"a package of tests without a layer", "check/x_test.go", "// Package check helps.\npackage check\n",
+			"check: has no layer: add it to the table in test/house/layers_test.go"},
+		{"a module that go.work does not list", "go.work", "go 1.26\nuse .\n",
 			"go.work: does not name module benchmarks: add it to its use list"},
 		{"a requirement", "go.mod", "module github.com/holdfast-go/holdfast\nrequire example.com/a v1.0.0\n",
-			"go.mod:2: has a require line: what needs another module lives in a module of its own"},
+			"go.mod:2: has a require line: code that needs another module belongs in a nested module"},
 		{"testing in the root module", "x.go", "package holdfast\n\nimport _ \"testing\"\n",
 			"x.go:3: imports testing outside a test: take an interface with the methods it needs"},
 	}

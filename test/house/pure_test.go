@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// pure rooms, and the folders in them, get time and chance as arguments and
-// leave waiting, locking and the network to the floors above. That is what
-// lets one and the same code run in production, in an enumeration and under a
-// clock that runs backwards.
+// pure packages, and the packages below them, get the time and random numbers as
+// arguments. They do not wait, lock or use the network. So the same code runs in
+// production, in enumerations of all interleavings and in virtual time.
 var pure = []string{"internal/core", "internal/frame", "internal/outcome", "internal/setting", "fault"}
 
-// clockReaders are the members of package time that ask the clock or start a timer.
+// clockReaders are the members of package time that read the clock or start a timer.
 var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
 
-// impure packages are named with the folders below them: "net" is net/http too.
+// impure packages include the packages below them: "net" includes net/http.
 var impure = []string{"context", "crypto/rand", "math/rand", "net", "os", "sync"}
 
-// worldly rooms may lock, wait and start goroutines, but take time, chance and
-// waiting from a world.World: the same code runs in production and in virtual time.
+// worldly packages may lock, wait and start goroutines, but only by a world.World,
+// which also gives them the time and random numbers. So the same code runs in
+// production and in virtual time.
 var worldly = []string{"internal/engine", "internal/lazyctx"}
 
-// chance is what a worldly room may not import.
-var chance = []string{"crypto/rand", "math/rand"}
+// randomSources must not be imported by worldly packages.
+var randomSources = []string{"crypto/rand", "math/rand"}
 
 // deadlines are the members of package context that start a timer.
 var deadlines = []string{"WithDeadline", "WithDeadlineCause", "WithTimeout", "WithTimeoutCause"}
@@ -39,32 +39,34 @@ func pureStaysPure(s source) []problem {
 	var ps []problem
 	for imported, at := range s.imports() {
 		if isUnder(imported, impure) {
-			ps = append(ps, s.problem(at, "imports %s: a pure room has no clock, lock, context, network or chance of its own", imported))
+			ps = append(ps, s.problem(at, "imports %s: a pure package has no clock, lock, context, network or random source", imported))
 		}
 	}
 	for _, sel := range s.uses("time", clockReaders...) {
-		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: a pure room gets the time as an argument", sel.Sel.Name))
+		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: a pure package gets the time as an argument", sel.Sel.Name))
 	}
 	for n := range ast.Preorder(s.file) {
 		if g, ok := n.(*ast.GoStmt); ok {
-			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure room decides, its handle acts"))
+			ps = append(ps, s.problem(g.Pos(), "starts a goroutine: a pure package only decides"))
 		}
 	}
 	return ps
 }
 
-func worldlyAsksItsWorld(s source) []problem {
+// worldlyUsesItsWorld checks that worldly packages use no other source of time,
+// timers, random numbers and goroutines.
+func worldlyUsesItsWorld(s source) []problem {
 	if s.isTest() || !isUnder(s.path, worldly) {
 		return nil
 	}
 	var ps []problem
 	for imported, at := range s.imports() {
-		if isUnder(imported, chance) {
-			ps = append(ps, s.problem(at, "imports %s: ask the World for chance", imported))
+		if isUnder(imported, randomSources) {
+			ps = append(ps, s.problem(at, "imports %s: a worldly package gets random numbers from its World", imported))
 		}
 	}
 	for _, sel := range s.uses("time", clockReaders...) {
-		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: ask the World", sel.Sel.Name))
+		ps = append(ps, s.problem(sel.Pos(), "uses time.%s: a worldly package gets the time from its World", sel.Sel.Name))
 	}
 	for _, sel := range s.uses("context", deadlines...) {
 		ps = append(ps, s.problem(sel.Pos(), "uses context.%s, which starts a timer: use a lazyctx.Context", sel.Sel.Name))
@@ -77,8 +79,9 @@ func worldlyAsksItsWorld(s source) []problem {
 	return ps
 }
 
-// testingStaysInTests: importing testing registers flags in every program that
-// imports the library. Helpers for users' tests take a small local interface.
+// testingStaysInTests forbids package testing outside of tests: it would register
+// flags in every program that imports the library. Helpers for users' tests take a
+// small interface.
 func testingStaysInTests(s source) []problem {
 	if s.isTest() || s.module != "." {
 		return nil
@@ -92,8 +95,8 @@ func testingStaysInTests(s source) []problem {
 	return ps
 }
 
-// dotImports take the package's name off every use, and with it the way the
-// other rules and a reader recognise one.
+// dotImports forbids dot imports: they hide the package of each use from the other
+// rules and from readers.
 func dotImports(s source) []problem {
 	var ps []problem
 	for _, spec := range s.file.Imports {

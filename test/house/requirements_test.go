@@ -36,8 +36,8 @@ func (r repository) tests() map[string]bool {
 			continue
 		}
 		folder := ""
-		if s.room() != "." {
-			folder = s.room() + "."
+		if s.pkg() != "." {
+			folder = s.pkg() + "."
 		}
 		for _, m := range declaredTest.FindAllStringSubmatch(s.text, -1) {
 			tests[folder+m[1]] = true

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Every promise of docs/semantics.md names the tests that hold it, and they are
-// there.
+// TestSemantics checks that every promise of docs/semantics.md names a test, and
+// that the tests exist.
 func TestSemantics(t *testing.T) {
 	repo, err := load(os.DirFS("../.."))
 	if err != nil {
@@ -36,10 +36,10 @@ func TestPlantedSemantics(t *testing.T) {
 	tests := map[string]bool{"TestA": true, "FuzzB": true}
 	for text, want := range map[string]string{
 		"# T\n\n- It holds. (`TestA`, `FuzzB`)\n- So does `this`. (`TestA`)\n": "",
-		"# T\n\n- It holds. (`TestC`, `TestA`)\n":                              "a.md:3: names TestC, which is not there",
+		"# T\n\n- It holds. (`TestC`, `TestA`)\n":                              "a.md:3: names TestC, which does not exist",
 		"# T\n\n- It holds.\n":                                                 "a.md:3: a promise without a test",
 		"# T\n\n## What is not guaranteed\n\n- That it holds.\n":               "",
-		"# T\n\nProse (`TestD`).\n":                                            "a.md:3: names TestD, which is not there",
+		"# T\n\nProse (`TestD`).\n":                                            "a.md:3: names TestD, which does not exist",
 	} {
 		var got []string
 		for _, p := range promisesHold("a.md", text, tests) {
@@ -56,7 +56,7 @@ var (
 	namedTest    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
 )
 
-// promisesHold reads a page line by line. Every point of a list is a promise,
+// promisesHold reads a page line by line. Every item of a list is a promise,
 // except under the heading "What is not guaranteed".
 func promisesHold(path, text string, tests map[string]bool) (ps []problem) {
 	isPromised := true
@@ -64,7 +64,7 @@ func promisesHold(path, text string, tests map[string]bool) (ps []problem) {
 		named := namedTest.FindAllStringSubmatch(line, -1)
 		for _, m := range named {
 			if !tests[m[1]] {
-				ps = append(ps, problem{path, i + 1, "names " + m[1] + ", which is not there"})
+				ps = append(ps, problem{path, i + 1, "names " + m[1] + ", which does not exist"})
 			}
 		}
 		isPromised = isPromised && line != "## What is not guaranteed"

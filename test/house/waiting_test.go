@@ -6,16 +6,15 @@ import (
 	"slices"
 )
 
-// bubbleMakers are test helpers that run the function literals they are given
-// in a bubble. One that is declared must call synctest.Test, or another of them.
+// bubbleMakers are test helpers that run their function literals in a bubble. The
+// declaration of one must call synctest.Test or another bubble maker.
 var bubbleMakers = []string{"bubble", "framed", "spoken", "spokenInStreams", "symptom", "ways"}
 
-// testsDoNotSleep: a test that sleeps in real time is slow on a quiet machine
-// and wrong on a busy one. Inside a synctest bubble a sleep is exact and free,
-// so it is allowed in function literals handed to synctest.Test or to a bubble
-// maker, and right after synctest.Wait, which panics outside of a bubble. A
-// receive from time.After that is a statement of its own is a sleep by another
-// name; as a case of a select it is a time limit, and fine.
+// testsDoNotSleep forbids sleeps in real time: such a test is slow on a quiet
+// machine and wrong on a busy one. A sleep in a synctest bubble is exact and takes
+// no time. So a sleep is allowed in function literals of synctest.Test or a bubble
+// maker, and right after synctest.Wait, which panics outside of a bubble. A receive
+// from time.After is a sleep if it is a statement, and a timeout in a select.
 func testsDoNotSleep(s source) []problem {
 	if !s.isTest() {
 		return nil
@@ -39,13 +38,13 @@ func testsDoNotSleep(s source) []problem {
 	for _, decl := range s.file.Decls {
 		f, ok := decl.(*ast.FuncDecl)
 		if ok && slices.Contains(bubbleMakers, f.Name.Name) && !slices.ContainsFunc(calls(f.Body), makesBubble(s)) {
-			ps = append(ps, s.problem(f.Pos(), "%s is a bubble maker by name, and calls neither synctest.Test nor another", f.Name.Name))
+			ps = append(ps, s.problem(f.Pos(), "%s has the name of a bubble maker, but calls neither synctest.Test nor another bubble maker", f.Name.Name))
 		}
 	}
 	return ps
 }
 
-// bubblesOf finds what runs in a bubble for certain.
+// bubblesOf finds the code that certainly runs in a bubble.
 func bubblesOf(s source) []ast.Node {
 	var bubbles []ast.Node
 	for _, call := range calls(s.file) {
@@ -73,7 +72,7 @@ func bubblesOf(s source) []ast.Node {
 	return bubbles
 }
 
-// makesBubble recognises the calls whose function literals run in a bubble.
+// makesBubble recognises calls that run their function literals in a bubble.
 func makesBubble(s source) func(*ast.CallExpr) bool {
 	tests := s.uses("testing/synctest", "Test")
 	return func(call *ast.CallExpr) bool {
@@ -105,7 +104,7 @@ func bareAfter(n ast.Node, afters []*ast.SelectorExpr) (token.Pos, bool) {
 	case *ast.CaseClause:
 		list = n.Body
 	case *ast.CommClause:
-		list = n.Body // its Comm, where a time limit stands, is not in the list
+		list = n.Body // without Comm, where a timeout stands
 	}
 	for _, stmt := range list {
 		x, ok := stmt.(*ast.ExprStmt)
@@ -125,8 +124,8 @@ func bareAfter(n ast.Node, afters []*ast.SelectorExpr) (token.Pos, bool) {
 	return token.NoPos, false
 }
 
-// testsDoNotSkip: a skipped test is a claim that nobody checks. What a test
-// needs is installed by make test, or named there and the run stops.
+// testsDoNotSkip forbids skipped tests: they check nothing. make test installs the
+// programs that the tests need, or stops and names those that are missing.
 func testsDoNotSkip(s source) []problem {
 	if !s.isTest() {
 		return nil

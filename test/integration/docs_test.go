@@ -305,12 +305,13 @@ type packages struct {
 	named   map[string]string
 }
 
-// knownPackages are those of this repository, and all that they and these tests
-// import.
+// knownPackages are the public packages of this repository, and all packages that
+// they and these tests import.
 func knownPackages(t *testing.T) packages {
 	t.Helper()
+	const root = "github.com/holdfast-go/holdfast"
 	cmd := exec.Command("go", "list", "-test", "-deps", "-export", "-f", "{{.Name}}\t{{.ImportPath}}\t{{.Export}}",
-		"./...", "github.com/holdfast-go/holdfast/...")
+		"./...", root, root+"/fault", root+"/faultserver/...", root+"/provider/...", root+"/settings")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -9,19 +10,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/failsafehttp"
-	"github.com/hashicorp/go-retryablehttp"
-	"resty.dev/v3"
-
-	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
-// A hundred calls, each answered at its third attempt: of 300 attempts 200 are a
-// 503 with a body, and what becomes of that body decides whether the next attempt
-// finds its connection. Each client repeats as its documentation says, at once. The
-// figures of the others are printed and not asserted:
+// A hundred calls, each answered at its third attempt. Of the 300 attempts, 200 are
+// a 503 with a body. A client that leaves the body unread loses the connection, and
+// opens another for the next attempt. Clients retry at once. The figures of the
+// others are printed and not asserted:
 //
 //	GOWORK=off go test -run TestConnectionsBesideTheRivals -v .
 func TestConnectionsBesideTheRivals(t *testing.T) {
@@ -29,12 +27,15 @@ func TestConnectionsBesideTheRivals(t *testing.T) {
 		name string
 		make func(t *testing.T, url string) func() error
 	}{
-		{"holdfast", callByHoldfast},
+		{"holdfast", callByRival("holdfast")},
 		{"a loop that closes the body", func(t *testing.T, url string) func() error { return callByLoop(t, url, false) }},
 		{"a loop that reads and closes it", func(t *testing.T, url string) func() error { return callByLoop(t, url, true) }},
-		{"go-retryablehttp", callByRetryable},
-		{"failsafehttp", callByFailsafe},
-		{"resty v3", callByResty},
+		{"go-retryablehttp", callByRival("go-retryablehttp, log off")},
+		{"failsafe-go", callByRival("failsafe-go")},
+		{"failsafe-go, tuned", callByRival("failsafe-go, tuned")},
+		{"backoff + gobreaker", callByRival("backoff + gobreaker")},
+		{"resty", callByRival("resty")},
+		{"heimdall", callByRival("heimdall")},
 	} {
 		for _, size := range []int{2 << 10, 100 << 10} {
 			s := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{
@@ -58,36 +59,32 @@ func TestConnectionsBesideTheRivals(t *testing.T) {
 	}
 }
 
-func callByHoldfast(t *testing.T, url string) func() error {
-	c, err := holdfast.New(holdfast.Config{BaseURL: url, Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return func() error {
-		_, err := c.Get(t.Context(), "/x")
-		return err
+// callByRival makes calls by a kind of package rivals, three retries at once.
+func callByRival(name string) func(t *testing.T, url string) func() error {
+	return func(t *testing.T, url string) func() error {
+		c, err := rivals.Named(name).New(rivals.Settings{Setup: conformance.Setup{BaseURL: url, Terms: conformance.Terms{
+			Retries: 3, Base: time.Nanosecond, Max: 2 * time.Nanosecond, Attempt: 10 * time.Second, Answer: 1 << 20,
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		call := conformance.Call{Method: http.MethodGet, URL: url + "/x", Path: "/x", Header: http.Header{}}
+		return func() error {
+			answer := c.Do(t.Context(), call)
+			if answer.Err == nil && answer.Status != http.StatusOK {
+				return fmt.Errorf("status %d", answer.Status)
+			}
+			return answer.Err
+		}
 	}
 }
 
-// bare is net/http's client with a transport of its own.
-func bare(t *testing.T) *http.Client {
+// callByLoop makes calls by net/http and a loop of four attempts.
+func callByLoop(t *testing.T, url string, reads bool) func() error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
-}
-
-// finish does with an answer what each caller does who wants no more of it.
-func finish(resp *http.Response, err error) error {
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return errors.Join(err, resp.Body.Close())
-}
-
-func callByLoop(t *testing.T, url string, reads bool) func() error {
-	c := bare(t)
+	c := &http.Client{Transport: transport}
 	return func() error {
 		for range 4 {
 			resp, err := c.Get(url + "/x")
@@ -95,9 +92,9 @@ func callByLoop(t *testing.T, url string, reads bool) func() error {
 			case err != nil:
 				return err
 			case resp.StatusCode < 500:
-				return finish(resp, nil)
+				return readAndClose(resp)
 			case reads:
-				_ = finish(resp, nil)
+				_ = readAndClose(resp)
 			default:
 				_ = resp.Body.Close()
 			}
@@ -106,28 +103,7 @@ func callByLoop(t *testing.T, url string, reads bool) func() error {
 	}
 }
 
-func callByRetryable(t *testing.T, url string) func() error {
-	c := retryablehttp.NewClient()
-	c.HTTPClient, c.Logger = bare(t), nil
-	c.RetryMax, c.RetryWaitMin, c.RetryWaitMax = 3, time.Nanosecond, time.Nanosecond
-	return func() error { return finish(c.Get(url + "/x")) }
-}
-
-func callByFailsafe(t *testing.T, url string) func() error {
-	c := bare(t)
-	c.Transport = failsafehttp.NewRoundTripper(c.Transport, failsafehttp.NewRetryPolicyBuilder().WithMaxRetries(3).Build())
-	return func() error { return finish(c.Get(url + "/x")) }
-}
-
-func callByResty(t *testing.T, url string) func() error {
-	c := resty.NewWithClient(bare(t)).SetRetryCount(3).SetRetryWaitTime(time.Nanosecond).SetRetryMaxWaitTime(time.Nanosecond).
-		AddRetryConditions(func(resp *resty.Response, err error) bool { return err != nil || resp.StatusCode() >= 500 })
-	t.Cleanup(func() { c.Close() })
-	return func() error {
-		resp, err := c.R().Get(url + "/x")
-		if err == nil && resp.IsStatusFailure() {
-			return errors.New("given up")
-		}
-		return err
-	}
+func readAndClose(resp *http.Response) error {
+	_, err := io.Copy(io.Discard, resp.Body)
+	return errors.Join(err, resp.Body.Close())
 }

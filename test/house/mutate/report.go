@@ -22,7 +22,7 @@ const (
 type tally map[string]int
 
 // noticed is the percentage of the changes that a test noticed. Changes that do
-// not compile or whose tests do not end are not counted. It is 0 if none is left.
+// not compile or that make the tests endless are not counted. It is 0 if none is left.
 func (t tally) noticed() float64 {
 	all := t[killed] + t[lived] + t[notCovered]
 	if all == 0 {

@@ -24,8 +24,8 @@ func Main(name string, run func(context.Context) error) {
 	}
 }
 
-// Matching leaves those whose names match the flag's expression: an error if it
-// is none, or if nothing matches it.
+// Matching returns the items with a name that matches the flag's expression. It
+// fails if the expression is invalid or matches no item.
 func Matching[T any](all []T, name func(T) string, flag, expression string) ([]T, error) {
 	e, err := regexp.Compile(expression)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Command conformance has holdfast and the other HTTP clients of Go meet every
-// fault, by the rules of internal/conformance, and writes the table: to the
-// terminal, to out/conformance.json and, with -page, into the docs.
+// Command conformance tests holdfast and other HTTP clients of Go against every
+// fault, by the rules of internal/conformance. It writes the results to the terminal,
+// to out/conformance.json and, with -page, into the docs.
 package main
 
 import (
@@ -21,15 +21,15 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/test/integration/cli"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() { cli.Main("conformance", run) }
 
 func run(ctx context.Context) error {
-	log.SetOutput(io.Discard) // net/http's own words on answers that nobody asked for
-	only := flag.String("only", "", "the rules whose names match this expression")
-	client := flag.String("client", "", "the clients whose names match this expression")
+	log.SetOutput(io.Discard) // net/http logs unexpected answers
+	only := flag.String("only", "", "the rules with names that match this expression")
+	client := flag.String("client", "", "the clients with names that match this expression")
 	out := flag.String("json", "out/conformance.json", "file for the rows; empty for none")
 	from := flag.String("from", "", "make the page from the rows of an earlier run, and run nothing")
 	runs := flag.Int("runs", 1, "how many times in a row, to see whether the verdicts stay the same")
@@ -42,7 +42,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := cli.Matching(contenders.All(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	kinds, err := cli.Matching(rivals.All(), func(k rivals.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// otherVerdicts are the rows of a run in which a client was right and in the first
-// one wrong, or the other way round, and those that only one of the two has.
+// otherVerdicts returns the rows in which two runs differ: a client is right in one of
+// them and wrong in the other, or only one of them has the row.
 func otherVerdicts(first, again []conformance.Row) (other []string) {
 	type meeting struct{ client, fault string }
 	before := map[meeting]conformance.Row{}
@@ -120,7 +120,7 @@ func otherVerdicts(first, again []conformance.Row) (other []string) {
 	return other
 }
 
-// runner knows HTTP/2 as well.
+// runner returns a runner that also has the faults of HTTP/2.
 func runner() *conformance.Runner {
 	return &conformance.Runner{H2: func(service faultserver.Service) (conformance.Server, error) {
 		return h2fault.New(fault.Plan{}, h2fault.TLS(), h2fault.Backend(service))
@@ -135,7 +135,7 @@ func readJSON(path string) (rows []conformance.Row, err error) {
 	return rows, json.Unmarshal(data, &rows)
 }
 
-// document is docs/conformance.md.
+// document returns the text of docs/conformance.md.
 func document(rows []conformance.Row, rules []conformance.Rule, all []conformance.Contender) string {
 	var versions []string
 	for _, c := range all {

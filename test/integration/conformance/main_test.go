@@ -14,15 +14,15 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 // holdfast keeps every rule: nothing is left behind, done twice or shown. Its SDK
-// door keeps those on which an answer does not break off after its head, and
-// breaks no other rule on any.
+// transport breaks only rules on which an answer breaks off after its headers, and
+// there it loses only the answer.
 func TestHoldfastKeepsEveryRule(t *testing.T) {
-	client, door := contenders.All()[0].Contender(), contenders.All()[1].Contender()
-	rows, err := runner().Run(t.Context(), conformance.Rules(), []conformance.Contender{client, door})
+	client, transport := rivals.Named("holdfast").Contender(), rivals.Named("holdfast, SDK transport").Contender()
+	rows, err := runner().Run(t.Context(), conformance.Rules(), []conformance.Contender{client, transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestHoldfastKeepsEveryRule(t *testing.T) {
 	for _, row := range rows {
 		switch {
 		case row.Right:
-		case row.Client != door.Name || !breaksOff.MatchString(row.Fault):
+		case row.Client != transport.Name || !breaksOff.MatchString(row.Fault):
 			t.Errorf("%s, %s: %s", row.Client, row.Fault, row.Why)
 		case row.Attempts != 1 || !row.Bounded || row.Duplicates+row.Secrets > 0 || some(row.Goroutines) || some(row.Descriptors):
 			t.Errorf("%s, %s: more than the answer is lost: %s", row.Client, row.Fault, row.Why)
@@ -40,7 +40,7 @@ func TestHoldfastKeepsEveryRule(t *testing.T) {
 	}
 }
 
-// some reports whether there are any; nobody may be able to tell.
+// some reports whether a count is known and not zero.
 func some(n *int) bool { return n != nil && *n > 0 }
 
 // breaksOff are the rules on which an answer breaks off after its head.
@@ -112,9 +112,9 @@ func TestPlantedDefects(t *testing.T) {
 			Name: tt.defect,
 			Asks: func(r *conformance.Rule) bool { return r.ID() == tt.rule },
 			New: func(s conformance.Setup) (conformance.Client, error) {
-				cfg := contenders.HoldfastConfig(contenders.Settings{Setup: s})
+				cfg := rivals.HoldfastConfig(rivals.Settings{Setup: s})
 				opts := tt.plant(&cfg)
-				c, err := contenders.Holdfast(cfg, opts...)
+				c, err := rivals.Holdfast(cfg, opts...)
 				if tt.defect == "any Retry-After" {
 					c = patient{c} // it would not begin to wait for what does not fit a deadline
 				}

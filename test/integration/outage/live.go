@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/internal/conformance"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 // What every contender lives through, and is set up to.
@@ -93,13 +93,13 @@ type ended struct {
 }
 
 // live takes one contender through one schedule.
-func live(ctx context.Context, s schedule, k contenders.Kind) (figures, error) {
+func live(ctx context.Context, s schedule, k rivals.Kind) (figures, error) {
 	server, err := faultserver.New(fault.Plan{}, faultserver.Backend(service))
 	if err != nil {
 		return figures{}, err
 	}
 	defer server.Close()
-	client, err := k.New(contenders.Settings{
+	client, err := k.New(rivals.Settings{
 		Setup:     conformance.Setup{BaseURL: server.URL(), Terms: terms},
 		Threshold: threshold, OpenFor: openFor, Conns: 100,
 	})

@@ -1,12 +1,10 @@
-// Command outage sends one schedule of calls through holdfast and through other
-// HTTP clients of Go while the service they call fails for a while, and says what
-// each made of it.
+// Command outage sends one schedule of calls through holdfast and other HTTP clients
+// of Go, to a service that fails for some seconds. It compares the results.
 //
-// Arrivals are open-loop: callers do not wait for each other, as fifty of them do
-// not who make four calls a second each. Every run has a schedule of its own, the
-// same for each contender, and an outage that begins at another phase, so that no
-// breaker's probe is lucky in all of them. What is reported is the median of the
-// runs, with its 95 % interval.
+// Arrivals are open-loop: calls do not wait for each other, like those of fifty
+// callers with four calls a second each. Each run has its own schedule, the same for
+// every contender, and an outage at another phase, so that no breaker's probe is
+// lucky in all runs. The report has the medians of the runs with 95 % intervals.
 package main
 
 import (
@@ -19,7 +17,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/test/integration/cli"
-	"github.com/holdfast-go/holdfast/test/integration/contenders"
+	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
 func main() { cli.Main("outage", run) }
@@ -29,14 +27,14 @@ const maxRuns = 100
 func run(ctx context.Context) error {
 	runs := flag.Int("runs", 20, "how many, up to 100; fewer than 6 give no interval")
 	seed := flag.Uint64("seed", 1, "of the schedules")
-	client := flag.String("client", "", "the contenders whose names match this expression")
+	client := flag.String("client", "", "the contenders with names that match this expression")
 	out := flag.String("json", "out/outage.json", "file for the figures of each run; empty for none")
 	page := flag.String("page", "", "file for the page of the docs; empty for none")
 	flag.Parse()
 	if *runs < 1 || *runs > maxRuns {
 		return fmt.Errorf("-runs %d: must be 1 to %d", *runs, maxRuns)
 	}
-	kinds, err := cli.Matching(all(), func(k contenders.Kind) string { return k.Name }, "-client", *client)
+	kinds, err := cli.Matching(all(), func(k rivals.Kind) string { return k.Name }, "-client", *client)
 	if err != nil {
 		return err
 	}
@@ -48,7 +46,7 @@ func run(ctx context.Context) error {
 	for n := range *runs {
 		s := newSchedule(*seed + uint64(n))
 		for i := range kinds {
-			k := (i + n) % len(kinds) // nobody is always first
+			k := (i + n) % len(kinds) // each is first in turn
 			f, err := live(ctx, s, kinds[k])
 			if err != nil {
 				return fmt.Errorf("run %d of %s: %w", n+1, kinds[k].Name, err)
@@ -71,16 +69,16 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// all are the contenders, holdfast twice more with a breaker that counts and probes
-// as those of the others do, and go-retryablehttp without its log, which would be
-// what is measured.
-func all() []contenders.Kind {
-	kinds := slices.DeleteFunc(contenders.All(), func(k contenders.Kind) bool { return k.Name == "go-retryablehttp" })
-	counting := func(how string, probes int) contenders.Kind {
+// all returns the contenders. holdfast is there twice more, with a breaker that counts
+// attempts and sends probes as the others do. go-retryablehttp is there only without
+// its log, which would dominate the figures.
+func all() []rivals.Kind {
+	kinds := slices.DeleteFunc(rivals.All(), func(k rivals.Kind) bool { return k.Name == "go-retryablehttp" })
+	counting := func(how string, probes int) rivals.Kind {
 		k := kinds[0]
 		usual := k.New
 		k.Name += ", " + how
-		k.New = func(s contenders.Settings) (conformance.Client, error) {
+		k.New = func(s rivals.Settings) (conformance.Client, error) {
 			s.CountAttempts, s.Probes = true, probes
 			return usual(s)
 		}

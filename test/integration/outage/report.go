@@ -105,7 +105,7 @@ const page = `# One outage, many clients
 
 A service answers in 2 ms and then fails for {failure} with 503. One in ten of these answers comes after the work was done. Meanwhile {rate} calls arrive each second: a new call does not wait for earlier calls, and each has its own goroutine. Four of five calls are a GET. The others are a POST without a key from the caller.
 
-All clients have the same settings: {retries} retries after {base}, doubling up to {max}. If a client has a breaker, it opens after {threshold} failures for {open}. ` + "`test/integration/contenders`" + ` has the setup of each client. ` + "`make outage`" + ` prints this table and writes this page and ` + "`test/integration/out/outage.json`" + `.
+All clients have the same settings: {retries} retries after {base}, doubling up to {max}. If a client has a breaker, it opens after {threshold} failures for {open}. ` + "`test/rivals`" + ` has the setup of each client. ` + "`make outage`" + ` prints this table and writes this page and ` + "`test/integration/out/outage.json`" + `.
 
 {date}, {go}, {cpus} CPUs, {runs} runs: {versions}.
 

@@ -1,4 +1,4 @@
-package contenders
+package rivals
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
-// assembled is what an engineer writes over net/http with the two best-known
-// parts: backoff's loop around gobreaker's breaker around one attempt, which has a
-// limit, reads the whole answer, knows what is worth repeating, and follows no
-// redirect. Retry-After is read as in backoff's own example.
+// assembled combines net/http, backoff and gobreaker: the retries of backoff around
+// the breaker of gobreaker around one attempt. An attempt has a timeout, reads the
+// whole answer, classifies it, and follows no redirect. Retry-After is parsed as in
+// backoff's own example.
 type assembled struct {
 	client  *http.Client
 	breaker *gobreaker.CircuitBreaker[conformance.Answer]

@@ -1,4 +1,4 @@
-package contenders
+package rivals
 
 import (
 	"context"
@@ -13,15 +13,14 @@ import (
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
-// throughResty is resty, which repeats idempotent methods, and others if it is
-// told so for a request.
+// throughResty is resty, which retries idempotent methods, and other methods if a
+// request allows it.
 type throughResty struct{ client *resty.Client }
 
 func newResty(s Settings) (conformance.Client, error) {
-	// The limit is the http.Client's: resty's own does not count under a context
-	// that has a deadline. The body is read within the attempt only for unlimited
-	// reads, and what is repeated by default are errors that call themselves
-	// temporary.
+	// The timeout is the http.Client's, because a context with a deadline turns
+	// resty's own timeout off. Unlimited reads make an attempt read the body. By
+	// default, resty retries only errors with a true Temporary method.
 	c := resty.NewWithClient(&http.Client{Transport: newTransport(s), Timeout: s.Terms.Attempt}).
 		SetResponseBodyUnlimitedReads(true).
 		AddRetryConditions(resty.RetryConditionStatus5XX, resty.RetryConditionStatusTooManyRequests, worthRepeating).
@@ -62,7 +61,7 @@ func (r throughResty) Close() {
 	r.client.Client().CloseIdleConnections()
 }
 
-// lines is a logger of resty's kind.
+// lines is a logger for resty.
 type lines struct{ w io.Writer }
 
 func (l lines) Errorf(format string, v ...any) { fmt.Fprintf(l.w, "ERROR "+format+"\n", v...) }

@@ -1,4 +1,4 @@
-package contenders
+package rivals
 
 import (
 	"context"
@@ -12,23 +12,17 @@ import (
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
-// client is holdfast.Client: what it does unless told otherwise, to these terms.
+// client is holdfast.Client with its defaults, to the terms.
 type client struct{ *holdfast.Client }
 
 func newHoldfast(s Settings) (conformance.Client, error) {
 	return Holdfast(HoldfastConfig(s), HoldfastOptions(s)...)
 }
 
-// door is the client under code that makes its own requests and reads the answers
-// itself, as an SDK does. Its attempts end at the headers: what bounds a body is
-// Total, here as long as all the attempts and waits of the terms.
-type door struct {
-	client *holdfast.Client
-	http   *http.Client
-	terms  conformance.Terms
-}
-
-func newDoor(s Settings) (conformance.Client, error) {
+// newSDKTransport is holdfast's client under code that makes its own requests and
+// reads the answers itself, as an SDK does. Its attempts end at the headers. Total
+// bounds the body: here it is the sum of all attempts and waits of the terms.
+func newSDKTransport(s Settings) (conformance.Client, error) {
 	cfg := HoldfastConfig(s)
 	retries := time.Duration(s.Terms.Retries)
 	cfg.Timeouts.Total = (retries+1)*s.Terms.Attempt + retries*s.Terms.Max
@@ -36,21 +30,11 @@ func newDoor(s Settings) (conformance.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return door{c, c.HTTPClient(holdfast.RepeatPOST()), s.Terms}, nil
+	sdk := c.HTTPClient(holdfast.RepeatPOST())
+	return sender{httpClients{sdk, sdk}, s.Terms, func() { _ = c.Close() }}, nil
 }
 
-func (d door) Do(ctx context.Context, call conformance.Call) conformance.Answer {
-	req, err := call.Request(ctx)
-	if err != nil {
-		return conformance.Answer{Err: err}
-	}
-	resp, err := d.http.Do(req)
-	return read(resp, err, d.terms)
-}
-
-func (d door) Close() { _ = d.client.Close() }
-
-// Holdfast is an adapter over any holdfast.Client.
+// Holdfast returns an adapter over a holdfast.Client with any config and options.
 func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client, error) {
 	c, err := holdfast.New(cfg, opts...)
 	if err != nil {
@@ -59,7 +43,7 @@ func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client,
 	return client{c}, nil
 }
 
-// HoldfastConfig are the terms as holdfast has them.
+// HoldfastConfig returns holdfast's config for the settings.
 func HoldfastConfig(s Settings) holdfast.Config {
 	cfg := holdfast.Config{
 		Name:     "service",
@@ -78,8 +62,8 @@ func HoldfastConfig(s Settings) holdfast.Config {
 	return cfg
 }
 
-// HoldfastOptions are what is no setting of it: the authority, and a log that is
-// silent unless asked for.
+// HoldfastOptions returns holdfast's options for the settings: the authority to
+// trust and the log.
 func HoldfastOptions(s Settings) []holdfast.Option {
 	var opts []holdfast.Option
 	if s.Log != nil {

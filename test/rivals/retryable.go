@@ -1,4 +1,4 @@
-package contenders
+package rivals
 
 import (
 	"context"
@@ -10,14 +10,12 @@ import (
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
-// retryable is go-retryablehttp. Its log is on unless switched off. What it may
-// repeat is a hook of its own: here, what its user knows to be repeatable.
-type retryable struct {
-	client *retryablehttp.Client
-	terms  conformance.Terms
-}
+// retryable is go-retryablehttp. Its log is on by default. Its hook CheckRetry
+// excludes calls that are not repeatable from the retries.
+type retryable struct{ client *retryablehttp.Client }
 
-type repeatableKey struct{}
+// once marks the context of a call that is not repeatable.
+type once struct{}
 
 func newRetryable(s Settings) (conformance.Client, error) {
 	c := retryablehttp.NewClient()
@@ -29,12 +27,12 @@ func newRetryable(s Settings) (conformance.Client, error) {
 		c.Logger = log.New(s.Log, "", log.LstdFlags)
 	}
 	c.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if ctx.Value(repeatableKey{}) == false {
+		if ctx.Value(once{}) != nil {
 			return false, err
 		}
 		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 	}
-	return retryable{c, s.Terms}, nil
+	return sender{retryable{c}, s.Terms, c.HTTPClient.CloseIdleConnections}, nil
 }
 
 func newRetryableSilent(s Settings) (conformance.Client, error) {
@@ -42,17 +40,13 @@ func newRetryableSilent(s Settings) (conformance.Client, error) {
 	return newRetryable(s)
 }
 
-func (r retryable) Do(ctx context.Context, call conformance.Call) conformance.Answer {
-	plain, err := call.Request(context.WithValue(ctx, repeatableKey{}, call.Repeatable()))
-	if err != nil {
-		return conformance.Answer{Err: err}
+func (r retryable) Send(plain *http.Request, repeatable bool) (*http.Response, error) {
+	if !repeatable {
+		plain = plain.WithContext(context.WithValue(plain.Context(), once{}, true))
 	}
 	req, err := retryablehttp.FromRequest(plain)
 	if err != nil {
-		return conformance.Answer{Err: err}
+		return nil, err
 	}
-	resp, err := r.client.Do(req)
-	return read(resp, err, r.terms)
+	return r.client.Do(req)
 }
-
-func (r retryable) Close() { r.client.HTTPClient.CloseIdleConnections() }

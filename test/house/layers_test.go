@@ -1,0 +1,62 @@
+package house
+
+import (
+	"slices"
+	"strings"
+)
+
+// layers is the order of the packages. A package imports only packages of lower
+// layers. A package that is not in the table is a problem: its layer is a decision,
+// not a default.
+var layers = [][]string{
+	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling", "internal/world"},
+	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
+	2: {"internal/core/call"}, // the order of the machines of layer 1
+	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
+	4: {".", "faultserver"},
+	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
+	6: {"cmd/holdfast"},
+}
+
+// unlayered packages, and the packages below their folders, may import every
+// package. Only unlayered packages may import them.
+var unlayered = []string{"benchmarks", "test"}
+
+// layerOf returns -1 for a package that is in neither table.
+func layerOf(pkg string) int {
+	if isUnder(pkg, unlayered) {
+		return len(layers)
+	}
+	return slices.IndexFunc(layers, func(pkgs []string) bool { return slices.Contains(pkgs, pkg) })
+}
+
+// importsGoDown checks that a file imports only packages of lower layers. Tests may
+// import every package.
+func importsGoDown(s source) []problem {
+	here := layerOf(s.pkg())
+	if s.isTest() || here < 0 || here == len(layers) {
+		return nil
+	}
+	var ps []problem
+	for imported, at := range s.imports() {
+		pkg, ours := strings.CutPrefix(imported+"/", modulePath+"/")
+		if !ours {
+			continue
+		}
+		if pkg = strings.TrimSuffix(pkg, "/"); pkg == "" {
+			pkg = "."
+		}
+		// packageHasLayer reports an imported package without a layer.
+		if there := layerOf(pkg); there >= here {
+			ps = append(ps, s.problem(at, "imports %s of layer %d from layer %d: import only from lower layers", pkg, there, here))
+		}
+	}
+	return ps
+}
+
+func packageHasLayer(pkg string) []problem {
+	if layerOf(pkg) >= 0 {
+		return nil
+	}
+	return []problem{{path: pkg, text: "has no layer: add it to the table in test/house/layers_test.go"}}
+}
