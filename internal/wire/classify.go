@@ -43,13 +43,3 @@ func Classify(err error) judge.Failure {
 	}
 	return judge.Lost
 }
-
-// Idempotent reports whether a method's second time does no more than its first
-// (RFC 9110, 9.2.2).
-func Idempotent(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}

@@ -63,16 +63,3 @@ func TestClassify(t *testing.T) {
 		t.Error("a dial that timed out has lost its cause")
 	}
 }
-
-func TestIdempotent(t *testing.T) {
-	for _, m := range []string{"", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"} {
-		if !Idempotent(m) {
-			t.Errorf("%q is not", m)
-		}
-	}
-	for _, m := range []string{"POST", "PATCH", "CONNECT", "get"} {
-		if Idempotent(m) {
-			t.Errorf("%q is", m)
-		}
-	}
-}
