@@ -59,7 +59,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 		r.transport = r.own
 	}
 	t := &s.timeouts
-	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Pool: t.Acquire}
+	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire}
 	if s.readIsAttempt {
 		r.limits.Read = t.Attempt
 	}
@@ -134,7 +134,7 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	if err := json.Unmarshal(resp.Body, &out); err != nil {
 		return out, &Error{
 			Name: c.shared.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
-			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.Undecoded(err)), kind: ErrDecode,
+			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.RedactedJSON(err)), kind: ErrDecode,
 		}
 	}
 	return out, nil

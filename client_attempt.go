@@ -56,7 +56,7 @@ type clientAttempt struct {
 	older  *clientAttempt
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
-	roundTrip   *wire.Trip
+	roundTrip   *wire.RoundTrip
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
@@ -68,7 +68,7 @@ type clientAttempt struct {
 
 // roundTrip is the memory of one round trip.
 type roundTrip struct {
-	trip  wire.Trip
+	wire  wire.RoundTrip
 	watch lazyctx.Watch
 }
 
@@ -171,7 +171,7 @@ func (a *clientAttempt) begin(ctx *lazyctx.Context, mem *roundTrip) {
 	o := a.call
 	ctx.Keep(&mem.watch)
 	deadline, _ := ctx.Deadline()
-	a.roundTrip = &mem.trip
+	a.roundTrip = &mem.wire
 	a.roundTrip.Start(ctx, o.Asked(), deadline, o.limits)
 	// The order matters, as in abort: one of the two sees the other.
 	if a.onWire.Store(ctx); o.closed.Load() {
@@ -192,7 +192,7 @@ func (a *clientAttempt) send() {
 		a.fail(a.facts(judge.NotMade), err)
 		return
 	}
-	resp, err := a.roundTrip.RoundTrip(o.with.transport, req)
+	resp, err := a.roundTrip.Do(o.with.transport, req)
 	if err == nil && o.with.redirects > 0 {
 		resp, err = a.follow(resp)
 	}
@@ -312,7 +312,7 @@ func (a *clientAttempt) failed(resp *http.Response, err error) {
 		a.fail(f, fmt.Errorf("reading the request body: %w", wire.WithoutURL(source)))
 		return
 	}
-	a.lost(wire.Discreet(err), 0)
+	a.lost(wire.Redacted(err), 0)
 }
 
 // lost concludes an attempt without an answer, or with a part of one.
@@ -331,7 +331,7 @@ func (a *clientAttempt) lost(err error, status int) {
 		f.Canceled = judge.ByClose
 	}
 	if limit == nil {
-		if f.Failure = judge.Failure(wire.Classify(err)); f.Failure == judge.ConnectTimeout {
+		if f.Failure = wire.Classify(err); f.Failure == judge.ConnectTimeout {
 			limit = &TimeoutError{Phase: "connect", Limit: o.limits.Connect, After: o.limits.Connect}
 		}
 	}
@@ -347,9 +347,9 @@ func (a *clientAttempt) lost(err error, status int) {
 
 // limit returns the limit that has ended the attempt, nil if none has.
 func (a *clientAttempt) limit() (*TimeoutError, judge.Limit) {
-	if phase, limit, after, ok := a.roundTrip.Expired(); ok && phase != wire.Whole {
+	if phase, limit, after, ok := a.roundTrip.Expired(); ok && phase != wire.PhaseAttempt {
 		struck := judge.PhaseLimit
-		if phase == wire.Pool {
+		if phase == wire.PhaseAcquire {
 			struck = judge.AcquireLimit
 		}
 		return &TimeoutError{Phase: phase.String(), Limit: limit, After: after}, struck

@@ -58,7 +58,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 
 // why judges the end of a body that ended early.
 func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
-	err = wire.Discreet(err)
+	err = wire.Redacted(err)
 	f := judge.Facts{Ending: judge.NoAnswer, Sent: true}
 	limit, struck := b.a.limit()
 	switch f.Limit = struck; {

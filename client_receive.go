@@ -35,7 +35,7 @@ func (buffered) receive(a *clientAttempt, resp *http.Response) {
 	}
 	_ = resp.Body.Close()
 	if err != nil {
-		a.lost(fmt.Errorf("the answer broke off after %d bytes: %w", len(body), wire.Discreet(err)), resp.StatusCode)
+		a.lost(fmt.Errorf("the answer broke off after %d bytes: %w", len(body), wire.Redacted(err)), resp.StatusCode)
 		return
 	}
 	a.answer = &Response{

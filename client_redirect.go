@@ -79,8 +79,8 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		if err != nil {
 			return nil, &unmadeError{err}
 		}
-		if resp, err = a.roundTrip.RoundTrip(o.with.transport, req); err != nil {
-			return nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Discreet(err))
+		if resp, err = a.roundTrip.Do(o.with.transport, req); err != nil {
+			return nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Redacted(err))
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*clientCall, error) 
 
 // ask takes over the parts of a request. What they refer to is still the caller's.
 func (o *clientCall) ask(req *http.Request) {
-	o.initial = *req.WithContext(&o.first.once.trip)
+	o.initial = *req.WithContext(&o.first.once.wire)
 	o.initial.Method = cmp.Or(req.Method, http.MethodGet)
 	o.request = &o.initial
 }
@@ -298,7 +298,7 @@ type Response struct {
 // Decode decodes the body, which is JSON, into v.
 func (r *Response) Decode(v any) error {
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		return &Error{URL: shown(r.target), RequestID: r.RequestID, Err: wire.Undecoded(err), kind: ErrDecode}
+		return &Error{URL: shown(r.target), RequestID: r.RequestID, Err: wire.RedactedJSON(err), kind: ErrDecode}
 	}
 	return nil
 }

@@ -239,7 +239,7 @@ func (a *clientAttempt) open(resp *http.Response) {
 		a.tooLong(resp, s.tooLong())
 		return
 	case err != nil:
-		a.lost(fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, wire.Discreet(err)), resp.StatusCode)
+		a.lost(fmt.Errorf("the answer broke off after %d bytes: %w", s.bytes, wire.Redacted(err)), resp.StatusCode)
 		return
 	}
 	a.handOut(resp)
@@ -323,7 +323,7 @@ func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 		if err = json.Unmarshal(data, &v); err != nil {
 			err = s.body.a.call.describe(&Error{
 				Stopped: "answered", kind: ErrDecode,
-				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.Undecoded(err)),
+				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.RedactedJSON(err)),
 			})
 		}
 	}

@@ -7,74 +7,39 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/core/judge"
 )
 
-// Failure is what an error of net/http means.
-type Failure uint8
-
-const (
-	// Lost: the connection was refused, reset, closed or garbled. The next may
-	// fare better.
-	Lost Failure = iota
-	// ConnectTimeout: the connection, or its TLS handshake, was not there in time.
-	ConnectTimeout
-	// Hopeless: the same attempt fails again: no such host, a certificate that
-	// does not hold, plain HTTP where TLS was spoken.
-	Hopeless
-)
-
-// connectTimeout marks a dial that its own limit has ended.
+// connectTimeout marks the error of a dial that reached its own limit.
 type connectTimeout struct{ err error }
 
 func (c *connectTimeout) Error() string { return c.err.Error() }
 func (c *connectTimeout) Unwrap() error { return c.err }
 
-// Classify says what an error that RoundTrip returned means, once the caller has
-// made sure that neither its own cancellation nor a limit was the cause.
-func Classify(err error) Failure {
-	var (
-		dial        *connectTimeout
-		dns         *net.DNSError
-		certificate *tls.CertificateVerificationError
-		authority   x509.UnknownAuthorityError
-		hostname    x509.HostnameError
-		invalid     x509.CertificateInvalidError
-		record      tls.RecordHeaderError
-		far         *net.OpError
-	)
+// Classify returns the class of an error of Do that neither a limit of the round trip
+// nor the caller's cancellation has caused.
+func Classify(err error) judge.Failure {
 	switch {
-	case errors.As(err, &dial):
-		return ConnectTimeout
-	case errors.As(err, &dns):
-		if dns.IsNotFound && !dns.IsTemporary {
-			return Hopeless
-		}
-		return Lost
-	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid),
-		errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return Hopeless
-	case errors.As(err, &far) && far.Op == "remote error": // an alert, of a type that crypto/tls keeps to itself
-		if strings.Contains(far.Err.Error(), "certificate") { // what this side has shown, or not shown, the service
-			return Hopeless
-		}
-		return Lost
+	case has[*connectTimeout](err):
+		return judge.ConnectTimeout
+	case has[*tls.CertificateVerificationError](err), has[x509.UnknownAuthorityError](err), has[x509.HostnameError](err),
+		has[x509.CertificateInvalidError](err), has[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch):
+		return judge.FailsAgain
 	}
-	// These have no type to ask for.
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound && !dns.IsTemporary {
+		return judge.FailsAgain
+	}
+	// A TLS alert has no exported type. One about a certificate is about the client's.
+	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate") {
+		return judge.FailsAgain
+	}
+	// These errors have no type.
 	switch s := err.Error(); {
 	case strings.Contains(s, "TLS handshake timeout"):
-		return ConnectTimeout
+		return judge.ConnectTimeout
 	case strings.Contains(s, "unsupported protocol scheme"):
-		return Hopeless
+		return judge.FailsAgain
 	}
-	return Lost
-}
-
-// Idempotent reports whether a method's second time does no more than its first
-// (RFC 9110, 9.2.2).
-func Idempotent(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
+	return judge.Lost
 }

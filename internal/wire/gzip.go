@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// onlyGzip is one value for all requests, and is never written to.
+// onlyGzip is shared by all requests, and never written to.
 var onlyGzip = []string{"gzip"}
 
 // AsksGzip asks for a compressed answer where net/http would, and reports whether it
-// did: then the answer is to be unpacked here (Trip.Unpack). net/http would make a second
-// set of headers for it with each request, a twelfth of what a call allocates.
+// did: then the round trip is to unpack the answer (RoundTrip.Unpack). net/http would
+// copy the headers of each request for it, a twelfth of a call's allocations.
 //
-// It leaves alone a request that says itself what it accepts, and like net/http HEAD,
-// whose answer has no body, and a range, which cannot be unpacked by itself. A transport
-// that is not net/http's is left to do as it does.
+// A request that has an Accept-Encoding keeps it. Like net/http, AsksGzip leaves out
+// HEAD, whose answer has no body, and a range, which cannot be unpacked by itself. A
+// RoundTripper that is not net/http's decides for itself.
 func AsksGzip(rt http.RoundTripper, req *http.Request) bool {
 	inner := netHTTP(rt)
 	h := req.Header
@@ -29,7 +29,7 @@ func AsksGzip(rt http.RoundTripper, req *http.Request) bool {
 	return true
 }
 
-// unpack makes the body of a compressed answer what it was before it was compressed.
+// unpack unpacks the body of an answer that is compressed.
 func unpack(resp *http.Response) {
 	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		return
@@ -43,12 +43,12 @@ func unpack(resp *http.Response) {
 // unpacked is the body of a compressed answer.
 type unpacked struct {
 	packed io.ReadCloser
-	mu     sync.Mutex // of one Read at a time
-	from   *unpacker  // nil before the first Read, and after the last
-	err    error      // what the last came to
+	mu     sync.Mutex // held by a Read
+	from   *unpacker  // nil before the first Read and after the last
+	err    error      // of the last Read
 }
 
-// unpacker is what unpacking takes, some 45 KB: too much to be made for each answer.
+// unpacker has the 45 KB or so that unpacking takes, which a pool lends.
 type unpacker struct {
 	in  bufio.Reader
 	out gzip.Reader
@@ -77,8 +77,16 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end keeps what reading came to, and gives back what it took. It is called under
-// the lock.
+// Close frees a Read that blocks, and waits for it.
+func (u *unpacked) Close() error {
+	err := u.packed.Close()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.end(http.ErrBodyReadAfterClose)
+	return err
+}
+
+// end keeps the first error and returns the unpacker to the pool. The lock is held.
 func (u *unpacked) end(err error) {
 	if u.err == nil {
 		u.err = err
@@ -88,13 +96,4 @@ func (u *unpacked) end(err error) {
 		unpackers.Put(u.from)
 		u.from = nil
 	}
-}
-
-// Close frees a Read that blocks, and waits for it.
-func (u *unpacked) Close() error {
-	err := u.packed.Close()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.end(http.ErrBodyReadAfterClose)
-	return err
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// gzipped is text as a service would pack it.
+// gzipped returns text compressed.
 func gzipped(text string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -21,8 +21,8 @@ func gzipped(text string) []byte {
 	return b.Bytes()
 }
 
-// What unpacking takes is lent by a pool, and nothing of one answer is left in it for
-// the next: however an answer ends.
+// An unpacker goes back to the pool at the end of an answer, and has nothing of that
+// answer for the next.
 func TestUnpacked(t *testing.T) {
 	whole := gzipped(strings.Repeat("words ", 100))
 	damaged := bytes.Clone(whole)
@@ -61,7 +61,7 @@ func TestUnpacked(t *testing.T) {
 				t.Errorf("%s: read again: %v, before %v", c.name, again, err)
 			}
 			if u.from != nil {
-				t.Errorf("%s: it keeps what it was lent", c.name)
+				t.Errorf("%s: it keeps its unpacker", c.name)
 			}
 			if err := u.Close(); err != nil {
 				t.Errorf("%s: %v", c.name, err)
@@ -70,8 +70,7 @@ func TestUnpacked(t *testing.T) {
 	}
 }
 
-// A body may be closed from elsewhere while it is read, and is read by nobody
-// afterwards.
+// A body may be closed by another goroutine during a Read, and cannot be read then.
 func TestUnpackedIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -85,7 +84,7 @@ func TestUnpackedIsClosed(t *testing.T) {
 			read <- err
 		}()
 		packed := gzipped("words")
-		w.Write(packed[:len(packed)-4]) // the end is still to come
+		w.Write(packed[:len(packed)-4]) // without its end
 		synctest.Wait()
 		if err := u.Close(); err != nil {
 			t.Error(err)
@@ -99,14 +98,14 @@ func TestUnpackedIsClosed(t *testing.T) {
 	})
 	u := &unpacked{packed: io.NopCloser(bytes.NewReader(gzipped("words")))}
 	if u.Close(); u.from != nil {
-		t.Error("it was lent something to be closed")
+		t.Error("Close took an unpacker")
 	}
 	if _, err := u.Read(make([]byte, 1)); err != http.ErrBodyReadAfterClose {
 		t.Errorf("read after it was closed: %v", err)
 	}
 }
 
-// The header is set where nothing says otherwise, and is not written to.
+// The header is set where the request leaves the choice.
 func TestAsksGzip(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -120,11 +119,11 @@ func TestAsksGzip(t *testing.T) {
 		{"by a client's own transport", "GET", http.Header{}, NewTransport(TransportConfig{}), "gzip", true},
 		{"an empty list", "GET", http.Header{"Accept-Encoding": {}}, &http.Transport{}, "gzip", true},
 		{"the caller says the same", "GET", http.Header{"Accept-Encoding": {"gzip"}}, &http.Transport{}, "gzip", false},
-		{"the caller says that it is nothing", "GET", http.Header{"Accept-Encoding": {""}}, &http.Transport{}, "", false},
+		{"the caller accepts nothing", "GET", http.Header{"Accept-Encoding": {""}}, &http.Transport{}, "", false},
 		{"HEAD", "HEAD", http.Header{}, &http.Transport{}, "", false},
 		{"a range", "GET", http.Header{"Range": {"bytes=0-1"}}, &http.Transport{}, "", false},
-		{"a transport that shall not", "GET", http.Header{}, &http.Transport{DisableCompression: true}, "", false},
-		{"a transport around it, which asks itself", "GET", http.Header{}, roundTrip((&http.Transport{}).RoundTrip), "", false},
+		{"a transport that must not", "GET", http.Header{}, &http.Transport{DisableCompression: true}, "", false},
+		{"a wrapped transport, which asks itself", "GET", http.Header{}, transportFunc((&http.Transport{}).RoundTrip), "", false},
 	} {
 		req := &http.Request{Method: c.method, Header: c.header}
 		asks := AsksGzip(c.rt, req)
@@ -139,15 +138,15 @@ func TestUnpack(t *testing.T) {
 		encoding      string
 		asked, unpack bool
 	}{{"gzip", true, true}, {"GZIP", true, true}, {"br", true, false}, {"", true, false}, {"gzip", false, false}} {
-		rt := roundTrip(func(*http.Request) (*http.Response, error) {
+		rt := transportFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{
 				ContentLength: 5, Body: io.NopCloser(bytes.NewReader(gzipped("words"))),
 				Header: http.Header{"Content-Encoding": {c.encoding}, "Content-Length": {"5"}},
 			}, nil
 		})
-		trip := &Trip{Unpack: c.asked}
-		trip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
-		resp, err := trip.RoundTrip(rt, get(t, trip, "http://x.test"))
+		roundTrip := &RoundTrip{Unpack: c.asked}
+		roundTrip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
+		resp, err := roundTrip.Do(rt, get(t, roundTrip, "http://x.test"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,6 +154,6 @@ func TestUnpack(t *testing.T) {
 		if err != nil || string(b) == "words" != c.unpack || resp.Uncompressed != c.unpack || resp.ContentLength < 0 != c.unpack || (len(resp.Header) == 0) != c.unpack {
 			t.Errorf("%+v: %q, %v, %+v", c, b, err, resp)
 		}
-		trip.End()
+		roundTrip.End()
 	}
 }

@@ -10,14 +10,14 @@ import (
 // maxProblemText bounds each field of a Problem, in bytes.
 const maxProblemText = 4 << 10
 
-// Problem is what a service says of a refusal (RFC 9457).
+// Problem is a service's description of an error (RFC 9457).
 type Problem struct {
 	Type, Title, Detail, Instance string
 }
 
-// ParseProblem reads the beginning of an answer's body, if it is
-// application/problem+json. A member that is no string is as good as absent
-// (RFC 9457, 3.1); so is everything if the object is cut off.
+// ParseProblem parses the beginning of an answer's body if it is
+// application/problem+json. A member that is not a string counts as absent (RFC 9457,
+// 3.1), and all of them do if the object is cut off.
 func ParseProblem(h http.Header, body []byte) Problem {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if media != "application/problem+json" || err != nil && err != mime.ErrInvalidMediaParameter {

@@ -24,7 +24,7 @@ func TestParseProblem(t *testing.T) {
 		{"application/problem+json", `["type"]`, Problem{}},
 		{"application/problem+json", ``, Problem{}},
 		{"application/problem+json", `{"detail":"` + long + `"}`, Problem{Detail: long[:maxProblemText]}},
-		{"application/problem+json", `{"detail":"x` + long + `"}`, Problem{Detail: "x" + long[:maxProblemText-2]}}, // no half of a letter
+		{"application/problem+json", `{"detail":"x` + long + `"}`, Problem{Detail: "x" + long[:maxProblemText-2]}}, // not half a character
 	} {
 		if got := ParseProblem(http.Header{"Content-Type": {c.media}}, []byte(c.body)); got != c.want {
 			t.Errorf("%s %.60s: %+.60v", c.media, c.body, got)

@@ -1,6 +1,6 @@
-// Package wire is one HTTP attempt over net/http: the connections it goes over,
-// the bodies it sends, drains and bounds, and what its failures and answers
-// mean to the rules above.
+// Package wire makes one HTTP round trip over net/http. It times the phases, bounds
+// connections and bodies, and knows what was sent and what has arrived. It reports
+// facts: what they mean for a call is decided above it.
 package wire
 
 import (
@@ -14,65 +14,45 @@ import (
 // maxResponseHeader bounds the headers of an answer.
 const maxResponseHeader = 1 << 20
 
-// TransportConfig is what a client's own transport needs to know. Zero is none,
-// for each of the limits.
+// TransportConfig configures a client's own transport. A limit that is zero is none.
 type TransportConfig struct {
-	Connect      time.Duration // to open a connection, and again for its TLS handshake
+	Connect      time.Duration // of a dial, and again of its TLS handshake
 	MaxConns     int
 	MaxIdleConns int // zero keeps none
 	IdleExpiry   time.Duration
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials the network
-	TLS          *tls.Config                                                       // which is copied; nil for the defaults
+	TLS          *tls.Config                                                       // is copied; nil for the defaults
 }
 
-// Transport is a client's own: net/http's, of which it knows how many connections
-// there are.
+// Transport is a client's own: net/http's, with a limit on its connections.
 type Transport struct {
 	*http.Transport
-	lot lot
+	limiter connLimiter
 }
 
-// NewTransport returns a transport with HTTP/2, and with the proxies of the
-// environment: a Transport made by hand has neither unless told.
+// NewTransport returns a transport with HTTP/2 and the proxies of the environment,
+// both of which a literal http.Transport lacks.
 func NewTransport(cfg TransportConfig) *Transport {
 	dial := cfg.Dial
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	own := &Transport{lot: lot{max: cfg.MaxConns, turn: make(chan struct{}, 1), freed: make(chan struct{}, 1)}}
-	own.Transport = &http.Transport{
+	t := &Transport{limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1)}}
+	t.Transport = &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
-		// The Transport goes on dialling after the request that wanted the
-		// connection has ended, so the limit has to be inside the dial.
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			// The request that wants the connection has a clock of its own, which
-			// may see to it that nobody waits for this dial any more.
-			trip, _ := ctx.Value(tripKey{}).(*Trip)
-			if !own.lot.enter() {
+			if !t.limiter.acquire() {
 				return nil, errFull
 			}
-			search := trip.dialling()
-			var limit time.Time
-			if cfg.Connect > 0 {
-				limit = time.Now().Add(cfg.Connect)
-				limited, cancel := context.WithDeadline(ctx, limit)
-				defer cancel()
-				ctx = limited
-			}
-			conn, err := dial(ctx, network, addr)
+			r, _ := ctx.Value(roundTripKey{}).(*RoundTrip)
+			search := r.dialling(0)
+			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, addr) })
 			if err != nil {
-				own.lot.leave()
+				t.limiter.release()
+				return nil, err
 			}
-			switch {
-			case err == nil:
-				trip.connecting(search)
-				return own.lot.hold(conn), nil
-			// A socket keeps the deadline itself, and may find it passed before the
-			// context does.
-			case !limit.IsZero() && !time.Now().Before(limit):
-				return nil, &connectTimeout{err}
-			}
-			return nil, err
+			r.dialling(search)
+			return t.limiter.track(conn), nil
 		},
 		TLSClientConfig:        cfg.TLS.Clone(),
 		TLSHandshakeTimeout:    cfg.Connect,
@@ -87,11 +67,33 @@ func NewTransport(cfg TransportConfig) *Transport {
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
-	own.greetHTTP2()
-	return own
+	t.trackHTTP2()
+	return t
 }
 
-// netHTTP is net/http's transport if rt is one, and else nil.
+// Close closes every connection, in use or not. http.Transport closes idle ones only,
+// and an HTTP/2 connection is idle a while after the last call that used it.
+func (t *Transport) Close() {
+	t.CloseIdleConnections()
+	t.limiter.closeAll()
+}
+
+// trackHTTP2 calls expectSettings between a connection's handshake and HTTP/2's first
+// write. The hooks of a request do not tell which connection a handshake is of, and two
+// may be under way for one request.
+func (t *Transport) trackHTTP2() {
+	t.CloseIdleConnections() // there are none: net/http sets up its HTTP/2
+	if next := t.TLSNextProto["h2"]; next != nil {
+		t.TLSNextProto["h2"] = func(authority string, conn *tls.Conn) http.RoundTripper {
+			if tracked := trackedBelow(conn); tracked != nil {
+				tracked.expectSettings()
+			}
+			return next(authority, conn)
+		}
+	}
+}
+
+// netHTTP returns net/http's transport if rt is one or a Transport, and else nil.
 func netHTTP(rt http.RoundTripper) *http.Transport {
 	switch rt := rt.(type) {
 	case *Transport:
@@ -100,27 +102,4 @@ func netHTTP(rt http.RoundTripper) *http.Transport {
 		return rt
 	}
 	return nil
-}
-
-// greetHTTP2 puts greet between the handshake of a connection and what HTTP/2 writes
-// first. The hooks of a request do not tell which connection a handshake was of, and
-// two may be under way for the same request.
-func (t *Transport) greetHTTP2() {
-	t.CloseIdleConnections() // there are none: it makes net/http set up its HTTP/2
-	if next := t.TLSNextProto["h2"]; next != nil {
-		t.TLSNextProto["h2"] = func(authority string, conn *tls.Conn) http.RoundTripper {
-			if count := countedBelow(conn); count != nil {
-				count.greet()
-			}
-			return next(authority, conn)
-		}
-	}
-}
-
-// Close closes every connection, in use or not. net/http closes those that are
-// idle, and over HTTP/2 one is not until its last stream has been put away, a
-// while after the call that had it has ended.
-func (t *Transport) Close() {
-	t.CloseIdleConnections()
-	t.lot.clear()
 }

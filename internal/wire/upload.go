@@ -8,37 +8,37 @@ import (
 	"sync"
 )
 
-// keepUpload is how much of a body that can be read once is kept, so that the
+// keepUpload bounds what is kept of a body that can be read only once, so that the
 // request can be sent again.
 const keepUpload = 1 << 20
 
 var errUploadOver = errors.New("the request body is closed")
 
-// Upload is the body of a request whose attempts have to share it, since it
-// cannot be had again. A file is read by offset, from where it stood. Of anything
-// else the beginning is kept as it is sent, and a repeat sends that, and then what
-// follows; never do two attempts read it.
+// Upload is a request's body that can be read only once, and that the attempts share. A
+// file is read by offset, from its position at the start. Of any other body the
+// beginning is kept while it is sent: a repeat sends that, and then reads on. Two
+// attempts never read the body at the same time.
 type Upload struct {
 	body  io.ReadCloser
-	file  io.ReaderAt // nil if it is none
-	start int64       // where it stood
+	file  io.ReaderAt // nil if the body is not a file
+	start int64       // its position
 
 	length int64 // announced; zero or less if unknown
 
-	reading sync.Mutex // held by the one that reads the body
+	reading sync.Mutex // held by the attempt that reads the body
 
 	mu     sync.Mutex
-	keep   int // how much is kept; more than that is not kept at all
+	keep   int // a longer body is not kept at all
 	kept   []byte
 	read   int64
-	inside bool  // somebody is reading it right now
-	end    error // what its last Read came to
-	gone   bool  // it cannot be had from its beginning any more
+	inside bool  // a Read is going on
+	end    error // of the last Read
+	gone   bool  // the beginning was read and not kept
 	closed bool
 }
 
-// NewUpload takes over body, whose length is zero or less if it is not known. If it
-// is not to be repeated, nothing is kept.
+// NewUpload takes over body, whose length is zero or less if it is not known. Without
+// repeat nothing is kept.
 func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
 	u := &Upload{body: body, length: length}
 	if repeat {
@@ -60,29 +60,29 @@ func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
 	return u
 }
 
-// Again reports whether the next attempt can have the whole body.
+// Again reports whether the next attempt can send the whole body.
 func (u *Upload) Again() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return !u.gone
 }
 
-// Settled reports whether Again will say the same when the attempts that have the
-// body have ended: one that is reading it takes it along.
+// Settled reports whether the value of Again is final. It is not while an attempt may
+// still read the body.
 func (u *Upload) Settled() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.file != nil || u.over() || u.gone
 }
 
-// over reports whether all of the body has been read. Its end may not have been
-// seen: net/http looks for it after it has sent what was announced, and by then
-// the answer may be there. It is asked under the lock.
+// over reports whether all of the body was read. The Read that meets the end may not
+// have happened yet: net/http makes it after it has sent the announced length, and the
+// answer may arrive before. The lock is held.
 func (u *Upload) over() bool {
 	return u.end != nil || u.length > 0 && u.read >= u.length
 }
 
-// Open gives an attempt the body from its beginning.
+// Open returns the body from its beginning, for one attempt.
 func (u *Upload) Open() (io.ReadCloser, error) {
 	switch {
 	case u.file != nil:
@@ -90,7 +90,7 @@ func (u *Upload) Open() (io.ReadCloser, error) {
 	case !u.Again():
 		return nil, errUploadOver
 	}
-	return &view{u: u}, nil
+	return &uploadReader{u: u}, nil
 }
 
 // Close closes the body, once. An attempt that is reading it gets an error.
@@ -105,56 +105,56 @@ func (u *Upload) Close() {
 	}
 }
 
-// view is the body as one attempt sees it.
-type view struct {
+// uploadReader is the body of one attempt.
+type uploadReader struct {
 	u      *Upload
 	at     int64
 	closed bool // under u.mu
 }
 
-func (v *view) Read(p []byte) (int, error) {
-	u := v.u
+func (r *uploadReader) Read(p []byte) (int, error) {
+	u := r.u
 	u.reading.Lock()
 	defer u.reading.Unlock()
-	if n, err := v.enter(p); n > 0 || err != nil {
+	if n, err := r.beginRead(p); n > 0 || err != nil {
 		return n, err
 	}
 	n, err := u.body.Read(p)
-	v.leave(p[:n], err)
+	r.endRead(p[:n], err)
 	return n, err
 }
 
-// enter gives what is kept, or the right to read what follows it.
-func (v *view) enter(p []byte) (int, error) {
-	u := v.u
+// beginRead reads what is kept. If it returns nothing, the attempt may read on.
+func (r *uploadReader) beginRead(p []byte) (int, error) {
+	u := r.u
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case v.closed:
+	case r.closed:
 		return 0, errUploadOver
-	case v.at < int64(len(u.kept)):
-		n := copy(p, u.kept[v.at:])
-		v.at += int64(n)
+	case r.at < int64(len(u.kept)):
+		n := copy(p, u.kept[r.at:])
+		r.at += int64(n)
 		return n, nil
 	case u.end != nil:
 		return 0, u.end
-	case u.closed && u.over() && v.at == u.read:
+	case u.closed && u.over() && r.at == u.read:
 		return 0, io.EOF
-	case u.closed, v.at != u.read:
+	case u.closed, r.at != u.read:
 		return 0, errUploadOver
 	}
 	u.inside = true
 	return 0, nil
 }
 
-// leave keeps what was read, as long as that is all of it.
-func (v *view) leave(p []byte, err error) {
-	u := v.u
+// endRead keeps what was read, up to the bound.
+func (r *uploadReader) endRead(p []byte, err error) {
+	u := r.u
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.inside = false
 	u.read += int64(len(p))
-	v.at += int64(len(p))
+	r.at += int64(len(p))
 	if err != nil && !u.closed {
 		u.end = err
 	}
@@ -167,12 +167,12 @@ func (v *view) leave(p []byte, err error) {
 	}
 }
 
-// Close ends the attempt's view. The body stays open as long as another attempt
-// may go on with it. Whoever blocks in its Read is freed, at the cost of the body.
-func (v *view) Close() error {
-	u := v.u
+// Close ends the attempt's use of the body, which stays open if another attempt can go
+// on with it. It frees a Read that blocks, and then closes the body.
+func (r *uploadReader) Close() error {
+	u := r.u
 	u.mu.Lock()
-	v.closed = true
+	r.closed = true
 	over := u.inside || u.gone || u.end != nil
 	u.mu.Unlock()
 	if over {

@@ -6,33 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 )
-
-// source is a body that counts how often it is closed, which frees its Read.
-type source struct {
-	io.Reader
-	mu     sync.Mutex
-	closed int
-}
-
-func (s *source) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed++
-	if c, ok := s.Reader.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
-
-func (s *source) closes() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
 
 func open(t *testing.T, u *Upload) io.ReadCloser {
 	t.Helper()
@@ -43,12 +19,12 @@ func open(t *testing.T, u *Upload) io.ReadCloser {
 	return body
 }
 
-// Whatever an attempt has read of it, the next one reads all of it.
-func TestUploadIsHadAgain(t *testing.T) {
+// The next attempt reads the whole body, however much an attempt has read of it.
+func TestUploadAgain(t *testing.T) {
 	text := strings.Repeat("0123456789", 100)
 	s := &source{Reader: strings.NewReader(text)}
 	u := NewUpload(s, -1, true)
-	for _, part := range []int{0, 1, 500, 300, len(text)} { // on, on, and not as far as before
+	for _, part := range []int{0, 1, 500, 300, len(text)} { // further, further, and less far
 		body := open(t, u)
 		got := make([]byte, part)
 		if _, err := io.ReadFull(body, got); err != nil || string(got) != text[:part] {
@@ -66,7 +42,7 @@ func TestUploadIsHadAgain(t *testing.T) {
 	}
 	u.Close()
 	u.Close()
-	if s.closes() != 1 || !u.Again() { // its end is known, so that all of it is
+	if s.closes() != 1 || !u.Again() { // the end was read, so that all of it is kept
 		t.Errorf("closed %d times, again %v", s.closes(), u.Again())
 	}
 	if got, err := io.ReadAll(open(t, u)); string(got) != text || err != nil {
@@ -74,8 +50,8 @@ func TestUploadIsHadAgain(t *testing.T) {
 	}
 }
 
-// Beyond what is kept it is had once; so is one that nobody wants again.
-func TestUploadThatIsHadOnce(t *testing.T) {
+// A body that is too long, or not to be repeated, is sent once.
+func TestUploadOnce(t *testing.T) {
 	for repeat, length := range map[bool]int{true: keepUpload + 1, false: 1} {
 		u := NewUpload(&source{Reader: io.LimitReader(zeros{}, int64(length))}, -1, repeat)
 		body := open(t, u)
@@ -91,7 +67,7 @@ func TestUploadThatIsHadOnce(t *testing.T) {
 	}
 }
 
-// The error of the source is the error of every attempt, after the same bytes.
+// Every attempt gets the source's error after the same bytes.
 func TestUploadThatFails(t *testing.T) {
 	gone := errors.New("the disk is gone")
 	r, w := io.Pipe()
@@ -107,8 +83,8 @@ func TestUploadThatFails(t *testing.T) {
 	}
 }
 
-// Two attempts never read the source at once, and the end of one that blocks in it
-// frees it, at the cost of the body.
+// Two attempts never read the source at once. An attempt that ends while it blocks in a
+// Read is freed, and the body is lost.
 func TestUploadThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -133,14 +109,13 @@ func TestUploadThatBlocks(t *testing.T) {
 	})
 	u := NewUpload(&source{Reader: strings.NewReader("abc")}, -1, true)
 	view := open(t, u)
-	u.Close() // the operation has ended under it
+	u.Close() // the operation has ended
 	if n, err := view.Read(make([]byte, 1)); n != 0 || err != errUploadOver {
 		t.Errorf("%d, %v", n, err)
 	}
 }
 
-// A file is read by offset, from where it stood; what is none that stays, such as
-// a pipe, is read once through.
+// A regular file is read by offset, from its position. A pipe is read once.
 func TestUploadOfAFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "upload")
 	if err := os.WriteFile(name, []byte("head and tail"), 0o600); err != nil {
@@ -155,7 +130,7 @@ func TestUploadOfAFile(t *testing.T) {
 	a, b := open(t, u), open(t, u)
 	one := make([]byte, 3)
 	io.ReadFull(a, one)
-	f.Seek(0, io.SeekEnd) // whoever else uses it
+	f.Seek(0, io.SeekEnd) // as by another user of the file
 	if rest, err := io.ReadAll(b); string(rest) != "and tail" || err != nil || string(one) != "and" {
 		t.Errorf("%q, %q, %v", one, rest, err)
 	}
@@ -175,7 +150,7 @@ func TestUploadOfAFile(t *testing.T) {
 	}
 }
 
-// waits is a body that does not tell its end before it is closed.
+// waits is a body whose end is not known before it is closed.
 type waits struct {
 	left   []byte
 	closed chan struct{}
@@ -190,11 +165,10 @@ func (w *waits) Read(p []byte) (int, error) {
 	w.left = w.left[n:]
 	return n, nil
 }
-
 func (w *waits) Close() error { close(w.closed); return nil }
 
-// A body that was sent as announced can be had again, though nobody has seen its
-// end when the attempt ends.
+// A body of which the announced length was sent can be sent again, although no Read has
+// met its end.
 func TestUploadAsAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		length int64
@@ -208,7 +182,7 @@ func TestUploadAsAnnounced(t *testing.T) {
 			t.Errorf("length %d: %q, settled: %v", c.length, b[:n], u.Settled())
 		}
 		reading := make(chan struct{})
-		go func() { // what net/http does then
+		go func() { // as net/http does
 			defer close(reading)
 			_, _ = first.Read(make([]byte, 1))
 		}()

@@ -6,36 +6,35 @@ import (
 	"sync/atomic"
 )
 
-// wrapped is what a Trip knows of a RoundTripper that is not net/http's. It may be
-// around one that is, as those of tracing libraries are, and pass on the context: then
-// the hooks are called, and all is as without it. It is foreign until the first hook is
-// called, and foreign again if it sends the request a second time: then the hooks may
-// tell of either.
+// wrapped is what a round trip knows of a RoundTripper that is not net/http's. It may be
+// around net/http's, as those of tracing libraries are: then the hooks are called, and
+// nothing differs. It is foreign until the first hook is called. It is foreign again
+// once it sends the request a second time: from then on a hook may report on either.
 //
-// It is also the context that the RoundTripper is given. net/http derives a context from
-// it for each call of its RoundTrip, and none when it sends a request again within one
-// call: that tells the one from the other. Those derived from it end before cancel
-// returns, so that HTTP/2, which looks at its context before it writes, writes no more.
+// wrapped is also the context that the RoundTripper is given. net/http derives a context
+// from it for each call, and none when it sends a request again within one call, which
+// tells the two apart. cancel ends the derived contexts before it returns, so that
+// HTTP/2, which looks at its context before it writes, writes nothing.
 type wrapped struct {
 	context.Context
 	cancel  context.CancelFunc
 	derived atomic.Int32 // contexts
 	hasBody bool
 
-	// The others are under the lock of the connection.
-	heard bool  // a hook was called
-	then  int32 // how many contexts had been derived by then
-	begun bool  // an answer has begun to arrive
+	// The lock of the connection guards these.
+	reported    bool  // a hook was called
+	derivedThen int32 // contexts when it was
+	answered    bool  // an answer has begun to arrive
 }
 
-// wrap makes the request for a RoundTripper that is not net/http's.
-func (t *Trip) wrap(req *http.Request) *http.Request {
+// wrap returns the request for a RoundTripper that is not net/http's.
+func (r *RoundTrip) wrap(req *http.Request) *http.Request {
 	w := &wrapped{hasBody: req.Body != nil && req.Body != http.NoBody}
-	w.Context, w.cancel = context.WithCancel(t)
-	t.wrapped = w
-	t.conn.foreign.Store(true)
+	w.Context, w.cancel = context.WithCancel(r)
+	r.wrapped = w
+	r.conn.foreign.Store(true)
 	if req.Body == nil {
-		t.set(waiting)
+		r.set(dueHeaders)
 	}
 	return req.WithContext(w)
 }
@@ -48,9 +47,9 @@ func (w *wrapped) Value(key any) any {
 	return w.Context.Value(key)
 }
 
-// follows reports whether a hook that is called tells of the request.
-func (t *Trip) follows() bool {
-	c, w := &t.conn, t.wrapped
+// follows reports whether the hook that calls it reports on the request.
+func (r *RoundTrip) follows() bool {
+	c, w := &r.conn, r.wrapped
 	if w == nil {
 		return true
 	}
@@ -59,35 +58,34 @@ func (t *Trip) follows() bool {
 	switch {
 	case c.ended != nil:
 		return true
-	case t.answered.Load(), w.heard && c.foreign.Load():
+	case r.answered.Load(), w.reported && c.foreign.Load():
 		return false
-	case !w.heard:
-		w.heard, w.then = true, w.derived.Load()
+	case !w.reported:
+		w.reported, w.derivedThen = true, w.derived.Load()
 		c.foreign.Store(false)
-		t.clear(waiting)
-	case w.derived.Load() != w.then:
-		t.lose()
+		r.clear(dueHeaders)
+	case w.derived.Load() != w.derivedThen:
+		r.becomeForeign()
 		return false
 	}
 	return true
 }
 
-// lose makes the RoundTripper foreign again. It is called under the lock.
-func (t *Trip) lose() {
-	t.conn.foreign.Store(true)
-	t.clear(connecting)
-	t.clear(writing)
-	t.set(waiting)
+// becomeForeign is called with the lock held.
+func (r *RoundTrip) becomeForeign() {
+	r.conn.foreign.Store(true)
+	r.clear(dueConnect)
+	r.clear(dueWrite)
+	r.set(dueHeaders)
 }
 
-// sendsAgain reports whether it is for sure not net/http that sends the request again:
-// that sends only what has no body, over a connection that was reused or is shared, and
-// not once an answer has begun. It is called under the lock.
-func (w *wrapped) sendsAgain(reused bool) bool { return w.begun || w.hasBody || !reused }
+// sendsAgain reports whether it cannot be net/http itself that sends the request again:
+// net/http sends only requests without a body, over a connection that is shared or was
+// reused, and none that an answer has begun for. The lock is held.
+func (w *wrapped) sendsAgain(reused bool) bool { return w.answered || w.hasBody || !reused }
 
-// gotFirstResponseByte is called when an answer begins to arrive.
-func (t *Trip) gotFirstResponseByte() {
-	t.conn.mu.Lock()
-	defer t.conn.mu.Unlock()
-	t.wrapped.begun = true
+func (r *RoundTrip) gotFirstResponseByte() {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	r.wrapped.answered = true
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// What may be shown of an error, and that the error is still there.
-func TestDiscreet(t *testing.T) {
+// The text has no secret, and the error is still in the chain.
+func TestRedacted(t *testing.T) {
 	address := &url.Error{Op: "Get", URL: "https://a.test/?k=s3cret", Err: io.EOF}
 	for _, c := range []struct {
 		err  error
@@ -35,9 +35,9 @@ func TestDiscreet(t *testing.T) {
 		{fmt.Errorf("asking s3cret: %w", address), "EOF"},
 		{errors.Join(io.EOF, &url.Error{URL: "/?s3cret", Err: address}), "EOF"},
 		{&url.Error{URL: "/?s3cret", Err: errors.New(`malformed HTTP version "s3cret"`)}, "malformed HTTP version"},
-		{fmt.Errorf("broke off: %w", Discreet(address)), "broke off: EOF"},
+		{fmt.Errorf("broke off: %w", Redacted(address)), "broke off: EOF"},
 	} {
-		got := Discreet(c.err)
+		got := Redacted(c.err)
 		if got.Error() != c.want {
 			t.Errorf("%v is shown as %q, want %q", c.err, got, c.want)
 		}
@@ -47,7 +47,7 @@ func TestDiscreet(t *testing.T) {
 	}
 }
 
-func TestUndecoded(t *testing.T) {
+func TestRedactedJSON(t *testing.T) {
 	var v struct {
 		N  int8
 		At time.Time
@@ -58,7 +58,7 @@ func TestUndecoded(t *testing.T) {
 		`{"At": "s3cret"}`: "a type that decodes itself gave a *time.ParseError",
 	} {
 		err := json.Unmarshal([]byte(in), &v)
-		if got := Undecoded(err); got.Error() != want || !errors.Is(got, err) {
+		if got := RedactedJSON(err); got.Error() != want || !errors.Is(got, err) {
 			t.Errorf("%v is shown as %q, want %q", err, got, want)
 		}
 	}

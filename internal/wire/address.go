@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Target is the address of a path below base. The base is a fence: a path that
-// leads to another host, or above the base's own path, is refused, however it is
-// written.
+// Target returns the address of a path below base. A path that leads to another host or
+// above the base's own path is an error, however it is written.
 func Target(base *url.URL, path string) (*url.URL, error) {
 	if base.RawPath == "" && isPlain(path) {
 		out := *base
@@ -19,8 +18,8 @@ func Target(base *url.URL, path string) (*url.URL, error) {
 	return parsedTarget(base, path)
 }
 
-// isPlain reports whether a path means what it says: nothing in it is written
-// otherwise than usual, leads anywhere else, or has to be parsed.
+// isPlain reports whether a path needs no parsing: it has no escapes, no query, and
+// nothing that leads elsewhere.
 func isPlain(path string) bool {
 	for i := range len(path) {
 		switch c := path[i]; {
@@ -33,12 +32,12 @@ func isPlain(path string) bool {
 	return path != ""
 }
 
-// below joins a path to the base's.
+// below joins a path to the path of the base.
 func below(base, path string) string {
 	return strings.TrimRight(base, "/") + "/" + strings.TrimLeft(path, "/")
 }
 
-// parsedTarget is Target for any path.
+// parsedTarget is Target for every path.
 func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 	u, err := url.Parse(path)
 	switch {
@@ -52,7 +51,7 @@ func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 	out := *base
 	if u.Path != "" {
 		out.Path = below(base.Path, u.Path)
-		if base.RawPath != "" || u.RawPath != "" { // where the usual way to write it will not do
+		if base.RawPath != "" || u.RawPath != "" { // the default encoding differs from the path's own
 			out.RawPath = below(base.EscapedPath(), u.EscapedPath())
 		}
 	}
@@ -60,9 +59,9 @@ func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 	return &out, nil
 }
 
-// withoutQuery is a path as it may be shown: a query or a fragment may hold a key,
-// and so may what stands before an @. A password may have a ? in it: where an @
-// follows one, nobody can tell which is which, and nothing is shown.
+// withoutQuery returns the part of a path that an error may show: a query, a fragment
+// and the text before an @ may contain a key. A password may contain a ?, so that
+// nothing is shown if an @ follows one.
 func withoutQuery(path string) string {
 	end := strings.IndexAny(path, "?#")
 	if end < 0 {
@@ -77,10 +76,32 @@ func withoutQuery(path string) string {
 	return path[:end]
 }
 
-// Shown is an address as it may be shown: with neither userinfo nor query nor
-// fragment, nor what follows a scheme without slashes, which may be any of them.
+// Shown returns an address as errors and events show it: without userinfo, query and
+// fragment, and without what follows a scheme that has no slashes, which may be any of
+// them.
 func Shown(u *url.URL) string {
 	s := *u
 	s.User, s.Opaque, s.RawQuery, s.Fragment, s.RawFragment, s.ForceQuery = nil, "", "", "", "", false
 	return s.String()
+}
+
+// SameOrigin reports whether two addresses have the same scheme, host and port
+// (RFC 9110, 4.3.1): a secret for the one may be sent to the other.
+func SameOrigin(a, b *url.URL) bool {
+	if a.Scheme == b.Scheme && a.Host == b.Host { // nearly always, and parsing hosts is expensive
+		return true
+	}
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case strings.EqualFold(u.Scheme, "https"):
+		return "443"
+	case strings.EqualFold(u.Scheme, "http"):
+		return "80"
+	}
+	return ""
 }

@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestTarget(t *testing.T) {
+	for _, c := range []struct{ base, path, want string }{
+		{"http://a.test", "", "http://a.test"},
+		{"http://a.test", "x", "http://a.test/x"},
+		{"http://a.test/v1", "/x/", "http://a.test/v1/x/"},
+		{"http://a.test/v1/", "x?q=1#f", "http://a.test/v1/x?q=1"},
+		{"http://a.test/v1", "?q=1", "http://a.test/v1?q=1"},
+		{"http://a.test/v1", "/a%2Fb/c", "http://a.test/v1/a%2Fb/c"},
+		{"http://a.test/v1", "/a..b/...", "http://a.test/v1/a..b/..."},
+		{"http://a.test/v1", "///x", "http://a.test/v1/x"},
+		{"http://a.test/v%2F1", "x", "http://a.test/v%2F1/x"},
+	} {
+		base, _ := url.Parse(c.base)
+		got, err := Target(base, c.path)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s below %s is %v, %v, want %s", c.path, c.base, got, err, c.want)
+		}
+	}
+}
+
+// A path that leads elsewhere is an error. It is not turned into a path below the base.
+func TestTargetLeadsAway(t *testing.T) {
+	base, _ := url.Parse("http://a.test/v1")
+	for path, want := range map[string]string{
+		"http:/x":       `path "http:/x" leads away from the base URL: must be a path below it`,
+		"//evil.test/x": `path "//evil.test/x" leads away from the base URL: must be a path below it`,
+		"//me@/x":       `path "…@/x" leads away from the base URL: must be a path below it`,
+		"javascript:1":  `path "javascript:1" leads away from the base URL: must be a path below it`,
+		"/a/../b?k=v":   `path "/a/../b" has a ".." in it: must stay below the base URL`,
+		"/%zz?k=v":      `path "/%zz" cannot be parsed`,
+	} {
+		if got, err := Target(base, path); got != nil || err == nil || err.Error() != want {
+			t.Errorf("%s: %v, %v, want %s", path, got, err, want)
+		}
+	}
+}
+
+// One origin has several spellings. A difference in scheme, host or port makes another.
+func TestSameOrigin(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"http://a.test/x?q", "http://me@a.test/y", true},
+		{"http://a.test", "http://A.test:80", true},
+		{"https://a.test:443", "https://a.test", true},
+		{"ftp://a.test", "ftp://A.test", true},
+		{"http://a.test:8080", "http://A.test:8080", true},
+		{"http://a.test", "https://a.test", false},
+		{"http://a.test:443", "https://a.test", false},
+		{"http://a.test", "http://b.test", false},
+		{"http://a.test", "http://a.test:443", false},
+		{"https://a.test", "https://a.test:80", false},
+		{"http://a.test:8080", "http://a.test:8081", false},
+	} {
+		a, _ := url.Parse(c.a)
+		b, _ := url.Parse(c.b)
+		if SameOrigin(a, b) != c.want || SameOrigin(b, a) != c.want {
+			t.Errorf("%s and %s: want %v", a, b, c.want)
+		}
+	}
+	// Not every address comes from url.Parse, which makes the scheme lower case.
+	if a, b := (&url.URL{Scheme: "HTTPS", Host: "a.test"}), (&url.URL{Scheme: "https", Host: "a.test:443"}); !SameOrigin(a, b) {
+		t.Errorf("%s and %s are not the same", a, b)
+	}
+}
+
+// Every byte alone, and the bytes that differ in meaning when there are two of them.
+func TestPlainPaths(t *testing.T) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
+	for c := range rune(256) {
+		if got, want := isPlain(string([]byte{byte(c)})), strings.IndexByte(plain, byte(c)) >= 0; got != want {
+			t.Errorf("%q is plain: %v, want %v", c, got, want)
+		}
+	}
+	for path, want := range map[string]bool{
+		"": false, "/v1/embeddings": true, "a./b": true, "/a.b/": true, "//a": false, "/a//b": false, "..": false, "/a..b": false, "/a?b": false,
+	} {
+		if got := isPlain(path); got != want {
+			t.Errorf("%q is plain: %v, want %v", path, got, want)
+		}
+	}
+}
+
+// Every path leads to the base's host and below the base's path, or is an error.
+func FuzzTarget(f *testing.F) {
+	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1", "/work/12", "a.b/c-d_e/", "/a//b", "/a/.", ".well-known/x", ""} {
+		f.Add(p)
+	}
+	base, _ := url.Parse("https://api.test:8443/v1")
+	f.Fuzz(func(t *testing.T, path string) {
+		got, err := Target(base, path)
+		if parsed, wrong := parsedTarget(base, path); !reflect.DeepEqual(got, parsed) || !reflect.DeepEqual(err, wrong) {
+			t.Errorf("%q leads to %v, %v; parsed, to %v, %v", path, got, err, parsed, wrong)
+		}
+		if err != nil {
+			return
+		}
+		// net/http dials and sends what it parses from the text.
+		again, err := url.Parse(got.String())
+		if err != nil {
+			t.Fatalf("%q becomes %q, which cannot be parsed: %v", path, got, err)
+		}
+		if again.Scheme != "https" || again.Host != "api.test:8443" || again.User != nil {
+			t.Errorf("%q leads to %q", path, again)
+		}
+		if again.Path != "/v1" && !strings.HasPrefix(again.Path, "/v1/") {
+			t.Errorf("%q leads to %q", path, again.Path)
+		}
+		for _, segment := range strings.Split(again.Path, "/") {
+			if segment == ".." {
+				t.Errorf("%q leads upwards: %q", path, again.Path)
+			}
+		}
+	})
+}
+
+func TestShown(t *testing.T) {
+	u, _ := url.Parse("https://me:s3cret@a.test/x?key=s3cret#s3cret")
+	if got := Shown(u); got != "https://a.test/x" {
+		t.Error(got)
+	}
+	if got := Shown(&url.URL{Scheme: "https", Opaque: "me:s3cret@a.test"}); got != "https:" {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{"/x?k=v": "/x", "//me:pw@evil/x": "…@evil/x", "/x#t@k": "…", "//me:p?w@evil/x": "…", "//m@e:p@evil#k": "…@evil", "?k=v": "", "@evil/x": "…@evil/x"} {
+		if got := withoutQuery(in); got != want {
+			t.Errorf("%q is shown as %q", in, got)
+		}
+	}
+}

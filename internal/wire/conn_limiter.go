@@ -1,0 +1,176 @@
+package wire
+
+import (
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connLimiter bounds the connections of a Transport. Over HTTP/1 net/http keeps to its
+// MaxConnsPerHost, and requests wait there. Over HTTP/2 it does not: it opens another
+// connection whenever all streams are in use. So the limiter counts them, and fails a
+// dial that is one too many. Its request then waits in line, and tries again when it is
+// at the head and a stream may be free.
+type connLimiter struct {
+	max   int         // zero is no limit
+	http2 atomic.Bool // the service speaks HTTP/2
+
+	mu     sync.Mutex
+	open   int // connections and dials
+	conns  map[*trackedConn]struct{}
+	closed bool // by closeAll
+
+	head    chan struct{} // held by the request at the head of the line
+	freed   chan struct{} // a connection or a stream may be free
+	waiting atomic.Int64
+}
+
+// errFull is the error of a dial that the limiter has refused.
+var errFull = errors.New("every connection is in use")
+
+// acquire takes a place for a dial; false if there is none.
+func (l *connLimiter) acquire() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max > 0 && l.open >= l.max && l.http2.Load() {
+		return false
+	}
+	l.open++
+	return true
+}
+
+// release gives the place back.
+func (l *connLimiter) release() {
+	l.mu.Lock()
+	l.open--
+	l.mu.Unlock()
+	l.notify()
+}
+
+// track keeps the connection of a place until it is closed. After closeAll that is at
+// once.
+func (l *connLimiter) track(conn net.Conn) *trackedConn {
+	c := &trackedConn{Conn: conn, limiter: l}
+	l.mu.Lock()
+	if l.conns == nil {
+		l.conns = make(map[*trackedConn]struct{})
+	}
+	l.conns[c] = struct{}{}
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		_ = c.Close()
+	}
+	return c
+}
+
+// remove gives back the place of a connection that was closed.
+func (l *connLimiter) remove(c *trackedConn) {
+	l.mu.Lock()
+	delete(l.conns, c)
+	l.mu.Unlock()
+	l.release()
+}
+
+// closeAll closes every connection, and those that are dialled later.
+func (l *connLimiter) closeAll() {
+	l.mu.Lock()
+	l.closed = true
+	all := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+// notify wakes the head of the line.
+func (l *connLimiter) notify() {
+	if l.waiting.Load() > 0 {
+		select {
+		case l.freed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// A stream becomes free a moment after its answer was read, of which there is no
+// notice. So the head of the line also looks by itself, at growing intervals.
+const (
+	firstLook = time.Millisecond
+	lastLook  = 64 * time.Millisecond
+)
+
+// sendInLine sends req once there is a connection for it. A request that arrives while
+// others wait tries first, as with a sync.Mutex: a strict order would cost a busy
+// machine a wake-up for each request.
+func (r *RoundTrip) sendInLine(rt *http.Transport, req *http.Request) (*http.Response, error) {
+	resp, err := rt.RoundTrip(req)
+	if !r.mustWait(err) {
+		return resp, err
+	}
+	defer r.leaveHead()
+	look := newTimer(lastLook)
+	defer look.Stop()
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		r.beginAcquire()
+		if !r.awaitHead() {
+			return nil, r.Err()
+		}
+		resp, err := rt.RoundTrip(req)
+		if !r.mustWait(err) {
+			return resp, err
+		}
+		look.Reset(wait)
+		select {
+		case <-r.limiter.freed:
+			wait = firstLook
+		case <-look.C:
+		case <-r.Done():
+			return nil, r.Err()
+		}
+	}
+}
+
+// mustWait reports whether there was no connection for the request, or no stream of
+// one. In the second case net/http closes the request's body, which it has not read,
+// and then cannot send it on another connection.
+func (r *RoundTrip) mustWait(err error) bool {
+	if err == nil || errors.Is(err, errFull) {
+		return err != nil
+	}
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	return !r.conn.wroteHeaders && r.conn.ended == nil && strings.Contains(err.Error(), "cannot rewind body after connection loss")
+}
+
+// awaitHead waits until the request is at the head of the line; false if its context
+// ends before.
+func (r *RoundTrip) awaitHead() bool {
+	if r.isHead.Load() {
+		return true
+	}
+	r.limiter.waiting.Add(1)
+	select {
+	case r.limiter.head <- struct{}{}:
+		r.isHead.Store(true)
+		return true
+	case <-r.Done():
+		r.limiter.waiting.Add(-1)
+		return false
+	}
+}
+
+// leaveHead makes room for the next in line: the request has a connection or a dial of
+// its own, or has ended.
+func (r *RoundTrip) leaveHead() {
+	if r.isHead.CompareAndSwap(true, false) {
+		<-r.limiter.head
+		r.limiter.waiting.Add(-1)
+	}
+}

@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"io"
+	"sync/atomic"
+)
+
+// Chunk is how much of a request is sent at once, and so the unit of Limits.Write.
+// HTTP/2 would take half a megabyte.
+const Chunk = 32 << 10
+
+// requestBody is the body of a request.
+type requestBody struct {
+	roundTrip *RoundTrip
+	body      io.ReadCloser
+	read      atomic.Bool
+	closed    atomic.Bool
+	failed    atomic.Pointer[error] // of the body itself, rather than of its Close
+	stop      func() bool
+}
+
+// Read times nothing while the body is read: if its source is slow, neither this side
+// nor the service is late.
+func (b *requestBody) Read(p []byte) (int, error) {
+	r := b.roundTrip
+	r.clear(dueWrite)
+	r.clear(dueHeaders)
+	b.read.Store(true)
+	n, err := b.body.Read(p[:min(len(p), Chunk)])
+	if err != nil && err != io.EOF && !b.closed.Load() {
+		b.failed.Store(&err)
+	}
+	if err == nil || !r.conn.foreign.Load() {
+		r.set(dueWrite)
+	} else {
+		r.set(dueHeaders)
+	}
+	return n, err
+}
+
+// Close closes the body once. A body that was not read stays open until the round trip
+// ends: net/http also closes it when there is no connection yet.
+func (b *requestBody) Close() error {
+	if !b.read.Load() && b.roundTrip.Err() == nil {
+		return nil
+	}
+	b.stop()
+	b.shut()
+	return nil
+}
+
+func (b *requestBody) shut() {
+	if b.closed.CompareAndSwap(false, true) {
+		_ = b.body.Close()
+	}
+}

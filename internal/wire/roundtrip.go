@@ -1,0 +1,170 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// Context is the context of one attempt, which a RoundTrip ends at a limit.
+type Context interface {
+	context.Context
+	AfterFunc(f func()) (stop func() bool)
+	Extend(deadline time.Time)
+	Expire() // as a deadline does
+	End()    // as a cancellation does
+}
+
+// RoundTrip sends one request and waits for the headers of its answer. It is the context
+// that net/http is given: so it times the phases and observes the connection, and all
+// of that is one piece of memory.
+//
+// Start makes a zero RoundTrip ready. A RoundTrip is used once and must not be copied.
+type RoundTrip struct {
+	Context
+	deadlines
+	trace    httptrace.ClientTrace
+	request  requestBody
+	response responseBody
+	conn     connection
+
+	wrapped *wrapped     // nil if the RoundTripper is net/http's
+	limiter *connLimiter // nil if it is not a Transport
+	isHead  atomic.Bool  // of the limiter's line
+	Unpack  bool         // a compressed answer: see AsksGzip
+}
+
+// Start begins a round trip at a time. ctx needs no timer: the RoundTrip ends it at the
+// deadline, zero for none, and when a phase reaches its limit.
+func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits) {
+	r.Context, r.ctx, r.started, r.limits = ctx, ctx, began, limits
+	r.begin(r.at(deadline))
+}
+
+// Do sends req, whose context is r, and waits for the headers of the answer. A redirect
+// is an answer like any other.
+func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	if own, ok := rt.(*Transport); ok {
+		r.limiter = &own.limiter
+	}
+	inner := netHTTP(rt)
+	if inner == nil {
+		req = r.wrap(req)
+	} else if p := inner.Protocols; p != nil {
+		r.conn.cleartextHTTP2 = p.UnencryptedHTTP2() && !p.HTTP1()
+	}
+	r.installHooks(req)
+	var resp *http.Response
+	var err error
+	if r.limiter != nil {
+		resp, err = r.sendInLine(inner, req)
+	} else {
+		resp, err = rt.RoundTrip(req)
+	}
+	switch {
+	case err != nil:
+		err = r.conn.cause(err, inner == nil)
+	case resp == nil:
+		err = errNothing
+	case resp.Body == nil: // http.Client accepts it from a fake
+		resp.Body = http.NoBody
+	}
+	r.answered.Store(true)
+	if err != nil {
+		return nil, err
+	}
+	// A connection that was switched to another protocol belongs to the caller.
+	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
+		if r.Unpack {
+			unpack(resp)
+		}
+		r.response = responseBody{resp.Body, &r.deadlines}
+		resp.Body = &r.response
+	}
+	return resp, nil
+}
+
+var errNothing = errors.New("the transport returned neither an answer nor an error")
+
+// Body returns body as the round trip sends it: each chunk is timed, and the body is
+// closed once, at the latest when the round trip ends. That frees a Read that blocks,
+// for which net/http would wait for ever (golang/go #78555).
+func (r *RoundTrip) Body(body io.ReadCloser) io.ReadCloser {
+	r.request.roundTrip, r.request.body = r, body
+	r.request.stop = r.AfterFunc(r.request.shut)
+	return &r.request
+}
+
+// BodyFailed returns the error of the request's body, nil if it has not failed. Such an
+// error is the caller's, not the service's.
+func (r *RoundTrip) BodyFailed() error {
+	if failed := r.request.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
+}
+
+// Extend moves the deadline, zero for none: the operation bounds a body that is read
+// after the attempt.
+func (r *RoundTrip) Extend(deadline time.Time) {
+	r.Context.Extend(deadline)
+	if due := r.at(deadline); due > 0 {
+		r.setTo(dueAttempt, due)
+	} else {
+		r.clear(dueAttempt)
+	}
+}
+
+// End ends the round trip: its timer, its context, and all that uses them.
+func (r *RoundTrip) End() {
+	r.stop()
+	if r.request.body != nil { // now, so that an Upload knows what it can still give
+		r.request.stop()
+		r.request.shut()
+	}
+	r.Context.End()
+	if r.limiter != nil {
+		r.limiter.notify()
+	}
+}
+
+// Value gives net/http its hooks, and a Transport's dial its RoundTrip.
+func (r *RoundTrip) Value(key any) any {
+	switch key {
+	case roundTripKey{}:
+		return r
+	case traceKey:
+		return &r.trace
+	}
+	return r.Context.Value(key)
+}
+
+type roundTripKey struct{}
+
+// net/http looks for the hooks in a context under traceKey, and a derived context looks
+// for its parent under cancelKey. Neither package exports its key, so both are found by
+// a look-up.
+var (
+	traceKey  = keyOf(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) })
+	cancelKey = keyOf(func(ctx context.Context) { _ = context.Cause(ctx) })
+)
+
+func keyOf(lookUp func(context.Context)) any {
+	var p probe
+	lookUp(&p)
+	return p.key
+}
+
+// probe is a context that keeps the key that is looked up in it. It has ended, since
+// context.Cause looks no further otherwise.
+type probe struct {
+	context.Context
+	key any
+}
+
+func (p *probe) Err() error        { return context.Canceled }
+func (p *probe) Value(key any) any { p.key = key; return nil }
