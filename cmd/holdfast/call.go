@@ -13,6 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // caller is what the command is told.
@@ -38,7 +44,7 @@ var repeats = map[string]holdfast.Repeat{
 
 const makeKey = "auto"
 
-func newCall(env lookup) *cobra.Command {
+func newCall(env providers.Lookup) *cobra.Command {
 	var o caller
 	cmd := &cobra.Command{
 		Use:   "call URL",
@@ -62,7 +68,7 @@ With -o the file is written beside its place, and takes it when the answer is
 complete; on failure it is left as it was, and what the service had to say goes
 to stdout.
 
-` + statusTable(),
+` + exit.Table("Exit status, curl's where it has one", statuses),
 		Example: `  holdfast call https://api.example.com/v1/models
   holdfast call -v -H "Authorization: Bearer $TOKEN" -d @order.json https://api.example.com/v1/orders
   holdfast call --retries 5 --total 30s -o archive.zip https://example.com/archive.zip
@@ -74,12 +80,12 @@ to stdout.
 			if err != nil {
 				return err
 			}
-			target, err := o.check(args[0], cfg, given)
+			address, err := o.check(args[0], cfg, given)
 			if err != nil {
-				return &exit{usage, err}
+				return exit.With(exit.Usage, err)
 			}
-			o.override(&cfg, target, given)
-			return o.run(cmd.Context(), cfg, target, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			o.override(&cfg, address, given)
+			return o.run(cmd.Context(), cfg, address, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -106,21 +112,21 @@ to stdout.
 
 // settings is the provider's configuration; one without a base URL if none is
 // asked for.
-func (o *caller) settings(given func(flag string) bool, env lookup) (cfg holdfast.Config, err error) {
+func (o *caller) settings(given func(flag string) bool, env providers.Lookup) (cfg holdfast.Config, err error) {
 	switch {
 	case !given("config") && !given("provider"):
 		return cfg, nil
 	case given("config") && o.file == "": // most likely a shell's variable that nobody has set
-		return cfg, &exit{usage, errors.New("--config is empty: must be a settings file")}
+		return cfg, exit.With(exit.Usage, errors.New("--config is empty: must be a settings file"))
 	case given("provider") && o.provider == "":
-		return cfg, &exit{usage, errors.New("--provider is empty: must be one of the settings")}
+		return cfg, exit.With(exit.Usage, errors.New("--provider is empty: must be one of the settings"))
 	}
-	loaded, err := loadSettings([]string{o.file}, env)
+	loaded, err := providers.Load(o.file, env)
 	if err != nil {
 		return cfg, err
 	}
-	if cfg, err = chosen(loaded, o.provider); err != nil {
-		return cfg, &exit{usage, err}
+	if cfg, err = providers.Choose(loaded, o.provider); err != nil {
+		return cfg, exit.With(exit.Usage, err)
 	}
 	return cfg, nil
 }
@@ -128,12 +134,12 @@ func (o *caller) settings(given func(flag string) bool, env lookup) (cfg holdfas
 // check sees whether the arguments make sense, before anything is touched but the
 // settings.
 func (o *caller) check(raw string, cfg holdfast.Config, given func(flag string) bool) (*url.URL, error) {
-	var target *url.URL
+	var address *url.URL
 	var err error
 	if cfg.BaseURL == "" {
-		target, err = parseTarget(raw)
+		address, err = target.Parse(raw)
 	} else {
-		target, err = parseBelow(cfg.BaseURL, raw)
+		address, err = target.ParseBelow(cfg.BaseURL, raw)
 	}
 	if err != nil {
 		return nil, err
@@ -144,7 +150,7 @@ func (o *caller) check(raw string, cfg holdfast.Config, given func(flag string) 
 	_, known := repeats[o.repeat]
 	switch {
 	case given("request") && !isToken(o.method):
-		return nil, fmt.Errorf("-X %q: must be a method, as PUT", plain(o.method))
+		return nil, fmt.Errorf("-X %q: must be a method, as PUT", format.Excerpt(o.method))
 	case len(o.data) > 1:
 		return nil, fmt.Errorf("-d is given %d times: must be once, for one body", len(o.data))
 	case given("output") && o.output == "":
@@ -156,20 +162,20 @@ func (o *caller) check(raw string, cfg holdfast.Config, given func(flag string) 
 	case o.maxDelay > 0 && o.baseDelay > o.maxDelay:
 		return nil, fmt.Errorf("--max-delay %v: must be at least --base-delay, which is %v", &o.maxDelay, &o.baseDelay)
 	case !known:
-		return nil, fmt.Errorf("--repeat %q: must be keyed, safe or never", plain(o.repeat))
+		return nil, fmt.Errorf("--repeat %q: must be keyed, safe or never", format.Excerpt(o.repeat))
 	case o.noRepeat && given("repeat") && o.repeat != "never":
 		return nil, fmt.Errorf("--no-repeat and --repeat %s: must be one of them", o.repeat)
 	case given("idempotency-key") && (o.key == "" || !isValue(o.key)):
 		return nil, errors.New("--idempotency-key: must be printable, and not empty")
 	}
-	return target, nil
+	return address, nil
 }
 
 // override makes of a provider's configuration, or of none, what the flags say.
-func (o *caller) override(cfg *holdfast.Config, target *url.URL, given func(flag string) bool) {
-	plain := cfg.BaseURL == ""
-	if plain {
-		cfg.BaseURL = target.Scheme + "://" + target.Host
+func (o *caller) override(cfg *holdfast.Config, address *url.URL, given func(flag string) bool) {
+	standalone := cfg.BaseURL == ""
+	if standalone {
+		cfg.BaseURL = address.Scheme + "://" + address.Host
 	}
 	for flag, field := range map[*limit]*time.Duration{
 		&o.connect: &cfg.Timeouts.Connect, &o.silence: &cfg.Timeouts.Read, &o.attempt: &cfg.Timeouts.Attempt,
@@ -180,7 +186,7 @@ func (o *caller) override(cfg *holdfast.Config, target *url.URL, given func(flag
 		}
 	}
 	r := &cfg.Retry
-	if plain || given("retries") {
+	if standalone || given("retries") {
 		if r.MaxRetries = o.retries; o.retries == 0 {
 			r.MaxRetries = holdfast.Off
 		}
@@ -188,7 +194,7 @@ func (o *caller) override(cfg *holdfast.Config, target *url.URL, given func(flag
 	switch {
 	case o.noRepeat:
 		r.Repeat = holdfast.RepeatNever
-	case plain || given("repeat"):
+	case standalone || given("repeat"):
 		r.Repeat = repeats[o.repeat]
 	}
 	// What was not given gives way to what was.
@@ -202,30 +208,30 @@ func (o *caller) override(cfg *holdfast.Config, target *url.URL, given func(flag
 }
 
 // run makes the call. What it opens it closes, whatever happens.
-func (o *caller) run(ctx context.Context, cfg holdfast.Config, target *url.URL, stdin io.Reader, stdout, stderr io.Writer) error {
-	tell := &teller{out: stderr, term: terminalOf(stderr)}
+func (o *caller) run(ctx context.Context, cfg holdfast.Config, address *url.URL, stdin io.Reader, stdout, stderr io.Writer) error {
+	tell := &teller{out: stderr, term: term.Of(stderr)}
 	var opts []holdfast.Option
 	if o.verbose {
 		opts = append(opts, holdfast.WithObserver(tell))
 	}
 	client, err := holdfast.New(cfg, opts...)
 	if err != nil {
-		return &exit{config, errors.New(withoutPrefix(err))}
+		return exit.With(exit.Config, errors.New(exit.Text(err)))
 	}
 	defer client.Close()
 
 	answer := &answer{Writer: stdout}
-	var file *replacement
+	var file *files.Replacement
 	if o.output != "" && o.output != "-" {
-		if file, err = replace(o.output); err != nil {
-			return exitf(config, "-o %s: %w", o.output, err)
+		if file, err = files.Replace(o.output); err != nil {
+			return exit.Errorf(exit.Config, "-o %s: %w", o.output, err)
 		}
-		defer file.abandon()
+		defer file.Abandon()
 		answer.Writer = file
 	}
-	req, err := o.request(ctx, target, cfg.Header, stdin)
+	req, err := o.request(ctx, address, cfg.Header, stdin)
 	if err != nil {
-		return &exit{config, err}
+		return exit.With(exit.Config, err)
 	}
 	var callOpts []holdfast.CallOption
 	if o.key != "" && o.key != makeKey {
@@ -244,13 +250,13 @@ func (o *caller) run(ctx context.Context, cfg holdfast.Config, target *url.URL, 
 		return brokeOff(err, answer.wrote)
 	}
 	if file != nil && answer.err == nil {
-		answer.err = file.take()
+		answer.err = file.Commit()
 	}
 	if answer.err != nil {
-		return exitf(notWritten, "writing the answer: %w", reason(answer.err))
+		return exit.Errorf(exit.WriteError, "writing the answer: %w", exit.Reason(answer.err))
 	}
 	if o.verbose {
-		tell.line(time.Now(), "done: "+plural(answer.wrote, "byte")+" written")
+		tell.line(time.Now(), "done: "+format.Plural(answer.wrote, "byte")+" written")
 	}
 	return nil
 }

@@ -16,12 +16,11 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
-
-// canary is a secret that nothing may repeat.
-const canary = "c4n4ry"
 
 // failing is a service whose paths fail in different ways.
 func failing(t *testing.T, opts ...faultserver.Option) *faultserver.Server {
@@ -34,7 +33,7 @@ func failing(t *testing.T, opts ...faultserver.Option) *faultserver.Server {
 		on("/shaky", "1-2", fault.Fault{Reset: fault.BeforeAnswer}),
 		on("/missing", "", fault.Fault{Status: 404, Body: "no such thing\n"}),
 		on("/long", "", fault.Fault{Status: 500, Body: strings.Repeat("x", 100<<10)}),
-		on("/redirect", "", fault.Fault{Status: 302, Header: map[string]string{"Location": "/?key=" + canary}}),
+		on("/redirect", "", fault.Fault{Status: 302, Header: map[string]string{"Location": "/?key=" + cmdtest.Secret}}),
 		on("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}),
 		on("/stall", "", fault.Fault{Stall: &fault.Stall{After: 5}}),
 		on("/cut", "", fault.Fault{Cut: &fault.Cut{After: 5}}),
@@ -45,33 +44,22 @@ func failing(t *testing.T, opts ...faultserver.Option) *faultserver.Server {
 	}}, opts...)
 }
 
-// nobody is an address where nothing listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // calls runs holdfast call, and gives what it came to.
 func calls(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	status = run(t.Context(), append([]string{"call"}, args...), &out, &errs)
+	status = program.Run(t.Context(), append([]string{"call"}, args...), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
 func TestCallAnswers(t *testing.T) {
 	server := failing(t)
-	file := writeFile(t, "eleven more")
+	file := cmdtest.JSON(t, "eleven more")
 	for _, tt := range []struct {
 		args []string
 		want string // in stdout
 	}{
-		{[]string{"/?key=" + canary}, `{"method":"GET","path":"/",`},
+		{[]string{"/?key=" + cmdtest.Secret}, `{"method":"GET","path":"/",`},
 		{[]string{"/a//b/../c"}, `"path":"/a//b/../c"`},
 		{[]string{"/#top"}, `"path":"/"`},
 		{[]string{"-X", "DELETE", "/"}, `"method":"DELETE"`},
@@ -80,7 +68,7 @@ func TestCallAnswers(t *testing.T) {
 		{[]string{"-d", "12345", "/"}, `"body_bytes":5}`},
 		{[]string{"-d", "", "/"}, `"method":"POST"`},
 		{[]string{"-X", "PUT", "-d", "@" + file, "/"}, `"body_bytes":11}`},
-		{[]string{"-d", "@" + writeFile(t, ""), "/"}, `"body_bytes":0}`},
+		{[]string{"-d", "@" + cmdtest.JSON(t, ""), "/"}, `"body_bytes":0}`},
 		{[]string{"-i", "/"}, "HTTP/1.1 200 OK\r\nContent-Length: "},
 		{[]string{"-H", "X-Request-ID: mine", "-H", "Host: example.com", "/"}, `"request_id":"mine"`},
 		{[]string{"--idempotency-key", "mine", "/"}, `"request_id":"mine"`},
@@ -111,7 +99,7 @@ func TestCallSends(t *testing.T) {
 	}{
 		{nil, map[string]string{"Accept": "*/*", "User-Agent": "holdfast", "Content-Type": "", "Idempotency-Key": ""}},
 		{[]string{"-d", "a=b"}, map[string]string{"Content-Type": form, "Body": "a=b", "Content-Length": "3"}},
-		{[]string{"-d", "@" + writeFile(t, "c\n")}, map[string]string{"Content-Type": form, "Body": "c\n", "Content-Length": "2"}},
+		{[]string{"-d", "@" + cmdtest.JSON(t, "c\n")}, map[string]string{"Content-Type": form, "Body": "c\n", "Content-Length": "2"}},
 		{[]string{"-d", "{}", "-H", "content-type:text/json"}, map[string]string{"Content-Type": "text/json", "Body": "{}"}},
 		{[]string{"-H", "A: 1", "-H", "a:  2 : 3 ", "-H", "User-Agent: me"}, map[string]string{"A": "1 2 : 3", "User-Agent": "me"}},
 		{[]string{"--idempotency-key", "mine"}, map[string]string{"Idempotency-Key": "mine", "X-Request-Id": "mine"}},
@@ -141,7 +129,7 @@ func TestCallSends(t *testing.T) {
 
 func TestCallTellsWhatHappens(t *testing.T) {
 	server := failing(t)
-	status, stdout, stderr := calls(t, "-v", "--base-delay", "1ms", server.URL()+"/flaky?key="+canary)
+	status, stdout, stderr := calls(t, "-v", "--base-delay", "1ms", server.URL()+"/flaky?key="+cmdtest.Secret)
 	if status != 0 || !strings.Contains(stdout, `"path":"/flaky"`) {
 		t.Errorf("exit status %d, stdout %q", status, stdout)
 	}
@@ -184,31 +172,31 @@ func TestCallFails(t *testing.T) {
 		stdout string
 		says   string
 	}{
-		{"/missing", refusedStatus, "no such thing\n", "1  404 after"},
-		{"-i /missing", refusedStatus, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
-		{"/long", refusedStatus, "xxx", "only the first 64 KiB are kept"},
-		{"--retries 2 --base-delay 1ms /long", refusedStatus, "xxx", "after 3 attempts"},
-		{"--retries 2 --base-delay off -d x /reset", notReceived, "", "after 3 attempts"},
-		{"--retries 2 --base-delay off -d x --no-repeat /reset", notReceived, "", "after 1 attempt"},
-		{"--retries 2 --base-delay off -d x --repeat safe /reset", notReceived, "", "after 1 attempt"},
-		{"--retries 2 --base-delay off -X PUT -d x --repeat safe /reset", notReceived, "", "after 3 attempts"},
-		{"--retries 2 --base-delay off --repeat never /reset", notReceived, "", "after 1 attempt"},
-		{"/redirect", failure, "Found", "1  302 after"},
-		{"--attempt-timeout 20ms /hang", timedOut, "", "attempt timeout of 20ms"},
-		{"--total 20ms -d x /hang", timedOut, "", "total timeout of 20ms"},
-		{"--read-timeout 20ms /stall", timedOut, `{"met`, "read timeout of 20ms; 5 bytes of it had come"},
-		{"/cut", partialBody, `{"met`, "the answer broke off: unexpected EOF; 5 bytes"},
-		{"/torn", notReceived, `{"met`, "connection reset by peer; 5 bytes"},
-		{"/empty", emptyReply, "", "connection failed after 1 attempt"},
-		{"/reset", notReceived, "", "connection reset by peer"},
-		{"/garbage", notReceived, "", "malformed HTTP"},
-		{"http://" + nobody(t) + "/", notConnected, "", "connection refused"},
-		{secure.URL() + "/", badCertificate, "", "failed to verify certificate"},
-		{handshakeless.URL() + "/", noHandshake, "", "connection failed after 1 attempt"},
-		{strings.Replace(plainURL, "http:", "https:", 1) + "/", noHandshake, "", "connection failed after 1 attempt"},
+		{"/missing", exit.HTTPError, "no such thing\n", "1  404 after"},
+		{"-i /missing", exit.HTTPError, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
+		{"/long", exit.HTTPError, "xxx", "only the first 64 KiB are kept"},
+		{"--retries 2 --base-delay 1ms /long", exit.HTTPError, "xxx", "after 3 attempts"},
+		{"--retries 2 --base-delay off -d x /reset", exit.ReceiveError, "", "after 3 attempts"},
+		{"--retries 2 --base-delay off -d x --no-repeat /reset", exit.ReceiveError, "", "after 1 attempt"},
+		{"--retries 2 --base-delay off -d x --repeat safe /reset", exit.ReceiveError, "", "after 1 attempt"},
+		{"--retries 2 --base-delay off -X PUT -d x --repeat safe /reset", exit.ReceiveError, "", "after 3 attempts"},
+		{"--retries 2 --base-delay off --repeat never /reset", exit.ReceiveError, "", "after 1 attempt"},
+		{"/redirect", exit.Failure, "Found", "1  302 after"},
+		{"--attempt-timeout 20ms /hang", exit.TimedOut, "", "attempt timeout of 20ms"},
+		{"--total 20ms -d x /hang", exit.TimedOut, "", "total timeout of 20ms"},
+		{"--read-timeout 20ms /stall", exit.TimedOut, `{"met`, "read timeout of 20ms; 5 bytes of it had come"},
+		{"/cut", exit.PartialBody, `{"met`, "the answer broke off: unexpected EOF; 5 bytes"},
+		{"/torn", exit.ReceiveError, `{"met`, "connection reset by peer; 5 bytes"},
+		{"/empty", exit.EmptyReply, "", "connection failed after 1 attempt"},
+		{"/reset", exit.ReceiveError, "", "connection reset by peer"},
+		{"/garbage", exit.ReceiveError, "", "malformed HTTP"},
+		{"http://" + cmdtest.FreeAddress(t) + "/", exit.NotConnected, "", "connection refused"},
+		{secure.URL() + "/", exit.BadCertificate, "", "failed to verify certificate"},
+		{handshakeless.URL() + "/", exit.TLSError, "", "connection failed after 1 attempt"},
+		{strings.Replace(plainURL, "http:", "https:", 1) + "/", exit.TLSError, "", "connection failed after 1 attempt"},
 	} {
 		for _, verbose := range []bool{false, true} {
-			args := []string{"--retries", "0", "-H", "Authorization: Bearer " + canary, "-H", "X-Key:" + canary}
+			args := []string{"--retries", "0", "-H", "Authorization: Bearer " + cmdtest.Secret, "-H", "X-Key:" + cmdtest.Secret}
 			if verbose {
 				args = append(args, "-v")
 			}
@@ -217,7 +205,7 @@ func TestCallFails(t *testing.T) {
 			if strings.HasPrefix(to, "/") {
 				to = plainURL + to
 			}
-			args[len(args)-1] = to + "?key=" + canary
+			args[len(args)-1] = to + "?key=" + cmdtest.Secret
 			status, stdout, stderr := calls(t, args...)
 			if status != tt.want || !strings.HasPrefix(stdout, tt.stdout) || !strings.Contains(stderr, tt.says) {
 				t.Errorf("%s: exit status %d, stdout %.80q, stderr %q; want %d, %q and %q", tt.args, status, stdout, stderr, tt.want, tt.stdout, tt.says)
@@ -225,7 +213,7 @@ func TestCallFails(t *testing.T) {
 			if n := strings.Count("\n"+strings.ReplaceAll(stderr, "holdfast: note", ""), "holdfast: "); n != 1 {
 				t.Errorf("%s: stderr has %q, want one message of holdfast", tt.args, stderr)
 			}
-			if said := stdout + stderr; strings.Contains(said, canary) {
+			if said := stdout + stderr; strings.Contains(said, cmdtest.Secret) {
 				t.Errorf("%s repeats a secret: %q", tt.args, said)
 			}
 		}
@@ -238,44 +226,44 @@ func TestCallWrongUse(t *testing.T) {
 		want int
 		says string
 	}{
-		{nil, usage, "the URL is missing"},
-		{[]string{"-H", "Authorization:", "Bearer", canary, "http://h/"}, usage, "call takes one URL; got 3 arguments"},
-		{[]string{"h:80/" + canary}, usage, "the URL has no scheme"},
-		{[]string{"/?u=http://" + canary}, usage, "the URL has no scheme"},
-		{[]string{"ftp://h/" + canary}, usage, "must begin with http:// or https://"},
-		{[]string{"http:///" + canary}, usage, "the URL has no host"},
-		{[]string{"http://h:" + canary}, usage, "the URL cannot be parsed"},
-		{[]string{"http://u:" + canary + "@h/"}, usage, "the URL has a user or password in it"},
-		{[]string{"http://u:" + canary + "/x@h/"}, usage, "the URL has a user or password in it"},
-		{[]string{"-H", canary, "http://h/"}, usage, "-H, number 1: has no colon"},
-		{[]string{"-H", "A: b", "-H", "Bearer " + canary + ": x", "http://h/"}, usage, "-H, number 2: what stands before the colon is no name"},
-		{[]string{"-H", "A: " + canary + "\n", "http://h/"}, usage, "control character"},
-		{[]string{"-H", "Content-Length: 1", "http://h/"}, usage, "Content-Length follows from the data"},
-		{[]string{"-u" + canary, "http://h/"}, usage, "unknown flag: -u; holdfast call --help lists"},
-		{[]string{"--user=" + canary, "http://h/"}, usage, "unknown flag: --user"},
-		{[]string{"-d", canary, "-d", canary, "http://h/"}, usage, "-d is given 2 times"},
-		{[]string{"-X", "GE T", "http://h/"}, usage, `-X "GE T": must be a method`},
-		{[]string{"-o", "", "http://h/"}, usage, "-o is empty"},
-		{[]string{"--retries", "101", "http://h/"}, usage, "--retries 101: must be 0 to 100"},
-		{[]string{"--retries", "many", "http://h/"}, usage, `--retries "many": must be a whole number`},
-		{[]string{"--total", "soon", "http://h/"}, usage, `--total "soon": must be a duration up to a year, as 1.5s, or off`},
-		{[]string{"--total", "-1s", "http://h/"}, usage, "must be a duration"},
-		{[]string{"--total", "9000h", "http://h/"}, usage, "must be a duration up to a year"},
-		{[]string{"--max-delay", "off", "http://h/"}, usage, "--max-delay: must be positive"},
-		{[]string{"--max-delay", "1s", "--base-delay", "2s", "http://h/"}, usage, "--max-delay 1s: must be at least --base-delay, which is 2s"},
-		{[]string{"--repeat", "often", "http://h/"}, usage, `--repeat "often": must be keyed, safe or never`},
-		{[]string{"--repeat", "safe", "--no-repeat", "http://h/"}, usage, "--no-repeat and --repeat safe"},
-		{[]string{"--idempotency-key", canary + "\n", "http://h/"}, usage, "--idempotency-key: must be printable"},
-		{[]string{"-d", "@./no-such-file", "http://h/"}, config, "-d @./no-such-file: no such file"},
-		{[]string{"-d", "@.", "http://h/"}, config, "-d @.: is a directory"},
-		{[]string{"-o", ".", "http://h/"}, config, "-o .: is a directory"},
-		{[]string{"-o", "./no-such-folder/x", "http://h/"}, config, "-o ./no-such-folder/x: no such file"},
+		{nil, exit.Usage, "the URL is missing"},
+		{[]string{"-H", "Authorization:", "Bearer", cmdtest.Secret, "http://h/"}, exit.Usage, "call takes one URL; got 3 arguments"},
+		{[]string{"h:80/" + cmdtest.Secret}, exit.Usage, "the URL has no scheme"},
+		{[]string{"/?u=http://" + cmdtest.Secret}, exit.Usage, "the URL has no scheme"},
+		{[]string{"ftp://h/" + cmdtest.Secret}, exit.Usage, "must begin with http:// or https://"},
+		{[]string{"http:///" + cmdtest.Secret}, exit.Usage, "the URL has no host"},
+		{[]string{"http://h:" + cmdtest.Secret}, exit.Usage, "the URL cannot be parsed"},
+		{[]string{"http://u:" + cmdtest.Secret + "@h/"}, exit.Usage, "the URL has a user or password in it"},
+		{[]string{"http://u:" + cmdtest.Secret + "/x@h/"}, exit.Usage, "the URL has a user or password in it"},
+		{[]string{"-H", cmdtest.Secret, "http://h/"}, exit.Usage, "-H, number 1: has no colon"},
+		{[]string{"-H", "A: b", "-H", "Bearer " + cmdtest.Secret + ": x", "http://h/"}, exit.Usage, "-H, number 2: what stands before the colon is no name"},
+		{[]string{"-H", "A: " + cmdtest.Secret + "\n", "http://h/"}, exit.Usage, "control character"},
+		{[]string{"-H", "Content-Length: 1", "http://h/"}, exit.Usage, "Content-Length follows from the data"},
+		{[]string{"-u" + cmdtest.Secret, "http://h/"}, exit.Usage, "unknown flag: -u; holdfast call --help lists"},
+		{[]string{"--user=" + cmdtest.Secret, "http://h/"}, exit.Usage, "unknown flag: --user"},
+		{[]string{"-d", cmdtest.Secret, "-d", cmdtest.Secret, "http://h/"}, exit.Usage, "-d is given 2 times"},
+		{[]string{"-X", "GE T", "http://h/"}, exit.Usage, `-X "GE T": must be a method`},
+		{[]string{"-o", "", "http://h/"}, exit.Usage, "-o is empty"},
+		{[]string{"--retries", "101", "http://h/"}, exit.Usage, "--retries 101: must be 0 to 100"},
+		{[]string{"--retries", "many", "http://h/"}, exit.Usage, `--retries "many": must be a whole number`},
+		{[]string{"--total", "soon", "http://h/"}, exit.Usage, `--total "soon": must be a duration up to a year, such as 1.5s, or off`},
+		{[]string{"--total", "-1s", "http://h/"}, exit.Usage, "must be a duration"},
+		{[]string{"--total", "9000h", "http://h/"}, exit.Usage, "must be a duration up to a year"},
+		{[]string{"--max-delay", "off", "http://h/"}, exit.Usage, "--max-delay: must be positive"},
+		{[]string{"--max-delay", "1s", "--base-delay", "2s", "http://h/"}, exit.Usage, "--max-delay 1s: must be at least --base-delay, which is 2s"},
+		{[]string{"--repeat", "often", "http://h/"}, exit.Usage, `--repeat "often": must be keyed, safe or never`},
+		{[]string{"--repeat", "safe", "--no-repeat", "http://h/"}, exit.Usage, "--no-repeat and --repeat safe"},
+		{[]string{"--idempotency-key", cmdtest.Secret + "\n", "http://h/"}, exit.Usage, "--idempotency-key: must be printable"},
+		{[]string{"-d", "@./no-such-file", "http://h/"}, exit.Config, "-d @./no-such-file: no such file"},
+		{[]string{"-d", "@.", "http://h/"}, exit.Config, "-d @.: is a directory"},
+		{[]string{"-o", ".", "http://h/"}, exit.Config, "-o .: is a directory"},
+		{[]string{"-o", "./no-such-folder/x", "http://h/"}, exit.Config, "-o ./no-such-folder/x: no such file"},
 	} {
 		status, stdout, stderr := calls(t, tt.args...)
 		if status != tt.want || stdout != "" || !strings.HasPrefix(stderr, "holdfast: ") || !strings.Contains(stderr, tt.says) {
 			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want %d, nothing and %q", tt.args, status, stdout, stderr, tt.want, tt.says)
 		}
-		if strings.Contains(stderr, canary) {
+		if strings.Contains(stderr, cmdtest.Secret) {
 			t.Errorf("%q repeats a secret: %q", tt.args, stderr)
 		}
 	}
@@ -294,12 +282,12 @@ func TestCallWritesAFileWholeOrNot(t *testing.T) {
 		status   int
 		want     string // empty: no such file
 	}{
-		{path, "/cut", partialBody, ""},
-		{path, "/missing", refusedStatus, ""},
+		{path, "/cut", exit.PartialBody, ""},
+		{path, "/missing", exit.HTTPError, ""},
 		{path, "/first", 0, `"path":"/first"`},
-		{path, "/cut", partialBody, `"path":"/first"`},
-		{path, "/torn", notReceived, `"path":"/first"`},
-		{path, "/missing", refusedStatus, `"path":"/first"`},
+		{path, "/cut", exit.PartialBody, `"path":"/first"`},
+		{path, "/torn", exit.ReceiveError, `"path":"/first"`},
+		{path, "/missing", exit.HTTPError, `"path":"/first"`},
 		{link, "/second", 0, `"path":"/second"`},
 	} {
 		status, stdout, stderr := calls(t, "-o", tt.to, server.URL()+tt.path)
@@ -331,15 +319,10 @@ func TestCallWritesAFileWholeOrNot(t *testing.T) {
 	}
 }
 
-// full is a disk without room.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
-
 func TestCallCannotWrite(t *testing.T) {
 	var stderr bytes.Buffer
-	if status := run(t.Context(), []string{"call", failing(t).URL()}, full{}, &stderr); status != notWritten {
-		t.Errorf("exit status %d, stderr %q; want %d", status, &stderr, notWritten)
+	if status := program.Run(t.Context(), []string{"call", failing(t).URL()}, cmdtest.FullDisk{}, &stderr); status != exit.WriteError {
+		t.Errorf("exit status %d, stderr %q; want %d", status, &stderr, exit.WriteError)
 	}
 }
 
@@ -351,21 +334,21 @@ func TestCallIsInterrupted(t *testing.T) {
 		{"/stall", `{"met`},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		said := watch(tt.when)
+		said := cmdtest.Await(tt.when)
 		status := make(chan int, 1)
 		go func() {
-			status <- run(ctx, []string{"call", "-v", "--base-delay", "1h", "--max-delay", "1h", server.URL() + tt.path}, said, said)
+			status <- program.Run(ctx, []string{"call", "-v", "--base-delay", "1h", "--max-delay", "1h", server.URL() + tt.path}, said, said)
 		}()
 		select {
-		case <-said.seen:
+		case <-said.Seen:
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s: it did not say %q: %q", tt.path, tt.when, said)
 		}
 		cancel()
 		select {
 		case got := <-status:
-			if got != interrupted || !strings.Contains(said.String(), "canceled by the caller") {
-				t.Errorf("%s: exit status %d, it said %q; want %d", tt.path, got, said, interrupted)
+			if got != exit.Interrupted || !strings.Contains(said.String(), "canceled by the caller") {
+				t.Errorf("%s: exit status %d, it said %q; want %d", tt.path, got, said, exit.Interrupted)
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatalf("%s: still running 5 s after the interrupt: %q", tt.path, said)
@@ -377,25 +360,25 @@ func TestCallIsInterrupted(t *testing.T) {
 // waits for that.
 func TestCallAsProgram(t *testing.T) {
 	server := failing(t)
-	cmd := program(t, "call", "-d", "@-", server.URL()+"/")
+	cmd := program.Command(t, "call", "-d", "@-", server.URL()+"/")
 	cmd.Stdin = strings.NewReader("from a pipe")
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), `"body_bytes":11}`) {
 		t.Errorf("%v: %s", err, out)
 	}
 
-	cmd = program(t, "call", "-v", "-d", "@-", server.URL()+"/")
+	cmd = program.Command(t, "call", "-v", "-d", "@-", server.URL()+"/")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stdin.Close()
-	said := watch("attempt 1 of")
+	said := cmdtest.Await("attempt 1 of")
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-said.seen:
+	case <-said.Seen:
 	case <-time.After(10 * time.Second):
 		t.Errorf("it did not begin: %q", said)
 	}
@@ -408,8 +391,8 @@ func TestCallAsProgram(t *testing.T) {
 	}
 	defer time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 	_ = cmd.Wait()
-	if got := cmd.ProcessState.ExitCode(); got != interrupted {
-		t.Errorf("exit status %d, it said %q; want %d", got, said, interrupted)
+	if got := cmd.ProcessState.ExitCode(); got != exit.Interrupted {
+		t.Errorf("exit status %d, it said %q; want %d", got, said, exit.Interrupted)
 	}
 }
 
@@ -442,11 +425,8 @@ func TestCallLeavesStdin(t *testing.T) {
 // What no server on loopback can be made to do.
 func TestCallStatusOf(t *testing.T) {
 	err := &holdfast.Error{Err: &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}}
-	if got := statusOf(err, false); got != noSuchHost {
-		t.Errorf("exit status %d, want %d", got, noSuchHost)
-	}
-	if got := printableLines("a\x1b[31m\nb"); got != "a�[31m\nb" {
-		t.Errorf("printable gives %q", got)
+	if got := statusOf(err, false); got != exit.NoSuchHost {
+		t.Errorf("exit status %d, want %d", got, exit.NoSuchHost)
 	}
 }
 
@@ -455,9 +435,9 @@ func TestCallHelpListsStatuses(t *testing.T) {
 	_, stdout, _ := calls(t, "--help")
 	last := -1
 	for _, s := range statuses {
-		if s.status <= last || !strings.Contains(stdout, fmt.Sprintf("%5d  %s\n", s.status, s.means)) {
-			t.Errorf("%d is not in its place", s.status)
+		if s.Status <= last || !strings.Contains(stdout, fmt.Sprintf("%5d  %s\n", s.Status, s.Meaning)) {
+			t.Errorf("%d is not in its place", s.Status)
 		}
-		last = s.status
+		last = s.Status
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,27 +9,28 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/settings"
 )
 
-// lookup is how an environment variable is asked for: [os.LookupEnv] is one.
-type lookup func(name string) (value string, ok bool)
-
-func newConfig(env lookup) *cobra.Command {
+func newConfig(env providers.Lookup) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check the settings of a file and the environment, or show what counts",
 		Long: `Reads settings as a program with the package settings does: from the file, if one
 is given, and from the environment of this command, which wins. No other file is
 looked for.`,
-		Args: knownCommand,
+		Args: args.Subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheck(env), newConfigShow(env))
 	return cmd
 }
 
-func newConfigCheck(env lookup) *cobra.Command {
+func newConfigCheck(env providers.Lookup) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Say whether all settings hold, or what is wrong with which",
@@ -40,7 +40,7 @@ line says how many were heard, and holdfast config show --set which.`,
 		Example: `  holdfast config check providers.json`,
 		Args:    settingsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := loadSettings(args, env)
+			loaded, err := providers.Load(strings.Join(args, ""), env)
 			if err == nil {
 				writeChecked(cmd.OutOrStdout(), loaded)
 			}
@@ -49,7 +49,7 @@ line says how many were heard, and holdfast config show --set which.`,
 	}
 }
 
-func newConfigShow(env lookup) *cobra.Command {
+func newConfigShow(env providers.Lookup) *cobra.Command {
 	var set bool
 	cmd := &cobra.Command{
 		Use:   "show [FILE]",
@@ -62,10 +62,10 @@ put together from variables is shown.`,
   holdfast config show --set providers.json`,
 		Args: settingsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := loadSettings(args, env)
+			loaded, err := providers.Load(strings.Join(args, ""), env)
 			if err == nil {
 				out := cmd.OutOrStdout()
-				writeSettings(out, terminalOf(out), loaded, set)
+				writeSettings(out, term.Of(out), loaded, set)
 			}
 			return err
 		},
@@ -78,34 +78,13 @@ put together from variables is shown.`,
 func settingsFile(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) > 1:
-		return fmt.Errorf("%s takes at most one argument, a settings file; got %s", cmd.Name(), plural(len(args), "argument"))
+		return fmt.Errorf("%s takes at most one argument, a settings file; got %s", cmd.Name(), format.Plural(len(args), "argument"))
 	case len(args) == 1 && args[0] == "":
 		// Most likely a shell's variable that nobody has set.
 		return fmt.Errorf("%s: the settings file's name is empty; leave it out for the environment only", cmd.Name())
 	}
 	return nil
 }
-
-// loadSettings reads the file, if args has one, and the environment.
-func loadSettings(args []string, env lookup) (settings.Settings, error) {
-	path := strings.Join(args, "")
-	loaded, err := settings.Load(path, env)
-	var wrong *settings.Error
-	switch {
-	case errors.As(err, &wrong):
-		return loaded, &exit{config, toldSettings{wrong}}
-	case err != nil:
-		return loaded, exitf(config, "%s: %w", path, reason(err))
-	}
-	return loaded, nil
-}
-
-// toldSettings is a problem with settings without the program's name, which report
-// writes before every message.
-type toldSettings struct{ err *settings.Error }
-
-func (t toldSettings) Error() string { return strings.TrimPrefix(t.err.Error(), "holdfast: ") }
-func (t toldSettings) Unwrap() error { return t.err }
 
 // writeChecked says how many settings there are, and where from.
 func writeChecked(w io.Writer, loaded settings.Settings) {
@@ -123,34 +102,14 @@ func writeChecked(w io.Writer, loaded settings.Settings) {
 	var from []string
 	add := func(n int, where string) {
 		if n > 0 {
-			from = append(from, number(n)+" "+where)
+			from = append(from, format.Number(n)+" "+where)
 		}
 	}
-	add(fromFile, "from "+printable(file))
+	add(fromFile, "from "+format.Printable(file))
 	add(fromVariable, "from the environment")
 	add(len(loaded.Sources)-fromFile-fromVariable, "by default")
-	fmt.Fprintf(w, "%s of %s hold: %s\n", plural(len(loaded.Sources), "setting"),
-		plural(len(providers(loaded)), "provider"), strings.Join(from, ", "))
-}
-
-// provided is one provider, and what counts for it.
-type provided struct {
-	name     string
-	settings []settings.Source // each with its place below the provider
-}
-
-// providers groups the settings, in their order.
-func providers(loaded settings.Settings) (all []provided) {
-	for _, s := range loaded.Sources {
-		name, path, _ := strings.Cut(strings.TrimPrefix(s.Setting, "providers."), ".")
-		if n := len(all); n == 0 || all[n-1].name != name {
-			all = append(all, provided{name: name})
-		}
-		last := &all[len(all)-1]
-		s.Setting = path
-		last.settings = append(last.settings, s)
-	}
-	return all
+	fmt.Fprintf(w, "%s of %s hold: %s\n", format.Plural(len(loaded.Sources), "setting"),
+		format.Plural(len(providers.Groups(loaded)), "provider"), strings.Join(from, ", "))
 }
 
 // widestValue bounds the column of values: an address that is longer shifts its
@@ -159,23 +118,23 @@ const widestValue = 40
 
 // writeSettings writes a line for each setting, below the name of its provider;
 // with onlySet for each that is not a default.
-func writeSettings(w io.Writer, term terminal, loaded settings.Settings, onlySet bool) {
-	var shown []provided
+func writeSettings(w io.Writer, tty term.Terminal, loaded settings.Settings, onlySet bool) {
+	var shown []providers.Group
 	var path, value int
-	for _, p := range providers(loaded) {
-		some := provided{name: p.name}
-		for _, s := range p.settings {
-			if onlySet && isDefault(s) {
+	for _, p := range providers.Groups(loaded) {
+		some := providers.Group{Provider: p.Provider}
+		for _, s := range p.Settings {
+			if onlySet && providers.IsDefault(s) {
 				continue
 			}
-			s.Value = cmp.Or(printable(s.Value), `""`)
-			some.settings = append(some.settings, s)
+			s.Value = cmp.Or(format.Printable(s.Value), `""`)
+			some.Settings = append(some.Settings, s)
 			path = max(path, len(s.Setting))
 			if n := utf8.RuneCountInString(s.Value); n <= widestValue {
 				value = max(value, n)
 			}
 		}
-		if len(some.settings) > 0 {
+		if len(some.Settings) > 0 {
 			shown = append(shown, some)
 		}
 	}
@@ -186,15 +145,13 @@ func writeSettings(w io.Writer, term terminal, loaded settings.Settings, onlySet
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, term.paint(bold, p.name))
-		for _, s := range p.settings {
-			line := fmt.Sprintf("  %-*s  %-*s  %s", path, s.Setting, value, s.Value, printable(s.From()))
-			if isDefault(s) {
-				line = term.paint(dim, line)
+		fmt.Fprintln(w, tty.Paint(term.Bold, p.Provider))
+		for _, s := range p.Settings {
+			line := fmt.Sprintf("  %-*s  %-*s  %s", path, s.Setting, value, s.Value, format.Printable(s.From()))
+			if providers.IsDefault(s) {
+				line = tty.Paint(term.Dim, line)
 			}
 			fmt.Fprintln(w, line)
 		}
 	}
 }
-
-func isDefault(s settings.Source) bool { return s.File == "" && s.Variable == "" }

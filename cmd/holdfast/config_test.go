@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/settings"
 )
 
@@ -33,7 +37,7 @@ func configured(t *testing.T, variables []string, args ...string) (status int, s
 	root.SetArgs(append([]string{"config"}, args...))
 	root.SetOut(&out)
 	root.SetErr(&errs)
-	status = report(&errs, root.ExecuteContext(t.Context()))
+	status = exit.Report(&errs, root.ExecuteContext(t.Context()))
 	if strings.Contains(out.String()+errs.String(), "canary") {
 		t.Errorf("shows a credential:\n%s%s", &out, &errs)
 	}
@@ -67,7 +71,7 @@ func TestConfigShow(t *testing.T) {
 		}
 		all.WriteString("$ holdfast config " + strings.Join(args, " ") + "\n" + stdout + "\n")
 	}
-	compare(t, "testdata/config.txt", all.String())
+	cmdtest.Golden(t, "testdata/config.txt", all.String())
 }
 
 func TestConfigNothingSet(t *testing.T) {
@@ -88,14 +92,14 @@ func TestConfigShowIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, stdout, _ := configured(t, nil, "show")
-	for _, p := range providers(loaded) {
-		head, rest, found := strings.Cut(stdout, p.name+"\n")
+	for _, p := range providers.Groups(loaded) {
+		head, rest, found := strings.Cut(stdout, p.Provider+"\n")
 		if !found || head != "" {
-			t.Fatalf("%s is not next in\n%s", p.name, stdout)
+			t.Fatalf("%s is not next in\n%s", p.Provider, stdout)
 		}
 		group, tail, _ := strings.Cut(rest, "\n\n")
-		if n := len(strings.Split(strings.TrimSpace(group), "\n")); n != len(p.settings) {
-			t.Errorf("%s: %d lines, want %d", p.name, n, len(p.settings))
+		if n := len(strings.Split(strings.TrimSpace(group), "\n")); n != len(p.Settings) {
+			t.Errorf("%s: %d lines, want %d", p.Provider, n, len(p.Settings))
 		}
 		stdout = tail
 	}
@@ -106,7 +110,7 @@ func TestConfigShowIsComplete(t *testing.T) {
 
 // A problem is said as the library says it, with the program's name once.
 func TestConfigProblems(t *testing.T) {
-	path := writeFile(t, `{"providers": {
+	path := cmdtest.JSON(t, `{"providers": {
 		"mixedbread": {"api_key": ["canary"], "retry": {"base_delay": "-5s"}, "timeouts": {"conect": "1s"}},
 		"ollama": {"base_url": "http://user:canary@localhost"}
 	}}`)
@@ -120,11 +124,11 @@ func TestConfigProblems(t *testing.T) {
   providers.ollama.base_url: must be an address without user, password, query and fragment
   OLLAMA_MAX_RETRIES: "many" must be a whole number, or off
 `
-		if status != config || stdout != "" || stderr != want {
+		if status != exit.Config || stdout != "" || stderr != want {
 			t.Errorf("%s: exit status %d, stdout %q, stderr\n%swant\n%s", command, status, stdout, stderr, want)
 		}
 	}
-	_, err := loadSettings([]string{path}, nil)
+	_, err := providers.Load(path, nil)
 	var wrong *settings.Error
 	if !errors.As(err, &wrong) || len(wrong.Problems) != 4 {
 		t.Errorf("got %v, want the settings.Error with 4 problems", err)
@@ -133,22 +137,22 @@ func TestConfigProblems(t *testing.T) {
 
 func TestConfigWrongUse(t *testing.T) {
 	folder := t.TempDir()
-	huge := writeFile(t, `{}`+strings.Repeat(" ", 1<<20))
+	huge := cmdtest.JSON(t, `{}`+strings.Repeat(" ", 1<<20))
 	for _, tt := range []struct {
 		args []string
 		want int
 		says string
 	}{
-		{[]string{"chekc"}, usage, `unknown command "chekc"; did you mean check?`},
-		{[]string{"providers.json"}, usage, `unknown command "providers.json"; there are check and show`},
-		{[]string{"check", "a", "b"}, usage, "check takes at most one argument, a settings file; got 2 arguments"},
-		{[]string{"show", ""}, usage, "show: the settings file's name is empty; leave it out for the environment only"},
-		{[]string{"show", "--sett"}, usage, "unknown flag: --sett; holdfast config show --help lists those there are"},
-		{[]string{"show", "--set=perhaps"}, usage, `--set "perhaps": must be true or false`},
-		{[]string{"check", "--set"}, usage, "unknown flag: --set; holdfast config check --help lists those there are"},
-		{[]string{"check", "./no-such-file"}, config, "./no-such-file: no such file or directory"},
-		{[]string{"show", folder}, config, folder + ": is a directory"},
-		{[]string{"check", huge}, config, "1 problem in " + huge + "\n  the file is longer than 1048576 bytes"},
+		{[]string{"chekc"}, exit.Usage, `unknown command "chekc"; did you mean check?`},
+		{[]string{"providers.json"}, exit.Usage, `unknown command "providers.json"; there are check and show`},
+		{[]string{"check", "a", "b"}, exit.Usage, "check takes at most one argument, a settings file; got 2 arguments"},
+		{[]string{"show", ""}, exit.Usage, "show: the settings file's name is empty; leave it out for the environment only"},
+		{[]string{"show", "--sett"}, exit.Usage, "unknown flag: --sett; holdfast config show --help lists the flags"},
+		{[]string{"show", "--set=perhaps"}, exit.Usage, `--set "perhaps": must be true or false`},
+		{[]string{"check", "--set"}, exit.Usage, "unknown flag: --set; holdfast config check --help lists the flags"},
+		{[]string{"check", "./no-such-file"}, exit.Config, "./no-such-file: no such file or directory"},
+		{[]string{"show", folder}, exit.Config, folder + ": is a directory"},
+		{[]string{"check", huge}, exit.Config, "1 problem in " + huge + "\n  the file is longer than 1048576 bytes"},
 	} {
 		status, stdout, stderr := configured(t, nil, tt.args...)
 		if status != tt.want || stdout != "" || stderr != "holdfast: "+tt.says+"\n" {
@@ -160,7 +164,7 @@ func TestConfigWrongUse(t *testing.T) {
 // What is shown can order a terminal nothing.
 func TestConfigShowIsPrintable(t *testing.T) {
 	var b bytes.Buffer
-	writeSettings(&b, terminal{}, settings.Settings{Sources: []settings.Source{
+	writeSettings(&b, term.Terminal{}, settings.Settings{Sources: []settings.Source{
 		{Setting: "providers.a.base_url", Value: "http://a\x1b[31m", File: "a\x1b[2J.json"},
 		{Setting: "providers.a.request_id_header"},
 	}}, false)
@@ -173,7 +177,7 @@ func TestConfigShowIsPrintable(t *testing.T) {
 func TestConfigReadsTheProgramsEnvironment(t *testing.T) {
 	t.Setenv("OLLAMA_LLM_TIMEOUT", "7s")
 	var stdout, stderr bytes.Buffer
-	status := run(t.Context(), []string{"config", "show", "--set"}, &stdout, &stderr)
+	status := program.Run(t.Context(), []string{"config", "show", "--set"}, &stdout, &stderr)
 	if status != 0 || !strings.Contains(stdout.String(), "  $OLLAMA_LLM_TIMEOUT\n") {
 		t.Errorf("exit status %d, stdout %q, stderr %q", status, &stdout, &stderr)
 	}
@@ -187,7 +191,7 @@ func TestConfigManual(t *testing.T) {
 	}
 	_, sample, _ := strings.Cut(string(text), "```json\n")
 	sample, _, _ = strings.Cut(sample, "```")
-	path := writeFile(t, sample)
+	path := cmdtest.JSON(t, sample)
 	variables := []string{"MIXEDBREAD_API_KEY", "canary", "SEARCH_KEY", "canary", "OLLAMA_MACHINE", "gpu", "OLLAMA_LLM_TIMEOUT", "3m"}
 	for _, command := range []string{"check", "show --set"} {
 		_, shown, found := strings.Cut(string(text), "$ holdfast config "+command+" providers.json\n")

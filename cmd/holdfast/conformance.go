@@ -12,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
@@ -53,7 +56,7 @@ Exits with 0 if it is right everywhere.`,
 		Example: `  holdfast conformance --exec 'curl --silent --show-error --fail --retry 3 --max-time 1 {url}' --patience 8s
   holdfast conformance --exec './mytool {method} {url} {body}'
   holdfast conformance --client http://127.0.0.1:8080 --listen 127.0.0.1:9000`,
-		Args: noArguments,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -71,7 +74,7 @@ Exits with 0 if it is right everywhere.`,
 func (o *judging) run(cmd *cobra.Command) error {
 	rules, err := o.rules()
 	if err != nil {
-		return &exit{usage, err}
+		return exit.With(exit.Usage, err)
 	}
 	if o.list {
 		fmt.Fprint(cmd.OutOrStdout(), conformance.RulesText(rules))
@@ -79,7 +82,7 @@ func (o *judging) run(cmd *cobra.Command) error {
 	}
 	contender, err := o.contender()
 	if err != nil {
-		return &exit{usage, err}
+		return exit.With(exit.Usage, err)
 	}
 	runner := conformance.Runner{Listen: o.listen, Patience: o.patience}
 	if o.h2 {
@@ -90,17 +93,17 @@ func (o *judging) run(cmd *cobra.Command) error {
 	rows, err := runner.Run(cmd.Context(), rules, []conformance.Contender{contender})
 	switch {
 	case cmd.Context().Err() != nil:
-		return exitf(interrupted, "interrupted")
+		return exit.Errorf(exit.Interrupted, "interrupted")
 	case err != nil:
-		return &exit{failure, err}
+		return exit.With(exit.Failure, err)
 	case len(rows) == 0:
-		return exitf(usage, "none of the rules can be asked of this client")
+		return exit.Errorf(exit.Usage, "none of the rules can be asked of this client")
 	}
 	if err := o.print(cmd, rows); err != nil {
-		return &exit{failure, err}
+		return exit.With(exit.Failure, err)
 	}
 	if wrong := conformance.Tallies(rows)[0]; wrong.Right < wrong.Rules {
-		return exitf(failure, "wrong on %d of %s", wrong.Rules-wrong.Right, plural(wrong.Rules, "rule"))
+		return exit.Errorf(exit.Failure, "wrong on %d of %s", wrong.Rules-wrong.Right, format.Plural(wrong.Rules, "rule"))
 	}
 	return nil
 }

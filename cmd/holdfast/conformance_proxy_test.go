@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
@@ -63,7 +65,7 @@ func TestConformanceJudgesAProxy(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			service := nobody(t)
+			service := cmdtest.FreeAddress(t)
 			proxy := httptest.NewServer(&httputil.ReverseProxy{
 				Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: service}) },
 				Transport: tt.through(service),
@@ -76,8 +78,8 @@ func TestConformanceJudgesAProxy(t *testing.T) {
 			}
 			only := "^(" + strings.Join(names, "|") + ")$"
 			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), []string{"conformance", "--json", "--only", only, "--client", proxy.URL, "--listen", service}, &stdout, &stderr)
-			if status != failure {
+			status := program.Run(t.Context(), []string{"conformance", "--json", "--only", only, "--client", proxy.URL, "--listen", service}, &stdout, &stderr)
+			if status != exit.Failure {
 				t.Errorf("exit %d: %s", status, &stderr)
 			}
 			var rows []conformance.Row

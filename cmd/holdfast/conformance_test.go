@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
@@ -18,7 +19,7 @@ func TestConformanceJudgesAProgram(t *testing.T) {
 	tool := os.Args[0] + " call --base-delay 50ms --attempt-timeout 500ms {url}"
 	var stdout, stderr bytes.Buffer
 	args := []string{"conformance", "--json", "--only", "^(http.status(.404)?|http.hang|body.cut_fin)$", "--exec", tool}
-	if status := run(t.Context(), args, &stdout, &stderr); status != failure {
+	if status := program.Run(t.Context(), args, &stdout, &stderr); status != exit.Failure {
 		t.Errorf("exit %d: %s", status, &stderr)
 	}
 	if want := "holdfast: wrong on 1 of 4 rules\n"; stderr.String() != want {
@@ -37,14 +38,14 @@ func TestConformanceJudgesAProgram(t *testing.T) {
 	stdout.Reset()
 	stderr.Reset()
 	args = []string{"conformance", "--only", "^http.status$", "--exec", tool}
-	if status := run(t.Context(), args, &stdout, &stderr); status != 0 || !strings.Contains(stdout.String(), "1 of 1") {
+	if status := program.Run(t.Context(), args, &stdout, &stderr); status != 0 || !strings.Contains(stdout.String(), "1 of 1") {
 		t.Errorf("exit %d: %s%s", status, &stdout, &stderr)
 	}
 }
 
 func TestConformanceList(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"conformance", "--list", "--only", "commit"}, &stdout, &stderr); status != 0 {
+	if status := program.Run(t.Context(), []string{"conformance", "--list", "--only", "commit"}, &stdout, &stderr); status != 0 {
 		t.Errorf("exit %d: %s", status, &stderr)
 	}
 	for _, want := range []string{"commit.then_drop\n", "commit.then_drop/key\n", "  source   RFC 9110, 9.2.2"} {
@@ -73,8 +74,8 @@ func TestConformanceWrongUse(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		args := append([]string{"conformance"}, strings.Fields(tt.args)...)
-		if status := run(t.Context(), args, &stdout, &stderr); status != usage || !strings.Contains(stderr.String(), tt.says) {
-			t.Errorf("%s: exit %d, %q; want %d, %q", tt.args, status, &stderr, usage, tt.says)
+		if status := program.Run(t.Context(), args, &stdout, &stderr); status != exit.Usage || !strings.Contains(stderr.String(), tt.says) {
+			t.Errorf("%s: exit %d, %q; want %d, %q", tt.args, status, &stderr, exit.Usage, tt.says)
 		}
 	}
 }

@@ -12,6 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/leak"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
@@ -44,13 +49,13 @@ bare http.Client against a fresh server that fails in the same way. Tells what
 happens, compares the two, and exits with 0 only if the counts hold: nothing
 lost, nothing done twice, nothing sent while the breaker was open or inside a
 Retry-After, nothing leaked. Times are printed, not judged.`,
-		Args: noArguments,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case plant != "" && plant != plantFreshKey:
-				return exitf(usage, "--plant %q: must be %s", plant, plantFreshKey)
+				return exit.Errorf(exit.Usage, "--plant %q: must be %s", plant, plantFreshKey)
 			case !(seconds >= leastSeconds && seconds <= mostSeconds): // not <, so that NaN is caught
-				return exitf(usage, "--seconds %v: must be %d to %d", seconds, leastSeconds, mostSeconds)
+				return exit.Errorf(exit.Usage, "--seconds %v: must be %d to %d", seconds, leastSeconds, mostSeconds)
 			}
 			s := newScript(time.Duration(seconds * float64(time.Second)))
 			d := demo{seed: seed, plant: plant, script: s, due: schedule(seed, s.length)}
@@ -67,50 +72,50 @@ Retry-After, nothing leaked. Times are printed, not judged.`,
 
 // run shows both sides and judges them.
 func (d demo) run(ctx context.Context, asJSON bool, stdout, stderr io.Writer) error {
-	out, term := stdout, terminalOf(stdout)
+	out, tty := stdout, term.Of(stdout)
 	if asJSON { // the object has stdout for itself; a person still wants to see something
-		if out, term = stderr, terminalOf(stderr); !term.live {
+		if out, tty = stderr, term.Of(stderr); !tty.Live {
 			out = io.Discard
 		}
 	}
 	before := runtime.NumGoroutine()
 	held, err := d.side(func(server *faultserver.Server) (seen, error) {
-		d.writeHead(out, term, server.Addr())
-		return withHoldfast(ctx, d, server, newShow(out, term, d))
+		d.writeHead(out, tty, server.Addr())
+		return withHoldfast(ctx, d, server, newShow(out, tty, d))
 	})
 	if err != nil {
 		return stopped(ctx, err)
 	}
 	bare, err := d.side(func(server *faultserver.Server) (seen, error) {
 		d.writeAgain(out)
-		again := newShow(out, term, d)
+		again := newShow(out, tty, d)
 		again.texts = false
 		return withNothing(ctx, d, server, again)
 	})
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	c := count(d, held, bare, leaked(before))
+	c := count(d, held, bare, leak.Count(before))
 
 	if asJSON {
 		object, err := json.MarshalIndent(c, "", "  ")
 		if err != nil {
-			return exitf(failure, "%w", err)
+			return exit.Errorf(exit.Failure, "%w", err)
 		}
 		fmt.Fprintf(stdout, "%s\n", object)
 	} else {
 		fmt.Fprintln(out)
 		writeTable(out, c)
 		fmt.Fprintln(out)
-		writeVerdict(out, term, c)
+		writeVerdict(out, tty, c)
 	}
 	switch {
 	case len(c.Problems) == 0:
 		return nil
 	case asJSON:
-		return exitf(failure, "the counts of the demo do not hold: %s", strings.Join(c.Problems, "; "))
+		return exit.Errorf(exit.Failure, "the counts of the demo do not hold: %s", strings.Join(c.Problems, "; "))
 	}
-	return exitf(failure, "the counts of the demo do not hold") // the verdict has said why
+	return exit.Errorf(exit.Failure, "the counts of the demo do not hold") // the verdict has said why
 }
 
 // side runs one side against a fresh server that follows the script. The server
@@ -127,19 +132,19 @@ func (d demo) side(run func(*faultserver.Server) (seen, error)) (seen, error) {
 // stopped is the error of a run that did not come to its end.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &exit{interrupted, errors.New("demo interrupted")}
+		return exit.With(exit.Interrupted, errors.New("demo interrupted"))
 	}
-	return &exit{failure, err}
+	return exit.With(exit.Failure, err)
 }
 
-func (d demo) writeHead(w io.Writer, term terminal, addr string) {
+func (d demo) writeHead(w io.Writer, tty term.Terminal, addr string) {
 	long := "a bad quarter of a minute"
 	if d.script.length != usualLength {
-		long = "a bad " + short(d.script.length)
+		long = "a bad " + format.Duration(d.script.length)
 	}
-	fmt.Fprintf(w, "%s · %d calls a second, one embeddings API on %s, %s\n", term.paint(bold, "holdfast demo"), rate, addr, long)
+	fmt.Fprintf(w, "%s · %d calls a second, one embeddings API on %s, %s\n", tty.Paint(term.Bold, "holdfast demo"), rate, addr, long)
 	fmt.Fprintf(w, "retries after %d, %d, %s ± half · breaker opens after %d failures for %s, %d probes · %d connections\n",
-		baseDelay.Milliseconds(), 2*baseDelay.Milliseconds(), short(4*baseDelay), threshold, short(d.script.openFor), probes, connections)
+		baseDelay.Milliseconds(), 2*baseDelay.Milliseconds(), format.Duration(4*baseDelay), threshold, format.Duration(d.script.openFor), probes, connections)
 	fmt.Fprintln(w, "scaled down from the defaults: 1, 2, 4 s · 15 failures, 60 s, 3 probes · 50 connections")
 	if d.plant != "" {
 		fmt.Fprintln(w, "planted: every attempt carries a fresh X-Request-ID, so the counts must not hold")
@@ -148,26 +153,16 @@ func (d demo) writeHead(w io.Writer, term terminal, addr string) {
 }
 
 func (d demo) writeAgain(w io.Writer) {
-	fmt.Fprintf(w, "\nthe same arrivals and faults, a bare http.Client · no retries, %s for a call · %d connections\n\n", short(attemptTime), connections)
+	fmt.Fprintf(w, "\nthe same arrivals and faults, a bare http.Client · no retries, %s for a call · %d connections\n\n", format.Duration(attemptTime), connections)
 }
 
-func writeVerdict(w io.Writer, term terminal, c counts) {
+func writeVerdict(w io.Writer, tty term.Terminal, c counts) {
 	if len(c.Problems) == 0 {
-		fmt.Fprintf(w, "  %s nothing was done twice, nothing leaked, the service was left alone while it was down.\n", term.paint(green, "Holds:"))
+		fmt.Fprintf(w, "  %s nothing was done twice, nothing leaked, the service was left alone while it was down.\n", tty.Paint(term.Green, "Holds:"))
 		return
 	}
-	fmt.Fprintf(w, "  %s\n", term.paint(red, "Does not hold:"))
+	fmt.Fprintf(w, "  %s\n", tty.Paint(term.Red, "Does not hold:"))
 	for _, p := range c.Problems {
 		fmt.Fprintf(w, "    %s\n", p)
-	}
-}
-
-// leaked counts the goroutines that are left. A connection's end a moment after
-// it was closed, so they have two seconds.
-func leaked(before int) int {
-	for until := time.Now().Add(2 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if n := runtime.NumGoroutine() - before; n <= 0 || time.Now().After(until) {
-			return max(n, 0)
-		}
 	}
 }

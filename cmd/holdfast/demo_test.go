@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 )
 
 // The shortest demo, as JSON and as a story. Both are processes of their own,
@@ -19,7 +22,7 @@ import (
 
 func TestDemoHolds(t *testing.T) {
 	t.Parallel()
-	cmd := program(t, "demo", "--json", "--seconds", "3")
+	cmd := program.Command(t, "demo", "--json", "--seconds", "3")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -56,13 +59,13 @@ func TestDemoHolds(t *testing.T) {
 // has work done twice, and the demo must say so.
 func TestDemoNoticesFreshKeys(t *testing.T) {
 	t.Parallel()
-	cmd := program(t, "demo", "--seconds", "3", "--plant", "fresh-key")
+	cmd := program.Command(t, "demo", "--seconds", "3", "--plant", "fresh-key")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() != failure {
-		t.Errorf("%v, want exit status %d", err, failure)
+	if !errors.As(err, &ended) || ended.ExitCode() != exit.Failure {
+		t.Errorf("%v, want exit status %d", err, exit.Failure)
 	}
 	if want := "holdfast: the counts of the demo do not hold\n"; stderr.String() != want {
 		t.Errorf("stderr has %q, want %q", &stderr, want)
@@ -103,16 +106,16 @@ func TestJSONNames(t *testing.T) {
 
 func TestDemoInterrupted(t *testing.T) {
 	for _, args := range [][]string{{"demo"}, {"demo", "--plant", "fresh-key"}} {
-		r := start(t, "healthy", append(args, "--seconds", "3")...)
-		addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(r.out.String())
-		if status := r.interrupt(t, addr); status != interrupted {
-			t.Errorf("%q: exit status %d, want %d", args, status, interrupted)
+		r := program.Start(t, "healthy", append(args, "--seconds", "3")...)
+		addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(r.Stdout.String())
+		if status := r.Interrupt(t, addr); status != exit.Interrupted {
+			t.Errorf("%q: exit status %d, want %d", args, status, exit.Interrupted)
 		}
-		if want := "holdfast: demo interrupted\n"; r.err.String() != want {
-			t.Errorf("%q: stderr has %q, want %q", args, r.err, want)
+		if want := "holdfast: demo interrupted\n"; r.Stderr.String() != want {
+			t.Errorf("%q: stderr has %q, want %q", args, r.Stderr, want)
 		}
-		if strings.Contains(r.out.String(), "Holds") {
-			t.Errorf("%q: it said %q, want no verdict", args, r.out)
+		if strings.Contains(r.Stdout.String(), "Holds") {
+			t.Errorf("%q: it said %q, want no verdict", args, r.Stdout)
 		}
 	}
 }
@@ -120,14 +123,14 @@ func TestDemoInterrupted(t *testing.T) {
 // TestCtrlC is the same with a real signal, in the second half.
 func TestCtrlC(t *testing.T) {
 	t.Parallel()
-	cmd := program(t, "demo", "--seconds", "3", "--seed", "2")
-	out, stderr := watch("bare http.Client"), watch("")
+	cmd := program.Command(t, "demo", "--seconds", "3", "--seed", "2")
+	out, stderr := cmdtest.Await("bare http.Client"), cmdtest.Await("")
 	cmd.Stdout, cmd.Stderr = out, stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-out.seen:
+	case <-out.Seen:
 	case <-time.After(30 * time.Second):
 		t.Errorf("no second half after 30 s: %q", out)
 	}
@@ -135,8 +138,8 @@ func TestCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != interrupted {
-		t.Errorf("%v, want exit status %d", err, interrupted)
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != exit.Interrupted {
+		t.Errorf("%v, want exit status %d", err, exit.Interrupted)
 	}
 	if want := "holdfast: demo interrupted\n"; stderr.String() != want {
 		t.Errorf("stderr has %q, want %q", stderr, want)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // mostOutstanding is how many calls may be unfinished. One that arrives when
@@ -112,10 +114,10 @@ func (p *phaseTally) ended() bool {
 func (p *phaseTally) result() string {
 	said := "every call answered"
 	if n := p.answered.Load(); n < p.expected {
-		said = fmt.Sprintf("%s of %s calls answered", number(int(n)), number(int(p.expected)))
+		said = fmt.Sprintf("%s of %s calls answered", format.Number(int(n)), format.Number(int(p.expected)))
 	}
 	if n := p.retries.Load(); n > 0 {
-		said = plural(int(n), "retry") + ", " + said
+		said = format.Plural(int(n), "retry") + ", " + said
 	}
 	return said
 }

@@ -17,6 +17,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 	"github.com/holdfast-go/holdfast/provider/ollama"
 )
@@ -31,7 +37,7 @@ type embedder struct {
 // What one call may hold, and how many may run at once.
 const mostWidth = 64
 
-func newEmbed(env lookup) *cobra.Command {
+func newEmbed(env providers.Lookup) *cobra.Command {
 	var o embedder
 	cmd := &cobra.Command{
 		Use:   "embed [TEXT...]",
@@ -57,14 +63,14 @@ at most, and the command to go on with is printed. A second Ctrl-C ends it at on
 The key and the limits are those of the settings (holdfast config show), from the
 environment, as MIXEDBREAD_API_KEY, and from --config.
 
-` + embedStatuses(),
+` + exit.Table("Exit status", embedStatuses),
 		Example: `  holdfast embed --provider mixedbread "how is bread made?"
   holdfast embed --provider ollama --model nomic-embed-text --file texts.txt --out vectors.ndjson
   holdfast embed --provider ollama --model nomic-embed-text --file texts.txt --resume vectors.ndjson
   jq -c '{id, text: .body}' articles.ndjson | holdfast embed --provider mixedbread --out vectors.ndjson`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(args, cmd.Flags().Changed, cmd.InOrStdin()); err != nil {
-				return &exit{usage, err}
+				return exit.With(exit.Usage, err)
 			}
 			cfg, err := o.configure(env)
 			if err != nil {
@@ -86,25 +92,15 @@ environment, as MIXEDBREAD_API_KEY, and from --config.
 	return cmd
 }
 
-// embedStatuses lists the exit statuses, for the help.
-func embedStatuses() string {
-	var b strings.Builder
-	b.WriteString("Exit status:\n")
-	for _, s := range []struct {
-		status int
-		means  string
-	}{
-		{0, "every text has its embedding"},
-		{failure, "some were refused: the same again would be, too"},
-		{usage, "an argument makes no sense"},
-		{config, "a file, a setting or a line of the input does not hold"},
-		{notWritten, "the embeddings could not be written"},
-		{tryAgain, "some failed, or the service is down: go on later, with --resume"},
-		{interrupted, "interrupted"},
-	} {
-		fmt.Fprintf(&b, "  %3d  %s\n", s.status, s.means)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// statuses are those that embed can end with.
+var embedStatuses = []exit.Row{
+	{Status: 0, Meaning: "every text has its embedding"},
+	{Status: exit.Failure, Meaning: "some were refused: the same again would be, too"},
+	{Status: exit.Usage, Meaning: "an argument is invalid"},
+	{Status: exit.Config, Meaning: "a file, a setting or a line of the input is invalid"},
+	{Status: exit.WriteError, Meaning: "the embeddings could not be written"},
+	{Status: exit.TryAgain, Meaning: "some failed, or the service is down: go on later, with --resume"},
+	{Status: exit.Interrupted, Meaning: "interrupted"},
 }
 
 // check sees whether the arguments make sense, before anything is touched.
@@ -115,25 +111,25 @@ func (o *embedder) check(args []string, given func(flag string) bool, stdin io.R
 		}
 	}
 	if given("base-url") {
-		if _, err := parseTarget(o.baseURL); err != nil {
+		if _, err := target.Parse(o.baseURL); err != nil {
 			return fmt.Errorf("--base-url: %w", err)
 		}
 	}
 	f, isFile := stdin.(*os.File)
 	switch {
 	case given("provider") && !slices.Contains(embedders, o.provider):
-		return fmt.Errorf("--provider %q: must be %s", plain(o.provider), oneOf(embedders))
+		return fmt.Errorf("--provider %q: must be %s", format.Excerpt(o.provider), format.List(embedders, "or"))
 	case len(args) > 0 && given("file"):
-		return fmt.Errorf("--file and %s: must be one of them", plural(len(args), "text"))
+		return fmt.Errorf("--file and %s: must be one of them", format.Plural(len(args), "text"))
 	case given("out") && given("resume"):
 		return errors.New("--out and --resume: must be one of them")
-	case given("file") && (given("out") && sameFile(o.file, o.out) || given("resume") && sameFile(o.file, o.resume)):
+	case given("file") && (given("out") && files.Same(o.file, o.out) || given("resume") && files.Same(o.file, o.resume)):
 		return fmt.Errorf("--file %s: is where the embeddings go, too: must be two files", o.file)
 	case o.chunk < 1 || o.chunk > mixedbread.MaxTexts:
 		return fmt.Errorf("--chunk %d: must be 1 to %d", o.chunk, mixedbread.MaxTexts)
 	case o.width < 1 || o.width > mostWidth:
 		return fmt.Errorf("--width %d: must be 1 to %d", o.width, mostWidth)
-	case len(args) == 0 && !given("file") && isFile && terminalOf(f) != terminal{}:
+	case len(args) == 0 && !given("file") && isFile && term.Of(f) != term.Terminal{}:
 		return errors.New("the texts are missing: give them as arguments, by --file, or on stdin")
 	}
 	return nil
@@ -143,22 +139,22 @@ func (o *embedder) check(args []string, given func(flag string) bool, stdin io.R
 var embedders = []string{"mixedbread", "ollama"}
 
 // configure is how the provider is called, by the settings and the flags.
-func (o *embedder) configure(env lookup) (holdfast.Config, error) {
-	loaded, err := loadSettings([]string{o.settings}, env)
+func (o *embedder) configure(env providers.Lookup) (holdfast.Config, error) {
+	loaded, err := providers.Load(o.settings, env)
 	if err != nil {
 		return holdfast.Config{}, err
 	}
 	if o.provider == "" {
-		set := slices.DeleteFunc(namesSet(loaded), func(name string) bool { return !slices.Contains(embedders, name) })
+		set := slices.DeleteFunc(providers.Configured(loaded), func(name string) bool { return !slices.Contains(embedders, name) })
 		if len(set) != 1 {
-			return holdfast.Config{}, exitf(usage, "--provider is missing: must be %s", oneOf(embedders))
+			return holdfast.Config{}, exit.Errorf(exit.Usage, "--provider is missing: must be %s", format.List(embedders, "or"))
 		}
 		o.provider = set[0]
 	}
 	cfg := loaded.Mixedbread.Config()
 	switch {
 	case o.provider == "ollama" && o.model == "":
-		return cfg, exitf(usage, "--model is missing: ollama has no default; must be one that makes embeddings, as nomic-embed-text")
+		return cfg, exit.Errorf(exit.Usage, "--model is missing: ollama has no default; must be one that makes embeddings, as nomic-embed-text")
 	case o.provider == "ollama":
 		cfg = loaded.Ollama.Embedding()
 	case o.model == "":
@@ -168,10 +164,10 @@ func (o *embedder) configure(env lookup) (holdfast.Config, error) {
 		cfg.BaseURL = o.baseURL
 	}
 	if cfg.BaseURL == mixedbread.BaseURL && len(cfg.Header) == 0 {
-		return cfg, exitf(config, "mixedbread wants a key, and the settings have none: set MIXEDBREAD_API_KEY")
+		return cfg, exit.Errorf(exit.Config, "mixedbread wants a key, and the settings have none: set MIXEDBREAD_API_KEY")
 	}
 	if most := cfg.Pool.MaxConns; most > 0 && o.width > most {
-		return cfg, exitf(usage, "--width %d: must be at most %d, the connections that the settings allow", o.width, most)
+		return cfg, exit.Errorf(exit.Usage, "--width %d: must be at most %d, the connections that the settings allow", o.width, most)
 	}
 	return cfg, nil
 }
@@ -192,12 +188,12 @@ func (o *embedder) run(cmd *cobra.Command, cfg holdfast.Config, args []string) e
 	ctx, stderr, began := cmd.Context(), cmd.ErrOrStderr(), time.Now()
 	client, err := holdfast.New(cfg)
 	if err != nil {
-		return &exit{config, errors.New(withoutPrefix(err))}
+		return exit.With(exit.Config, errors.New(exit.Text(err)))
 	}
 	defer client.Close()
 	s, err := o.openSource(args, cmd.InOrStdin())
 	if err != nil {
-		return exitf(config, "--file %s: %w", o.file, reason(err))
+		return exit.Errorf(exit.Config, "--file %s: %w", o.file, exit.Reason(err))
 	}
 	defer s.close()
 
@@ -205,13 +201,13 @@ func (o *embedder) run(cmd *cobra.Command, cfg holdfast.Config, args []string) e
 	if o.resume != "" {
 		switch had, err = openEarlier(ctx, o.resume, o.model); {
 		case ctx.Err() != nil:
-			return &exit{interrupted, errors.New("interrupted; nothing was sent")}
+			return exit.With(exit.Interrupted, errors.New("interrupted; nothing was sent"))
 		case err != nil:
-			return exitf(config, "--resume %s: %w", o.resume, err)
+			return exit.Errorf(exit.Config, "--resume %s: %w", o.resume, err)
 		}
 		defer had.file.Close()
 	}
-	show := &progress{out: stderr, term: terminalOf(stderr), began: began, attempts: func() int { return int(client.Stats().Attempts) }}
+	show := &progress{line: term.Line{Out: stderr, Terminal: term.Of(stderr)}, began: began, attempts: func() int { return int(client.Stats().Attempts) }}
 	if show.total, show.there, err = s.survey(ctx, &had.has); err != nil {
 		return err
 	}
@@ -224,16 +220,16 @@ func (o *embedder) run(cmd *cobra.Command, cfg holdfast.Config, args []string) e
 	}
 
 	err = b.run(ctx, s, o.chunk, &had.has)
-	show.clear()
+	show.line.Clear()
 	if show.cutOff > 0 {
-		show.note(plural(show.cutOff, "call") + " had no answer in time, and may have been paid for")
+		show.note(format.Plural(show.cutOff, "call") + " had no answer in time, and may have been paid for")
 	}
 	show.note(show.sums(time.Now()))
 	if err == nil {
 		return nil
 	}
 	begun := o.kept() != "" || show.done > 0 // else there is nothing to go on with
-	return &exit{exitStatus(err), fmt.Errorf("%w; to go on%s:\n  %s", err, o.with(args, begun), o.again(cmd, args, begun))}
+	return exit.With(exit.StatusOf(err), fmt.Errorf("%w; to go on%s:\n  %s", err, o.with(args, begun), o.again(cmd, args, begun)))
 }
 
 // openOut makes ready what is written to; nil for stdout.
@@ -241,10 +237,10 @@ func (o *embedder) openOut(had *earlier, show *progress) (*os.File, error) {
 	switch {
 	case o.resume != "":
 		if err := had.mend(); err != nil {
-			return nil, exitf(notWritten, "--resume %s: %w", o.resume, err)
+			return nil, exit.Errorf(exit.WriteError, "--resume %s: %w", o.resume, err)
 		}
 		if had.cutOff > 0 {
-			show.note(fmt.Sprintf("%s ended within a line, whose %s are dropped", o.resume, plural(int(had.cutOff), "byte")))
+			show.note(fmt.Sprintf("%s ended within a line, whose %s are dropped", o.resume, format.Plural(int(had.cutOff), "byte")))
 		}
 		return had.file, nil
 	case o.out == "" || o.out == "-":
@@ -252,7 +248,7 @@ func (o *embedder) openOut(had *earlier, show *progress) (*os.File, error) {
 	}
 	file, err := beginFile(o.out)
 	if err != nil {
-		return nil, exitf(config, "--out %s: %w", o.out, err)
+		return nil, exit.Errorf(exit.Config, "--out %s: %w", o.out, err)
 	}
 	return file, nil
 }

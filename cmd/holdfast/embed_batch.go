@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // How a batch behaves.
@@ -102,7 +104,7 @@ func (b *batch) run(ctx context.Context, s *source, size int, before *embedded) 
 		case <-interrupt:
 			interrupt, b.interrupted = nil, true
 			b.show.note(fmt.Sprintf("interrupted: what is on its way is waited for, %v at most; Ctrl-C again ends at once", lastAnswers))
-			stop(&exit{interrupted, errors.New("interrupted")})
+			stop(exit.With(exit.Interrupted, errors.New("interrupted")))
 			defer time.AfterFunc(lastAnswers, cutOff).Stop()
 		case <-draw.C:
 			b.show.draw(time.Now())
@@ -180,7 +182,7 @@ func (b *batch) settle(r returned) error {
 		}
 		if err := b.write(ready); err != nil {
 			b.lost = true
-			return exitf(notWritten, "writing the embeddings: %w", reason(err))
+			return exit.Errorf(exit.WriteError, "writing the embeddings: %w", exit.Reason(err))
 		}
 	}
 }
@@ -206,7 +208,7 @@ func (b *batch) judge(r returned) error {
 		b.failures = 0
 		return nil
 	case errors.Is(r.err, holdfast.ErrCircuitOpen): // nothing was sent
-		return &exit{tryAgain, errors.New("the service is down (" + outage(r.err) + ")")}
+		return exit.With(exit.TryAgain, errors.New("the service is down ("+outage(r.err)+")"))
 	case errors.Is(r.err, holdfast.ErrCanceled):
 		b.show.cutOff++
 		return nil
@@ -217,18 +219,18 @@ func (b *batch) judge(r returned) error {
 	case isAny(r.err, holdfast.ErrConnection, holdfast.ErrRateLimited, holdfast.ErrPoolTimeout):
 		b.show.fail(r)
 		if b.failures == mostInARow {
-			return exitf(tryAgain, "%s in a row failed", plural(b.failures, "chunk"))
+			return exit.Errorf(exit.TryAgain, "%s in a row failed", format.Plural(b.failures, "chunk"))
 		}
 		return nil
 	case isAny(r.err, holdfast.ErrInvalidRequest, holdfast.ErrBodyTooLarge, holdfast.ErrDecode), refusal != nil && refusal.Status == http.StatusRequestEntityTooLarge:
 		b.show.fail(r)
 		b.refused = true
 		if b.failures == mostInARow {
-			return exitf(failure, "%s in a row were refused", plural(b.failures, "chunk"))
+			return exit.Errorf(exit.Failure, "%s in a row were refused", format.Plural(b.failures, "chunk"))
 		}
 		return nil
 	}
-	return &exit{failure, errors.New(printable(withoutPrefix(r.err)))}
+	return exit.With(exit.Failure, errors.New(format.Printable(exit.Text(r.err))))
 }
 
 func isAny(err error, kinds ...error) bool {
@@ -252,11 +254,11 @@ func (b *batch) ended() error {
 	case b.halted != nil:
 		return b.halted
 	case b.readErr != nil:
-		return &exit{config, b.readErr}
+		return exit.With(exit.Config, b.readErr)
 	case b.show.failed > 0 && b.refused:
-		return &exit{failure, errors.New("some texts were refused")}
+		return exit.With(exit.Failure, errors.New("some texts were refused"))
 	case b.show.failed > 0:
-		return &exit{tryAgain, errors.New("some texts failed")}
+		return exit.With(exit.TryAgain, errors.New("some texts failed"))
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // inBatch prepares a batch of calls that take so long, in a bubble.
@@ -27,7 +30,7 @@ func inBatch(ask func(ctx context.Context, first string) error) (b *batch, out, 
 			return slices.Repeat([][]float32{{1, 2}}, len(texts)), nil
 		},
 		model: "m", width: 2, ordered: true, out: out,
-		show: &progress{out: said, began: time.Now(), attempts: func() int { return 0 }, total: -1},
+		show: &progress{line: term.Line{Out: said}, began: time.Now(), attempts: func() int { return 0 }, total: -1},
 	}, out, said
 }
 
@@ -70,7 +73,7 @@ func TestEmbedOrder(t *testing.T) {
 			})
 			b.ordered = tt.ordered
 			err := b.run(t.Context(), textsOf("slow", "b", "broken", "d", "e"), 1, &embedded{})
-			if got := indexesOf(t, out); !slices.Equal(got, tt.want) || exitStatus(err) != tryAgain || b.show.failed != 1 {
+			if got := indexesOf(t, out); !slices.Equal(got, tt.want) || exit.StatusOf(err) != exit.TryAgain || b.show.failed != 1 {
 				t.Errorf("ordered %v: %v and %v; want %v", tt.ordered, got, err, tt.want)
 			}
 		})
@@ -131,8 +134,8 @@ func TestEmbedInterrupted(t *testing.T) {
 		cutOff int
 		status int
 	}{
-		{"answers in time", []string{"a", "b", "c", "d"}, 3 * time.Second, 3 * time.Second, []int{0, 1}, 0, interrupted},
-		{"answers too late", []string{"a", "b", "c", "d"}, time.Minute, time.Second + lastAnswers, nil, 2, interrupted},
+		{"answers in time", []string{"a", "b", "c", "d"}, 3 * time.Second, 3 * time.Second, []int{0, 1}, 0, exit.Interrupted},
+		{"answers too late", []string{"a", "b", "c", "d"}, time.Minute, time.Second + lastAnswers, nil, 2, exit.Interrupted},
 		{"was as good as done", []string{"a", "b"}, 3 * time.Second, 3 * time.Second, []int{0, 1}, 0, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -142,10 +145,7 @@ func TestEmbedInterrupted(t *testing.T) {
 			b.show.total = len(tt.texts)
 			began := time.Now()
 			err := b.run(ctx, textsOf(tt.texts...), 1, &embedded{})
-			status := 0
-			if err != nil {
-				status = exitStatus(err)
-			}
+			status := exit.StatusOf(err)
 			took, got := time.Since(began), indexesOf(t, out)
 			if status != tt.status || took != tt.took || !slices.Equal(got, tt.want) || b.show.cutOff != tt.cutOff || b.show.failed != 0 {
 				t.Errorf("%s: %v, %v after %v, %d cut off; want exit status %d, %v after %v", tt.name, err, got, took, b.show.cutOff, tt.status, tt.want, tt.took)
@@ -170,7 +170,7 @@ func TestEmbedLeavesStdin(t *testing.T) {
 		}
 		b, _, _ := inBatch(func(context.Context, string) error { return nil })
 		began := time.Now()
-		if err := b.run(ctx, s, 1, &embedded{}); exitStatus(err) != interrupted || time.Since(began) != time.Second {
+		if err := b.run(ctx, s, 1, &embedded{}); exit.StatusOf(err) != exit.Interrupted || time.Since(began) != time.Second {
 			t.Errorf("%v after %v; want an interrupt after 1s", err, time.Since(began))
 		}
 	})
@@ -185,9 +185,9 @@ func TestEmbedEndsWithItsOutput(t *testing.T) {
 			}
 			return takes(ctx, time.Hour)
 		})
-		b.out = full{}
+		b.out = cmdtest.FullDisk{}
 		began := time.Now()
-		if err := b.run(t.Context(), textsOf("a", "b", "c"), 1, &embedded{}); exitStatus(err) != notWritten || time.Since(began) != time.Second {
+		if err := b.run(t.Context(), textsOf("a", "b", "c"), 1, &embedded{}); exit.StatusOf(err) != exit.WriteError || time.Since(began) != time.Second {
 			t.Errorf("%v after %v; want it after 1s", err, time.Since(began))
 		}
 	})
@@ -237,15 +237,15 @@ func TestEmbedKeysDependOnTheInputAlone(t *testing.T) {
 func TestEmbedProgress(t *testing.T) {
 	var out bytes.Buffer
 	began := time.Now()
-	p := &progress{out: &out, began: began, attempts: func() int { return 48 }, total: 10_000, there: 1000, done: 3200, failed: 100}
+	p := &progress{line: term.Line{Out: &out}, began: began, attempts: func() int { return 48 }, total: 10_000, there: 1000, done: 3200, failed: 100}
 	p.draw(began.Add(2 * time.Second))
 	if out.Len() > 0 {
 		t.Errorf("on no terminal it draws %q", &out)
 	}
-	p.term = terminal{live: true, width: 80}
+	p.line.Terminal = term.Terminal{Live: true, Width: 80}
 	p.draw(began.Add(2 * time.Second))
 	p.fail(returned{chunk: chunk{items: []item{{index: 41}}}, err: errors.New("holdfast: a\x1b[2Jb")})
-	if want := rewrite + "   2.0 s  4,200 of 10,000, 1,600/s · failed 100 · attempts 48" + rewrite + "holdfast: text 42: a�[2Jb\n"; out.String() != want {
+	if want := "\r\x1b[K   2.0 s  4,200 of 10,000, 1,600/s · failed 100 · attempts 48\r\x1b[Kholdfast: text 42: a�[2Jb\n"; out.String() != want {
 		t.Errorf("it writes %q, want %q", &out, want)
 	}
 	for _, tt := range []struct {

@@ -11,6 +11,9 @@ import (
 	"io"
 	"os"
 	"strconv"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // vector is one line of the output. It has all that is needed to go on after an
@@ -56,7 +59,7 @@ type earlier struct {
 func openEarlier(ctx context.Context, path, model string) (*earlier, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
-		return nil, reason(err)
+		return nil, exit.Reason(err)
 	}
 	e := &earlier{file: f}
 	if err := e.read(ctx, model); err != nil {
@@ -88,7 +91,7 @@ func (e *earlier) read(ctx context.Context, model string) error {
 		e.whole += int64(len(line))
 		e.missing = !complete
 	}
-	return cmp.Or(ctx.Err(), reason(lines.Err()))
+	return cmp.Or(ctx.Err(), exit.Reason(lines.Err()))
 }
 
 // readVector reads a line, and sees whether this run might have written it.
@@ -106,7 +109,7 @@ func readVector(line []byte, model string) (index int, hash uint64, err error) {
 		return 0, 0, notOurs
 	}
 	if v.Model != model {
-		return 0, 0, fmt.Errorf("is of model %s: must be %s, as vectors of two models do not compare", plain(v.Model), plain(model))
+		return 0, 0, fmt.Errorf("is of model %s: must be %s, as vectors of two models do not compare", format.Excerpt(v.Model), format.Excerpt(model))
 	}
 	return v.Index, hash, nil
 }
@@ -133,10 +136,10 @@ func withNewline(data []byte, atEOF bool) (int, []byte, error) {
 func (e *earlier) mend() error {
 	switch {
 	case e.cutOff > 0:
-		return reason(e.file.Truncate(e.whole))
+		return exit.Reason(e.file.Truncate(e.whole))
 	case e.missing:
 		_, err := io.WriteString(e.file, "\n")
-		return reason(err)
+		return exit.Reason(err)
 	}
 	return nil
 }
@@ -146,7 +149,7 @@ func (e *earlier) mend() error {
 func beginFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
-		return nil, reason(err)
+		return nil, exit.Reason(err)
 	}
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 		_ = f.Close()

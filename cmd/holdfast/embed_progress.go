@@ -2,19 +2,21 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // progress says on stderr how a batch goes on: a live line on a terminal, failures
 // and the sums anywhere.
 type progress struct {
-	out      io.Writer
-	term     terminal
+	line     term.Line // on stderr
 	began    time.Time
 	attempts func() int
-	speeds   speedometer
+	speeds   term.Rate
 
 	total  int // texts; -1 if nobody knows
 	there  int // have had an embedding before
@@ -33,29 +35,20 @@ func (p *progress) missing() int {
 }
 
 func (p *progress) draw(now time.Time) {
-	if !p.term.live {
-		return
-	}
 	at := now.Sub(p.began)
-	said := number(p.there + p.done)
+	said := format.Number(p.there + p.done)
 	if p.total >= 0 {
-		said += " of " + number(p.total)
+		said += " of " + format.Number(p.total)
 	}
-	line := fmt.Sprintf("%s  %s, %s/s · failed %s · attempts %s", clock(at), said,
-		number(p.speeds.measure(at, int64(p.done))), number(p.failed), number(p.attempts()))
-	fmt.Fprint(p.out, rewrite+p.term.paint(dim, p.term.fit(line)))
+	line := fmt.Sprintf("%s  %s, %s/s · failed %s · attempts %s", format.Elapsed(at), said,
+		format.Number(p.speeds.Measure(at, int64(p.done))), format.Number(p.failed), format.Number(p.attempts()))
+	p.line.Draw(line)
 }
 
 // note writes a line of its own.
 func (p *progress) note(said string) {
-	p.clear()
-	fmt.Fprintf(p.out, "holdfast: %s\n", printable(said))
-}
-
-func (p *progress) clear() {
-	if p.term.live {
-		fmt.Fprint(p.out, rewrite)
-	}
+	p.line.Clear()
+	fmt.Fprintf(p.line.Out, "holdfast: %s\n", format.Printable(said))
 }
 
 // fail tells of a chunk that failed: of the first ones each, for all the same
@@ -64,7 +57,7 @@ func (p *progress) fail(r returned) {
 	p.shown++
 	switch {
 	case p.shown <= maxShown:
-		p.note(fmt.Sprintf("%s: %s", places(r.items), withoutPrefix(r.err)))
+		p.note(fmt.Sprintf("%s: %s", places(r.items), exit.Text(r.err)))
 	case p.shown == maxShown+1:
 		p.note("further failures are counted, and not told")
 	}
@@ -74,21 +67,21 @@ func (p *progress) fail(r returned) {
 func places(items []item) string {
 	from, to := items[0].index+1, items[len(items)-1].index+1
 	if from == to {
-		return "text " + number(from)
+		return "text " + format.Number(from)
 	}
-	return fmt.Sprintf("texts %s to %s", number(from), number(to))
+	return fmt.Sprintf("texts %s to %s", format.Number(from), format.Number(to))
 }
 
 // sums is the closing line.
 func (p *progress) sums(now time.Time) string {
-	each := []string{"done " + number(p.done)}
+	each := []string{"done " + format.Number(p.done)}
 	if p.there > 0 {
-		each = append(each, "there before "+number(p.there))
+		each = append(each, "there before "+format.Number(p.there))
 	}
-	each = append(each, "failed "+number(p.failed))
+	each = append(each, "failed "+format.Number(p.failed))
 	if left := p.missing() - p.failed; left > 0 {
-		each = append(each, "left "+number(left))
+		each = append(each, "left "+format.Number(left))
 	}
-	each = append(each, "attempts "+number(p.attempts()), "took "+short(now.Sub(p.began)))
+	each = append(each, "attempts "+format.Number(p.attempts()), "took "+format.Duration(now.Sub(p.began)))
 	return strings.Join(each, " · ")
 }

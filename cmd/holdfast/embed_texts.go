@@ -17,6 +17,10 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // Texts come one by one, and are gone when their embedding is written: what is in
@@ -75,7 +79,7 @@ func (o *embedder) openSource(args []string, stdin io.Reader) (*source, error) {
 		s.ndjson = slices.Contains([]string{".ndjson", ".jsonl"}, strings.ToLower(filepath.Ext(o.file)))
 	}
 	if f, ok := s.in.(*os.File); !ok || !s.rewinds(f) {
-		pipe, whole := interruptible(s.in), s.close
+		pipe, whole := files.Interruptible(s.in), s.close
 		s.in, s.close = pipe, func() { _ = pipe.(io.Closer).Close(); whole() }
 	}
 	return s, nil
@@ -133,11 +137,11 @@ func (s *source) items() iter.Seq2[item, error] {
 		}
 		switch err := lines.Err(); {
 		case errors.Is(err, bufio.ErrTooLong):
-			yield(item{}, fmt.Errorf("line %d: has more than %s bytes", n+1, number(maxText)))
+			yield(item{}, fmt.Errorf("line %d: has more than %s bytes", n+1, format.Number(maxText)))
 		case err != nil:
-			yield(item{}, reason(err))
+			yield(item{}, exit.Reason(err))
 		case n == maxTexts:
-			yield(item{}, fmt.Errorf("has more than %s lines", number(maxTexts)))
+			yield(item{}, fmt.Errorf("has more than %s lines", format.Number(maxTexts)))
 		}
 	}
 }
@@ -208,7 +212,7 @@ func (s *source) survey(ctx context.Context, before *embedded) (total, there int
 		}
 		switch {
 		case ctx.Err() != nil:
-			return 0, 0, &exit{interrupted, errors.New("interrupted; nothing was sent")}
+			return 0, 0, exit.With(exit.Interrupted, errors.New("interrupted; nothing was sent"))
 		case has:
 			there++
 		case errors.As(err, &line):
@@ -216,17 +220,17 @@ func (s *source) survey(ctx context.Context, before *embedded) (total, there int
 				fmt.Fprintf(&shown, "\n  %v", err)
 			}
 		case err != nil:
-			return 0, 0, exitf(config, "%s: %w; nothing was sent", s.name, err)
+			return 0, 0, exit.Errorf(exit.Config, "%s: %w; nothing was sent", s.name, err)
 		}
 		total++
 	}
 	if wrong > maxShown {
-		fmt.Fprintf(&shown, "\n  and %s more", number(wrong-maxShown))
+		fmt.Fprintf(&shown, "\n  and %s more", format.Number(wrong-maxShown))
 	}
 	if wrong > 0 {
-		return 0, 0, exitf(config, "%s: %s; nothing was sent%s", s.name, plural(wrong, "bad line"), &shown)
+		return 0, 0, exit.Errorf(exit.Config, "%s: %s; nothing was sent%s", s.name, format.Plural(wrong, "bad line"), &shown)
 	}
-	return total, there, reason(s.rewind())
+	return total, there, exit.Reason(s.rewind())
 }
 
 // chunk are the texts of one call, and its key.
@@ -324,7 +328,7 @@ func (e *embedded) has(t item) (bool, error) {
 		return false, nil
 	}
 	if p[t.index%page] != kept(t.hash()) {
-		return false, &badLine{fmt.Sprintf("text %s", number(t.index+1)), errors.New("was another when its embedding was made: must be the same input, or begin anew with --out")}
+		return false, &badLine{fmt.Sprintf("text %s", format.Number(t.index+1)), errors.New("was another when its embedding was made: must be the same input, or begin anew with --out")}
 	}
 	return true, nil
 }

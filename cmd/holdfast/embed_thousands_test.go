@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -48,8 +51,8 @@ func TestEmbedTenThousand(t *testing.T) {
 		}
 		return faultserver.Embeddings(r)
 	}))
-	t.Setenv("MIXEDBREAD_API_KEY", canary)
-	settings := writeFile(t, fmt.Sprintf(`{"providers": {"mixedbread": {"base_url": "%s/v1",
+	t.Setenv("MIXEDBREAD_API_KEY", cmdtest.Secret)
+	settings := cmdtest.JSON(t, fmt.Sprintf(`{"providers": {"mixedbread": {"base_url": "%s/v1",
 		"retry": {"max_retries": 6, "base_delay": "5ms", "max_delay": "40ms"}, "breaker": {"failure_threshold": 4}}}}`, server.URL()))
 	folder := t.TempDir()
 	input, vectors := filepath.Join(folder, "texts.ndjson"), filepath.Join(folder, "vectors.ndjson")
@@ -61,13 +64,13 @@ func TestEmbedTenThousand(t *testing.T) {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
 		began := time.Now()
-		status := run(ctx, args, &stdout, &stderr)
-		if status != want || stdout.Len() > 0 || strings.Contains(stderr.String(), canary) {
+		status := program.Run(ctx, args, &stdout, &stderr)
+		if status != want || stdout.Len() > 0 || strings.Contains(stderr.String(), cmdtest.Secret) {
 			t.Fatalf("%s: exit status %d, stdout %q, stderr %q; want %d", what, status, &stdout, &stderr, want)
 		}
 		now, effects := len(readVectors(t, vectors)), server.Effects()
 		fmt.Fprintf(&figures, "\n  %-12s exit %3d  %6s embedded, %6s in all   requests %4d   work done %3d, twice %d   in %s",
-			what, status, number(now-before), number(now), len(server.Record()), effects.Done, effects.Duplicates, short(time.Since(began)))
+			what, status, format.Number(now-before), format.Number(now), len(server.Record()), effects.Done, effects.Duplicates, format.Duration(time.Since(began)))
 		if want != 0 && (now == before || now == texts) {
 			t.Errorf("%s: %d embeddings more, %d in all: it was to be stopped on its way", what, now-before, now)
 		}
@@ -75,11 +78,11 @@ func TestEmbedTenThousand(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		return strings.Fields(lines[len(lines)-1])[1:]
 	}
-	again := embed(ctx, "interrupted", interrupted, []string{"embed", "--config", settings, "--file", input, "--chunk", strconv.Itoa(size), "--out", vectors})
+	again := embed(ctx, "interrupted", exit.Interrupted, []string{"embed", "--config", settings, "--file", input, "--chunk", strconv.Itoa(size), "--out", vectors})
 	if err := server.SetPlan(dying); err != nil {
 		t.Fatal(err)
 	}
-	again = embed(t.Context(), "outage", tryAgain, again)
+	again = embed(t.Context(), "outage", exit.TryAgain, again)
 	if err := server.SetPlan(lossy()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +107,7 @@ func TestEmbedTenThousand(t *testing.T) {
 		t.Error("no chunk was sent again after its work was done: nothing was put to the test")
 	}
 	t.Logf("%s texts, %d chunks of %d:%s\n  %d chunks were sent again %s after their work was done, and none was done twice",
-		number(texts), texts/size, size, &figures, repeatedChunks(server), plural(effects.Resent, "time"))
+		format.Number(texts), texts/size, size, &figures, repeatedChunks(server), format.Plural(effects.Resent, "time"))
 }
 
 // repeatedChunks is how many were asked for more than once.

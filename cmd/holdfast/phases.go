@@ -57,9 +57,12 @@ func newScript(length time.Duration) script {
 	return s
 }
 
-func (s script) flaky() phase     { return s.phases[1] }
-func (s script) outage() phase    { return s.phases[2] }
-func (s script) recovery() phase  { return s.phases[3] }
+func (s script) flaky() phase { return s.phases[1] }
+
+func (s script) outage() phase { return s.phases[2] }
+
+func (s script) recovery() phase { return s.phases[3] }
+
 func (s script) throttled() phase { return s.phases[4] }
 
 // at gives the phase that an instant lies in.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -22,8 +23,8 @@ func TestCallByTheSettings(t *testing.T) {
 		got, path = r.Header.Clone(), r.Path
 		return faultserver.Answer{Status: 200, Body: []byte("well")}
 	}))
-	t.Setenv("SEARCH_KEY", canary)
-	file := writeFile(t, fmt.Sprintf(`{"providers": {"search": {
+	t.Setenv("SEARCH_KEY", cmdtest.Secret)
+	file := cmdtest.JSON(t, fmt.Sprintf(`{"providers": {"search": {
 		"base_url": "%s/v1", "api_key": "${SEARCH_KEY}", "header": {"Accept": "text/plain"},
 		"retry": {"max_retries": 1, "base_delay": "1ms"}, "timeouts": {"read": "50ms"}
 	}}}`, server.URL()))
@@ -36,7 +37,7 @@ func TestCallByTheSettings(t *testing.T) {
 		header map[string]string
 		path   string
 	}{
-		{[]string{"/models?q=1"}, 0, "well", nil, map[string]string{"Authorization": "Bearer " + canary, "Accept": "text/plain", "User-Agent": "holdfast"}, "/v1/models"},
+		{[]string{"/models?q=1"}, 0, "well", nil, map[string]string{"Authorization": "Bearer " + cmdtest.Secret, "Accept": "text/plain", "User-Agent": "holdfast"}, "/v1/models"},
 		{[]string{"models"}, 0, "well", nil, nil, "/v1/models"},
 		{[]string{"--provider", "search", server.URL() + "/v2"}, 0, "well", nil, nil, "/v2"},
 		{[]string{"-H", "Authorization: mine", "-H", "Accept: a/b", "/models"}, 0, "well", nil, map[string]string{"Authorization": "mine", "Accept": "a/b"}, ""},
@@ -64,7 +65,7 @@ func TestCallByTheSettings(t *testing.T) {
 		if tt.path != "" && path != tt.path {
 			t.Errorf("%q: went to %s, want %s", tt.args, path, tt.path)
 		}
-		if strings.Contains(stdout+stderr, canary) {
+		if strings.Contains(stdout+stderr, cmdtest.Secret) {
 			t.Errorf("%q shows a credential: %s%s", tt.args, stdout, stderr)
 		}
 	}
@@ -77,8 +78,8 @@ func TestCallByTheSettings(t *testing.T) {
 
 // What cannot be meant is said before anything is sent, and no secret with it.
 func TestCallBySettingsThatMakeNoSense(t *testing.T) {
-	one := writeFile(t, `{"providers": {"search": {"base_url": "http://127.0.0.1:1/v1", "api_key": "`+canary+`"}}}`)
-	two := writeFile(t, `{"providers": {"search": {"base_url": "http://127.0.0.1:1"}, "ollama": {"timeouts": {"llm": 5}}}}`)
+	one := cmdtest.JSON(t, `{"providers": {"search": {"base_url": "http://127.0.0.1:1/v1", "api_key": "`+cmdtest.Secret+`"}}}`)
+	two := cmdtest.JSON(t, `{"providers": {"search": {"base_url": "http://127.0.0.1:1"}, "ollama": {"timeouts": {"llm": 5}}}}`)
 	for _, tt := range []struct {
 		args   []string
 		status int
@@ -87,21 +88,21 @@ func TestCallBySettingsThatMakeNoSense(t *testing.T) {
 		{[]string{"--config", one, "--provider", "serch", "/"}, 2, `--provider "serch" is not in the settings: did you mean search?`},
 		{[]string{"--config", one, "--provider", "x", "/"}, 2, `--provider "x" is not in the settings: must be mixedbread, ollama or search`},
 		{[]string{"--config", two, "/"}, 2, "--provider is missing, and the settings have several: must be ollama or search"},
-		{[]string{"--config", writeFile(t, `{}`), "/"}, 2, "--provider is missing, and the settings set nothing: must be mixedbread or ollama"},
+		{[]string{"--config", cmdtest.JSON(t, `{}`), "/"}, 2, "--provider is missing, and the settings set nothing: must be mixedbread or ollama"},
 		{[]string{"--provider", "", "/"}, 2, "--provider is empty"},
 		{[]string{"--config", "", "/"}, 2, "--config is empty"},
-		{[]string{"--config", one, "https://elsewhere.test/?key=" + canary}, 2, "the URL is not at http://127.0.0.1:1"},
+		{[]string{"--config", one, "https://elsewhere.test/?key=" + cmdtest.Secret}, 2, "the URL is not at http://127.0.0.1:1"},
 		{[]string{"--config", one, "//elsewhere.test/x"}, 2, "the path cannot be parsed"},
 		{[]string{"--config", one, "/a/../../b"}, 2, `the path has a ".." in it`},
 		{[]string{"--config", one + ".not", "/"}, 3, "no such file"},
-		{[]string{"--config", writeFile(t, `{"providers": {"search": {"base_ulr": "x"}}}`), "/"}, 3, "base_ulr"},
+		{[]string{"--config", cmdtest.JSON(t, `{"providers": {"search": {"base_ulr": "x"}}}`), "/"}, 3, "base_ulr"},
 		{[]string{"/"}, 2, "the URL has no scheme"},
 	} {
 		status, stdout, stderr := calls(t, tt.args...)
 		if status != tt.status || stdout != "" || !strings.Contains(stderr, tt.says) {
 			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want %d and %q", tt.args, status, stdout, stderr, tt.status, tt.says)
 		}
-		if strings.Contains(stderr, canary) {
+		if strings.Contains(stderr, cmdtest.Secret) {
 			t.Errorf("%q shows a credential: %s", tt.args, stderr)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
 )
 
 // What arguments are made of. A URL, a header and whatever may have slipped out
@@ -28,25 +30,6 @@ func oneURL(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s takes one URL; got %d arguments: is one without its quotes?", cmd.Name(), len(args))
-}
-
-func parseTarget(raw string) (*url.URL, error) {
-	target, err := url.Parse(raw)
-	scheme, _, absolute := strings.Cut(raw, "://")
-	switch {
-	case strings.Contains(raw, "@") && (err != nil || target.User != nil || !absolute):
-		return nil, errors.New("the URL has a user or password in it: send credentials by -H 'Authorization: …'")
-	case !absolute || strings.ContainsAny(scheme, "/?#"):
-		return nil, errors.New("the URL has no scheme: must begin with http:// or https://")
-	case err != nil:
-		return nil, errors.New("the URL cannot be parsed: must be like https://api.example.com/v1/things")
-	case target.Scheme != "http" && target.Scheme != "https":
-		return nil, errors.New("the URL's scheme is unknown: must begin with http:// or https://")
-	case target.Hostname() == "":
-		return nil, errors.New("the URL has no host: must be like https://api.example.com/v1/things")
-	}
-	target.Fragment, target.RawFragment = "", "" // a reader's, not the service's
-	return target, nil
 }
 
 // parseHeaders reads 'Name: value'.
@@ -86,7 +69,7 @@ func isValue(s string) bool {
 
 // request is the one to be made. A header of the provider's stands, but for what
 // -H says of it. The body is open; whoever makes the request closes it.
-func (o *caller) request(ctx context.Context, target *url.URL, providers http.Header, stdin io.Reader) (*http.Request, error) {
+func (o *caller) request(ctx context.Context, address *url.URL, providers http.Header, stdin io.Reader) (*http.Request, error) {
 	header, err := parseHeaders(o.headers)
 	if err != nil {
 		return nil, err
@@ -106,7 +89,7 @@ func (o *caller) request(ctx context.Context, target *url.URL, providers http.He
 	if err != nil {
 		return nil, errors.New("the request cannot be made")
 	}
-	req.URL, req.Host = target, header.Get("Host")
+	req.URL, req.Host = address, header.Get("Host")
 	header.Del("Host")
 	req.Header = header
 	if length > 0 {
@@ -141,11 +124,11 @@ func (o *caller) body(stdin io.Reader) (body io.Reader, length int64, err error)
 				return regular(f, info)
 			}
 		}
-		return interruptible(stdin), 0, nil
+		return files.Interruptible(stdin), 0, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, 0, fmt.Errorf("-d @%s: %w", name, reason(err))
+		return nil, 0, fmt.Errorf("-d @%s: %w", name, exit.Reason(err))
 	}
 	info, err := f.Stat()
 	switch {
@@ -157,31 +140,20 @@ func (o *caller) body(stdin io.Reader) (body io.Reader, length int64, err error)
 		return f, 0, nil
 	}
 	_ = f.Close()
-	return nil, 0, fmt.Errorf("-d @%s: %w", name, reason(err))
+	return nil, 0, fmt.Errorf("-d @%s: %w", name, exit.Reason(err))
 }
 
 // regular is a file from where it stands to its end.
 func regular(f *os.File, info os.FileInfo) (io.Reader, int64, error) {
 	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return nil, 0, reason(err)
+		return nil, 0, exit.Reason(err)
 	}
 	if length := info.Size() - at; length > 0 {
 		return f, length, nil
 	}
 	_ = f.Close()
 	return http.NoBody, 0, nil
-}
-
-// interruptible is a reader of r whose Close frees a Read that blocks, as that of
-// a terminal does not. The goroutine then ends with r, or with the program.
-func interruptible(r io.Reader) io.Reader {
-	pr, pw := io.Pipe()
-	go func() {
-		_, err := io.Copy(pw, r)
-		_ = pw.CloseWithError(err)
-	}()
-	return pr
 }
 
 // limit is a duration on the command line: zero if it was not given, Off for off.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // show tells one side's story while it happens, line by line in the order of
@@ -15,8 +17,7 @@ import (
 // has a line of its own. On a terminal there is one more line, written again and
 // again, of what goes on; elsewhere only finished lines appear.
 type show struct {
-	out    io.Writer
-	term   terminal
+	live   term.Line
 	script script
 	texts  bool // say what a phase is like
 
@@ -33,7 +34,7 @@ type show struct {
 	lines  []entry // that are still to be written
 	state  holdfast.State
 	again  entry // breaker openings that are not told one by one; its n says how many
-	speeds speedometer
+	speeds term.Rate
 }
 
 // entry is a line of the story: of a phase, or of an event within one.
@@ -49,9 +50,9 @@ const (
 	drawEvery  = 5 // times as long
 )
 
-func newShow(out io.Writer, term terminal, d demo) *show {
+func newShow(out io.Writer, tty term.Terminal, d demo) *show {
 	s := &show{
-		out: out, term: term, script: d.script, texts: true, phase: -1,
+		live: term.Line{Out: out, Terminal: tty}, script: d.script, texts: true, phase: -1,
 		// More than a breaker makes in the longest script.
 		changes: make(chan change, 4096),
 		stop:    make(chan struct{}), finished: make(chan struct{}),
@@ -83,7 +84,7 @@ func (s *show) end(result string) {
 func (s *show) abandon() {
 	close(s.stop)
 	<-s.finished
-	s.clear()
+	s.live.Clear()
 }
 
 func (s *show) tell() {
@@ -103,7 +104,7 @@ func (s *show) tell() {
 			return
 		}
 		s.write("")
-		if s.term.live && n%drawEvery == 0 {
+		if s.live.Terminal.Live && n%drawEvery == 0 {
 			s.draw()
 		}
 	}
@@ -129,7 +130,7 @@ func (s *show) change(c change) {
 	s.state = c.to
 	switch {
 	case c.to == holdfast.Open && before == holdfast.Closed:
-		s.event(c.at, "circuit breaker opened after %d failed calls; next probe in %s", c.failures, short(s.script.openFor))
+		s.event(c.at, "circuit breaker opened after %d failed calls; next probe in %s", c.failures, format.Duration(s.script.openFor))
 		s.again = entry{}
 	case c.to == holdfast.Open:
 		if s.again.n++; s.again.n == 1 {
@@ -139,7 +140,7 @@ func (s *show) change(c change) {
 	case c.to == holdfast.Closed:
 		s.flushAgain()
 		if after := c.at - s.script.recovery().From; after >= 0 {
-			s.event(c.at, "circuit breaker closed after %d probes, %s after recovery", probes, short(after))
+			s.event(c.at, "circuit breaker closed after %d probes, %s after recovery", probes, format.Duration(after))
 		} else {
 			s.event(c.at, "circuit breaker closed after %d probes", probes)
 		}
@@ -150,7 +151,7 @@ func (s *show) change(c change) {
 // would say the same.
 func (s *show) flushAgain() {
 	if more := s.again.n - 1; more > 0 {
-		s.event(s.again.at, "and %s", plural(more, "more time"))
+		s.event(s.again.at, "and %s", format.Plural(more, "more time"))
 		s.again.n = 1
 	}
 }
@@ -187,30 +188,22 @@ func (s *show) phaseLine(e entry, result string) {
 
 // line writes a finished line.
 func (s *show) line(at time.Duration, name, text, result string) {
-	s.clear()
+	s.live.Clear()
 	if result != "" {
 		text = fmt.Sprintf("%-48s  %s", text, result)
 	}
-	line := s.term.paint(dim, clock(at)) + "  " + s.term.paint(bold, fmt.Sprintf("%-10s", name)) + "  " + text
+	line := s.live.Terminal.Paint(term.Dim, format.Elapsed(at)) + "  " + s.live.Terminal.Paint(term.Bold, fmt.Sprintf("%-10s", name)) + "  " + text
 	if name == "" || text == "" {
-		line = s.term.paint(dim, clock(at)) + strings.TrimRight("  "+fmt.Sprintf("%-10s", name)+"  "+text, " ")
+		line = s.live.Terminal.Paint(term.Dim, format.Elapsed(at)) + strings.TrimRight("  "+fmt.Sprintf("%-10s", name)+"  "+text, " ")
 	}
-	fmt.Fprintln(s.out, line)
-}
-
-func clock(at time.Duration) string { return fmt.Sprintf("%6.1f s", at.Seconds()) }
-
-func (s *show) clear() {
-	if s.term.live {
-		fmt.Fprint(s.out, rewrite)
-	}
+	fmt.Fprintln(s.live.Out, line)
 }
 
 // draw writes the live line.
 func (s *show) draw() {
 	now := time.Since(s.began)
 	state := fmt.Sprintf("%s calls/s · %s in flight",
-		number(s.speeds.measure(now, s.tally.started.Load())), number(int(s.tally.outstanding.Load())))
+		format.Number(s.speeds.Measure(now, s.tally.started.Load())), format.Number(int(s.tally.outstanding.Load())))
 	if s.breaker != nil {
 		state += " · breaker " + strings.ReplaceAll(s.breaker.State().String(), "_", "-")
 	}
@@ -221,24 +214,6 @@ func (s *show) draw() {
 	const width = 20
 	full := min(int(width*now/s.script.length), width)
 	bar := strings.Repeat("━", full) + strings.Repeat("╌", width-full)
-	line := fmt.Sprintf("%s  %-10s  %s  %s", clock(now), name, bar, state)
-	fmt.Fprint(s.out, rewrite+s.term.paint(dim, s.term.fit(line)))
-}
-
-// speedometer tells how many a second there were lately.
-type speedometer struct {
-	at    [10]time.Duration
-	count [10]int64
-	n     int
-}
-
-func (s *speedometer) measure(now time.Duration, count int64) int {
-	i := s.n % len(s.at)
-	at, before := s.at[i], s.count[i] // zero, the beginning, as long as there is none older
-	s.at[i], s.count[i] = now, count
-	s.n++
-	if now <= at {
-		return 0
-	}
-	return int(float64(count-before) / (now - at).Seconds())
+	line := fmt.Sprintf("%s  %-10s  %s  %s", format.Elapsed(now), name, bar, state)
+	s.live.Draw(line)
 }

@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // TestStory tells a story in virtual time: calls that take 8 ms each, fail in
@@ -18,7 +18,7 @@ func TestStory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := demo{script: newScript(usualLength), due: schedule(1, usualLength)}
 		var out bytes.Buffer
-		s := newShow(&out, terminal{}, d)
+		s := newShow(&out, term.Terminal{}, d)
 		begin := time.Now()
 		s.begin(begin, nil)
 		go func() {
@@ -74,7 +74,7 @@ func TestStoryOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := demo{script: newScript(3 * time.Second), due: schedule(1, 3*time.Second)}
 		var out bytes.Buffer
-		s := newShow(&out, terminal{live: true, width: 60}, d)
+		s := newShow(&out, term.Terminal{Live: true, Width: 60}, d)
 		s.texts = false
 		breaker := holdfast.MustBreaker(holdfast.BreakerConfig{})
 		begin := time.Now()
@@ -89,7 +89,7 @@ func TestStoryOnATerminal(t *testing.T) {
 		var finished []string
 		live := 0
 		for line := range strings.Lines(out.String()) {
-			parts := strings.Split(line, rewrite)
+			parts := strings.Split(line, "\r\x1b[K")
 			for _, part := range parts[:len(parts)-1] {
 				if part == "" {
 					continue
@@ -190,44 +190,4 @@ func TestDriveStopsWithItsContext(t *testing.T) {
 			t.Errorf("%d calls are still running", n)
 		}
 	})
-}
-
-func TestSpeedometer(t *testing.T) {
-	var s speedometer
-	count := int64(0)
-	for i := 1; i <= 40; i++ {
-		now := time.Duration(i) * 100 * ms
-		count += 80
-		if i > 20 { // twice as fast
-			count += 80
-		}
-		got := s.measure(now, count)
-		switch {
-		case i <= 20 && got != 800, i > 30 && got != 1600:
-			t.Errorf("at %v: %d a second", now, got)
-		}
-	}
-}
-
-func TestTerminal(t *testing.T) {
-	if got := terminalOf(&bytes.Buffer{}); got != (terminal{}) {
-		t.Errorf("a buffer: %+v, want lines only", got)
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	if got := terminalOf(null); got != (terminal{}) {
-		t.Errorf("%s: %+v, want lines only", os.DevNull, got)
-	}
-	if got := (terminal{}).paint(red, "x"); got != "x" {
-		t.Errorf("without colour: %q", got)
-	}
-	if got := (terminal{color: true}).paint(red, "x"); got != "\x1b[31mx\x1b[0m" {
-		t.Errorf("with colour: %q", got)
-	}
-	if got := (terminal{width: 4}).fit("äöüß"); got != "äöü" {
-		t.Errorf("fit: %q, want one less than the width", got)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 )
@@ -90,7 +91,7 @@ func withHoldfast(ctx context.Context, d demo, server *faultserver.Server, show 
 		return seen{}, err
 	}
 	_, broken := silences(calls)
-	show.end(plural(broken, "request") + " sent inside the window")
+	show.end(format.Plural(broken, "request") + " sent inside the window")
 	s := look(server, calls)
 	s.changes, s.stats = w.inOrder(), client.Stats()
 	return s, nil

@@ -4,58 +4,33 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
-// The exit statuses of call that are curl's, too.
-const (
-	noSuchHost     = 6
-	notConnected   = 7
-	partialBody    = 18
-	refusedStatus  = 22
-	notWritten     = 23
-	timedOut       = 28
-	noHandshake    = 35
-	emptyReply     = 52
-	notReceived    = 56
-	badCertificate = 60
-)
-
-// statuses are those that call can end with, for its help.
-var statuses = []struct {
-	status int
-	means  string
-}{
-	{0, "answered, and written to the end"},
-	{failure, "any other failure; a redirect"},
-	{usage, "an argument makes no sense"},
-	{config, "a file or a setting does not hold; nothing was sent"},
-	{noSuchHost, "the host could not be resolved"},
-	{notConnected, "no connection"},
-	{partialBody, "the body broke off"},
-	{refusedStatus, "status 400 or above"},
-	{notWritten, "the answer could not be written"},
-	{timedOut, "a limit was reached"},
-	{noHandshake, "no TLS handshake"},
-	{emptyReply, "the connection was closed without an answer"},
-	{notReceived, "the connection was lost, or the answer is none"},
-	{badCertificate, "the certificate does not hold"},
-	{interrupted, "interrupted"},
-}
-
-func statusTable() string {
-	var b strings.Builder
-	b.WriteString("Exit status, curl's where it has one:\n")
-	for _, s := range statuses {
-		fmt.Fprintf(&b, "  %3d  %s\n", s.status, s.means)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// statuses are those that call can end with.
+var statuses = []exit.Row{
+	{Status: 0, Meaning: "answered, and written to the end"},
+	{Status: exit.Failure, Meaning: "any other failure; a redirect"},
+	{Status: exit.Usage, Meaning: "an argument is invalid"},
+	{Status: exit.Config, Meaning: "a file or a setting is invalid; nothing was sent"},
+	{Status: exit.NoSuchHost, Meaning: "the host could not be resolved"},
+	{Status: exit.NotConnected, Meaning: "no connection"},
+	{Status: exit.PartialBody, Meaning: "the body broke off"},
+	{Status: exit.HTTPError, Meaning: "status 400 or above"},
+	{Status: exit.WriteError, Meaning: "the answer could not be written"},
+	{Status: exit.TimedOut, Meaning: "a limit was reached"},
+	{Status: exit.TLSError, Meaning: "no TLS handshake"},
+	{Status: exit.EmptyReply, Meaning: "the connection was closed without an answer"},
+	{Status: exit.ReceiveError, Meaning: "the connection was lost, or the answer is invalid"},
+	{Status: exit.BadCertificate, Meaning: "the certificate is invalid"},
+	{Status: exit.Interrupted, Meaning: "interrupted"},
 }
 
 // statusOf is the exit status of a call that had no whole answer; within says
@@ -74,29 +49,29 @@ func statusOf(err error, within bool) int {
 	errors.As(err, &op)
 	switch {
 	case errors.Is(err, holdfast.ErrCanceled):
-		return interrupted
+		return exit.Interrupted
 	case errors.Is(err, holdfast.ErrTimeout):
-		return timedOut
+		return exit.TimedOut
 	case refusal != nil && refusal.Status >= 400:
-		return refusedStatus
+		return exit.HTTPError
 	case refusal != nil:
-		return failure
+		return exit.Failure
 	case errors.As(err, &dns):
-		return noSuchHost
+		return exit.NoSuchHost
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
-		return badCertificate
+		return exit.BadCertificate
 	case op != nil && (op.Op == "dial" || op.Op == "proxyconnect"):
-		return notConnected
+		return exit.NotConnected
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), !within && beforeTLS(err):
-		return noHandshake
+		return exit.TLSError
 	case within && errors.Is(err, io.ErrUnexpectedEOF):
-		return partialBody
+		return exit.PartialBody
 	case !within && errors.Is(err, io.EOF):
-		return emptyReply
+		return exit.EmptyReply
 	case errors.Is(err, holdfast.ErrConnection):
-		return notReceived
+		return exit.ReceiveError
 	}
-	return failure
+	return exit.Failure
 }
 
 // beforeTLS reports whether an https call lost its connection before anything of
@@ -122,29 +97,15 @@ func refusalOf(err error) *holdfast.StatusError {
 
 // notAnswered is the end of a call that had no answer, or one that is a failure.
 func notAnswered(err error) error {
-	said := withoutPrefix(err)
+	said := exit.Text(err)
 	var e *holdfast.Error
 	if errors.As(err, &e) {
 		said = e.Explain()
 	}
-	return &exit{statusOf(err, false), errors.New(printableLines(said))}
+	return exit.With(statusOf(err, false), errors.New(format.PrintableLines(said)))
 }
 
 // brokeOff is the end of one whose answer had begun.
 func brokeOff(err error, after int) error {
-	return exitf(statusOf(err, true), "%s; %s of it had come", printable(withoutPrefix(err)), plural(after, "byte"))
-}
-
-// withoutPrefix is an error's text without the name that report puts before it.
-func withoutPrefix(err error) string {
-	return strings.ReplaceAll("\n"+err.Error(), "\nholdfast: ", "\n")[1:]
-}
-
-// printableLines is printable for a text of several lines.
-func printableLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return exit.Errorf(statusOf(err, true), "%s; %s of it had come", format.Printable(exit.Text(err)), format.Plural(after, "byte"))
 }

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // row is one line of the table: a value for each side, with a remark that may
@@ -26,22 +27,22 @@ func rows(c counts) []row {
 	}
 	refusal := ""
 	if c.Rejected > 0 {
-		refusal = "in " + short(time.Duration(c.RejectedP50*float64(time.Microsecond)))
+		refusal = "in " + format.Duration(time.Duration(c.RejectedP50*float64(time.Microsecond)))
 	}
-	ms := func(v float64) string { return short(time.Duration(v * float64(time.Millisecond))) }
+	ms := func(v float64) string { return format.Duration(time.Duration(v * float64(time.Millisecond))) }
 	return []row{
-		{"calls", number(c.BareCalls), "", number(c.Calls), ""},
-		{"answered", number(c.BareSucceeded), share(c.BareSucceeded, c.BareCalls), number(c.Succeeded), share(c.Succeeded, c.Calls)},
-		{"refused at once", "–", "", number(c.Rejected), refusal},
-		{"failed", number(c.BareFailed), share(c.BareFailed, c.BareCalls), number(c.Failed), share(c.Failed, c.Calls)},
-		{"requests sent", number(c.BareAttempts), "", number(c.Attempts), ""},
-		{"  of these in the outage", number(c.BareAttemptsInOutage), "", number(c.AttemptsInOutage), ""},
-		{"work done", number(c.BareEffects), "", number(c.Effects), ""},
-		{"  though reported as failed", number(c.BareEffects - c.BareSucceeded), "", number(c.Effects - c.Succeeded), ""},
-		{"  done twice", number(c.BareDuplicates), "", number(c.DuplicateEffects), fmt.Sprintf("of %s sent again", number(c.ResentAfterEffect))},
+		{"calls", format.Number(c.BareCalls), "", format.Number(c.Calls), ""},
+		{"answered", format.Number(c.BareSucceeded), share(c.BareSucceeded, c.BareCalls), format.Number(c.Succeeded), share(c.Succeeded, c.Calls)},
+		{"refused at once", "–", "", format.Number(c.Rejected), refusal},
+		{"failed", format.Number(c.BareFailed), share(c.BareFailed, c.BareCalls), format.Number(c.Failed), share(c.Failed, c.Calls)},
+		{"requests sent", format.Number(c.BareAttempts), "", format.Number(c.Attempts), ""},
+		{"  of these in the outage", format.Number(c.BareAttemptsInOutage), "", format.Number(c.AttemptsInOutage), ""},
+		{"work done", format.Number(c.BareEffects), "", format.Number(c.Effects), ""},
+		{"  though reported as failed", format.Number(c.BareEffects - c.BareSucceeded), "", format.Number(c.Effects - c.Succeeded), ""},
+		{"  done twice", format.Number(c.BareDuplicates), "", format.Number(c.DuplicateEffects), fmt.Sprintf("of %s sent again", format.Number(c.ResentAfterEffect))},
 		{"answers within, half of them", ms(c.BareP50), "", ms(c.P50), ""},
 		{"answers within, 99 in 100", ms(c.BareP99), "", ms(c.P99), ""},
-		{"connections opened", number(c.BareConnectionsOpened), "", number(c.ConnectionsOpened), ""},
+		{"connections opened", format.Number(c.BareConnectionsOpened), "", format.Number(c.ConnectionsOpened), ""},
 	}
 }
 
@@ -54,29 +55,4 @@ func writeTable(w io.Writer, c counts) {
 	for _, r := range rows(c) {
 		line(r)
 	}
-}
-
-// number writes 12000 as 12,000.
-func number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// short writes a duration as a person says it: two digits, one unit.
-func short(d time.Duration) string {
-	for _, u := range []struct {
-		unit time.Duration
-		name string
-	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}} {
-		if v := float64(d) / float64(u.unit); v >= 0.9995 {
-			if v < 9.95 {
-				return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + u.name
-			}
-			return strconv.FormatFloat(v, 'f', 0, 64) + " " + u.name
-		}
-	}
-	return strconv.FormatInt(int64(d), 10) + " ns"
 }

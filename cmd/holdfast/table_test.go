@@ -3,7 +3,8 @@ package main
 import (
 	"bytes"
 	"testing"
-	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 func TestTable(t *testing.T) {
@@ -31,34 +32,14 @@ func TestTable(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	var out bytes.Buffer
 	c := sound()
-	writeVerdict(&out, terminal{}, c)
+	writeVerdict(&out, term.Terminal{}, c)
 	c.Problems = []string{"duplicate_effects is 1: must be 0"}
-	writeVerdict(&out, terminal{}, c)
+	writeVerdict(&out, term.Terminal{}, c)
 	want := `  Holds: nothing was done twice, nothing leaked, the service was left alone while it was down.
   Does not hold:
     duplicate_effects is 1: must be 0
 `
 	if got := out.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestNumber(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 12000: "12,000", 1234567: "1,234,567", -999: "-999", -1000: "-1,000"} {
-		if got := number(n); got != want {
-			t.Errorf("number(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
-func TestShort(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0 ns", 850: "850 ns", 2 * time.Microsecond: "2 µs", 20_540: "21 µs", 9_949 * time.Microsecond: "9.9 ms",
-		9_960 * time.Microsecond: "10 ms", 277 * ms: "277 ms", 999_600 * time.Microsecond: "1 s",
-		1031 * ms: "1 s", 2100 * ms: "2.1 s", 15 * time.Second: "15 s",
-	} {
-		if got := short(d); got != want {
-			t.Errorf("short(%d) = %q, want %q", d, got, want)
-		}
 	}
 }

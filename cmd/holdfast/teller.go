@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 // teller says what happens to a call while it happens, a line for each event. One
 // call is one goroutine, and so is its teller.
 type teller struct {
 	out   io.Writer
-	term  terminal
+	term  term.Terminal
 	began time.Time
 }
 
@@ -31,7 +33,7 @@ func (t *teller) Observe(_ context.Context, e holdfast.Event) {
 }
 
 func (t *teller) line(at time.Time, said string) {
-	fmt.Fprintf(t.out, "%s  %s\n", t.term.paint(dim, fmt.Sprintf("%7.3f s", at.Sub(t.began).Seconds())), printable(said))
+	fmt.Fprintf(t.out, "%s  %s\n", t.term.Paint(term.Dim, fmt.Sprintf("%7.3f s", at.Sub(t.began).Seconds())), format.Printable(said))
 }
 
 // sayEvent is empty for what another line says as well.
@@ -54,7 +56,7 @@ func sayEvent(e holdfast.Event) string {
 	case holdfast.EventHeldBack:
 		return fmt.Sprintf("held back for %v, as the service asked", brief(e.Delay))
 	case holdfast.EventBreakerOpened:
-		return fmt.Sprintf("%v after %s, for %v", e.Kind, plural(e.Failures, "failed call"), e.Delay)
+		return fmt.Sprintf("%v after %s, for %v", e.Kind, format.Plural(e.Failures, "failed call"), e.Delay)
 	case holdfast.EventBreakerHalfOpen, holdfast.EventBreakerClosed:
 		return fmt.Sprintf("%v after %v", e.Kind, brief(e.Duration))
 	case holdfast.EventSlotAcquired, holdfast.EventProbe, holdfast.EventSucceeded, holdfast.EventFailed:

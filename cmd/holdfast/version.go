@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 )
 
 // build is what the go command knows of this program.
@@ -71,7 +73,7 @@ func newVersion() *cobra.Command {
 commit, where it is known, and every module that went in, with its checksum.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("version takes no arguments; got %s", plural(len(args), "argument"))
+				return fmt.Errorf("version takes no arguments; got %s", format.Plural(len(args), "argument"))
 			}
 			return nil
 		},

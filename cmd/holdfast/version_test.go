@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 )
 
 func TestVersion(t *testing.T) {
 	said := func(args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		if status := run(context.Background(), args, &out, &errs); status != 0 || errs.Len() > 0 {
+		if status := program.Run(context.Background(), args, &out, &errs); status != 0 || errs.Len() > 0 {
 			t.Fatalf("%q ends with %d: %s", args, status, errs.String())
 		}
 		return out.String()
@@ -37,7 +39,7 @@ func TestVersion(t *testing.T) {
 	}
 
 	var out, errs bytes.Buffer
-	if status := run(context.Background(), []string{"version", "please"}, &out, &errs); status != usage ||
+	if status := program.Run(context.Background(), []string{"version", "please"}, &out, &errs); status != exit.Usage ||
 		errs.String() != "holdfast: version takes no arguments; got 1 argument\n" {
 		t.Errorf("an argument: %d, %q", status, errs.String())
 	}

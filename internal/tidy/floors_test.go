@@ -15,7 +15,10 @@ var floors = [][]string{
 	3: {"internal/shell", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
-	6: {"cmd/holdfast"},
+	6: {"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak", "cmd/holdfast/internal/target", "cmd/holdfast/internal/term"},
+	7: {"cmd/holdfast/internal/args", "cmd/holdfast/internal/files", "cmd/holdfast/internal/providers"},
+	8: {"cmd/holdfast/internal/root"},
+	9: {"cmd/holdfast/internal/cmdtest", "cmd/holdfast"},
 }
 
 // attic rooms, and the folders in them, may import anything; nothing outside
