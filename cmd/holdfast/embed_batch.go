@@ -202,7 +202,7 @@ func (b *batch) write(r returned) error {
 // refused for what is in it, or have met a bad moment; a service that is down, or
 // wants another key, is so for all.
 func (b *batch) judge(r returned) error {
-	refusal := refusalOf(r.err)
+	var declined *holdfast.StatusError
 	switch {
 	case r.err == nil:
 		b.failures = 0
@@ -222,7 +222,8 @@ func (b *batch) judge(r returned) error {
 			return exit.Errorf(exit.TryAgain, "%s in a row failed", format.Plural(b.failures, "chunk"))
 		}
 		return nil
-	case isAny(r.err, holdfast.ErrInvalidRequest, holdfast.ErrBodyTooLarge, holdfast.ErrDecode), refusal != nil && refusal.Status == http.StatusRequestEntityTooLarge:
+	case isAny(r.err, holdfast.ErrInvalidRequest, holdfast.ErrBodyTooLarge, holdfast.ErrDecode),
+		errors.As(r.err, &declined) && declined.Status == http.StatusRequestEntityTooLarge:
 		b.show.fail(r)
 		b.refused = true
 		if b.failures == mostInARow {

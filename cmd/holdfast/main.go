@@ -19,19 +19,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/call"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/config"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/root"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/version"
 )
 
 func main() { root.Main(newRoot()) }
 
 func newRoot() *cobra.Command {
-	return root.New(thisBuild().String(),
-		newCall(os.LookupEnv),
-		newConfig(os.LookupEnv),
-		newConformance(),
-		newDemo(),
+	return root.New(version.Current().String(),
+		call.NewCommand(os.LookupEnv),
+		config.NewCommand(os.LookupEnv),
+		conformance.NewCommand(),
+		demo.NewCommand(),
 		newEmbed(os.LookupEnv),
 		newFaults(),
-		newVersion(),
+		version.NewCommand(),
 	)
 }

@@ -2,12 +2,14 @@
 package cmdtest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +57,33 @@ func (p Program) Executable(t *testing.T) string {
 // Run runs the program in this process, and returns its exit status.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return root.Run(ctx, p(), args, stdout, stderr)
+}
+
+// Output runs the program in this process, and returns its exit status and output.
+func (p Program) Output(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = p.Run(t.Context(), args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// Fails runs the program in this process. It must fail with the exit status and one
+// message, and write nothing to stdout. The message must contain the text, or all parts
+// of it if there are ellipses in it.
+func (p Program) Fails(t *testing.T, status int, message string, args ...string) {
+	t.Helper()
+	got, stdout, stderr := p.Output(t, args...)
+	if got != status || stdout != "" {
+		t.Errorf("%q: exit status %d, stdout %q; want %d and nothing", args, got, stdout, status)
+	}
+	if !strings.HasPrefix(stderr, "holdfast: ") || strings.Count(stderr, "holdfast: ") != 1 {
+		t.Errorf("%q: stderr has %q, want one message", args, stderr)
+	}
+	for part := range strings.SplitSeq(message, " … ") {
+		if !strings.Contains(stderr, part) {
+			t.Errorf("%q: stderr has %q, want %q in it", args, stderr, part)
+		}
+	}
 }
 
 // Running is a program that runs in this process.
