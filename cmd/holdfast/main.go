@@ -23,6 +23,7 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/config"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/embed"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/root"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/version"
 )
@@ -35,7 +36,7 @@ func newRoot() *cobra.Command {
 		config.NewCommand(os.LookupEnv),
 		conformance.NewCommand(),
 		demo.NewCommand(),
-		newEmbed(os.LookupEnv),
+		embed.NewCommand(os.LookupEnv),
 		newFaults(),
 		version.NewCommand(),
 	)

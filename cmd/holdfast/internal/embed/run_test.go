@@ -1,9 +1,8 @@
-package main
+package embed
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,8 +20,91 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// lossy is a bad day: the service asks for patience once, and every ninth answer is
-// lost after the work was done.
+// Some failures end a batch, others do not.
+func TestStops(t *testing.T) {
+	on := func(nth string, status int) fault.Rule {
+		return fault.Rule{Nth: nth, Fault: fault.Fault{Status: status}}
+	}
+	for _, tt := range []struct {
+		name string
+		rule fault.Rule
+		want int
+		says []string
+		done int
+	}{
+		{"a wrong key", on("", 401), exit.Failure, []string{"not authorized after 1 attempt", "401 Unauthorized; to continue", "done 0 · failed 1 · left 59 · attempts 1 "}, 0},
+		{"no such model", on("3-", 404), exit.Failure, []string{"not found", "done 2 · failed 1 · left 57"}, 2},
+		{"a text refused", on("2", 422), exit.Failure, []string{"holdfast: text 2: POST /v1/embeddings: invalid request", "the service declined some texts; to continue", "done 59 · failed 1 · attempts 60"}, 59},
+		{"a text too long", on("2", 413), exit.Failure, []string{"the service declined some texts", "done 59 · failed 1"}, 59},
+		{"all refused", on("", 422), exit.Failure, []string{"further failures are counted, but not reported", "the service declined 20 chunks in a row; to continue", "done 0 · failed 20 · left 40 · attempts 20"}, 0},
+		{"a bad moment", on("2-5", 500), exit.TryAgain, []string{"holdfast: text 2: POST /v1/embeddings: server error after 4 attempts", "some texts failed", "done 59 · failed 1 · attempts 63"}, 59},
+		{"an outage", on("6-", 500), exit.TryAgain, []string{"the service is down (circuit breaker open until ", "done 5 · failed 10 · left 45 · attempts 45"}, 5},
+		{"throttled for good", fault.Rule{Nth: "6-", Fault: fault.Fault{Status: 429}}, exit.TryAgain, []string{"20 chunks in a row failed", "done 5 · failed 20 · left 35"}, 5},
+	} {
+		file := filepath.Join(t.TempDir(), "vectors.ndjson")
+		input := cmdtest.File(t, "in.txt", strings.Repeat("rye\n", 60))
+		status, _, stderr := runEmbed(t, embeddings(t, tt.rule), "", "--file", input, "--chunk", "1", "--width", "1", "--out", file)
+		if status != tt.want || len(readVectors(t, file)) != tt.done {
+			t.Errorf("%s: exit status %d, stderr %q; want %d", tt.name, status, stderr, tt.want)
+		}
+		for _, say := range append(tt.says, " --resume "+file+"\n") {
+			if !strings.Contains(stderr, say) {
+				t.Errorf("%s: stderr %q does not say %q", tt.name, stderr, say)
+			}
+		}
+		if n := strings.Count(stderr, "\n"); n > maxShown+5 {
+			t.Errorf("%s: %d lines on stderr", tt.name, n)
+		}
+	}
+}
+
+func TestCannotWrite(t *testing.T) {
+	server := embeddings(t)
+	var stderr bytes.Buffer
+	args := []string{"embed", "--provider", "mixedbread", "--base-url", server.URL(), "rye"}
+	if status := program.Run(t.Context(), args, cmdtest.FullDisk{}, &stderr); status != exit.WriteError || !strings.Contains(stderr.String(), "writing the embeddings: ") {
+		t.Errorf("exit status %d, stderr %q; want %d", status, &stderr, exit.WriteError)
+	}
+}
+
+// As a process: after the first Ctrl-C it waits for the calls in flight, after the second
+// it does not.
+func TestInterruptedTwice(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	server := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{Hang: fault.BeforeAnswer}}}},
+		faultserver.Backend(func(r faultserver.Request) faultserver.Answer {
+			asked <- struct{}{}
+			return faultserver.Embeddings(r)
+		}))
+	cmd := program.Command(t, "embed", "--provider", "mixedbread", "--base-url", server.URL(), "rye")
+	said := cmdtest.Await("Ctrl-C again ends at once")
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("no request: %s", said)
+	}
+	for range 2 {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-said.Seen:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("messages %q", said)
+		}
+	}
+	if err := cmd.Wait(); err == nil || err.Error() != "signal: interrupt" {
+		t.Errorf("it ended with %v, messages %q; want it interrupted", err, said)
+	}
+}
+
+// lossy is a service that throttles once, and loses every ninth answer after the work was
+// done.
 func lossy() fault.Plan {
 	rules := []fault.Rule{{Nth: "20-25", Fault: fault.Fault{Status: 429, RetryAfter: 150 * time.Millisecond, RetryAfterAs: fault.RetryMillis}}}
 	for n := 9; n < 300; n += 9 {
@@ -31,16 +113,16 @@ func lossy() fault.Plan {
 	return fault.Plan{Pace: []fault.Pace{{Latency: fault.Latency{Fixed: 5 * time.Millisecond}}}, Rules: rules}
 }
 
-// dying is well for 25 requests and then gone; half of what it takes it still does.
+// dying is a service that fails after 25 requests, and still does half of the work.
 var dying = fault.Plan{Rules: []fault.Rule{{Nth: "26-", Fault: fault.Fault{Mix: []fault.Choice{
 	{Weight: 1, Fault: fault.Fault{Reset: fault.BeforeAnswer}},
 	{Weight: 1, Fault: fault.Fault{Reset: fault.BeforeAnswer, Commit: true}},
 }}}}}
 
-// 10,000 texts in three runs: the first is interrupted, the second meets an outage,
-// the third comes to the end, and each goes on with the command that the one before
-// has printed. With go test -v it prints the figures.
-func TestEmbedTenThousand(t *testing.T) {
+// 10,000 texts in three runs: the first is interrupted, the second ends in an outage, and
+// the third completes. Each run has the command that the one before has printed. With
+// go test -v the test prints the figures.
+func TestTenThousand(t *testing.T) {
 	const texts, size = 10_000, 100
 	ctx, ctrlC := context.WithCancel(t.Context())
 	defer ctrlC()
@@ -98,7 +180,7 @@ func TestEmbedTenThousand(t *testing.T) {
 			t.Fatalf("embedding %d is %+v; want that of its text, once", i, v)
 		}
 	}
-	// Every chunk is one piece of work, known by its texts.
+	// The server identifies the work of a chunk by its texts.
 	effects := server.Effects()
 	if effects.Done != texts/size || effects.Duplicates != 0 || effects.Untracked != 0 {
 		t.Errorf("effects %+v; want %d pieces of work, none twice", effects, texts/size)
@@ -110,7 +192,7 @@ func TestEmbedTenThousand(t *testing.T) {
 		format.Number(texts), texts/size, size, &figures, repeatedChunks(server), format.Plural(effects.Resent, "time"))
 }
 
-// repeatedChunks is how many were asked for more than once.
+// repeatedChunks is the number of chunks that were requested more than once.
 func repeatedChunks(server *faultserver.Server) int {
 	times, repeated := map[string]int{}, 0
 	for _, a := range server.Record() {
@@ -121,7 +203,7 @@ func repeatedChunks(server *faultserver.Server) int {
 	return repeated
 }
 
-// textOf begins with a word of its own, by which the fault server knows the work.
+// textOf begins with a unique word, by which the fault server identifies the work.
 func textOf(i int) string { return fmt.Sprintf("t%d how is bread number %d made?", i, i) }
 
 func writeTexts(t *testing.T, path string, n int) {
@@ -133,44 +215,4 @@ func writeTexts(t *testing.T, path string, n int) {
 	if err := os.WriteFile(path, lines.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// vectorOf is what the service answers for one text.
-func vectorOf(t *testing.T, text string) []float32 {
-	t.Helper()
-	body, err := json.Marshal(map[string]any{"model": "mxbai-embed-large-v1", "input": []string{text}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out struct {
-		Data []struct{ Embedding []float32 }
-	}
-	answer := faultserver.Embeddings(faultserver.Request{Method: "POST", Path: "/v1/embeddings", Body: body})
-	if err := json.Unmarshal(answer.Body, &out); err != nil || len(out.Data) != 1 {
-		t.Fatalf("%v in %s", err, answer.Body)
-	}
-	return out.Data[0].Embedding
-}
-
-// readVectors reads an output, whose lines must all be whole.
-func readVectors(t *testing.T, path string) []vector {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parseVectors(t, string(data))
-}
-
-func parseVectors(t *testing.T, lines string) []vector {
-	t.Helper()
-	var all []vector
-	for line := range strings.Lines(lines) {
-		var v vector
-		if err := json.Unmarshal([]byte(line), &v); err != nil || !strings.HasSuffix(line, "\n") {
-			t.Fatalf("%v in line %q", err, line)
-		}
-		all = append(all, v)
-	}
-	return all
 }
