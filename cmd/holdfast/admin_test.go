@@ -10,15 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
 // startAdmin runs the program with an admin listener and gives its two URLs and
 // the header with the token.
-func startAdmin(t *testing.T, plan string, args ...string) (r *running, url, adminURL, bearer string) {
+func startAdmin(t *testing.T, plan string, args ...string) (r *cmdtest.Running, url, adminURL, bearer string) {
 	t.Helper()
-	r = start(t, "token ", append([]string{"faults", "--plan", plan, "--admin", "127.0.0.1:0"}, args...)...)
-	said := r.out.String()
+	r = program.Start(t, "token ", append([]string{"faults", "--plan", plan, "--admin", "127.0.0.1:0"}, args...)...)
+	said := r.Stdout.String()
 	found := regexp.MustCompile(`^(\S+) follows .*\nadmin on (http://\S+)/_holdfast/ · token (\S{26})\n$`).FindStringSubmatch(said)
 	if found == nil {
 		t.Fatalf("it said %q", said)
@@ -27,14 +29,14 @@ func startAdmin(t *testing.T, plan string, args ...string) (r *running, url, adm
 }
 
 func TestAdmin(t *testing.T) {
-	r, url, admin, bearer := startAdmin(t, writeFile(t, `{"seed": 7, "rules": [{"fault": {"status": 503}}]}`))
+	r, url, admin, bearer := startAdmin(t, cmdtest.JSON(t, `{"seed": 7, "rules": [{"fault": {"status": 503}}]}`))
 	door := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()
-		return fetch(t, method, admin+path, bearer, body, header...)
+		return cmdtest.Fetch(t, method, admin+path, bearer, body, header...)
 	}
 	serves := func(want int) {
 		t.Helper()
-		if status, _ := fetch(t, http.MethodGet, url, "", "", "X-Operation-ID", "op"); status != want {
+		if status, _ := cmdtest.Fetch(t, http.MethodGet, url, "", "", "X-Operation-ID", "op"); status != want {
 			t.Errorf("the server answers %d, want %d", status, want)
 		}
 	}
@@ -109,24 +111,24 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s %s: %d %s; want %d and %q", tt.method, tt.path, status, body, tt.status, tt.says)
 		}
 	}
-	if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 	if conn, err := net.Dial("tcp", strings.TrimPrefix(admin, "http://")); err == nil {
 		conn.Close()
 		t.Error("the admin listener is still there")
 	}
-	if said := r.out.String(); !strings.Contains(said, "run 2: 0 requests") || strings.Count(said, strings.TrimPrefix(bearer, "Bearer ")) != 1 {
+	if said := r.Stdout.String(); !strings.Contains(said, "run 2: 0 requests") || strings.Count(said, strings.TrimPrefix(bearer, "Bearer ")) != 1 {
 		t.Errorf("it said %q; want the token once, and what run 2 was", said)
 	}
 }
 
 func TestAdminAsksForTheToken(t *testing.T) {
 	const token = "correct-horse-battery"
-	r := start(t, "/_holdfast/\n", "faults", "--plan", "healthy", "--admin", "localhost:0", "--admin-token", token)
-	admin := regexp.MustCompile(`http://\S+/_holdfast/\n`).FindString(r.out.String())
-	if strings.Contains(r.out.String(), token) {
-		t.Errorf("it printed a token that was given: %q", r.out)
+	r := program.Start(t, "/_holdfast/\n", "faults", "--plan", "healthy", "--admin", "localhost:0", "--admin-token", token)
+	admin := regexp.MustCompile(`http://\S+/_holdfast/\n`).FindString(r.Stdout.String())
+	if strings.Contains(r.Stdout.String(), token) {
+		t.Errorf("it printed a token that was given: %q", r.Stdout)
 	}
 	admin = strings.TrimSuffix(admin, "\n")
 	for _, tt := range []struct {
@@ -141,21 +143,21 @@ func TestAdminAsksForTheToken(t *testing.T) {
 			if path == "nothing" && want == 200 {
 				want = 404
 			}
-			status, body := fetch(t, http.MethodGet, admin+path, tt.authorization, "")
+			status, body := cmdtest.Fetch(t, http.MethodGet, admin+path, tt.authorization, "")
 			if status != want || strings.Contains(body, "horse") {
 				t.Errorf("%q, %s: %d %s; want %d, without the token", tt.authorization, path, status, body, want)
 			}
 		}
 	}
 	// A stranger changes nothing, also by PUT.
-	if status, _ := fetch(t, http.MethodPut, admin+"plan", "Bearer guess", `{"seed": 5}`); status != 401 {
+	if status, _ := cmdtest.Fetch(t, http.MethodPut, admin+"plan", "Bearer guess", `{"seed": 5}`); status != 401 {
 		t.Errorf("PUT with a wrong token: %d", status)
 	}
-	if _, body := fetch(t, http.MethodGet, admin+"plan", "Bearer "+token, ""); !strings.Contains(body, `"seed": 1,`) {
+	if _, body := cmdtest.Fetch(t, http.MethodGet, admin+"plan", "Bearer "+token, ""); !strings.Contains(body, `"seed": 1,`) {
 		t.Errorf("the plan is now %s", body)
 	}
-	url, _, _ := strings.Cut(r.out.String(), " ")
-	if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 }
@@ -189,13 +191,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"--record " + old + " --listen " + taken.Addr().String(), failure, "--listen " + taken.Addr().String() + ": address already in use"},
-		{"--record " + fresh + " --admin " + taken.Addr().String(), failure, "--admin " + taken.Addr().String() + ": address already in use"},
-		{"--record " + fresh + " --tls --tls-ca " + dir, config, "--tls-ca " + dir + ": is a directory"},
-		{"--record " + fresh + "/x", config, "no such file"},
+		{"--record " + old + " --listen " + taken.Addr().String(), exit.Failure, "--listen " + taken.Addr().String() + ": address already in use"},
+		{"--record " + fresh + " --admin " + taken.Addr().String(), exit.Failure, "--admin " + taken.Addr().String() + ": address already in use"},
+		{"--record " + fresh + " --tls --tls-ca " + dir, exit.Config, "--tls-ca " + dir + ": is a directory"},
+		{"--record " + fresh + "/x", exit.Config, "no such file"},
 	} {
-		out, err := watch(""), watch("")
-		if status := run(t.Context(), append([]string{"faults", "--plan", "healthy"}, strings.Fields(tt.args)...), out, err); status != tt.status ||
+		out, err := cmdtest.Await(""), cmdtest.Await("")
+		if status := program.Run(t.Context(), append([]string{"faults", "--plan", "healthy"}, strings.Fields(tt.args)...), out, err); status != tt.status ||
 			!strings.Contains(err.String(), tt.says) || out.String() != "" {
 			t.Errorf("%s: exit status %d, stdout %q, stderr %q; want %d and %q", tt.args, status, out, err, tt.status, tt.says)
 		}

@@ -5,10 +5,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
@@ -20,9 +22,9 @@ func newFaultsList() *cobra.Command {
 		Short: "List every fault with what it is for",
 		Long: `Lists the id of every fault with what a client must withstand. With --verbose also
 how true each is to the real thing, and the test that proves it on the wire.`,
-		Args: noArguments,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			writeCatalog(cmd.OutOrStdout(), terminalOf(cmd.OutOrStdout()), catalog(), verbose)
+			writeCatalog(cmd.OutOrStdout(), term.Of(cmd.OutOrStdout()), catalog(), verbose)
 			return nil
 		},
 	}
@@ -37,10 +39,10 @@ func newFaultsSchema() *cobra.Command {
 		Long: `Prints the JSON schema of a plan, for editors and for tools that write plans. It
 knows names, types and words; what else must hold is said when a plan is read.`,
 		Example: `  holdfast faults schema > plan.schema.json`,
-		Args:    noArguments,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := cmd.OutOrStdout().Write(fault.Schema()); err != nil {
-				return exitf(failure, "%w", reason(err))
+				return exit.Errorf(exit.Failure, "%w", exit.Reason(err))
 			}
 			return nil
 		},
@@ -51,22 +53,22 @@ knows names, types and words; what else must hold is said when a plan is read.`,
 func catalog() []fault.Entry { return slices.Concat(fault.Catalog(), h2fault.Catalog()) }
 
 // writeCatalog writes a line or, if verbose, a paragraph for each fault.
-func writeCatalog(w io.Writer, term terminal, catalog []fault.Entry, verbose bool) {
+func writeCatalog(w io.Writer, tty term.Terminal, catalog []fault.Entry, verbose bool) {
 	widest := 0
 	for _, e := range catalog {
 		widest = max(widest, len(e.ID))
 	}
 	for i, e := range catalog {
 		if !verbose {
-			fmt.Fprint(w, hang(term.columns(), fmt.Sprintf("%-*s  ", widest, e.ID), e.Purpose))
+			fmt.Fprint(w, term.Wrap(tty.Columns(), fmt.Sprintf("%-*s  ", widest, e.ID), e.Purpose))
 			continue
 		}
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, term.paint(bold, string(e.ID)))
-		fmt.Fprint(w, hang(term.columns(), "  purpose   ", e.Purpose))
-		fmt.Fprint(w, hang(term.columns(), "  faithful  ", e.Faithful))
+		fmt.Fprintln(w, tty.Paint(term.Bold, string(e.ID)))
+		fmt.Fprint(w, term.Wrap(tty.Columns(), "  purpose   ", e.Purpose))
+		fmt.Fprint(w, term.Wrap(tty.Columns(), "  faithful  ", e.Faithful))
 		fmt.Fprintf(w, "  proof     %s\n", proofOf(e.ID)) // whole, to be copied
 	}
 }
@@ -78,29 +80,4 @@ func proofOf(id fault.ID) string {
 		return "go -C faultserver/h2fault test -run 'TestEveryFaultOnTheWire/^" + strings.ReplaceAll(string(id), ".", `\.`) + "$'"
 	}
 	return "go test ./faultserver -run 'TestEveryFaultOnTheWire/^" + strings.ReplaceAll(string(id), ".", `\.`) + "$'"
-}
-
-// hang wraps a text at blanks into lines of at most width columns, the first of
-// which begins with head and the others with as much room. A word that is too
-// long for a line has one to itself.
-func hang(width int, head, text string) string {
-	var b strings.Builder
-	indent := strings.Repeat(" ", utf8.RuneCountInString(head))
-	at := utf8.RuneCountInString(head)
-	b.WriteString(head)
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case at+1+n > width:
-			b.WriteString("\n" + indent)
-			at = len(indent)
-		default:
-			b.WriteString(" ")
-			at++
-		}
-		b.WriteString(word)
-		at += n
-	}
-	return strings.TrimRight(b.String(), " ") + "\n"
 }

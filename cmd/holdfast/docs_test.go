@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -43,7 +44,7 @@ func TestManualLists(t *testing.T) {
 		}
 		text = head + "<!-- " + name + ": made by go test -update -->\n" + list + "\n<!-- end of " + name + " -->\n" + tail
 	}
-	compare(t, manual, text)
+	cmdtest.Golden(t, manual, text)
 }
 
 // Every plan in docs/faults.md can be served as it stands, and so can every fault.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
@@ -24,7 +26,7 @@ meets, and what the ids of its faults mean. Nothing is served.`,
 		Example: `  holdfast faults explain outage`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("explain takes one argument, a built-in plan or a file with one; got %s", plural(len(args), "argument"))
+				return fmt.Errorf("explain takes one argument, a built-in plan or a file with one; got %s", format.Plural(len(args), "argument"))
 			}
 			return nil
 		},
@@ -37,7 +39,7 @@ meets, and what the ids of its faults mean. Nothing is served.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: note: %s\n", note)
 			}
 			out := cmd.OutOrStdout()
-			explain(out, terminalOf(out), args[0], plan)
+			explain(out, term.Of(out), args[0], plan)
 			return nil
 		},
 	}
@@ -87,31 +89,31 @@ func refuses(p part) int {
 }
 
 func label(list string, i int, name string) string {
-	return strings.TrimSpace(fmt.Sprintf("%s[%d] %s", list, i, plain(name)))
+	return strings.TrimSpace(fmt.Sprintf("%s[%d] %s", list, i, format.Excerpt(name)))
 }
 
 // explain writes the whole explanation.
-func explain(w io.Writer, term terminal, name string, plan fault.Plan) {
+func explain(w io.Writer, tty term.Terminal, name string, plan fault.Plan) {
 	connections, rules, pace := parts(plan)
-	fmt.Fprintf(w, "%s: %s, seed %d\n", term.paint(bold, name), size(plan), plan.Seed)
+	fmt.Fprintf(w, "%s: %s, seed %d\n", tty.Paint(term.Bold, name), size(plan), plan.Seed)
 	all := slices.Concat(connections, rules, pace)
 	if edges := edges(all); len(edges) > 1 || slices.ContainsFunc(all, part.flaps) {
 		fmt.Fprintln(w)
-		chart(w, term, all)
+		chart(w, tty, all)
 	}
-	writePhases(w, term, connections, rules, pace)
+	writePhases(w, tty, connections, rules, pace)
 	ids := []fault.ID{}
 	for _, p := range all {
 		ids = append(ids, p.ids...)
 	}
 	if plan.Capacity != nil {
-		fmt.Fprintf(w, "\n%s\n", term.paint(bold, "capacity"))
+		fmt.Fprintf(w, "\n%s\n", tty.Paint(term.Bold, "capacity"))
 		for _, line := range sayCapacity(*plan.Capacity) {
-			fmt.Fprint(w, hang(term.columns(), "  ", line))
+			fmt.Fprint(w, term.Wrap(tty.Columns(), "  ", line))
 		}
 		ids = append(ids, capacityIDs(*plan.Capacity)...)
 	}
-	writeLegend(w, term, ids)
+	writeLegend(w, tty, ids)
 }
 
 func (p part) flaps() bool { return p.repeat.Every > 0 }
@@ -143,24 +145,24 @@ const (
 )
 
 // chart draws a row for each part over one axis of time.
-func chart(w io.Writer, term terminal, all []part) {
+func chart(w io.Writer, tty term.Terminal, all []part) {
 	room := 0
 	for _, p := range all[:min(len(all), mostRows)] {
 		room = max(room, min(utf8.RuneCountInString(p.label), mostLabel))
 	}
 	unit := axis(all)
-	cells := (term.columns() - room - 4) / 4 * 4
+	cells := (tty.Columns() - room - 4) / 4 * 4
 	line := strings.Repeat(" ", room+2)
 	for i := range 4 {
 		line += fmt.Sprintf("%-*s", cells/4, moment(time.Duration(i)*unit))
 	}
-	fmt.Fprintln(w, term.paint(dim, line+"→"))
+	fmt.Fprintln(w, tty.Paint(term.Dim, line+"→"))
 	for i, p := range all {
 		if i == mostRows {
-			fmt.Fprintf(w, "and %s\n", plural(len(all)-i, "more row"))
+			fmt.Fprintf(w, "and %s\n", format.Plural(len(all)-i, "more row"))
 			return
 		}
-		fmt.Fprintf(w, "%-*s  %s\n", room, cut(p.label, room), bar(p, 4*unit, cells))
+		fmt.Fprintf(w, "%-*s  %s\n", room, format.Truncate(p.label, room), bar(p, 4*unit, cells))
 	}
 }
 
@@ -212,11 +214,11 @@ func axis(all []part) time.Duration {
 }
 
 // writePhases says what a client meets between one edge and the next.
-func writePhases(w io.Writer, term terminal, connections, rules, pace []part) {
+func writePhases(w io.Writer, tty term.Terminal, connections, rules, pace []part) {
 	at := edges(slices.Concat(connections, rules, pace))
 	for i, from := range at {
 		if i == mostPhases {
-			fmt.Fprintf(w, "\nand %s\n", plural(len(at)-i, "more phase"))
+			fmt.Fprintf(w, "\nand %s\n", format.Plural(len(at)-i, "more phase"))
 			return
 		}
 		title := "from " + moment(from) + " on"
@@ -226,13 +228,13 @@ func writePhases(w io.Writer, term terminal, connections, rules, pace []part) {
 		case i+1 < len(at):
 			title = moment(from) + " to " + moment(at[i+1])
 		}
-		fmt.Fprintf(w, "\n%s\n", term.paint(bold, title))
+		fmt.Fprintf(w, "\n%s\n", tty.Paint(term.Bold, title))
 		for _, p := range meets(connections, from) {
-			writePart(w, term, p)
+			writePart(w, tty, p)
 		}
 		met := meets(rules, from)
 		for _, p := range met {
-			writePart(w, term, p)
+			writePart(w, tty, p)
 		}
 		wait := sayPace(meets(pace, from))
 		switch {
@@ -241,10 +243,10 @@ func writePhases(w io.Writer, term terminal, connections, rules, pace []part) {
 		case len(met) == 0 && wait == "":
 			fmt.Fprintln(w, "  every request: healthy, at once")
 		case len(met) == 0:
-			fmt.Fprint(w, hang(term.columns(), "  ", "every request: healthy, after "+wait))
+			fmt.Fprint(w, term.Wrap(tty.Columns(), "  ", "every request: healthy, after "+wait))
 		}
 		if len(met) > 0 && wait != "" {
-			fmt.Fprint(w, hang(term.columns(), "  ", "each, struck or not, waits first: "+wait))
+			fmt.Fprint(w, term.Wrap(tty.Columns(), "  ", "each, struck or not, waits first: "+wait))
 		}
 	}
 }
@@ -281,14 +283,14 @@ func meets(list []part, from time.Duration) []part {
 	return open
 }
 
-func writePart(w io.Writer, term terminal, p part) {
-	fmt.Fprint(w, hang(term.columns(), "  ", p.whom+turns(p)+": "+p.what))
+func writePart(w io.Writer, tty term.Terminal, p part) {
+	fmt.Fprint(w, term.Wrap(tty.Columns(), "  ", p.whom+turns(p)+": "+p.what))
 	tail := p.label
 	for _, id := range p.ids {
 		tail += " · " + string(id)
 	}
-	for line := range strings.Lines(hang(term.columns(), "    ", tail)) {
-		fmt.Fprintln(w, term.paint(dim, strings.TrimSuffix(line, "\n")))
+	for line := range strings.Lines(term.Wrap(tty.Columns(), "    ", tail)) {
+		fmt.Fprintln(w, tty.Paint(term.Dim, strings.TrimSuffix(line, "\n")))
 	}
 }
 
@@ -300,29 +302,21 @@ func turns(p part) string {
 }
 
 // writeLegend says what the ids mean.
-func writeLegend(w io.Writer, term terminal, ids []fault.ID) {
+func writeLegend(w io.Writer, tty term.Terminal, ids []fault.ID) {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	if len(ids) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", term.paint(bold, "the faults"))
+	fmt.Fprintf(w, "\n%s\n", tty.Paint(term.Bold, "the faults"))
 	known := slices.DeleteFunc(catalog(), func(e fault.Entry) bool { return !slices.Contains(ids, e.ID) })
 	widest := 0
 	for _, e := range known {
 		widest = max(widest, len(e.ID))
 	}
 	for _, e := range known {
-		fmt.Fprint(w, hang(term.columns(), fmt.Sprintf("  %-*s  ", widest, e.ID), e.Purpose))
+		fmt.Fprint(w, term.Wrap(tty.Columns(), fmt.Sprintf("  %-*s  ", widest, e.ID), e.Purpose))
 	}
-}
-
-// cut shortens a text to so many columns.
-func cut(s string, columns int) string {
-	if r := []rune(s); len(r) > columns {
-		return string(r[:columns-1]) + "…"
-	}
-	return s
 }
 
 // moment writes a time of the plan, which is not rounded: "0 s", "250 ms", "1.5 s",

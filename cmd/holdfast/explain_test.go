@@ -2,47 +2,28 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-var update = flag.Bool("update", false, "write the files that are made from the code, instead of comparing them")
-
-// compare holds a text against a file, or writes it there.
-func compare(t *testing.T, file, text string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("%s is not what it should be (go test -update writes it anew); it is now\n%s", file, text)
-	}
-}
-
 func TestExplain(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"faults", "explain", "testdata/explain.yaml"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+	if status := program.Run(t.Context(), []string{"faults", "explain", "testdata/explain.yaml"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 		t.Fatalf("exit status %d, stderr %q", status, &stderr)
 	}
-	compare(t, "testdata/explain.txt", stdout.String())
+	cmdtest.Golden(t, "testdata/explain.txt", stdout.String())
 }
 
 func TestExplainBuiltinPlans(t *testing.T) {
 	for _, b := range builtins {
 		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), []string{"faults", "explain", b.name}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+		if status := program.Run(t.Context(), []string{"faults", "explain", b.name}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 			t.Errorf("%s: exit status %d, stderr %q", b.name, status, &stderr)
 		}
 		for line := range strings.Lines(stdout.String()) {
@@ -72,7 +53,7 @@ func TestExplainExtremes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	explain(&out, terminal{width: 20}, "big", big)
+	explain(&out, term.Terminal{Width: 20}, "big", big)
 	if strings.ContainsRune(out.String(), '\x1b') {
 		t.Error("a name's escape sequence reached the terminal")
 	}

@@ -6,13 +6,15 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -52,7 +54,7 @@ GET /_holdfast/effects, POST /_holdfast/begin. Each takes the token as
 		Args: noPlanArgument,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd.Flags().Changed); err != nil {
-				return &exit{usage, err}
+				return exit.With(exit.Usage, err)
 			}
 			plan, note, err := loadPlan(o.plan)
 			if err == nil {
@@ -95,11 +97,11 @@ func (o *faults) check(given func(flag string) bool) error {
 		return errors.New("--tls-ca is empty: must be a file to write")
 	case given("record") && o.record == "":
 		return errors.New("--record is empty: must be a file to write")
-	case given("record") && given("tls-ca") && sameFile(o.record, o.tlsCA):
+	case given("record") && given("tls-ca") && files.Same(o.record, o.tlsCA):
 		return fmt.Errorf("--record and --tls-ca are both %s: must be two files", o.record)
-	case given("record") && isFile(o.plan) && sameFile(o.record, o.plan):
+	case given("record") && isFile(o.plan) && files.Same(o.record, o.plan):
 		return fmt.Errorf("--record %s: is the plan itself, and would be lost", o.record)
-	case given("tls-ca") && isFile(o.plan) && sameFile(o.tlsCA, o.plan):
+	case given("tls-ca") && isFile(o.plan) && files.Same(o.tlsCA, o.plan):
 		return fmt.Errorf("--tls-ca %s: is the plan itself, and would be lost", o.tlsCA)
 	case given("admin-token") && !given("admin"):
 		return errors.New("--admin-token needs --admin: there is nothing to ask for it")
@@ -122,11 +124,7 @@ func (o *faults) check(given func(flag string) bool) error {
 }
 
 // backendNames lists them: "echo, embeddings or ollama".
-func backendNames() string {
-	names := slices.Sorted(maps.Keys(backends))
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
-}
+func backendNames() string { return format.List(slices.Sorted(maps.Keys(backends)), "or") }
 
 const needsH2 = "needs a server that speaks HTTP/2: give --h2"
 
@@ -161,34 +159,16 @@ func followable(plan fault.Plan, tls, h2 bool) error {
 }
 
 // noPlanArgument is noArguments, and knows what people mean by one.
-func noPlanArgument(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		cmd.SuggestionsMinimumDistance = 2
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			return fmt.Errorf("faults takes no argument; got %q; did you mean %s?", args[0], near[0])
+func noPlanArgument(cmd *cobra.Command, given []string) error {
+	if len(given) > 0 {
+		if near := args.Nearest(cmd, given[0]); near != "" {
+			return fmt.Errorf("faults takes no argument; got %q; did you mean %s?", given[0], near)
 		}
-		if _, err := builtin(args[0]); err == nil || isFile(args[0]) {
-			return fmt.Errorf("faults takes no argument; got %q; did you mean --plan %s?", args[0], args[0])
+		if _, err := builtin(given[0]); err == nil || isFile(given[0]) {
+			return fmt.Errorf("faults takes no argument; got %q; did you mean --plan %s?", given[0], given[0])
 		}
 	}
-	return noArguments(cmd, args)
-}
-
-// reason is an error of the system without the operation and the name before it,
-// which the message has already.
-func reason(err error) error {
-	var path *os.PathError
-	var call *os.SyscallError
-	var op *net.OpError
-	switch {
-	case errors.As(err, &path):
-		return path.Err
-	case errors.As(err, &call):
-		return call.Err
-	case errors.As(err, &op):
-		return op.Err
-	}
-	return err
+	return args.None(cmd, given)
 }
 
 // checkAddress sees whether listen is a host and a port; whether they exist is
@@ -207,15 +187,4 @@ func checkAddress(listen string) error {
 func loopback(addr string) bool {
 	at, err := netip.ParseAddrPort(addr)
 	return err == nil && at.Addr().Unmap().IsLoopback()
-}
-
-func plural(n int, what string) string {
-	switch {
-	case n == 1:
-	case strings.HasSuffix(what, "ry"):
-		what = strings.TrimSuffix(what, "y") + "ies"
-	default:
-		what += "s"
-	}
-	return number(n) + " " + what
 }

@@ -11,14 +11,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
 
 func TestFaultsServesUntilInterrupted(t *testing.T) {
-	plan := writeFile(t, `{"seed": 7, "rules": [{"nth": "1", "fault": {"status": 503}}, {"nth": "2", "fault": {"close": "before_answer"}}]}`)
-	r := start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--backend", "embeddings")
-	url, rest, _ := strings.Cut(r.out.String(), " ")
+	plan := cmdtest.JSON(t, `{"seed": 7, "rules": [{"nth": "1", "fault": {"status": 503}}, {"nth": "2", "fault": {"close": "before_answer"}}]}`)
+	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--backend", "embeddings")
+	url, rest, _ := strings.Cut(r.Stdout.String(), " ")
 	if want := "follows " + plan + ": 2 rules, seed 7 · Ctrl-C ends it\n"; !strings.HasPrefix(url, "http://127.0.0.1:") || rest != want {
-		t.Errorf("it said %q, want a loopback URL and %q", r.out, want)
+		t.Errorf("it said %q, want a loopback URL and %q", r.Stdout, want)
 	}
 
 	transport := &http.Transport{}
@@ -38,31 +41,31 @@ func TestFaultsServesUntilInterrupted(t *testing.T) {
 	}
 
 	transport.CloseIdleConnections()
-	if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 		t.Errorf("exit status %d, want 0: Ctrl-C is how it ends", status)
 	}
-	said := strings.TrimPrefix(r.out.String(), url+" "+rest)
+	said := strings.TrimPrefix(r.Stdout.String(), url+" "+rest)
 	want := `^3 requests on \d connections? · 2 met a fault \(conn.fin_before_answer 1, http.status 1\) · work done 1, done twice 0\n$`
 	if !regexp.MustCompile(want).MatchString(said) {
 		t.Errorf("at the end it said %q, want %s", said, want)
 	}
-	if e := r.err.String(); e != "" {
+	if e := r.Stderr.String(); e != "" {
 		t.Errorf("stderr has %q, want nothing", e)
 	}
 }
 
 func TestFaultsNotesThatOthersReachIt(t *testing.T) {
-	plan := writeFile(t, `{}`)
+	plan := cmdtest.JSON(t, `{}`)
 	for _, tt := range []struct {
 		listen string
 		note   bool
 	}{{"127.0.0.1:0", false}, {"localhost:0", false}, {"0.0.0.0:0", true}, {":0", true}} {
-		r := start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--listen", tt.listen)
-		url, _, _ := strings.Cut(r.out.String(), " ")
-		if noted := strings.Contains(r.err.String(), "can be reached from other machines"); noted != tt.note {
-			t.Errorf("--listen %s: stderr has %q; noted: %v, want %v", tt.listen, r.err, noted, tt.note)
+		r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--listen", tt.listen)
+		url, _, _ := strings.Cut(r.Stdout.String(), " ")
+		if noted := strings.Contains(r.Stderr.String(), "can be reached from other machines"); noted != tt.note {
+			t.Errorf("--listen %s: stderr has %q; noted: %v, want %v", tt.listen, r.Stderr, noted, tt.note)
 		}
-		if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+		if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 			t.Errorf("--listen %s: exit status %d, want 0", tt.listen, status)
 		}
 	}
@@ -70,8 +73,8 @@ func TestFaultsNotesThatOthersReachIt(t *testing.T) {
 
 func TestFaultsWithTLS(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	r := start(t, "curl --cacert "+ca, "faults", "--plan", writeFile(t, `{"connections": [{"nth": "1", "fault": {"tls": "expired"}}]}`), "--tls", "--tls-ca", ca)
-	url, _, _ := strings.Cut(r.out.String(), " ")
+	r := program.Start(t, "curl --cacert "+ca, "faults", "--plan", cmdtest.JSON(t, `{"connections": [{"nth": "1", "fault": {"tls": "expired"}}]}`), "--tls", "--tls-ca", ca)
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
 	authority, err := os.ReadFile(ca)
 	if err != nil {
 		t.Fatal(err)
@@ -90,20 +93,20 @@ func TestFaultsWithTLS(t *testing.T) {
 		t.Fatalf("with the authority of %s: %v", ca, err)
 	}
 	resp.Body.Close()
-	if status := r.interrupt(t, strings.TrimPrefix(url, "https://")); status != 0 || !strings.HasPrefix(url, "https://") {
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "https://")); status != 0 || !strings.HasPrefix(url, "https://") {
 		t.Errorf("%s: exit status %d", url, status)
 	}
-	if said := r.out.String(); !strings.Contains(said, "(tls.expired 1)") {
+	if said := r.Stdout.String(); !strings.Contains(said, "(tls.expired 1)") {
 		t.Errorf("it said %q", said)
 	}
 }
 
 func TestFaultsOverHTTP2(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	plan := writeFile(t, `{"rules": [{"nth": "1", "fault": {"h2": "rst_stream_internal"}}]}`)
+	plan := cmdtest.JSON(t, `{"rules": [{"nth": "1", "fault": {"h2": "rst_stream_internal"}}]}`)
 	for _, args := range [][]string{{"--h2"}, {"--h2", "--tls", "--tls-ca", ca}} {
-		r := start(t, "Ctrl-C ends it\n", append([]string{"faults", "--plan", plan}, args...)...)
-		url, _, _ := strings.Cut(r.out.String(), " ")
+		r := program.Start(t, "Ctrl-C ends it\n", append([]string{"faults", "--plan", plan}, args...)...)
+		url, _, _ := strings.Cut(r.Stdout.String(), " ")
 		transport := &http.Transport{Protocols: new(http.Protocols)}
 		transport.Protocols.SetHTTP2(true)
 		transport.Protocols.SetUnencryptedHTTP2(true)
@@ -131,10 +134,10 @@ func TestFaultsOverHTTP2(t *testing.T) {
 		}
 		transport.CloseIdleConnections()
 		_, addr, _ := strings.Cut(url, "://")
-		if status := r.interrupt(t, addr); status != 0 {
+		if status := r.Interrupt(t, addr); status != 0 {
 			t.Errorf("%v: exit status %d", args, status)
 		}
-		if said := r.out.String(); !strings.Contains(said, "2 requests on 1 connection · 1 met a fault (h2.rst_stream_internal 1)") {
+		if said := r.Stdout.String(); !strings.Contains(said, "2 requests on 1 connection · 1 met a fault (h2.rst_stream_internal 1)") {
 			t.Errorf("%v: it said %q", args, said)
 		}
 	}
@@ -144,21 +147,10 @@ func TestFaultsOverHTTP2(t *testing.T) {
 func TestLiveLine(t *testing.T) {
 	var out strings.Builder
 	began := time.Now()
-	l := live{out: &out, term: terminal{live: true, width: 51}, began: began}
+	l := live{line: term.Line{Out: &out, Terminal: term.Terminal{Live: true, Width: 51}}, began: began}
 	l.draw(began.Add(2*time.Second), sums{attempts: 1200, struck: 30})
-	l.clear()
-	if want := rewrite + "   2.0 s  1,200 requests, 600/s · 30 struck · done" + rewrite; out.String() != want {
+	l.line.Clear()
+	if want := "\r\x1b[K   2.0 s  1,200 requests, 600/s · 30 struck · done\r\x1b[K"; out.String() != want {
 		t.Errorf("drew %q, want %q", &out, want)
-	}
-}
-
-func TestPlural(t *testing.T) {
-	for _, tt := range []struct {
-		n          int
-		what, want string
-	}{{0, "rule", "0 rules"}, {1, "rule", "1 rule"}, {1200, "retry", "1,200 retries"}, {1, "retry", "1 retry"}} {
-		if got := plural(tt.n, tt.what); got != tt.want {
-			t.Errorf("plural(%d, %q) = %q, want %q", tt.n, tt.what, got, tt.want)
-		}
 	}
 }

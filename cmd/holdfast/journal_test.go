@@ -13,6 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -189,13 +192,13 @@ func TestRecordFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("of another day\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, "Ctrl-C ends it\n", "faults", "--plan", writeFile(t, `{"rules": [{"nth": "2", "fault": {"status": 503}}]}`), "--record", file)
-	url, _, _ := strings.Cut(r.out.String(), " ")
+	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", cmdtest.JSON(t, `{"rules": [{"nth": "2", "fault": {"status": 503}}]}`), "--record", file)
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
 	for range 3 {
-		fetch(t, http.MethodGet, url, "", "")
+		cmdtest.Fetch(t, http.MethodGet, url, "", "")
 	}
-	if status := r.interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
-		t.Errorf("exit status %d: %s", status, r.err)
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+		t.Errorf("exit status %d: %s", status, r.Stderr)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -214,32 +217,6 @@ func TestRecordFile(t *testing.T) {
 	}
 }
 
-// fetch sends a request on a connection of its own.
-func fetch(t *testing.T, method, url, token, body string, header ...string) (status int, answer string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Close = true
-	if token != "" {
-		req.Header.Set("Authorization", token)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(data)
-}
-
 // A record that cannot be written ends the program.
 func TestRecordThatFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
@@ -248,7 +225,7 @@ func TestRecordThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	read.Close()
-	rec := newRecorder(&output{File: write})
+	rec := newRecorder(&files.Output{File: write})
 	rec.hand(line{})
 	<-rec.failed
 	for range 3 {
@@ -259,13 +236,13 @@ func TestRecordThatFails(t *testing.T) {
 	}
 
 	// /dev/full takes no byte.
-	r := start(t, "Ctrl-C ends it\n", "faults", "--plan", "healthy", "--record", "/dev/full")
-	url, _, _ := strings.Cut(r.out.String(), " ")
-	fetch(t, http.MethodGet, url, "", "")
+	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", "healthy", "--record", "/dev/full")
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
+	cmdtest.Fetch(t, http.MethodGet, url, "", "")
 	select {
-	case status := <-r.status:
-		if said := r.err.String(); status != failure || !strings.Contains(said, "--record /dev/full: no space left on device") {
-			t.Errorf("exit status %d, stderr %q; want %d, and no space left", status, said, failure)
+	case status := <-r.Status:
+		if said := r.Stderr.String(); status != exit.Failure || !strings.Contains(said, "--record /dev/full: no space left on device") {
+			t.Errorf("exit status %d, stderr %q; want %d, and no space left", status, said, exit.Failure)
 		}
 	case <-time.After(20 * time.Second):
 		t.Errorf("still running: stdout %q, stderr %q", &stdout, &stderr)
@@ -279,7 +256,7 @@ func TestRecordWithoutRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	rec := newRecorder(&output{File: write})
+	rec := newRecorder(&files.Output{File: write})
 	for range 4 * recorderRoom { // far more than a pipe holds
 		rec.hand(line{})
 	}

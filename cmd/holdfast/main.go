@@ -15,51 +15,29 @@
 package main
 
 import (
-	"context"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/call"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/config"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/conformance"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/embed"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/root"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/version"
 )
 
-func main() {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals) // before anybody is told: a second Ctrl-C ends the process at once
-		cancel()
-	}()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// run is the whole program: tests call it, too. It returns the exit status when
-// nothing is left running.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
-	root.SetArgs(append([]string{}, args...)) // never nil: cobra would read os.Args
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	return report(stderr, root.ExecuteContext(ctx))
-}
+func main() { root.Main(newRoot()) }
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:     "holdfast",
-		Short:   "Outbound calls that hold when the other side does not",
-		Version: thisBuild().String(),
-		Args:    knownCommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		// report says it, in one line.
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.SetFlagErrorFunc(flagProblem)
-	root.SetVersionTemplate("holdfast {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCall(os.LookupEnv), newConfig(os.LookupEnv), newConformance(), newDemo(), newEmbed(os.LookupEnv), newFaults(), newVersion())
-	return root
+	return root.New(version.Current().String(),
+		call.NewCommand(os.LookupEnv),
+		config.NewCommand(os.LookupEnv),
+		conformance.NewCommand(),
+		demo.NewCommand(),
+		embed.NewCommand(os.LookupEnv),
+		newFaults(),
+		version.NewCommand(),
+	)
 }

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -48,53 +48,10 @@ func (l line) MarshalJSON() ([]byte, error) {
 		l.Rule, l.N, faults, ms(l.Delay), l.Status, l.Effect})
 }
 
-// output is a file that is made when all else is known to be well: until ready
-// nothing in it has changed, and abandon leaves the folder as it was.
-type output struct {
-	*os.File
-	made bool
-}
-
-func openOutput(path string) (*output, error) {
-	_, err := os.Lstat(path)
-	made := errors.Is(err, fs.ErrNotExist)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, reason(err)
-	}
-	return &output{f, made}, nil
-}
-
-// ready empties the file, if it is one and not a pipe or a device.
-func (o *output) ready() error {
-	info, err := o.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return err
-	}
-	return o.Truncate(0)
-}
-
-func (o *output) abandon() {
-	o.Close()
-	if o.made {
-		os.Remove(o.Name())
-	}
-}
-
-// sameFile says whether two names are of one file, or would be.
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	y, err2 := os.Stat(b)
-	if err != nil || err2 != nil {
-		return filepath.Clean(a) == filepath.Clean(b)
-	}
-	return os.SameFile(x, y)
-}
-
 // recorder writes attempts as NDJSON, in a goroutine of its own so that a slow
 // reader at the other end of a pipe holds up nobody.
 type recorder struct {
-	file   *output
+	file   *files.Output
 	lines  chan line
 	failed chan struct{} // closed at the first error
 	done   chan struct{}
@@ -110,7 +67,7 @@ const (
 )
 
 // newRecorder writes to file, which it closes.
-func newRecorder(file *output) *recorder {
+func newRecorder(file *files.Output) *recorder {
 	r := &recorder{file: file, lines: make(chan line, recorderRoom), failed: make(chan struct{}), done: make(chan struct{})}
 	go r.write()
 	return r
@@ -156,9 +113,9 @@ func (r *recorder) close(missed int) error {
 	<-r.done
 	switch {
 	case r.err != nil:
-		return fmt.Errorf("--record %s: %w", r.file.Name(), reason(r.err))
+		return fmt.Errorf("--record %s: %w", r.file.Name(), exit.Reason(r.err))
 	case r.full+missed > 0:
-		return fmt.Errorf("--record %s: %s came too fast and are not in it", r.file.Name(), plural(r.full+missed, "attempt"))
+		return fmt.Errorf("--record %s: %s came too fast and are not in it", r.file.Name(), format.Plural(r.full+missed, "attempt"))
 	}
 	return nil
 }

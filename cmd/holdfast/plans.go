@@ -1,7 +1,7 @@
 package main
 
 import (
-	files "embed" // embed is what a client here does with texts
+	files "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/internal/spelling"
 )
@@ -52,15 +54,15 @@ plan as JSON, to start one's own from.`,
 			if len(args) == 1 {
 				data, err := builtin(args[0])
 				if err != nil {
-					return exitf(usage, "%w", err)
+					return exit.Errorf(exit.Usage, "%w", err)
 				}
 				if _, err = out.Write(data); err != nil {
-					return exitf(failure, "%w", reason(err))
+					return exit.Errorf(exit.Failure, "%w", exit.Reason(err))
 				}
 				return nil
 			}
 			for _, b := range builtins {
-				fmt.Fprint(out, hang(terminalOf(out).columns(), fmt.Sprintf("%-17s  ", b.name), b.like))
+				fmt.Fprint(out, term.Wrap(term.Of(out).Columns(), fmt.Sprintf("%-17s  ", b.name), b.like))
 			}
 			return nil
 		},
@@ -95,9 +97,9 @@ func (e unknownPlan) Error() string {
 // or a file that does not hold.
 func badPlan(argument string, err error) error {
 	if errors.As(err, &unknownPlan{}) {
-		return exitf(usage, "%s: %w", argument, err)
+		return exit.Errorf(exit.Usage, "%s: %w", argument, err)
 	}
-	return exitf(config, "%s: %w", argument, err)
+	return exit.Errorf(exit.Config, "%s: %w", argument, err)
 }
 
 // builtin gives the text of a built-in plan; the error is an unknownPlan.
@@ -143,7 +145,7 @@ func loadPlan(plan string) (loaded fault.Plan, note string, err error) {
 func readPlan(file string) (fault.Plan, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return fault.Plan{}, reason(err)
+		return fault.Plan{}, exit.Reason(err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > fault.MaxPlanBytes {
@@ -151,7 +153,7 @@ func readPlan(file string) (fault.Plan, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, fault.MaxPlanBytes+1))
 	if err != nil {
-		return fault.Plan{}, reason(err)
+		return fault.Plan{}, exit.Reason(err)
 	}
 	return parsePlan(file, data)
 }

@@ -14,18 +14,18 @@ import (
 )
 
 func TestBuiltinPlans(t *testing.T) {
-	files, err := fs.Glob(planFiles, "plans/*.json")
+	opened, err := fs.Glob(planFiles, "plans/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range builtins {
 		file := "plans/" + b.name + ".json"
-		i := slices.Index(files, file)
+		i := slices.Index(opened, file)
 		if i < 0 {
 			t.Errorf("%s has no file %s", b.name, file)
 			continue
 		}
-		files = slices.Delete(files, i, i+1)
+		opened = slices.Delete(opened, i, i+1)
 		if isFile(b.name) {
 			t.Errorf("%s would be taken for a file", b.name)
 		}
@@ -36,20 +36,20 @@ func TestBuiltinPlans(t *testing.T) {
 			t.Errorf("%s: %v", b.name, err)
 		}
 		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), []string{"faults", "plans", b.name}, &stdout, &stderr); status != 0 {
+		if status := program.Run(t.Context(), []string{"faults", "plans", b.name}, &stdout, &stderr); status != 0 {
 			t.Errorf("faults plans %s: exit status %d, %s", b.name, status, &stderr)
 		} else if _, err := fault.Parse(stdout.Bytes()); err != nil {
 			t.Errorf("faults plans %s: %v", b.name, err)
 		}
 	}
-	for _, file := range files {
+	for _, file := range opened {
 		t.Errorf("%s has no line in builtins", file)
 	}
 }
 
 func TestListOfPlans(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"faults", "plans"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+	if status := program.Run(t.Context(), []string{"faults", "plans"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 		t.Fatalf("exit status %d, stderr %q", status, &stderr)
 	}
 	for _, b := range builtins {
@@ -107,7 +107,7 @@ func TestListOfFaults(t *testing.T) {
 			args = append(args, "--verbose")
 		}
 		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), args, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+		if status := program.Run(t.Context(), args, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 			t.Fatalf("exit status %d, stderr %q", status, &stderr)
 		}
 		for _, e := range catalog() {
@@ -129,24 +129,10 @@ func TestListOfFaults(t *testing.T) {
 
 func TestSchema(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"faults", "schema"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+	if status := program.Run(t.Context(), []string{"faults", "schema"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 		t.Fatalf("exit status %d, stderr %q", status, &stderr)
 	}
 	if !bytes.Equal(stdout.Bytes(), fault.Schema()) || !json.Valid(stdout.Bytes()) {
 		t.Errorf("it printed %s", &stdout)
-	}
-}
-
-func TestHang(t *testing.T) {
-	for _, tt := range []struct{ text, want string }{
-		{"", "id:\n"},
-		{"one two", "id: one two\n"},
-		{"one two three", "id: one two\n    three\n"},
-		{"a-word-beyond-the-width and", "id: a-word-beyond-the-width\n    and\n"},
-		{"größer wird", "id: größer\n    wird\n"},
-	} {
-		if got := hang(13, "id: ", tt.text); got != tt.want {
-			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
-		}
 	}
 }

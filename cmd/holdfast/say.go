@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
@@ -36,7 +36,7 @@ func whom(what, nth string, probability float64, m fault.Match) string {
 	var only []string
 	add := func(what, of string) {
 		if of != "" {
-			only = append(only, what+" "+plain(of))
+			only = append(only, what+" "+format.Excerpt(of))
 		}
 	}
 	add("method", m.Method)
@@ -52,7 +52,7 @@ func whom(what, nth string, probability float64, m fault.Match) string {
 		if s.Query != "" {
 			key = "query " + s.Query
 		}
-		only = append(only, fmt.Sprintf("shard %s of %d by %s", strings.Trim(fmt.Sprint(s.Is), "[]"), s.Of, plain(key)))
+		only = append(only, fmt.Sprintf("shard %s of %d by %s", strings.Trim(fmt.Sprint(s.Is), "[]"), s.Of, format.Excerpt(key)))
 	}
 	if len(only) > 0 {
 		said += " with " + strings.Join(only, ", ")
@@ -117,13 +117,13 @@ func sayValue(v reflect.Value) string {
 	case map[string]string:
 		var each []string
 		for _, name := range slices.Sorted(maps.Keys(x)) {
-			each = append(each, plain(name+": "+x[name]))
+			each = append(each, format.Excerpt(name+": "+x[name]))
 		}
 		return strings.Join(each, ", ")
 	case []int:
 		return sayStatuses(x)
 	}
-	return plain(fmt.Sprint(v.Interface()))
+	return format.Excerpt(fmt.Sprint(v.Interface()))
 }
 
 // sayStatuses says a sequence in order, at most the first ten of it.
@@ -134,7 +134,7 @@ func sayStatuses(list []int) string {
 	}
 	said := strings.Join(each, " ")
 	if more := len(list) - len(each); more > 0 {
-		said += fmt.Sprintf(" and %s more", number(more))
+		said += fmt.Sprintf(" and %s more", format.Number(more))
 	}
 	return said
 }
@@ -142,9 +142,9 @@ func sayStatuses(list []int) string {
 func sayCapacity(c fault.Capacity) (said []string) {
 	switch {
 	case c.Workers > 0 && c.Queue > 0:
-		said = append(said, fmt.Sprintf("%s, %s may wait, the next is refused with 503", plural(c.Workers, "worker"), number(c.Queue)))
+		said = append(said, fmt.Sprintf("%s, %s may wait, the next is refused with 503", format.Plural(c.Workers, "worker"), format.Number(c.Queue)))
 	case c.Workers > 0:
-		said = append(said, plural(c.Workers, "worker")+", nobody may wait: the next is refused with 503")
+		said = append(said, format.Plural(c.Workers, "worker")+", nobody may wait: the next is refused with 503")
 	}
 	if wait := c.ServiceTime + c.Latency.Base; wait > 0 {
 		said = append(said, "a request takes "+wait.String())
@@ -157,20 +157,6 @@ func sayCapacity(c fault.Capacity) (said []string) {
 		abandoned = "work whose caller has left is dropped"
 	}
 	return append(said, abandoned)
-}
-
-// plain makes a text of a plan fit to be shown: brief, and nothing that a terminal
-// would obey.
-func plain(s string) string { return cut(printable(s), 40) }
-
-// printable leaves nothing in a text that a terminal would obey.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) {
-			return '�'
-		}
-		return c
-	}, s)
 }
 
 // The ids of what a fault can do are asked of the plan's own machine.

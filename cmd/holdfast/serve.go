@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
@@ -58,44 +62,44 @@ func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault
 			takeBack()
 		}
 	}()
-	files := map[string]*output{}
+	opened := map[string]*files.Output{}
 	for _, file := range []struct{ flag, path string }{{"--record", o.record}, {"--tls-ca", o.tlsCA}} {
 		if file.path == "" {
 			continue
 		}
-		out, err := openOutput(file.path)
+		out, err := files.OpenOutput(file.path)
 		if err != nil {
-			return exitf(config, "%s %s: %w", file.flag, file.path, err)
+			return exit.Errorf(exit.Config, "%s %s: %w", file.flag, file.path, err)
 		}
-		begun = append(begun, out.abandon)
-		files[file.flag] = out
+		begun = append(begun, out.Abandon)
+		opened[file.flag] = out
 	}
 	server, err := o.listenAndServe(plan)
 	if malformed := (*fault.Error)(nil); errors.As(err, &malformed) {
-		return exitf(config, "--plan %s: %w", o.plan, malformed)
+		return exit.Errorf(exit.Config, "--plan %s: %w", o.plan, malformed)
 	}
 	if err != nil {
-		return exitf(failure, "--listen %s: %w", o.listen, reason(err))
+		return exit.Errorf(exit.Failure, "--listen %s: %w", o.listen, exit.Reason(err))
 	}
 	begun = append(begun, func() { server.Close() })
 
 	var door *admin
 	if o.admin != "" {
 		if door, err = newAdmin(o.admin, o.adminToken, o.tls, o.h2); err != nil {
-			return exitf(failure, "--admin %s: %w", o.admin, reason(err))
+			return exit.Errorf(exit.Failure, "--admin %s: %w", o.admin, exit.Reason(err))
 		}
 		begun = append(begun, door.close)
 	}
-	if out := files["--tls-ca"]; out != nil {
+	if out := opened["--tls-ca"]; out != nil {
 		if err := writeCA(out, server); err != nil {
-			return exitf(config, "--tls-ca %s: %w", o.tlsCA, reason(err))
+			return exit.Errorf(exit.Config, "--tls-ca %s: %w", o.tlsCA, exit.Reason(err))
 		}
 	}
 	j := newJournal(server)
 	var rec *recorder
-	if out := files["--record"]; out != nil {
-		if err := out.ready(); err != nil {
-			return exitf(config, "--record %s: %w", o.record, reason(err))
+	if out := opened["--record"]; out != nil {
+		if err := out.Truncate(); err != nil {
+			return exit.Errorf(exit.Config, "--record %s: %w", o.record, exit.Reason(err))
 		}
 		rec = newRecorder(out)
 		j.hand = rec.hand
@@ -113,7 +117,7 @@ func (o *faults) serve(ctx context.Context, stdout, stderr io.Writer, plan fault
 		err = errors.Join(err, rec.close(j.sums().missed))
 	}
 	if err != nil {
-		return &exit{failure, err}
+		return exit.With(exit.Failure, err)
 	}
 	return nil
 }
@@ -139,9 +143,9 @@ func (o *faults) announce(stdout, stderr io.Writer, server server, door *admin, 
 
 // size counts the rules of a plan.
 func size(plan fault.Plan) string {
-	said := plural(len(plan.Rules), "rule")
+	said := format.Plural(len(plan.Rules), "rule")
 	if n := len(plan.Connections); n > 0 {
-		said += ", " + plural(n, "connection rule")
+		said += ", " + format.Plural(n, "connection rule")
 	}
 	if plan.Capacity != nil {
 		said += ", a capacity"
@@ -151,7 +155,7 @@ func size(plan fault.Plan) string {
 
 // watch follows the journal until ctx ends or the record cannot be written.
 func (o *faults) watch(ctx context.Context, j *journal, rec *recorder, shown *live) {
-	defer shown.clear()
+	defer shown.line.Clear()
 	var failed <-chan struct{} // never, without a record
 	if rec != nil {
 		failed = rec.failed
@@ -174,34 +178,26 @@ func (o *faults) watch(ctx context.Context, j *journal, rec *recorder, shown *li
 // live is one line of counters that is written again and again, on a terminal;
 // elsewhere it is nothing.
 type live struct {
-	out    io.Writer
-	term   terminal
+	line   term.Line
 	began  time.Time
-	speeds speedometer
+	speeds term.Rate
 }
 
-func newLive(out io.Writer) *live { return &live{out: out, term: terminalOf(out), began: time.Now()} }
+func newLive(out io.Writer) *live {
+	return &live{line: term.Line{Out: out, Terminal: term.Of(out)}, began: time.Now()}
+}
 
 func (l *live) draw(now time.Time, s sums) {
-	if !l.term.live {
-		return
-	}
-	rate := l.speeds.measure(now.Sub(l.began), int64(s.attempts))
+	rate := l.speeds.Measure(now.Sub(l.began), int64(s.attempts))
 	line := fmt.Sprintf("%s  %s, %s/s · %s struck · done twice %s",
-		clock(now.Sub(l.began)), plural(s.attempts, "request"), number(rate), number(s.struck), number(s.effects.Duplicates))
-	fmt.Fprint(l.out, rewrite+l.term.paint(dim, l.term.fit(line)))
-}
-
-func (l *live) clear() {
-	if l.term.live {
-		fmt.Fprint(l.out, rewrite)
-	}
+		format.Elapsed(now.Sub(l.began)), format.Plural(s.attempts, "request"), format.Number(rate), format.Number(s.struck), format.Number(s.effects.Duplicates))
+	l.line.Draw(line)
 }
 
 func (s sums) counts() string {
 	return fmt.Sprintf("%s on %s · %s met a fault · work done %s, done twice %s",
-		plural(s.attempts, "request"), plural(s.connections, "connection"), number(s.struck),
-		number(s.effects.Done+s.effects.Untracked), number(s.effects.Duplicates))
+		format.Plural(s.attempts, "request"), format.Plural(s.connections, "connection"), format.Number(s.struck),
+		format.Number(s.effects.Done+s.effects.Untracked), format.Number(s.effects.Duplicates))
 }
 
 // String says what a server saw.
@@ -215,15 +211,15 @@ func (s sums) String() string {
 	}
 	var each []string
 	for id, n := range s.met {
-		each = append(each, fmt.Sprintf("%s %s", id, number(n)))
+		each = append(each, fmt.Sprintf("%s %s", id, format.Number(n)))
 	}
 	slices.SortFunc(each, cmp.Compare)
 	return strings.Replace(said, " met a fault", " met a fault ("+strings.Join(each, ", ")+")", 1)
 }
 
 // writeCA writes the authority that a client must trust.
-func writeCA(out *output, server server) error {
-	if err := out.ready(); err != nil {
+func writeCA(out *files.Output, server server) error {
+	if err := out.Truncate(); err != nil {
 		return err
 	}
 	err := pem.Encode(out, &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})

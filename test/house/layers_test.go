@@ -15,7 +15,10 @@ var layers = [][]string{
 	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
-	6: {"cmd/holdfast"},
+	6: {"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak", "cmd/holdfast/internal/target", "cmd/holdfast/internal/term"},
+	7: {"cmd/holdfast/internal/args", "cmd/holdfast/internal/files", "cmd/holdfast/internal/providers"},
+	8: {"cmd/holdfast/internal/root", "cmd/holdfast/internal/call", "cmd/holdfast/internal/config", "cmd/holdfast/internal/conformance", "cmd/holdfast/internal/demo", "cmd/holdfast/internal/embed", "cmd/holdfast/internal/version"},
+	9: {"cmd/holdfast/internal/cmdtest", "cmd/holdfast"},
 }
 
 // unlayered packages, and the packages below their folders, may import every

@@ -1,0 +1,56 @@
+// Package demo is the command holdfast demo: it compares holdfast with a bare
+// http.Client while a service fails and recovers.
+package demo
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+)
+
+// The limits of the script's length. A shorter script has too few events to prove
+// anything; a longer one exceeds the record of the server.
+const minSeconds, maxSeconds = 3, 60
+
+// NewCommand makes the command.
+func NewCommand() *cobra.Command {
+	var (
+		asJSON  bool
+		plant   string
+		seed    uint64
+		seconds float64
+	)
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Compare holdfast with a bare http.Client while a service fails and recovers",
+		Long: `Starts a fault server on loopback and makes 800 calls a second to it, in the phases
+healthy, flaky, outage, recovery and throttled. It does so first with holdfast, then
+with a bare http.Client and a new server with the same faults. It prints events as
+they happen and compares the two clients.
+
+Exits with 0 only if the counts are right: no call is lost, no work is done twice,
+nothing is sent while the breaker is open or inside a Retry-After, and no goroutine
+leaks. Times are printed, but not checked.`,
+		Args: args.None,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case plant != "" && plant != plantFreshKey:
+				return exit.Errorf(exit.Usage, "--plant %q: must be %s", plant, plantFreshKey)
+			case !(seconds >= minSeconds && seconds <= maxSeconds): // not <, so that NaN is caught
+				return exit.Errorf(exit.Usage, "--seconds %v: must be %d to %d", seconds, minSeconds, maxSeconds)
+			}
+			s := newScript(time.Duration(seconds * float64(time.Second)))
+			c := comparison{seed: seed, plant: plant, script: s, due: arrivals(seed, s.length)}
+			return c.run(cmd.Context(), asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print one JSON object with all counts instead of the events and the table")
+	f.StringVar(&plant, "plant", "", "make a deliberate mistake that the counts must reveal: `fresh-key` sends a new X-Request-ID with each attempt")
+	f.Uint64Var(&seed, "seed", 1, "the `number` that determines the arrivals and the faults")
+	f.Float64Var(&seconds, "seconds", usualLength.Seconds(), "the `seconds` for each client, 3 to 60; the phases are scaled to it")
+	return cmd
+}

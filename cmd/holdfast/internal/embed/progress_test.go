@@ -1,0 +1,42 @@
+package embed
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
+)
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	began := time.Now()
+	p := &progress{line: term.Line{Out: &out}, began: began, attempts: func() int { return 48 }, total: 10_000, before: 1000, done: 3200, failed: 100}
+	p.draw(began.Add(2 * time.Second))
+	if out.Len() > 0 {
+		t.Errorf("on no terminal it draws %q", &out)
+	}
+	p.line.Terminal = term.Terminal{Live: true, Width: 80}
+	p.draw(began.Add(2 * time.Second))
+	p.fail(result{chunk: chunk{items: []item{{index: 41}}}, err: errors.New("holdfast: a\x1b[2Jb")})
+	if want := "\r\x1b[K   2.0 s  4,200 of 10,000, 1,600/s · failed 100 · attempts 48\r\x1b[Kholdfast: text 42: a�[2Jb\n"; out.String() != want {
+		t.Errorf("it writes %q, want %q", &out, want)
+	}
+	for _, tt := range []struct {
+		total int
+		want  string
+	}{
+		{10_000, "done 3,200 · there before 1,000 · failed 100 · left 5,700 · attempts 48 · took 2.5 s"},
+		{-1, "done 3,200 · there before 1,000 · failed 100 · attempts 48 · took 2.5 s"},
+	} {
+		p.total = tt.total
+		if got := p.summary(began.Add(2500 * time.Millisecond)); got != tt.want {
+			t.Errorf("of %d: %q, want %q", tt.total, got, tt.want)
+		}
+	}
+	if got := fmt.Sprint(textRange([]item{{index: 99}, {index: 1299}})); got != "texts 100 to 1,300" {
+		t.Error(got)
+	}
+}
