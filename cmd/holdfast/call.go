@@ -70,7 +70,7 @@ to stdout.
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
-			cfg, err := o.settings(given, env)
+			cfg, err := o.settings(cmd.ErrOrStderr(), given, env)
 			if err != nil {
 				return err
 			}
@@ -106,7 +106,7 @@ to stdout.
 
 // settings is the provider's configuration; one without a base URL if none is
 // asked for.
-func (o *caller) settings(given func(flag string) bool, env lookup) (cfg holdfast.Config, err error) {
+func (o *caller) settings(stderr io.Writer, given func(flag string) bool, env lookup) (cfg holdfast.Config, err error) {
 	switch {
 	case !given("config") && !given("provider"):
 		return cfg, nil
@@ -115,7 +115,7 @@ func (o *caller) settings(given func(flag string) bool, env lookup) (cfg holdfas
 	case given("provider") && o.provider == "":
 		return cfg, &exit{usage, errors.New("--provider is empty: must be one of the settings")}
 	}
-	loaded, err := loadSettings([]string{o.file}, env)
+	loaded, err := loadSettings(stderr, []string{o.file}, env)
 	if err != nil {
 		return cfg, err
 	}

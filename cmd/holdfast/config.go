@@ -40,7 +40,7 @@ line says how many were heard, and holdfast config show --set which.`,
 		Example: `  holdfast config check providers.json`,
 		Args:    settingsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := loadSettings(args, env)
+			loaded, err := loadSettings(cmd.ErrOrStderr(), args, env)
 			if err == nil {
 				writeChecked(cmd.OutOrStdout(), loaded)
 			}
@@ -62,7 +62,7 @@ put together from variables is shown.`,
   holdfast config show --set providers.json`,
 		Args: settingsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := loadSettings(args, env)
+			loaded, err := loadSettings(cmd.ErrOrStderr(), args, env)
 			if err == nil {
 				out := cmd.OutOrStdout()
 				writeSettings(out, terminalOf(out), loaded, set)
@@ -86,8 +86,9 @@ func settingsFile(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// loadSettings reads the file, if args has one, and the environment.
-func loadSettings(args []string, env lookup) (settings.Settings, error) {
+// loadSettings reads the file, if args has one, and the environment. It writes
+// warnings to stderr.
+func loadSettings(stderr io.Writer, args []string, env lookup) (settings.Settings, error) {
 	path := strings.Join(args, "")
 	loaded, err := settings.Load(path, env)
 	var wrong *settings.Error
@@ -96,6 +97,9 @@ func loadSettings(args []string, env lookup) (settings.Settings, error) {
 		return loaded, &exit{config, toldSettings{wrong}}
 	case err != nil:
 		return loaded, exitf(config, "%s: %w", path, reason(err))
+	}
+	for _, w := range loaded.Warnings {
+		fmt.Fprintf(stderr, "holdfast: warning: %s\n", w)
 	}
 	return loaded, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -48,7 +50,7 @@ var variables = []string{
 	"MIXEDBREAD_MAX_RETRIES", "5",
 	"MIXEDBREAD_TIMEOUT", "", // counts as not set
 	"OLLAMA_LLM_TIMEOUT", "off",
-	"OLLAMA_POOL_TIMEOUT", "5s", // the default, but set
+	"OLLAMA_ACQUIRE_TIMEOUT", "5s", // the default, but set
 	"OLLAMA_LMM_TIMEOUT", "3s", // nobody asks for it
 }
 
@@ -71,8 +73,12 @@ func TestConfigShow(t *testing.T) {
 }
 
 func TestConfigNothingSet(t *testing.T) {
+	loaded, err := settings.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ args, want string }{
-		{"check", "60 settings of 2 providers hold: 60 by default\n"},
+		{"check", fmt.Sprintf("%d settings of 2 providers hold: %[1]d by default\n", len(loaded.Sources))},
 		{"show --set", "nothing is set: all is by default\n"},
 	} {
 		if status, stdout, stderr := configured(t, nil, strings.Fields(tt.args)...); status != 0 || stdout != tt.want || stderr != "" {
@@ -117,17 +123,28 @@ func TestConfigProblems(t *testing.T) {
   providers.mixedbread.api_key: must be a string
   providers.mixedbread.retry.base_delay: -5s must be positive, zero for 1s, or off
   providers.mixedbread.timeouts.conect: unknown key; did you mean connect?
-  providers.ollama.base_url: must be an address without user, password, query and fragment
   OLLAMA_MAX_RETRIES: "many" must be a whole number, or off
+  providers.ollama.base_url: has a user or password in it: send credentials by api_key or header
 `
 		if status != config || stdout != "" || stderr != want {
 			t.Errorf("%s: exit status %d, stdout %q, stderr\n%swant\n%s", command, status, stdout, stderr, want)
 		}
 	}
-	_, err := loadSettings([]string{path}, nil)
+	_, err := loadSettings(io.Discard, []string{path}, nil)
 	var wrong *settings.Error
 	if !errors.As(err, &wrong) || len(wrong.Problems) != 4 {
 		t.Errorf("got %v, want the settings.Error with 4 problems", err)
+	}
+}
+
+// A former name is a warning, and the command goes on.
+func TestConfigWarnings(t *testing.T) {
+	for _, command := range []string{"check", "show"} {
+		status, stdout, stderr := configured(t, []string{"OLLAMA_POOL_TIMEOUT", "7s"}, command)
+		want := "holdfast: warning: OLLAMA_POOL_TIMEOUT: is the former name of OLLAMA_ACQUIRE_TIMEOUT: rename it\n"
+		if status != 0 || stdout == "" || stderr != want {
+			t.Errorf("%s: exit status %d, stdout %q, stderr %q; want %q", command, status, stdout, stderr, want)
+		}
 	}
 }
 
@@ -189,15 +206,18 @@ func TestConfigManual(t *testing.T) {
 	sample, _, _ = strings.Cut(sample, "```")
 	path := writeFile(t, sample)
 	variables := []string{"MIXEDBREAD_API_KEY", "canary", "SEARCH_KEY", "canary", "OLLAMA_MACHINE", "gpu", "OLLAMA_LLM_TIMEOUT", "3m"}
+	page := string(text)
 	for _, command := range []string{"check", "show --set"} {
-		_, shown, found := strings.Cut(string(text), "$ holdfast config "+command+" providers.json\n")
+		_, shown, found := strings.Cut(page, "$ holdfast config "+command+" providers.json\n")
 		shown, _, ended := strings.Cut(shown, "```")
 		if !found || !ended {
 			t.Fatalf("does not show config %s", command)
 		}
 		_, stdout, stderr := configured(t, variables, append(strings.Fields(command), path)...)
-		if got := strings.ReplaceAll(stdout, path, "providers.json"); got != shown || stderr != "" {
-			t.Errorf("%s: got\n%s%swant\n%s", command, got, stderr, shown)
+		if stderr != "" {
+			t.Errorf("%s: stderr %q", command, stderr)
 		}
+		page = strings.Replace(page, shown, strings.ReplaceAll(stdout, path, "providers.json"), 1)
 	}
+	compare(t, "../../docs/settings.md", page)
 }

@@ -66,7 +66,7 @@ environment, as MIXEDBREAD_API_KEY, and from --config.
 			if err := o.check(args, cmd.Flags().Changed, cmd.InOrStdin()); err != nil {
 				return &exit{usage, err}
 			}
-			cfg, err := o.configure(env)
+			cfg, err := o.configure(cmd.ErrOrStderr(), env)
 			if err != nil {
 				return err
 			}
@@ -143,8 +143,8 @@ func (o *embedder) check(args []string, given func(flag string) bool, stdin io.R
 var embedders = []string{"mixedbread", "ollama"}
 
 // configure is how the provider is called, by the settings and the flags.
-func (o *embedder) configure(env lookup) (holdfast.Config, error) {
-	loaded, err := loadSettings([]string{o.settings}, env)
+func (o *embedder) configure(stderr io.Writer, env lookup) (holdfast.Config, error) {
+	loaded, err := loadSettings(stderr, []string{o.settings}, env)
 	if err != nil {
 		return holdfast.Config{}, err
 	}
