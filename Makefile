@@ -8,7 +8,7 @@ RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
-COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
+COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
 
 # A workspace selects one set of versions for all modules. Here each is built
 # with the versions of its own go.mod, as those who use it get it.

@@ -374,7 +374,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // What these settings make is what the provider makes of itself: a registry that
-// has one gives it to whoever asks for the other.
+// has a client of one gives it for the other.
 func TestTheProviderAgrees(t *testing.T) {
 	got := mustParse(t, `{}`, "MIXEDBREAD_API_KEY", "key")
 	var r holdfast.Registry

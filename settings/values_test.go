@@ -103,7 +103,7 @@ func TestVariablesInAnAddress(t *testing.T) {
 }
 
 // The settings of requirement B8, letter for letter.
-const seedSettings = `
+const required = `
 ollama_embedding_timeout: float = 90.0  # Increased for large batches
 ollama_llm_timeout: float = 120.0  # LLM generation timeout
 ollama_health_check_timeout: float = 5.0  # Health check timeout
@@ -122,9 +122,9 @@ mixedbread_circuit_breaker_timeout: float = 60.0
 mixedbread_circuit_breaker_half_open_max_calls: int = 3
 `
 
-// Row B8: each setting is a variable of the same name, with the same default, which
+// Requirement B8: each setting is a variable of the same name, with the same default, which
 // takes the value as it is written there.
-func TestSeedSettings(t *testing.T) {
+func TestRequiredVariables(t *testing.T) {
 	fields := map[string]*field{}
 	for _, f := range new(Provider).fields(preset(mixedbreadName)) {
 		fields["MIXEDBREAD_"+f.Env] = f
@@ -132,7 +132,7 @@ func TestSeedSettings(t *testing.T) {
 	for _, f := range new(Ollama).fields() {
 		fields["OLLAMA_"+f.Env] = f
 	}
-	for line := range strings.Lines(strings.TrimSpace(seedSettings)) {
+	for line := range strings.Lines(strings.TrimSpace(required)) {
 		name, rest, _ := strings.Cut(line, ":")
 		_, value, _ := strings.Cut(rest, "= ")
 		value, _, _ = strings.Cut(strings.TrimSpace(value), " ")
