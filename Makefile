@@ -8,7 +8,7 @@ RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Packages with a test for every line.
-COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
+COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
 
 # A workspace selects one set of versions for all modules. The commands build each
 # module with the versions of its own go.mod, as users do.

@@ -80,9 +80,9 @@ func TestBaseURLProblems(t *testing.T) {
 	}
 }
 
-// Row B2b: the zero Config is the second seed's HttpClientConfig, and what holdfast
-// adds to it. A registry would tell what differs.
-func TestDefaultsAreTheSeeds(t *testing.T) {
+// Requirement B2b: the zero Config means these values. A registry reports what
+// differs.
+func TestDefaults(t *testing.T) {
 	var r holdfast.Registry
 	r.Reset(t)
 	written := holdfast.Config{
@@ -112,7 +112,7 @@ func TestDefaultsGiveWay(t *testing.T) {
 	}
 }
 
-// What the caller does to its Config afterwards is no business of the client's.
+// A client does not change when the caller changes its Config afterwards.
 func TestConfigIsCopied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var got http.Header

@@ -1,80 +1,99 @@
 package settings
 
 import (
+	"cmp"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
-// tableRows are the rows of docs/settings.md but for their last cell, which
-// explains.
-func tableRows() (rows []string) {
-	m, o, other := mixedbreadProvider(), ollamaProvider(), otherProvider("other")
-	cells := func(f field, fields []field) string {
-		for _, g := range fields {
-			switch {
-			case f.path != g.path:
-			case g.path == baseURL && g.value() == "":
-				return "required"
-			default:
-				return g.meaning(g.value())
-			}
+var update = flag.Bool("update", false, "write the table of docs/settings.md anew")
+
+// page is the documentation of all settings.
+const page = "../docs/settings.md"
+
+// docsTable is the table of the page.
+func docsTable() string {
+	var m, other Provider
+	var o Ollama
+	columns := [][]*field{m.fields(preset(mixedbreadName)), o.fields(), other.fields(preset("other"))}
+	for _, column := range columns {
+		for _, f := range column {
+			f.fill()
 		}
-		return "–"
 	}
-	fields := append(m.fields(), o.fields()[len(m.fields())-1:]...) // all of Mixedbread's, and Ollama's own
-	for _, f := range fields {
-		variable, canBeOff := "–", ""
-		if f.env != "" {
-			variable = "`…_" + f.env + "`"
+	all := append(columns[0], columns[1]...) // those that only Ollama has are last
+	var b strings.Builder
+	b.WriteString("| in the file | variable | values | Mixedbread | Ollama | others | what it is |\n|---|---|---|---|---|---|---|\n")
+	written := map[string]bool{}
+	for _, f := range all {
+		if written[f.Key] {
+			continue
 		}
-		switch f.into.(type) {
-		case *int, *int64, *time.Duration:
-			if !f.always {
-				canBeOff = "✓"
+		written[f.Key] = true
+		cells := []string{"`" + f.Key + "`", "–", f.values}
+		if f.Env != "" {
+			cells[1] = "`…_" + f.Env + "`"
+		}
+		for _, column := range columns {
+			value := "–"
+			for _, g := range column {
+				if g.Key == f.Key {
+					value = cmp.Or(g.text(), "required")
+				}
 			}
+			cells = append(cells, value)
 		}
-		rows = append(rows, "| "+strings.Join([]string{
-			"`" + f.path + "`", variable, cells(f, m.fields()), cells(f, o.fields()), cells(f, other.fields()), canBeOff,
-		}, " | ")+" |")
+		doc := f.Doc
+		if f.OldKey != "" {
+			doc += "; formerly `" + f.OldKey + "` and `…_" + f.OldEnv + "`"
+		}
+		if f.Source != "" {
+			doc += " (" + f.Source + ")"
+		}
+		b.WriteString("| " + strings.Join(append(cells, doc), " | ") + " |\n")
 	}
-	return rows
+	return b.String()
 }
 
-// The table of docs/settings.md has every setting, with its default.
+// The table of docs/settings.md is made from the settings:
+//
+//	go test ./settings -run TestDocsTable -update
 func TestDocsTable(t *testing.T) {
-	text, err := os.ReadFile("../docs/settings.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(text), "|---|---|---|---|---|---|---|\n")
-	table, _, _ = strings.Cut(table, "\n\n")
-	lines := strings.Split(strings.TrimSpace(table), "\n")
-	rows := tableRows()
-	for i, want := range rows {
-		switch {
-		case i >= len(lines):
-			t.Errorf("missing: %s", want)
-		case !strings.HasPrefix(lines[i], want+" ") || strings.Count(lines[i], "|") != 8:
-			t.Errorf("got  %s\nwant %s … |", lines[i], want)
-		}
+	before, rest, found := strings.Cut(string(text), "| in the file |")
+	_, after, ended := strings.Cut(rest, "\n\n")
+	if !found || !ended {
+		t.Fatal("the page has no table")
 	}
-	equal(t, "rows", len(lines), len(rows))
+	want := before + docsTable() + "\n" + after
+	if *update {
+		err = os.WriteFile(page, []byte(want), 0o644)
+	} else if want != string(text) {
+		err = errors.New("is not the table of the settings: make it anew with -update")
+	}
+	if err != nil {
+		t.Errorf("%s: %v", page, err)
+	}
 }
 
 // The files that docs/settings.md and the package comment show hold, and the
 // problems are those that there are.
 func TestDocsSample(t *testing.T) {
-	text, err := os.ReadFile("../docs/settings.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, sample, _ := strings.Cut(string(text), "```json\n")
 	sample, _, _ = strings.Cut(sample, "```")
 	got := mustParse(t, sample, "MIXEDBREAD_API_KEY", "k", "OLLAMA_MACHINE", "gpu", "SEARCH_KEY", "k")
-	equal(t, "ollama", got.Ollama.BaseURL, "http://gpu:11434")
+	equal(t, "ollama", got.Ollama.LLM().BaseURL, "http://gpu:11434")
 
 	_, shown, _ := strings.Cut(string(text), "```\nholdfast: ")
 	shown, _, _ = strings.Cut(shown, "\n```")

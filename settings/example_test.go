@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/settings"
@@ -46,9 +47,9 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("mixedbread", s.Mixedbread.Timeout, s.Mixedbread.APIKey)
+	fmt.Println("mixedbread", s.Mixedbread.Config().Timeouts.Attempt, s.Mixedbread.APIKey)
 	fmt.Println("ollama", s.Ollama.EmbeddingTimeout, s.Ollama.LLMTimeout, s.Ollama.HealthCheckTimeout)
-	fmt.Println("search", s.Others["search"].Timeout)
+	fmt.Println("search", s.Others["search"].Config().Timeouts.Attempt)
 
 	var clients holdfast.Registry
 	defer clients.Shutdown(context.Background())
@@ -90,7 +91,7 @@ func ExampleLoad_problems() {
 	// providers.ollama.base_url: "localhost:11434" has no scheme; did you mean "http://localhost:11434"?
 }
 
-// Sources is for whoever asks why a setting is what it is.
+// Sources gives the value of each setting, and the place that it is from.
 func ExampleSource() {
 	path, remove := write(`{"providers": {"mixedbread": {"retry": {"max_delay": 5}}}}`)
 	defer remove()
@@ -101,13 +102,18 @@ func ExampleSource() {
 		fmt.Println(err)
 		return
 	}
-	for _, source := range s.Sources[11:14] {
-		fmt.Printf("%s = %s, from %s\n", source.Setting, source.Value, filepath.Base(source.From()))
+	for _, source := range s.Sources {
+		if strings.HasPrefix(source.Setting, "providers.mixedbread.retry.") {
+			fmt.Printf("%s = %s, from %s\n", source.Setting, source.Value, filepath.Base(source.From()))
+		}
 	}
 	// Output:
 	// providers.mixedbread.retry.max_retries = 2, from $MIXEDBREAD_MAX_RETRIES
 	// providers.mixedbread.retry.base_delay = 1s, from default
 	// providers.mixedbread.retry.max_delay = 5s, from providers.json
+	// providers.mixedbread.retry.max_retry_after = 1m0s, from default
+	// providers.mixedbread.retry.jitter = proportional, from default
+	// providers.mixedbread.retry.repeat = keyed, from default
 }
 
 func ExampleCloudAPI() {

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// reference is one at the beginning of a text.
+// reference matches a ${NAME} at the beginning of a text.
 var reference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// expanded is a text with variables put in.
+// expanded is a text in which variables are replaced by their values.
 type expanded struct {
 	text  string
-	shown string // an address may be shown like this: with the names of variables in its path
+	shown string // an address as it may be shown: with the names of variables in its path
 }
 
-// expand puts variables where text names them. Its error shows nothing of the text
-// but the variable's name: the rest may be a credential.
+// expand replaces the variables in text by their values. Its error shows the name
+// of a variable, but not the text, which may be a credential.
 func expand(text string, value func(name string) string) (expanded, error) {
 	var whole, shown strings.Builder
 	add := func(text string) {
@@ -54,7 +54,8 @@ func expand(text string, value func(name string) string) (expanded, error) {
 	}
 }
 
-// inPath reports whether an address has come to its path, where a token may stand.
+// inPath reports whether the end of an address is in its path, where a token may
+// stand.
 func inPath(address string) bool {
 	_, rest, ok := strings.Cut(address, "://")
 	return ok && strings.Contains(rest, "/")

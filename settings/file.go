@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/holdfast-go/holdfast/internal/setting"
 	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
@@ -21,11 +22,12 @@ func read(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
-// callable is what a provider may be called, so that variables can be named after it.
+// callable matches the names of providers, from which the names of variables are
+// made.
 var callable = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 
-// providers gives what the file says of each provider, and the names of those
-// that are not known beforehand, in their order.
+// providers gives each provider's object in the file, and the names of those that
+// only the file has, in their order.
 func (l *loader) providers(data []byte) (described map[string]any, others []string) {
 	described = map[string]any{}
 	if len(data) > maxFile {
@@ -46,7 +48,7 @@ func (l *loader) providers(data []byte) (described map[string]any, others []stri
 			case len(described) == maxProviders:
 				l.addf(top.at, "has more than %d providers", maxProviders)
 				return described, others
-			case m.key != "mixedbread" && m.key != "ollama":
+			case m.key != mixedbreadName && m.key != ollamaName:
 				others = append(others, m.key)
 			}
 			described[m.key] = m.value
@@ -55,15 +57,16 @@ func (l *loader) providers(data []byte) (described map[string]any, others []stri
 	return described, others
 }
 
-// member is one of an object's, and where.
+// member is a member of an object, with its place.
 type member struct {
 	key, at string
 	value   any
 }
 
-// members gives what v, an object at that place, has; each once, and only under
-// the given names, unless there are none.
-func (l *loader) members(at string, v any, names []string) iter.Seq[member] {
+// members gives the members of v, an object at that place; each once, and only
+// those with one of the names, unless there are none. Former names are taken too,
+// but not listed.
+func (l *loader) members(at string, v any, names []string, former ...string) iter.Seq[member] {
 	return func(yield func(member) bool) {
 		o, ok := v.(object)
 		if !ok {
@@ -79,7 +82,7 @@ func (l *loader) members(at string, v any, names []string) iter.Seq[member] {
 			switch {
 			case seen[key]:
 				l.addf(m.at, "is given twice")
-			case names != nil && !slices.Contains(names, key):
+			case names != nil && !slices.Contains(names, key) && !slices.Contains(former, key):
 				l.unknown(m, names)
 			case !yield(m):
 				return
@@ -97,54 +100,62 @@ func (l *loader) unknown(m member, names []string) {
 	}
 }
 
-// group reads the part of the provider's object whose paths begin with in.
+// group reads the part of the provider's object whose keys begin with in.
 func (e *entry) group(in, at string, v any) {
-	var names []string
-	for _, s := range e.settings {
-		if rest, ok := strings.CutPrefix(s.path, in); ok {
+	var names, former []string
+	for _, f := range e.fields {
+		if rest, ok := strings.CutPrefix(f.Key, in); ok {
 			if name, _, _ := strings.Cut(rest, "."); !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
+		if rest, ok := strings.CutPrefix(f.OldKey, in); ok && rest != "" && !strings.Contains(rest, ".") {
+			former = append(former, rest)
+		}
 	}
-	for m := range e.members(at, v, names) {
-		if s := e.find(in + m.key); s != nil {
-			e.fromFile(s, m)
+	for m := range e.members(at, v, names, former...) {
+		key := in + m.key
+		if f := e.find(func(f *field) bool { return f.Key == key }); f != nil {
+			e.fromFile(f, m)
+		} else if f := e.find(func(f *field) bool { return f.OldKey == key }); f != nil {
+			e.warnings.addf(m.at, "is the former name of %s: rename it", f.Key)
+			e.fromFile(f, m)
 		} else {
-			e.group(in+m.key+".", m.at, m.value)
+			e.group(key+".", m.at, m.value)
 		}
 	}
 }
 
-// fromFile sets a field to what the file says.
-func (e *entry) fromFile(s *setting, m member) {
-	from := Source{Setting: s.from.Setting, File: e.file}
-	text, isString := m.value.(string)
-	switch into := s.into.(type) {
-	case *map[string]Secret:
-		*into, s.from = e.header(m), from
+// fromFile sets a field to its value in the file.
+func (e *entry) fromFile(f *field, m member) {
+	if f.from.File != "" {
+		e.addf(m.at, "is given twice, once under a former name")
 		return
-	case *string, *Secret:
-		if !isString {
-			s.bad = true
-			e.addf(m.at, "must be a string") // not shown: it may be a credential that lacks its quotes
-			return
-		}
+	}
+	if f.Name == headerField {
+		e.service.Header, f.from.File = e.header(m), e.file
+		return
+	}
+	text, isString := m.value.(string)
+	if f.kind == setting.Text && !isString {
+		f.bad = true
+		e.addf(m.at, "must be a string") // not shown: it may be a credential that lacks its quotes
+		return
 	}
 	shows := shown(m.value) // as it was written: what is expanded may be a credential
 	if !isString {
 		text = shows
 	} else if to, err := expand(text, e.variable); err != nil {
-		s.bad = true
+		f.bad = true
 		e.addf(m.at, "%s", err)
 		return
 	} else {
-		if s.expanded = to.text != text; s.path == baseURL {
-			s.shown = to.shown
+		if f.expanded = to.text != text; f.Name == baseURLField {
+			f.shown = to.shown
 		}
 		text = to.text
 	}
-	e.set(s, text, shows, from)
+	e.set(f, text, shows, Source{Setting: m.at, File: e.file})
 }
 
 // header reads the values of headers, by their canonical names.
@@ -162,10 +173,10 @@ func (e *entry) header(m member) map[string]Secret {
 			e.addf(h.at, "must be a string")
 		case err != nil:
 			e.addf(h.at, "%s", err)
+		case !sendable(to.text):
+			e.addf(h.at, unsendable)
 		default:
-			if problem := (field{into: &value}).set(nil, to.text, ""); problem != "" {
-				e.addf(h.at, "%s", problem)
-			}
+			value = NewSecret(to.text)
 		}
 		header[name] = value
 	}

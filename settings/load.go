@@ -3,21 +3,22 @@ package settings
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// maxFile bounds a settings file, and maxProviders how many it describes.
+// maxFile bounds the length of a settings file, maxProviders the providers in it.
 const (
 	maxFile      = 1 << 20
 	maxProviders = 100
 )
 
 // Load reads the settings from the file at path, if path is not empty, and from
-// the environment, if lookup is not nil: [os.LookupEnv] is one. A path is never
-// looked up anywhere else.
+// the environment, if lookup is not nil: [os.LookupEnv] is one. It looks for no
+// other file.
 //
-// The error is an [*Error] with every problem at once, or says why the file could
-// not be read. No error shows a credential.
+// The error is an [*Error] with every problem, or the reason why the file could not
+// be read. No error shows a credential.
 func Load(path string, lookup func(string) (string, bool)) (Settings, error) {
 	if path == "" {
 		return load("", nil, lookup)
@@ -29,7 +30,7 @@ func Load(path string, lookup func(string) (string, bool)) (Settings, error) {
 	return load(path, data, lookup)
 }
 
-// load is Load with the file's text at hand.
+// load is Load with the file's text.
 func load(path string, data []byte, lookup func(string) (string, bool)) (Settings, error) {
 	l := &loader{file: path, lookup: lookup, owners: map[string]string{}}
 	described := map[string]any{}
@@ -37,28 +38,29 @@ func load(path string, data []byte, lookup func(string) (string, bool)) (Setting
 	if path != "" {
 		described, others = l.providers(data)
 	}
-	s := Settings{Mixedbread: mixedbreadProvider(), Ollama: ollamaProvider(), Others: map[string]Provider{}}
-	l.provider(&s.Mixedbread.Service, &s.Mixedbread, described)
-	l.provider(&s.Ollama.Service, &s.Ollama, described)
+	s := Settings{Others: map[string]Provider{}}
+	l.provider(&s.Mixedbread.Service, s.Mixedbread.fields(preset(mixedbreadName)), described)
+	l.provider(&s.Ollama.Service, s.Ollama.fields(), described)
 	for _, name := range others {
-		p := otherProvider(name)
-		l.provider(&p.Service, &p, described)
+		var p Provider
+		l.provider(&p.Service, p.fields(preset(name)), described)
 		s.Others[name] = p
 	}
 	if len(l.problems) > 0 {
 		return Settings{}, &Error{File: path, Problems: l.problems}
 	}
-	s.Sources = l.sources
+	s.Sources, s.Warnings = l.sources, l.warnings
 	return s, nil
 }
 
-// loader is what there is while settings are read.
+// loader is the state of a Load.
 type loader struct {
 	file   string
 	lookup func(string) (string, bool)
 	problems
-	sources []Source
-	owners  map[string]string // of each variable: the setting that it is for
+	warnings problems
+	sources  []Source
+	owners   map[string]string // the setting that each variable is for
 }
 
 // variable is the value of an environment variable, empty if it is not set.
@@ -73,88 +75,93 @@ func (l *loader) variable(name string) string {
 	return value
 }
 
-// provider reads one provider: the file first, then the environment, then what the
-// values are together.
-func (l *loader) provider(s *Service, p interface {
-	fields() []field
-	checks() []check
-}, described map[string]any) {
-	e := newEntry(l, s.Name, p.fields())
+// provider reads one provider: first the file, then the environment. Then it
+// checks the values together.
+func (l *loader) provider(s *Service, fields []*field, described map[string]any) {
+	e := &entry{loader: l, at: "providers." + s.Name, service: s, fields: fields}
+	for _, f := range fields {
+		f.from.Setting = e.at + "." + f.Key
+	}
 	if v, ok := described[s.Name]; ok {
 		e.group("", e.at, v)
 	}
 	e.environment(strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_")
-
-	if s.RetryBaseDelay > s.RetryMaxDelay && e.find(maxDelay).from.From() == "default" {
-		s.RetryMaxDelay = s.RetryBaseDelay // the default gives way to what was set
+	for _, f := range fields {
+		f.fill()
 	}
-	e.validate(s, p.checks())
-	for _, set := range e.settings {
-		set.from.Value = cmp.Or(set.shown, set.meaning(set.value()))
-		l.sources = append(l.sources, set.from)
+	e.validate()
+	for _, f := range fields {
+		f.from.Value = cmp.Or(f.shown, f.text())
+		l.sources = append(l.sources, f.from)
 	}
 }
 
-// entry is one provider while it is read.
+// entry is one provider that is being read.
 type entry struct {
 	*loader
-	at       string // its place in the file
-	settings []*setting
+	at      string // its place in the file
+	service *Service
+	fields  []*field
 }
 
-// setting is a field while it is read.
-type setting struct {
-	field
-	def      any // its default
-	from     Source
-	bad      bool   // what was given last is wrong
-	expanded bool   // variables were put into it
-	shown    string // an address as it may be shown, if it is from the file
-}
-
-func newEntry(l *loader, name string, fields []field) *entry {
-	e := &entry{loader: l, at: "providers." + name}
-	for _, f := range fields {
-		e.settings = append(e.settings, &setting{field: f, def: f.value(), from: Source{Setting: e.at + "." + f.path}})
-	}
-	return e
-}
-
-// find gives the setting with that path, nil if there is none.
-func (e *entry) find(path string) *setting {
-	for _, s := range e.settings {
-		if s.path == path {
-			return s
-		}
+// find gives the field that f holds for, nil if there is none.
+func (e *entry) find(holds func(*field) bool) *field {
+	if i := slices.IndexFunc(e.fields, holds); i >= 0 {
+		return e.fields[i]
 	}
 	return nil
 }
 
-// environment sets the fields that a variable names.
+// named gives the field of that name in Config.
+func (e *entry) named(name string) *field {
+	return e.find(func(f *field) bool { return f.Name == name })
+}
+
+// environment sets the fields whose variables are set.
 func (e *entry) environment(prefix string) {
-	for _, s := range e.settings {
-		if s.env == "" {
+	for _, f := range e.fields {
+		if f.Env == "" {
 			continue
 		}
-		name := prefix + s.env
-		if owner, taken := e.owners[name]; taken {
-			e.addf(e.at, "needs another name: %s would be its variable and that of %s", name, owner)
+		name, former := prefix+f.Env, prefix+f.OldEnv
+		if !e.own(name, f) || f.OldEnv != "" && !e.own(former, f) {
 			return
 		}
-		e.owners[name] = s.from.Setting
-		if text := e.variable(name); text != "" {
-			s.expanded, s.shown = false, ""
-			e.set(s, text, quoted(text), Source{Setting: s.from.Setting, Variable: name})
+		text := e.variable(name)
+		if f.OldEnv != "" && e.variable(former) != "" {
+			from := Source{Setting: f.from.Setting, Variable: former}
+			if text != "" {
+				e.warnings.add(from, "is the former name of "+name+", which is set too: it is ignored")
+			} else {
+				e.warnings.add(from, "is the former name of "+name+": rename it")
+				name, text = former, e.variable(former)
+			}
+		}
+		if text != "" {
+			f.expanded, f.shown = false, ""
+			e.set(f, text, quoted(text), Source{Setting: f.from.Setting, Variable: name})
 		}
 	}
 }
 
-func (e *entry) set(s *setting, text, shows string, from Source) {
-	problem := s.field.set(s.def, text, shows)
-	s.bad = problem != ""
-	if s.bad {
+// own reports whether the variable of that name is the field's alone.
+func (e *entry) own(name string, f *field) bool {
+	owner, taken := e.owners[name]
+	if taken {
+		e.addf(e.at, "needs another name: %s would be its variable and that of %s", name, owner)
+		return false
+	}
+	e.owners[name] = f.from.Setting
+	return true
+}
+
+// set sets a field to what text means, or adds the problem with it.
+func (e *entry) set(f *field, text, shows string, from Source) {
+	problem := f.parse(text, shows)
+	f.bad = problem != ""
+	if f.bad {
 		e.add(from, problem)
 	} else {
-		s.from = from
+		f.from.File, f.from.Variable = from.File, from.Variable
 	}
 }

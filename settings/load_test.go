@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,17 @@ func TestProblemsAsShown(t *testing.T) {
   providers.ollama.base_url: "localhost:11434" has no scheme; did you mean "http://localhost:11434"?`)
 }
 
+// groups are the keys of a provider's object.
+func groups() string {
+	var names []string
+	for _, f := range new(Provider).fields(preset("x")) {
+		if name, _, _ := strings.Cut(f.Key, "."); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 func TestProblems(t *testing.T) {
 	const long = "12345678901234567890123456789012345678901234567890"
 	in := func(provider string) string { return `{"providers": {"mixedbread": {` + provider + `}}}` }
@@ -91,12 +103,12 @@ func TestProblems(t *testing.T) {
 		{"a group is none", in(`"retry": 3`), nil, []string{at + `retry: must be an object`}},
 		{"unknown keys", `{"provider": {}, "providers": {"ollama": {"timeouts": {"attempt": 1}, "x": 1}}}`, nil, []string{
 			`provider: unknown key; did you mean providers?`,
-			`providers.ollama.timeouts.attempt: unknown key; known are connect, write, read, pool, total, embedding, llm, health_check`,
-			`providers.ollama.x: unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
+			`providers.ollama.timeouts.attempt: unknown key; known are connect, write, read, acquire, total, embedding, llm, health_check`,
+			`providers.ollama.x: unknown key; known are ` + groups(),
 		}},
 		{"a path is no key", in(`"retry.base_delay": "2s", "": 1`), nil, []string{
-			at + `"retry.base_delay": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
-			at + `"": unknown key; known are base_url, api_key, header, timeouts, pool, retry, breaker, bulkhead, request_id_header, idempotency_key, max_response_bytes, max_event_bytes, max_redirects`,
+			at + `"retry.base_delay": unknown key; known are ` + groups(),
+			at + `"": unknown key; known are ` + groups(),
 		}},
 		{"a key of absurd length", in(`"retry": {"` + long + long + `": 1}`), nil,
 			[]string{at + `retry."` + long[:40] + `…": unknown key; known are max_retries, base_delay, max_delay, max_retry_after, jitter, repeat`}},
@@ -117,27 +129,27 @@ func TestProblems(t *testing.T) {
 		}},
 
 		// values
-		{"durations", in(`"timeouts": {"connect": "soon", "write": -1, "read": null, "pool": [], "total": "366d", "attempt": true}`), nil, []string{
+		{"durations", in(`"timeouts": {"connect": "soon", "write": -1, "read": null, "acquire": [], "total": "366d", "attempt": true}`), nil, []string{
 			at + `timeouts.connect: "soon" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.write: -1s must be positive, zero for 10s, or off`,
 			at + `timeouts.read: null must be a duration like "90s", or seconds like 90.0, or off`,
-			at + `timeouts.pool: a list must be a duration like "90s", or seconds like 90.0, or off`,
+			at + `timeouts.acquire: a list must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.total: "366d" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.attempt: true must be a duration like "90s", or seconds like 90.0, or off`,
 		}},
-		{"durations out of bounds", in(`"timeouts": {"connect": 1e300, "write": 1e-10, "read": "-1ns", "pool": -1e-9, "total": 31536001, "attempt": {}}`), nil, []string{
+		{"durations out of bounds", in(`"timeouts": {"connect": 1e300, "write": 1e-10, "read": "-1ns", "acquire": -1e-9, "total": 31536001, "attempt": {}}`), nil, []string{
 			at + `timeouts.connect: 1e300 must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.write: 1e-10 must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.read: -1ns must be positive, zero for the attempt's, or off`,
-			at + `timeouts.pool: -1ns must be positive, zero for 5s, or off`,
-			at + `timeouts.attempt: an object must be a duration like "90s", or seconds like 90.0, or off`,
+			at + `timeouts.acquire: -1ns must be positive, zero for 5s, or off`,
 			at + `timeouts.total: 8760h0m1s must be at most 8760h0m0s`,
+			at + `timeouts.attempt: an object must be a duration like "90s", or seconds like 90.0, or off`,
 		}},
-		{"what ParseFloat would read", in(`"timeouts": {"connect": "inf", "write": "0x1p4", "read": "nan", "pool": "1_0", "total": "", "attempt": "1e999"}`), nil, []string{
+		{"what ParseFloat would read", in(`"timeouts": {"connect": "inf", "write": "0x1p4", "read": "nan", "acquire": "1_0", "total": "", "attempt": "1e999"}`), nil, []string{
 			at + `timeouts.connect: "inf" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.write: "0x1p4" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.read: "nan" must be a duration like "90s", or seconds like 90.0, or off`,
-			at + `timeouts.pool: "1_0" must be a duration like "90s", or seconds like 90.0, or off`,
+			at + `timeouts.acquire: "1_0" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.total: "" must be a duration like "90s", or seconds like 90.0, or off`,
 			at + `timeouts.attempt: "1e999" must be a duration like "90s", or seconds like 90.0, or off`,
 		}},
@@ -193,9 +205,9 @@ func TestProblems(t *testing.T) {
 			[]string{at + `retry.max_delay: 10s must be at least base_delay, which is 20s`}},
 		{"what follows from another problem is not told", in(`"retry": {"base_delay": "x", "max_delay": "500ms"}`), nil,
 			[]string{at + `retry.base_delay: "x" must be a duration like "90s", or seconds like 90.0, or off`}},
-		{"what all of a provider's configurations have is told once", `{"providers": {"ollama": {"base_url": "ftp://a.test", "timeouts": {"llm": "9000h"}}}}`, nil, []string{
-			`providers.ollama.base_url: "ftp://a.test" must begin with http:// or https://`,
+		{"a value of one configuration, and one of all", `{"providers": {"ollama": {"base_url": "ftp://a.test", "timeouts": {"llm": "9000h"}}}}`, nil, []string{
 			`providers.ollama.timeouts.llm: 9000h0m0s must be at most 8760h0m0s`,
+			`providers.ollama.base_url: "ftp://a.test" must begin with http:// or https://`,
 		}},
 
 		// the environment
@@ -276,14 +288,6 @@ func TestProblemsAreBounded(t *testing.T) {
 	equal(t, "providers", fmt.Sprint(err), "holdfast: 1 problem in providers.json\n  providers: has more than 100 providers")
 }
 
-// A problem that the root package tells of a field that is no setting here.
-func TestAProblemWithoutASetting(t *testing.T) {
-	p := mixedbreadProvider()
-	e := newEntry(&loader{}, "x", p.fields())
-	e.validate(&p.Service, []check{{attempt, holdfast.Config{BaseURL: "http://a.test", Bulkhead: holdfast.BulkheadConfig{MaxWait: s}}}})
-	equal(t, "problems", fmt.Sprint(e.problems), "[providers.x: holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire]")
-}
-
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "providers.json")
 	if err := os.WriteFile(path, []byte(`{"providers": {"ollama": {"timeouts": {"llm": 300}}}}`), 0o600); err != nil {
@@ -300,7 +304,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	equal(t, "not set", got.Ollama, ollamaProvider())
+	equal(t, "not set", got.Ollama, mustParse(t, `{}`).Ollama)
 
 	if err := os.WriteFile(path, []byte("{}"+strings.Repeat(" ", maxFile)), 0o600); err != nil {
 		t.Fatal(err)
@@ -325,43 +329,42 @@ func TestLoad(t *testing.T) {
 	equal(t, "only in the environment", fmt.Sprint(err), "holdfast: 1 problem in the environment\n  OLLAMA_MAX_RETRIES: \"x\" must be a whole number, or off")
 	_, err = Load("", env("MIXEDBREAD_TIMEOUT", "x", "MIXEDBREAD_MAX_RETRIES", "x"))
 	equal(t, "without a file", fmt.Sprint(err), `holdfast: 2 problems in the environment
-  MIXEDBREAD_MAX_RETRIES: "x" must be a whole number, or off
-  MIXEDBREAD_TIMEOUT: "x" must be a duration like "90s", or seconds like 90.0, or off`)
+  MIXEDBREAD_TIMEOUT: "x" must be a duration like "90s", or seconds like 90.0, or off
+  MIXEDBREAD_MAX_RETRIES: "x" must be a whole number, or off`)
 }
 
-// Without a file and an environment there are the second seed's settings, name by
-// name.
+// Without a file and an environment there are the settings of requirement B8, name
+// by name.
 func TestDefaults(t *testing.T) {
 	got, err := Load("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, o := got.Mixedbread, got.Ollama
+	m, o := got.Mixedbread.Config(), got.Ollama
 	for _, row := range []struct {
-		seed string
+		name string
 		got  any
 		want any
 	}{
 		{"ollama_embedding_timeout: float = 90.0", o.EmbeddingTimeout, 90 * s},
 		{"ollama_llm_timeout: float = 120.0", o.LLMTimeout, 120 * s},
 		{"ollama_health_check_timeout: float = 5.0", o.HealthCheckTimeout, 5 * s},
-		{"ollama_max_retries: int = 3", o.MaxRetries, 3},
-		{"ollama_retry_base_delay: float = 1.0", o.RetryBaseDelay, 1 * s},
-		{"ollama_retry_max_delay: float = 10.0", o.RetryMaxDelay, 10 * s},
-		{"ollama_circuit_breaker_threshold: int = 15", o.CircuitBreakerThreshold, 15},
-		{"ollama_circuit_breaker_timeout: float = 60.0", o.CircuitBreakerTimeout, 60 * s},
-		{"ollama_circuit_breaker_half_open_max_calls: int = 3", o.CircuitBreakerHalfOpenMaxCalls, 3},
-		{"mixedbread_timeout: float = 60.0", m.Timeout, 60 * s},
-		{"mixedbread_max_retries: int = 3", m.MaxRetries, 3},
-		{"mixedbread_retry_base_delay: float = 1.0", m.RetryBaseDelay, 1 * s},
-		{"mixedbread_retry_max_delay: float = 10.0", m.RetryMaxDelay, 10 * s},
-		{"mixedbread_circuit_breaker_threshold: int = 10", m.CircuitBreakerThreshold, 10},
-		{"mixedbread_circuit_breaker_timeout: float = 60.0", m.CircuitBreakerTimeout, 60 * s},
-		{"mixedbread_circuit_breaker_half_open_max_calls: int = 3", m.CircuitBreakerHalfOpenMaxCalls, 3},
+		{"ollama_max_retries: int = 3", o.LLM().Retry.MaxRetries, 3},
+		{"ollama_retry_base_delay: float = 1.0", o.LLM().Retry.BaseDelay, 1 * s},
+		{"ollama_retry_max_delay: float = 10.0", o.LLM().Retry.MaxDelay, 10 * s},
+		{"ollama_circuit_breaker_threshold: int = 15", o.LLM().Breaker.FailureThreshold, 15},
+		{"ollama_circuit_breaker_timeout: float = 60.0", o.LLM().Breaker.OpenTimeout, 60 * s},
+		{"ollama_circuit_breaker_half_open_max_calls: int = 3", o.LLM().Breaker.HalfOpenMaxCalls, 3},
+		{"mixedbread_timeout: float = 60.0", m.Timeouts.Attempt, 60 * s},
+		{"mixedbread_max_retries: int = 3", m.Retry.MaxRetries, 3},
+		{"mixedbread_retry_base_delay: float = 1.0", m.Retry.BaseDelay, 1 * s},
+		{"mixedbread_retry_max_delay: float = 10.0", m.Retry.MaxDelay, 10 * s},
+		{"mixedbread_circuit_breaker_threshold: int = 10", m.Breaker.FailureThreshold, 10},
+		{"mixedbread_circuit_breaker_timeout: float = 60.0", m.Breaker.OpenTimeout, 60 * s},
+		{"mixedbread_circuit_breaker_half_open_max_calls: int = 3", m.Breaker.HalfOpenMaxCalls, 3},
 	} {
-		equal(t, row.seed, row.got, row.want)
+		equal(t, row.name, row.got, row.want)
 	}
-	equal(t, "Mixedbread", m, mixedbreadProvider())
 	for what, got := range map[string]holdfast.Config{"embedding": o.Embedding(), "llm": o.LLM(), "health": o.HealthCheck()} {
 		want := map[string]time.Duration{"embedding": 90 * s, "llm": 120 * s, "health": 5 * s}
 		equal(t, what, got.Timeouts.Attempt, want[what])
@@ -371,7 +374,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // What these settings make is what the provider makes of itself: a registry that
-// has one gives it to whoever asks for the other.
+// has a client of one gives it for the other.
 func TestTheProviderAgrees(t *testing.T) {
 	got := mustParse(t, `{}`, "MIXEDBREAD_API_KEY", "key")
 	var r holdfast.Registry

@@ -9,64 +9,63 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// CloudAPI is a configuration for an external API, to which BaseURL and
-// credentials are to be added. The numbers and the reasons are the second seed's
-// ("Best Practices for Configuration").
+// CloudAPI is a configuration for an external API: add BaseURL and credentials. Its
+// numbers are those of requirement B8 in docs/requirements.md.
 func CloudAPI() holdfast.Config {
 	return holdfast.Config{
 		Timeouts: holdfast.Timeouts{
-			Attempt: 60 * time.Second, // 30 to 60: "APIs have their own timeouts"
+			Attempt: 60 * time.Second, // of 30 to 60: an API has timeouts of its own
 		},
 		Retry: holdfast.Retry{
-			MaxRetries: 3, // "handle rate limits and transient errors"
+			MaxRetries: 3, // for rate limits and transient errors
 			Jitter:     holdfast.Proportional,
 		},
 		Breaker: holdfast.BreakerConfig{
-			FailureThreshold: 10,               // 10 to 15: "external services can be flaky"
-			OpenTimeout:      60 * time.Second, // "reasonable recovery window"
+			FailureThreshold: 10,               // of 10 to 15: an external service fails now and then
+			OpenTimeout:      60 * time.Second, // the time that it may take to recover
 		},
 	}
 }
 
-// LocalService is a configuration for a service on this machine or next to it,
-// such as Ollama, to which BaseURL is to be added. The numbers and the reasons are
-// the second seed's ("Best Practices for Configuration").
+// LocalService is a configuration for a service on this machine or near it, such as
+// Ollama: add BaseURL. Its numbers are those of requirement B8 in
+// docs/requirements.md.
 func LocalService() holdfast.Config {
 	return holdfast.Config{
 		Timeouts: holdfast.Timeouts{
-			Attempt: 90 * time.Second, // 90 to 120: "can process large batches"
+			Attempt: 90 * time.Second, // of 90 to 120: it may work on large batches
 		},
 		Retry: holdfast.Retry{
-			MaxRetries: 3, // "local network is reliable"
+			MaxRetries: 3, // a local network is reliable
 			Jitter:     holdfast.Proportional,
 		},
 		Breaker: holdfast.BreakerConfig{
-			FailureThreshold: 15,               // 15 to 20: "local failures are rare"
-			OpenTimeout:      60 * time.Second, // "quick recovery expected"
+			FailureThreshold: 15,               // of 15 to 20: local failures are rare
+			OpenTimeout:      60 * time.Second, // it recovers quickly
 		},
 	}
 }
 
-// Database is a policy's configuration for what is asked of a database. The
-// numbers and the reasons are the second seed's ("Best Practices for
-// Configuration").
+// Database is a policy's configuration for the statements of a database. Its
+// numbers are those of requirement B8 in docs/requirements.md.
 //
-// It repeats what failed for a broken connection or a timeout. Replace Retry.On
-// where your driver can say more, of a deadlock for one. A statement that timed
-// out may have been carried out: give it only what may be done twice.
+// It repeats a statement after a broken connection or a timeout. Extend Retry.On
+// where your driver reports more, as a deadlock. A statement that timed out may have
+// been carried out: use the policy for statements that may run twice.
 func Database() holdfast.PolicyConfig {
 	return holdfast.PolicyConfig{
 		Name: "database",
 		Retry: holdfast.Retry{
-			MaxRetries: 2,                      // 2 to 3: "databases rarely need many retries"
-			BaseDelay:  500 * time.Millisecond, // 0.5 to 1.0: "quick recovery"
+			MaxRetries: 2,                      // of 2 to 3: a database rarely needs more
+			BaseDelay:  500 * time.Millisecond, // of 0.5s to 1s: it recovers quickly
 			Jitter:     holdfast.Proportional,
-			On:         holdfast.Any(holdfast.Is(driver.ErrBadConn), timedOut), // "Specific error types (OperationalError, TimeoutError)"
+			On:         holdfast.Any(holdfast.Is(driver.ErrBadConn), timedOut),
 		},
 	}
 }
 
-// timedOut is any timeout: the context's, the network's, the system's.
+// timedOut reports whether err is a timeout of the context, the network or the
+// system.
 func timedOut(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()

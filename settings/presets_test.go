@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// bestPractices is the second seed's section "Best Practices for Configuration".
+// bestPractices are the numbers that requirement B8 asks for, letter for letter.
 const bestPractices = `
 **For external cloud APIs** (Mixedbread, OpenAI, etc.):
 - ` + "`timeout`" + `: 30-60 seconds (APIs have their own timeouts)
@@ -70,7 +70,7 @@ func TestBestPractices(t *testing.T) {
 		}
 		for i, preset := range presets[section] {
 			if got, ok := preset[m[2]]; !ok || got < least || got > most {
-				t.Errorf("%s, %s: preset %d has %v, the seed %v to %v", section, m[2], i, got, least, most)
+				t.Errorf("%s, %s: preset %d has %v, want %v to %v", section, m[2], i, got, least, most)
 			}
 		}
 	}

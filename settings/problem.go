@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a setting.
+// Problem is something that is wrong with a setting.
 type Problem struct {
 	// Path is the place in the file, "providers.ollama.base_url"; empty for the
 	// file as a whole.
 	Path string
-	// Variable is the environment variable, if it is that which is wrong, instead
-	// of the file.
+	// Variable is the environment variable, if the value is from there and not from
+	// the file.
 	Variable string
-	// Message shows the value, unless it may be a credential, and says what is
-	// allowed.
+	// Message shows the value, unless it may be a credential, and what is allowed.
 	Message string
 }
 
@@ -28,16 +27,16 @@ func (p Problem) String() string {
 	return p.Message
 }
 
-// Error is what [Load] returns for settings that do not hold: every problem at
-// once, up to a hundred, never none.
+// Error is the error of [Load] for settings that do not hold. It has every problem,
+// at least one and at most a hundred.
 type Error struct {
 	// File is the settings file, empty if there is none.
 	File     string
 	Problems []Problem
 }
 
-// maxProblems bounds Error.Problems: nobody reads more, and a file of a megabyte
-// can have a hundred thousand.
+// maxProblems bounds Error.Problems, since a file of a megabyte can have a hundred
+// thousand.
 const maxProblems = 100
 
 // Error gives a heading, and a line for each problem.
@@ -69,7 +68,7 @@ func (ps *problems) addf(path, format string, args ...any) {
 	ps.add(Source{Setting: path}, fmt.Sprintf(format, args...))
 }
 
-// add adds a problem with a value from there.
+// add adds a problem of a value that is from there.
 func (ps *problems) add(from Source, message string) {
 	switch n := len(*ps); {
 	case n < maxProblems:

@@ -6,16 +6,16 @@ import (
 	"log/slog"
 )
 
-// Secret is a credential. Whatever prints it, fmt, a logger or an encoder, prints
-// [hidden]; only Reveal gives it away.
+// Secret is a credential. A logger, an encoder or package fmt prints it as
+// "[hidden]". Reveal returns it.
 //
-// The text is behind a pointer because fmt calls no method of what lies in an
-// unexported field of somebody's struct: there it prints an address.
+// The text is behind a pointer because fmt calls no method of a value in an
+// unexported field: it prints the pointer's address.
 type Secret struct{ text *string }
 
 const hidden = "[hidden]"
 
-// NewSecret makes a secret of text; an empty one is none.
+// NewSecret makes a secret of text. An empty text makes none.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -23,7 +23,7 @@ func NewSecret(text string) Secret {
 	return Secret{&text}
 }
 
-// Reveal gives the credential in plain, empty if there is none.
+// Reveal returns the credential in plain text, empty if there is none.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -31,7 +31,7 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// Set reports whether there is one.
+// Set reports whether there is a credential.
 func (s Secret) Set() bool { return s.text != nil }
 
 // String is "[hidden]", or empty if there is no secret.
@@ -42,8 +42,8 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// Format hides the secret from every verb, also from those that would show what
-// lies below a String method.
+// Format hides the secret from every verb, among them those that do not call
+// String.
 func (s Secret) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, s.String()) // fmt keeps this error to itself as well
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast"
 )
 
 // Whatever is printed of settings, by whatever verb, logger or encoder, has no
@@ -65,15 +67,15 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		configs := append(got.Mixedbread.checks(), got.Ollama.checks()...)
+		configs := []holdfast.Config{got.Mixedbread.Config(), got.Ollama.Embedding(), got.Ollama.LLM(), got.Ollama.HealthCheck()}
 		for _, p := range got.Others {
-			configs = append(configs, p.checks()...)
+			configs = append(configs, p.Config())
 		}
 		for _, c := range configs {
-			if err := c.config.Validate(); err != nil {
+			if err := c.Validate(); err != nil {
 				t.Error(err)
 			}
-			if a := c.config.Timeouts.Attempt; a == 0 || a > 365*24*time.Hour {
+			if a := c.Timeouts.Attempt; a == 0 || a > 365*24*time.Hour {
 				t.Error(a)
 			}
 		}

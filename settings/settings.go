@@ -1,5 +1,5 @@
-// Package settings reads how each provider is to be called, from a JSON file and
-// the environment, and gives it as a [holdfast.Config].
+// Package settings reads the configuration of services from a JSON file and the
+// environment, and gives a [holdfast.Config] for each.
 //
 //	{"providers": {
 //	  "mixedbread": {
@@ -12,89 +12,35 @@
 //	}}
 //
 // The environment wins over the file, and the file over the defaults. In the
-// file, a string may have ${NAME} in it, which stands for a variable, and $$ for a
-// dollar. A variable that is empty counts as one that is not set: that is how
-// Docker Compose and CI systems hand on what nobody has set.
+// file, ${NAME} in a string stands for a variable, and $$ for a dollar. A variable
+// that is empty counts as one that is not set, since Docker Compose and CI systems
+// pass unset variables on as empty ones.
 //
 // A duration is "90s", as [time.ParseDuration] reads it, or a number of seconds,
-// 90.0. Zero means the default, and off means none where there can be none.
-// docs/settings.md lists every name.
+// 90.0. Zero means the default, and "off" means none where a setting can be off.
+// docs/settings.md lists every setting.
 //
 // The presets [CloudAPI], [LocalService] and [Database] are for programs that set
-// things in code.
+// everything in code.
 package settings
 
-import (
-	"time"
-
-	"github.com/holdfast-go/holdfast"
-)
-
-// Settings is how each provider is called. [Load] makes it.
+// Settings is the configuration of every provider. [Load] makes it.
 type Settings struct {
 	Mixedbread Provider
 	Ollama     Ollama
-	// Others are the further providers of the file, by name. What is not set of
-	// them has the defaults that the second seed gives any client
-	// ("HttpClientConfig").
+	// Others are the further providers of the file, by name. Their defaults are
+	// those of [holdfast.Config].
 	Others map[string]Provider
-	// Sources says of every setting where its value came from.
+	// Sources gives the value of every setting and the place that it is from.
 	Sources []Source
+	// Warnings are settings that hold, but under a former name.
+	Warnings []Problem
 }
 
-// Provider is a service whose requests all may take equally long.
-type Provider struct {
-	Service
-	// Timeout is the longest that one attempt may take. Default 60s: "Standard
-	// timeout for cloud APIs" (second seed, "Mixedbread Provider" and
-	// "HttpClientConfig").
-	Timeout time.Duration
-}
-
-// Config is what [holdfast.New] takes. It holds the credentials in plain, since
-// they are to be sent.
-func (p Provider) Config() holdfast.Config { return p.config(p.Timeout) }
-
-// Ollama is a service that takes longer for some requests than for others (second
-// seed, "Ollama Provider").
-//
-// To share connections and breaker among all requests, make one client of
-// Embedding, and call it with [holdfast.WithAttemptTimeout] where it shall be
-// another timeout.
-type Ollama struct {
-	Service
-	// EmbeddingTimeout is the longest that one attempt may take to embed. Default
-	// 90s: "Higher timeout for embeddings (large batches take longer)".
-	EmbeddingTimeout time.Duration
-	// LLMTimeout is the longest that one attempt may take to generate. Default
-	// 120s: "LLM generation timeout".
-	LLMTimeout time.Duration
-	// HealthCheckTimeout is the longest that a health check may take. Default 5s:
-	// "Quick health check timeout (no point waiting long for unhealthy local
-	// service)".
-	HealthCheckTimeout time.Duration
-}
-
-// Embedding is the client's configuration for embeddings. It holds the
-// credentials in plain.
-func (o Ollama) Embedding() holdfast.Config { return o.config(o.EmbeddingTimeout) }
-
-// LLM is the client's configuration for generating text. It holds the credentials
-// in plain.
-func (o Ollama) LLM() holdfast.Config { return o.config(o.LLMTimeout) }
-
-// HealthCheck is the client's configuration for health checks: a single attempt,
-// since retries would wait long after all. It holds the credentials in plain.
-func (o Ollama) HealthCheck() holdfast.Config {
-	c := o.config(o.HealthCheckTimeout)
-	c.Retry.MaxRetries = holdfast.Off
-	return c
-}
-
-// Source says where the effective value of a setting came from.
+// Source is the place that the value of a setting is from.
 type Source struct {
 	Setting string // its place in the file: "providers.mixedbread.retry.base_delay"
-	// Value is as it would be written. Credentials are hidden, and a variable in
+	// Value is the value as files have it. Credentials are hidden, and a variable in
 	// the path of an address is shown by its ${NAME}.
 	Value    string
 	File     string // the file, if the value is from there

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// object is a JSON object that still knows the order of its keys and whether one
-// came twice, which a map would have forgotten. The other values are as
-// encoding/json has them: string, json.Number, bool, []any and nil.
+// object is a JSON object that keeps the order of its keys, and keys that come
+// twice. A map has neither. The other values are those of encoding/json: string,
+// json.Number, bool, []any and nil.
 type object struct {
 	keys   []string
 	values []any
@@ -32,7 +32,7 @@ func parse(data []byte) (any, error) {
 	return r.next(), r.err
 }
 
-// reader reads token by token; after an error, nothing.
+// reader reads token by token. After an error it reads nothing.
 type reader struct {
 	d   *json.Decoder
 	err error
@@ -47,8 +47,8 @@ func (r *reader) token() (token json.Token) {
 
 func (r *reader) more() bool { return r.err == nil && r.d.More() }
 
-// next reads the next value. How deep it goes is bounded by encoding/json, which
-// has seen the whole before.
+// next reads the next value. encoding/json has read the whole text before, and
+// bounds its depth.
 func (r *reader) next() any {
 	switch token := r.token(); token {
 	case json.Delim('{'):
@@ -71,7 +71,7 @@ func (r *reader) next() any {
 	}
 }
 
-// syntaxError says where the text stops being JSON.
+// syntaxError adds the line and the column of the error.
 func syntaxError(data []byte, err error) error {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
@@ -83,7 +83,7 @@ func syntaxError(data []byte, err error) error {
 	return fmt.Errorf("line %d, column %d: %w", line, column, err)
 }
 
-// shown is a value within a problem: briefly.
+// shown is a value as problems have it, shortened.
 func shown(v any) string {
 	switch v := v.(type) {
 	case object:
@@ -102,7 +102,7 @@ func shown(v any) string {
 
 func quoted(s string) string { return strconv.Quote(brief(s)) }
 
-// label is a key within a path: as it is, if it cannot be taken for more than one.
+// label is a key within a path. It is quoted if it could be taken for two keys.
 func label(key string) string {
 	if len(key) > 0 && len(key) <= 40 && strings.Trim(quoted(key), `"`) == key && !strings.ContainsAny(key, ". :") {
 		return key

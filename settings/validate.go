@@ -1,71 +1,54 @@
 package settings
 
 import (
+	"errors"
 	"strings"
 
+	"github.com/holdfast-go/holdfast/internal/setting"
 	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
-// validate tells every problem that [holdfast.Config.Validate] finds as one of the
-// setting that it comes from.
-func (e *entry) validate(s *Service, checks []check) {
-	if _, twice := s.Header["Authorization"]; twice && s.APIKey.Set() {
+// validate adds each problem that [holdfast.Config.Validate] finds, as a problem of
+// the setting that it is from.
+func (e *entry) validate() {
+	if _, twice := e.service.Header["Authorization"]; twice && e.service.APIKey.Set() {
 		e.addf(e.at+".header.Authorization", "is set beside api_key, which is sent as this header: set one of them")
 	}
-	told := map[string]bool{} // a provider's configurations have most in common
-	for _, c := range checks {
-		joined, _ := c.config.Validate().(interface{ Unwrap() []error })
-		if joined == nil {
-			continue
+	joined, _ := e.service.configured().Validate().(interface{ Unwrap() []error })
+	if joined == nil {
+		return
+	}
+	for _, err := range joined.Unwrap() {
+		var p *setting.Problem
+		var f *field
+		if errors.As(err, &p) {
+			f = e.named(p.Name)
 		}
-		for _, err := range joined.Unwrap() {
-			field, text, _ := strings.Cut(strings.TrimPrefix(err.Error(), "holdfast: Config."), " ")
-			of := e.named(field, c)
-			if of == nil {
-				e.addf(e.at, "%s", err)
-				continue
-			}
-			message := e.retold(of, text)
-			if key := of.path + message; message != "" && !told[key] {
-				told[key] = true
-				e.add(of.from, message)
-			}
+		if f == nil {
+			e.addf(e.at, "%s", err)
+		} else if message := e.inFileWords(f, p); message != "" {
+			e.add(f.from, message)
 		}
 	}
 }
 
-// named gives the setting that a field of the configuration comes from.
-func (e *entry) named(field string, c check) *setting {
-	if field == "Timeouts.Attempt" {
-		return e.find(c.attempt)
-	}
-	for _, s := range e.settings {
-		if strings.EqualFold(strings.ReplaceAll(s.path, "_", ""), field) {
-			return s
-		}
-	}
-	return nil
-}
-
-// retold is a problem of the root package in the words of this one, empty if it
-// follows from another.
-func (e *entry) retold(s *setting, text string) string {
+// inFileWords is a problem of a Config as one of a file, empty if it follows from
+// another.
+func (e *entry) inFileWords(f *field, p *setting.Problem) string {
+	text := strings.TrimSpace(p.Value + " " + p.Rule)
 	switch {
-	case s.bad, s.path == maxDelay && e.find(baseDelay).bad:
+	case f.bad, f.Name == maxDelayField && e.named(baseDelayField).bad:
 		return ""
-	case s.expanded && strings.Contains(text, `"`):
-		return "the value that its variables make does not hold: " + s.rule // not shown: it may be a credential
-	case s.path == baseURL && s.value() == "":
-		_, name, _ := strings.Cut(e.at, ".")
-		if near := spelling.Nearest(name, []string{"mixedbread", "ollama"}); near != "" {
+	case f.expanded && strings.Contains(text, `"`):
+		return "the value that its variables make does not hold: " + f.Must // not shown: it may be a credential
+	case f.Name == baseURLField && e.service.config.BaseURL == "":
+		if near := spelling.Nearest(e.service.Name, []string{mixedbreadName, ollamaName}); near != "" {
 			return text + "; or did you mean " + near + "?"
 		}
 		return text
 	}
-	if value, ok := strings.CutPrefix(text, `is "`); ok {
-		text = `"` + strings.Replace(value, `": `, `" `, 1)
-	} else if value, ok := strings.CutPrefix(text, "is "); ok {
-		text = strings.Replace(value, ": ", " ", 1)
-	}
-	return strings.NewReplacer("BaseDelay", "base_delay", "or Off", "or off").Replace(text)
+	return inFiles.Replace(text)
 }
+
+// inFiles replaces names of Go that rules have in them.
+var inFiles = strings.NewReplacer("BaseDelay", "base_delay", "or Off", "or off", "Header or Authorize", "api_key or header")

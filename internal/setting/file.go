@@ -32,25 +32,41 @@ func (s Of[C, T]) Fill(c *C) {
 // Text implements [Setting].
 func (s Of[C, T]) Text(c *C) string { return s.inFile(*s.At(c)) }
 
+// Kind implements [Setting].
+func (s Of[C, T]) Kind() Kind {
+	var v T
+	switch any(v).(type) {
+	case string:
+		return Text
+	case bool:
+		return Flag
+	case int, int64:
+		return Number
+	case time.Duration:
+		return Duration
+	}
+	return Enum
+}
+
 // Values implements [Setting].
 func (s Of[C, T]) Values() string {
-	var v T
-	values := "text"
-	switch most := any(s.most()).(type) {
-	case bool:
-		values = "true or false"
-	case time.Duration:
-		values = "duration"
-		if most != Longest {
-			values += fmt.Sprintf(" up to %v", most)
+	values := ""
+	switch s.Kind() {
+	case Text:
+		return "text"
+	case Flag:
+		return "true or false"
+	case Enum:
+		return s.oneOf(Word[T].inFile)
+	case Number:
+		values = "number"
+		if n, _ := number(s.Most); n < math.MaxInt64 {
+			values = fmt.Sprintf("number up to %d", n)
 		}
-	case int, int64:
-		values = fmt.Sprintf("number up to %d", most)
+	case Duration:
+		values = "duration"
 	}
-	if s.Words != nil {
-		values = s.oneOf(Word[T].inFile)
-	}
-	if _, ok := number(v); ok && s.Off != Never {
+	if s.Off != Never {
 		values += ", or off"
 	}
 	return values

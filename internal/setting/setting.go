@@ -69,6 +69,24 @@ const (
 	InClient
 )
 
+// Kind is how files write a value.
+type Kind uint8
+
+const (
+	// None is for what files do not write as one value.
+	None Kind = iota
+	// Text is a string.
+	Text
+	// Flag is true or false.
+	Flag
+	// Enum is one of a setting's words.
+	Enum
+	// Number is a whole number.
+	Number
+	// Duration is a string as time.Duration has it, or a number of seconds.
+	Duration
+)
+
 // Setting is a row of the table of C: [Of] or [Opaque].
 type Setting[C any] interface {
 	// Info is the row itself.
@@ -89,6 +107,8 @@ type Setting[C any] interface {
 	Fill(c *C)
 	// Text gives the field's value as files have it.
 	Text(c *C) string
+	// Kind is how files write the value.
+	Kind() Kind
 	// Values describes the values that files can have.
 	Values() string
 }
@@ -141,6 +161,9 @@ func (Opaque[C]) Fill(*C) {}
 
 // Text implements [Setting].
 func (Opaque[C]) Text(*C) string { return "" }
+
+// Kind implements [Setting].
+func (Opaque[C]) Kind() Kind { return None }
 
 // Values implements [Setting].
 func (Opaque[C]) Values() string { return "" }

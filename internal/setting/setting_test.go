@@ -1,6 +1,7 @@
 package setting
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,7 @@ func TestParse(t *testing.T) {
 		{wait, "0x1p4", "", `"0x1p4" must be a duration like "90s", or seconds like 90.0, or off`},
 		{wait, "", "", `"" must be a duration like "90s", or seconds like 90.0, or off`},
 		{wait, "31536001", "", `8760h0m1s must be at most 8760h0m0s`},
+		{wait, "4611686018.427387904", "", `1281023h53m38.427387904s must be at most 8760h0m0s`}, // 1<<62 ns
 		{limit, "0", "the wait's", ""},
 		{limit, "off", "", `"off" is not possible here: must be positive or zero for 3s`},
 		{limit, "soon", "", `"soon" must be a duration like "90s", or seconds like 90.0`},
@@ -171,6 +173,26 @@ func TestFill(t *testing.T) {
 	}
 }
 
+func TestOff(t *testing.T) {
+	for _, s := range []Setting[sample]{wait, part, size} {
+		var got sample
+		if problem := s.Parse(&got, &got, "off", "off"); problem != "" || s.Text(&got) != "off" {
+			t.Errorf("%s: %s, %q", s.Info().Name, s.Text(&got), problem)
+		}
+		if p := s.Resolve(&got, false); p != nil || got != (sample{}) {
+			t.Errorf("%s: %+v, %v", s.Info().Name, got, p)
+		}
+	}
+}
+
+func TestKind(t *testing.T) {
+	for want, s := range map[Kind]Setting[sample]{Duration: wait, Number: part, Text: text, Flag: yes, Enum: modus, None: headers} {
+		if got := s.Kind(); got != want || s.Info().Name == "" {
+			t.Errorf("%+v: got %d, want %d", s.Info(), got, want)
+		}
+	}
+}
+
 func TestDifference(t *testing.T) {
 	a := sample{wait: time.Second, text: "x", limit: 1}
 	b := sample{part: 7, bytes: 8, text: "y", yes: true, mode: 1, limit: 2}
@@ -195,6 +217,8 @@ func TestDifference(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
+	unbounded := size
+	unbounded.Most = math.MaxInt64
 	for want, s := range map[string]Setting[sample]{
 		"duration, or off":                   wait,
 		"duration":                           limit,
@@ -202,6 +226,7 @@ func TestValues(t *testing.T) {
 		"number up to 1099511627776, or off": size,
 		"text":                               text,
 		"true or false":                      yes,
+		"number, or off":                     unbounded,
 		"a, b or c":                          modus,
 		"":                                   headers,
 	} {

@@ -42,7 +42,7 @@ stdout.
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
-			cfg, err := o.settings(given, env)
+			cfg, err := o.settings(cmd.ErrOrStderr(), given, env)
 			if err != nil {
 				return err
 			}

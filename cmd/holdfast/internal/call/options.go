@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"time"
 
@@ -54,7 +55,7 @@ func oneURL(cmd *cobra.Command, args []string) error {
 
 // settings is the configuration of the provider. It is empty if neither --config nor
 // --provider is given.
-func (o *options) settings(given func(flag string) bool, env providers.Lookup) (cfg holdfast.Config, err error) {
+func (o *options) settings(stderr io.Writer, given func(flag string) bool, env providers.Lookup) (cfg holdfast.Config, err error) {
 	switch {
 	case !given("config") && !given("provider"):
 		return cfg, nil
@@ -63,7 +64,7 @@ func (o *options) settings(given func(flag string) bool, env providers.Lookup) (
 	case given("provider") && o.provider == "":
 		return cfg, exit.Errorf(exit.Usage, "--provider is empty: must be one of the settings")
 	}
-	loaded, err := providers.Load(o.file, env)
+	loaded, err := providers.Load(stderr, o.file, env)
 	if err != nil {
 		return cfg, err
 	}

@@ -24,7 +24,7 @@ variables that were read, and holdfast config show --set lists them.`,
 		Example: `  holdfast config check providers.json`,
 		Args:    optionalFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := providers.Load(strings.Join(args, ""), env)
+			loaded, err := providers.Load(cmd.ErrOrStderr(), strings.Join(args, ""), env)
 			if err == nil {
 				writeSummary(cmd.OutOrStdout(), loaded)
 			}

@@ -3,6 +3,8 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -46,7 +48,7 @@ var variables = []string{
 	"MIXEDBREAD_MAX_RETRIES", "5",
 	"MIXEDBREAD_TIMEOUT", "", // counts as not set
 	"OLLAMA_LLM_TIMEOUT", "off",
-	"OLLAMA_POOL_TIMEOUT", "5s", // the default, but set
+	"OLLAMA_ACQUIRE_TIMEOUT", "5s", // the default, but set
 	"OLLAMA_LMM_TIMEOUT", "3s", // misspelt
 }
 
@@ -69,8 +71,12 @@ func TestOutput(t *testing.T) {
 }
 
 func TestNothingSet(t *testing.T) {
+	loaded, err := settings.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ args, want string }{
-		{"check", "60 settings of 2 providers hold: 60 by default\n"},
+		{"check", fmt.Sprintf("%d settings of 2 providers hold: %[1]d by default\n", len(loaded.Sources))},
 		{"show --set", "nothing is set: all is by default\n"},
 	} {
 		if status, stdout, stderr := runConfig(t, nil, strings.Fields(tt.args)...); status != 0 || stdout != tt.want || stderr != "" {
@@ -92,17 +98,28 @@ func TestProblems(t *testing.T) {
   providers.mixedbread.api_key: must be a string
   providers.mixedbread.retry.base_delay: -5s must be positive, zero for 1s, or off
   providers.mixedbread.timeouts.conect: unknown key; did you mean connect?
-  providers.ollama.base_url: must be an address without user, password, query and fragment
   OLLAMA_MAX_RETRIES: "many" must be a whole number, or off
+  providers.ollama.base_url: has a user or password in it: send credentials by api_key or header
 `
 		if status != exit.Config || stdout != "" || stderr != want {
 			t.Errorf("%s: exit status %d, stdout %q, stderr\n%swant\n%s", command, status, stdout, stderr, want)
 		}
 	}
-	_, err := providers.Load(path, nil)
+	_, err := providers.Load(io.Discard, path, nil)
 	var wrong *settings.Error
 	if !errors.As(err, &wrong) || len(wrong.Problems) != 4 {
 		t.Errorf("got %v, want the settings.Error with 4 problems", err)
+	}
+}
+
+// A former name is a warning, and the command goes on.
+func TestWarnings(t *testing.T) {
+	for _, command := range []string{"check", "show"} {
+		status, stdout, stderr := runConfig(t, []string{"OLLAMA_POOL_TIMEOUT", "7s"}, command)
+		want := "holdfast: warning: OLLAMA_POOL_TIMEOUT: is the former name of OLLAMA_ACQUIRE_TIMEOUT: rename it\n"
+		if status != 0 || stdout == "" || stderr != want {
+			t.Errorf("%s: exit status %d, stdout %q, stderr %q; want %q", command, status, stdout, stderr, want)
+		}
 	}
 }
 

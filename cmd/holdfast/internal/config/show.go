@@ -28,7 +28,7 @@ contain variables are shown with the variables expanded.`,
   holdfast config show --set providers.json`,
 		Args: optionalFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := providers.Load(strings.Join(args, ""), env)
+			loaded, err := providers.Load(cmd.ErrOrStderr(), strings.Join(args, ""), env)
 			if err == nil {
 				out := cmd.OutOrStdout()
 				writeSettings(out, term.Of(out), loaded, onlySet)

@@ -47,7 +47,7 @@ environment, for example MIXEDBREAD_API_KEY, and from --config.
 			if err := o.check(args, cmd.Flags().Changed, cmd.InOrStdin()); err != nil {
 				return exit.With(exit.Usage, err)
 			}
-			cfg, err := o.configure(env)
+			cfg, err := o.configure(cmd.ErrOrStderr(), env)
 			if err != nil {
 				return err
 			}

@@ -65,8 +65,8 @@ func (o *options) check(args []string, given func(flag string) bool, stdin io.Re
 }
 
 // configure returns the configuration of the provider, from the settings and the flags.
-func (o *options) configure(env providers.Lookup) (holdfast.Config, error) {
-	loaded, err := providers.Load(o.settings, env)
+func (o *options) configure(stderr io.Writer, env providers.Lookup) (holdfast.Config, error) {
+	loaded, err := providers.Load(stderr, o.settings, env)
 	if err != nil {
 		return holdfast.Config{}, err
 	}

@@ -5,6 +5,7 @@ package providers
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ import (
 // Lookup returns an environment variable: [os.LookupEnv] is one.
 type Lookup = func(name string) (value string, ok bool)
 
-// Load reads the environment, and the file if path is not empty.
-func Load(path string, env Lookup) (settings.Settings, error) {
+// Load reads the environment, and the file if path is not empty. It writes warnings
+// to stderr.
+func Load(stderr io.Writer, path string, env Lookup) (settings.Settings, error) {
 	loaded, err := settings.Load(path, env)
 	var invalid *settings.Error
 	switch {
@@ -28,6 +30,9 @@ func Load(path string, env Lookup) (settings.Settings, error) {
 		return loaded, exit.With(exit.Config, settingsError{invalid})
 	case err != nil:
 		return loaded, exit.Errorf(exit.Config, "%s: %w", path, exit.Reason(err))
+	}
+	for _, w := range loaded.Warnings {
+		fmt.Fprintf(stderr, "holdfast: warning: %s\n", w)
 	}
 	return loaded, nil
 }
