@@ -4,11 +4,11 @@
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
-RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/engine ./internal/latency
-ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
+RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency
+ALONE   := TestFileAtAnOffset|TestEnumerate|TestManyCallers|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
-COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling
+COVERED := ./internal/core/... ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling
 
 # A workspace selects one set of versions for all modules. Here each is built
 # with the versions of its own go.mod, as those who use it get it.
@@ -31,7 +31,7 @@ demo: go ## a service fails and recovers; a client holds (ARGS=--json for number
 # are run once more under the race detector here; make race does it thoroughly.
 test: go gcc curl httpx mixedbread-sdk postgres ## build and test every module; installs what that needs
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
-	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/engine
+	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine
 
 bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); all of it goes into docs/benchmarks.md
 	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)

@@ -11,7 +11,7 @@ import (
 var floors = [][]string{
 	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling", "internal/world"},
 	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
-	2: {"internal/core/call"}, // the order, over the machines that it puts in order
+	2: {"internal/core/call", "internal/virtual"}, // call: the order, over the machines that it puts in order
 	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},

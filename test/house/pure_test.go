@@ -20,7 +20,7 @@ var impure = []string{"context", "crypto/rand", "math/rand", "net", "os", "sync"
 
 // worldly rooms may lock, wait and start goroutines, but take time, chance and
 // waiting from a world.World: the same code runs in production and in virtual time.
-var worldly = []string{"internal/engine", "internal/lazyctx"}
+var worldly = []string{"internal/engine", "internal/lazyctx", "internal/virtual"}
 
 // chance is what a worldly room may not import.
 var chance = []string{"crypto/rand", "math/rand"}
