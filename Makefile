@@ -4,11 +4,11 @@
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration
 # Where goroutines meet in memory, and what takes long there with one of them: the
 # last two are one call after the other, and more than half of the root's time.
-RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency
+RACED   := . ./internal/core/... ./internal/striped ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestManyCallers|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Every line of these is tested, and nearly every one of the root.
-COVERED := ./internal/core/... ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling
+COVERED := ./internal/core/... ./internal/striped ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling
 
 # A workspace selects one set of versions for all modules. Here each is built
 # with the versions of its own go.mod, as those who use it get it.

@@ -9,7 +9,7 @@ import (
 // never of its own. A room in a folder that is not named here is a problem: to
 // give it a floor is a decision, not a default.
 var floors = [][]string{
-	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling", "internal/world"},
+	0: {"internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/setting", "internal/spelling", "internal/striped", "internal/world"},
 	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
 	2: {"internal/core/call", "internal/virtual"}, // call: the order, over the machines that it puts in order
 	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
