@@ -4,11 +4,11 @@
 MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/integration test/rivals
 # The packages in which goroutines share memory, and their slow tests, which use few
 # goroutines: make race runs those once.
-RACED   := . ./internal/core/... ./internal/world ./internal/lazyctx ./internal/engine ./internal/latency
-ALONE   := TestFileAtAnOffset|TestEnumerate|TestStreamAllocations|NoSecretGetsOut
+RACED   := . ./internal/core/... ./internal/striped ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency
+ALONE   := TestFileAtAnOffset|TestEnumerate|TestManyCallers|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Packages with a test for every line.
-COVERED := ./internal/core/... ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
+COVERED := ./internal/core/... ./internal/striped ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
 
 # A workspace selects one set of versions for all modules. The commands build each
 # module with the versions of its own go.mod, as users do.
@@ -31,7 +31,7 @@ demo: go ## a service fails and recovers, and a client survives it (ARGS=--json 
 # tests also run under the race detector here. make race runs more of them.
 test: go gcc curl httpx mixedbread-sdk postgres ## build and test every module; installs programs that the tests need
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
-	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/engine
+	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine
 
 bench: go ## compare with the rivals, in pairs (ARGS='-only breaker'); a full run goes into docs/benchmarks.md
 	@go -C benchmarks run . -page ../docs/benchmarks.md $(ARGS)

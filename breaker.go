@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/engine"
+	"github.com/holdfast-go/holdfast/internal/striped"
 	"github.com/holdfast-go/holdfast/internal/world"
 )
 
@@ -25,7 +26,7 @@ type Breaker struct {
 	openFor  time.Duration
 
 	rejection atomic.Pointer[RejectedError] // of the last opening; returned while its epoch stands
-	rejected  atomic.Uint64
+	rejected  striped.Counter               // in an outage, all CPUs count here
 }
 
 // gate is the breaker as the engine asks it.
@@ -145,19 +146,20 @@ func (p BreakerPermit) Probe() bool { return p.t.Probe() }
 // admit asks the machine, where its snapshot does not admit. limit is how long the
 // operation may take, zero for no limit.
 func (b *Breaker) admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, *RejectedError) {
-	now := w.Now()
-	if r := b.rejects(now); r != nil {
-		return breaker.Ticket{}, b.reject(ctx, now, r)
+	if r := b.rejects(w); r != nil {
+		return breaker.Ticket{}, b.reject(ctx, w, r)
 	}
+	now := w.Now()
 	t, retryAt, c, ok := b.handle.Allow(now, limit)
 	return b.admitted(ctx, w, now, t, retryAt, c, ok)
 }
 
-// rejects returns the rejection of a breaker that is open and stays so at now; nil
-// if the machine has to be asked.
-func (b *Breaker) rejects(now time.Time) *RejectedError {
+// rejects returns the rejection of a breaker that is open and stays so for now; nil
+// if the machine has to be asked. The time until an instant is a third of the price
+// of the current time, and nearly all of the price of a rejection.
+func (b *Breaker) rejects(w world.World) *RejectedError {
 	if epoch, open := b.handle.Load().Open(); open {
-		if r := b.rejection.Load(); r != nil && r.epoch == epoch && now.Before(r.RetryAt) {
+		if r := b.rejection.Load(); r != nil && r.epoch == epoch && w.Until(r.RetryAt) > 0 {
 			return r
 		}
 	}
@@ -183,12 +185,12 @@ func (b *Breaker) admitted(ctx context.Context, w world.World, now time.Time, t 
 		}
 		return t, nil
 	}
-	return breaker.Ticket{}, b.reject(ctx, now, &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen})
+	return breaker.Ticket{}, b.reject(ctx, w, &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen})
 }
 
-func (b *Breaker) reject(ctx context.Context, now time.Time, r *RejectedError) *RejectedError {
-	if n := b.rejected.Add(1); b.observer != nil {
-		b.tellRejected(ctx, now, r, n)
+func (b *Breaker) reject(ctx context.Context, w world.World, r *RejectedError) *RejectedError {
+	if b.rejected.Add(1); b.observer != nil {
+		b.tellRejected(ctx, w.Now(), r)
 	}
 	return r
 }
@@ -197,8 +199,8 @@ func (b *Breaker) reject(ctx context.Context, now time.Time, r *RejectedError) *
 // tell is refused on a small stack.
 //
 //go:noinline
-func (b *Breaker) tellRejected(ctx context.Context, now time.Time, r *RejectedError, n uint64) {
-	b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: n})
+func (b *Breaker) tellRejected(ctx context.Context, now time.Time, r *RejectedError) {
+	b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: b.rejected.Load()})
 }
 
 // done returns a ticket; cause is the failure, where it is known.

@@ -239,16 +239,18 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	if _, open := b.handle.Load().Open(); !open || c.shared.Listener.Wants(ctx) || c.running.closed.Load() {
 		return nil
 	}
-	now := world.Of(ctx).Now()
-	r := b.rejects(now)
+	w := world.Of(ctx)
+	r := b.rejects(w)
 	if r == nil {
 		return nil
 	}
 	allowed := with.Total
-	if theirs, ok := ctx.Deadline(); ok && (allowed == 0 || theirs.Sub(now) < allowed) {
-		allowed = theirs.Sub(now)
+	if theirs, ok := ctx.Deadline(); ok {
+		if left := w.Until(theirs); allowed == 0 || left < allowed {
+			allowed = left
+		}
 	}
-	e := rejected(b.reject(ctx, now, r), allowed)
+	e := rejected(b.reject(ctx, w, r), allowed)
 	e.Name, e.Method, e.URL, e.RequestID = c.shared.name, method, wire.Shown(target), with.givenID(h)
 	if e.RequestID == "" {
 		e.RequestID = unsentID()

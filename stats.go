@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/latency"
+	"github.com/holdfast-go/holdfast/internal/striped"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -170,7 +171,7 @@ type counters struct {
 	// in together, once for both.
 	succeeded, failed, attempts, together latency.Histogram
 
-	rejected                       atomic.Uint64 // failed without an attempt
+	rejected                       striped.Counter // failed without an attempt
 	retries, timeouts, throttled   atomic.Uint64
 	poolTimeouts, waits, cooldowns atomic.Uint64
 	brokeOff                       atomic.Uint64

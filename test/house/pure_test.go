@@ -20,7 +20,7 @@ var impure = []string{"context", "crypto/rand", "math/rand", "net", "os", "sync"
 // worldly packages may lock, wait and start goroutines, but only by a world.World,
 // which also gives them the time and random numbers. So the same code runs in
 // production and in virtual time.
-var worldly = []string{"internal/engine", "internal/lazyctx"}
+var worldly = []string{"internal/engine", "internal/lazyctx", "internal/virtual"}
 
 // randomSources must not be imported by worldly packages.
 var randomSources = []string{"crypto/rand", "math/rand"}
