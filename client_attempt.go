@@ -89,7 +89,7 @@ func (o *clientCall) run() error {
 			o.finish()
 		}
 	}()
-	d := o.operation.run()
+	d := o.Run()
 	err := o.end(d)
 	done = true
 	if o.out != nil {

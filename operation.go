@@ -122,7 +122,7 @@ func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 func (o *operation) start(a *engine.Attempt, n int) (added http.Header) {
 	parent := o.Caller
 	if o.ends != nil {
-		at := AttemptStart{Operation: o.named(), Number: n, Of: o.Most(), Probe: o.Probe()}
+		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
 		if o.request != nil {
 			added = http.Header{}
 			at.Header = added
@@ -161,20 +161,28 @@ func (o *operation) Ended(a *engine.Attempt) {
 	}
 }
 
+// Abandoned ends attempt and operation for the instruments; a panic tells no
+// observer.
 func (o *operation) Abandoned(a *engine.Attempt) {
-	if o.ends != nil {
-		o.endAttempt(a, Event{Kind: EventAttemptDone, Time: o.Now(), Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
+	if o.ends == nil {
+		return
 	}
+	now := o.Now()
+	if end := o.ends.attempts[a]; end != nil {
+		end(o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
+	}
+	o.ends.operation(o.named(Event{Kind: EventFailed, Time: now, Attempt: a.Number, Of: o.Most()}))
 }
 
 // endAttempt tells the observer and the instruments.
 func (o *operation) endAttempt(a *engine.Attempt, e Event) {
-	e = o.tell(e)
-	if o.ends != nil {
-		if end := o.ends.attempts[a]; end != nil {
-			delete(o.ends.attempts, a)
-			end(e)
-		}
+	o.tell(e)
+	if o.ends == nil {
+		return
+	}
+	if end := o.ends.attempts[a]; end != nil {
+		delete(o.ends.attempts, a)
+		end(o.named(e))
 	}
 }
 
@@ -189,8 +197,8 @@ func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision)
 // long: nothing was waited for. Nearly all do.
 func (o *operation) beganWith(a *engine.Attempt) bool { return o.Began == a.Started }
 
-// named is what names the operation.
-func (o *operation) named() Operation {
+// info is what names the operation.
+func (o *operation) info() Operation {
 	op := Operation{Name: o.shared.name}
 	if o.request != nil {
 		op.RequestID, op.Method, op.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
@@ -198,17 +206,18 @@ func (o *operation) named() Operation {
 	return op
 }
 
-// tell tells the observer, if there is one, and returns the event as it was told.
-func (o *operation) tell(e Event) Event {
-	if o.shared.observer == nil && o.ends == nil {
-		return e
-	}
-	op := o.named()
+// named is e with what names the operation.
+func (o *operation) named(e Event) Event {
+	op := o.info()
 	e.Name, e.RequestID, e.Method, e.Path = op.Name, op.RequestID, op.Method, op.Path
-	if o.shared.observer != nil {
-		o.shared.observer.Observe(o.Caller, e)
-	}
 	return e
+}
+
+// tell tells the observer, if there is one.
+func (o *operation) tell(e Event) {
+	if o.shared.observer != nil {
+		o.shared.observer.Observe(o.Caller, o.named(e))
+	}
 }
 
 // instrument starts the instruments, and returns the context that they give the
@@ -218,31 +227,15 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 		return ctx
 	}
 	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
-	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.named())
+	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.info())
 	return ctx
-}
-
-// run takes the operation through the rules.
-func (o *operation) run() (d retry.Decision) {
-	if o.ends != nil {
-		returned := false
-		defer func() {
-			if !returned { // a panic or Goexit in an attempt
-				o.endOperation(Event{Kind: EventFailed, Time: o.Now(), Attempt: o.Made, Of: o.Most()})
-			}
-		}()
-		d = o.Run()
-		returned = true
-		return d
-	}
-	return o.Run()
 }
 
 // endOperation tells the observer and the instruments.
 func (o *operation) endOperation(e Event) {
-	e = o.tell(e)
+	o.tell(e)
 	if o.ends != nil {
-		o.ends.operation(e)
+		o.ends.operation(o.named(e))
 	}
 }
 

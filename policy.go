@@ -148,7 +148,7 @@ func (f *function[T]) begin(ctx context.Context, p *Policy) {
 }
 
 func (f *function[T]) run() (T, error) {
-	d := f.operation.run()
+	d := f.Run()
 	return f.out, f.end(d)
 }
 
