@@ -16,21 +16,22 @@ import (
 )
 
 // There is no client without statistics. What they cost shows in a build of this
-// program in which there is: the same sources, but for the one place where a
-// client is given its counters. Both builds run in processes of their own: what
-// the collector has to do depends on what else there is in a process.
+// program without the lines that time and count a call that succeeds. Both builds run
+// in processes of their own: the collector's work depends on what else is in a process.
 
-const (
-	countingFile = "client.go"
-	countingText = "counts: &c.counts,"
-)
+// counting are the lines, by file.
+var counting = map[string]string{
+	"client.go":    "c.shared.Timed = true",
+	"operation.go": "o.shared.counts.together.Record(a.Took)",
+}
 
-// withoutStatistics is that file without it.
-func withoutStatistics(source []byte) ([]byte, error) {
-	if n := bytes.Count(source, []byte(countingText)); n != 1 {
-		return nil, fmt.Errorf("%s says %q %d times, want once: a client is given its counters elsewhere", countingFile, countingText, n)
+// withoutStatistics is a file's source without its line.
+func withoutStatistics(file string, source []byte) ([]byte, error) {
+	line := []byte(counting[file])
+	if n := bytes.Count(source, line); n != 1 {
+		return nil, fmt.Errorf("%s has %q %d times, want once: statistics are counted elsewhere", file, line, n)
 	}
-	return bytes.Replace(source, []byte(countingText), nil, 1), nil
+	return bytes.Replace(source, line, nil, 1), nil
 }
 
 // countedLane measures in this build.
@@ -130,27 +131,31 @@ func measureLane(c contender, stdout io.Writer) error {
 	return errors.Join(err, json.NewEncoder(stdout).Encode(report{NS: m.ns, CPU: m.cpu}))
 }
 
-// buildWithout builds this program of the sources in root.
+// buildWithout builds this program without statistics, of the sources in root.
 func buildWithout(root, program string) error {
-	original := filepath.Join(root, countingFile)
-	source, err := os.ReadFile(original)
-	if err != nil {
-		return err
-	}
-	if source, err = withoutStatistics(source); err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "holdfast-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	changed, overlay := filepath.Join(dir, countingFile), filepath.Join(dir, "overlay.json")
-	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
-		return err
+	replaced := map[string]string{}
+	for file := range counting {
+		original, changed := filepath.Join(root, file), filepath.Join(dir, file)
+		source, err := os.ReadFile(original)
+		if err != nil {
+			return err
+		}
+		if source, err = withoutStatistics(file, source); err != nil {
+			return err
+		}
+		if err := os.WriteFile(changed, source, 0o600); err != nil {
+			return err
+		}
+		replaced[original] = changed
 	}
-	if err := errors.Join(os.WriteFile(changed, source, 0o600), os.WriteFile(overlay, plan, 0o600)); err != nil {
+	overlay := filepath.Join(dir, "overlay.json")
+	plan, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err := errors.Join(err, os.WriteFile(overlay, plan, 0o600)); err != nil {
 		return err
 	}
 	build := exec.Command("go", "build", "-C", filepath.Join(root, "benchmarks"), "-overlay", overlay, "-o", program, ".")

@@ -82,7 +82,8 @@ func TestRetryAfterAllocations(t *testing.T) {
 			t.Errorf("%q: %v allocations", c, n)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { ParseAdvice("false") }); n != 0 {
+	advice := NoAdvice
+	if n := testing.AllocsPerRun(100, func() { advice = ParseAdvice("false") }); n != 0 || advice != DoNotRetry {
 		t.Errorf("advice: %v allocations", n)
 	}
 }
