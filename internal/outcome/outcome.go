@@ -40,6 +40,10 @@ func (o Outcome) String() string {
 	return "invalid"
 }
 
+// Spread is the time, after a wait that a service asked for, over which chance
+// spreads the callers that waited: a tenth of the wait.
+func Spread(asked time.Duration) time.Duration { return asked / 10 }
+
 // Result is the outcome of an attempt and what the service said about the next.
 type Result struct {
 	Outcome Outcome

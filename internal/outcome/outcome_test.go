@@ -1,6 +1,9 @@
 package outcome
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // The zero outcome is Unknown: a forgotten assignment neither closes a breaker
 // nor opens one.
@@ -20,5 +23,11 @@ func TestString(t *testing.T) {
 		if got := o.String(); got != want {
 			t.Errorf("Outcome(%d) is %q, want %q", uint8(o), got, want)
 		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	if got := Spread(30 * time.Second); got != 3*time.Second {
+		t.Errorf("got %v", got)
 	}
 }

@@ -7,10 +7,11 @@
 // wave.
 package cooldown
 
-import "time"
+import (
+	"time"
 
-// spread is the fraction of a cooldown's length over which its waiters start.
-const spread = 10
+	"github.com/holdfast-go/holdfast/internal/outcome"
+)
 
 // Cooldown is the cooldown of one origin. The zero value is none.
 type Cooldown struct {
@@ -32,7 +33,7 @@ func (c *Cooldown) Until(now time.Time, u float64) (time.Time, bool) {
 	if !now.Before(c.until) {
 		return time.Time{}, false
 	}
-	return c.until.Add(time.Duration(u * float64(c.length/spread))), true
+	return c.until.Add(time.Duration(u * float64(outcome.Spread(c.length)))), true
 }
 
 // End is the end of the last cooldown, zero if there was none.

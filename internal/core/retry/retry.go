@@ -144,7 +144,7 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 		}
 		// What the service asked for is the least; the own backoff may be longer.
 		// Chance only adds to it, or the first to come back would come too early.
-		asked, spread := r.RetryAfter, r.RetryAfter/spreadOver
+		asked, spread := r.RetryAfter, outcome.Spread(r.RetryAfter)
 		wait = max(wait, asked+time.Duration(u*float64(spread)))
 		most = max(most, asked+spread)
 	}
@@ -156,10 +156,6 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	s.last = wait
 	return Decision{Again: true, At: at, Wait: wait, Most: most}
 }
-
-// spreadOver is the part of an asked wait over which those who wait are spread:
-// a tenth of it.
-const spreadOver = 10
 
 // backoff gives the next wait and its upper end.
 func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
