@@ -8,7 +8,7 @@ RACED   := . ./internal/core/... ./internal/striped ./internal/world ./internal/
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestManyCallers|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
 # Packages with a test for every line.
-COVERED := ./internal/core/... ./internal/striped ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
+COVERED := ./internal/core/... ./internal/fifo ./internal/striped ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
 
 # A workspace selects one set of versions for all modules. The commands build each
 # module with the versions of its own go.mod, as users do.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/fifo"
 	"github.com/holdfast-go/holdfast/internal/world"
 )
 
@@ -23,8 +24,8 @@ type Bulkhead struct {
 	snapshot atomic.Uint64
 	permits  int
 	mu       sync.Mutex
-	machine  bulkhead.Bulkhead // under mu
-	waiters  []waiter          // under mu; those of the machine's queue, in the same order
+	machine  bulkhead.Bulkhead  // under mu
+	waiters  fifo.Queue[waiter] // under mu; those of the machine's queue, in the same order
 }
 
 // waiter is a place in the queue, and the caller that waits there. Its Wake grants a
@@ -171,7 +172,7 @@ func (b *Bulkhead) enqueue(w world.World, now time.Time) (waiter, time.Time, enq
 			}
 		} else if b.swap(s, s.WithWaiters()) {
 			next := waiter{t, w.Parker()}
-			b.waiters = append(b.waiters, next)
+			b.waiters.Push(next)
 			return next, until, enqueued
 		}
 	}
@@ -219,14 +220,12 @@ func (b *Bulkhead) remove(t bulkhead.Ticket) bool {
 }
 
 // removeWaiter is called under the lock. The waiter is nearly always the first.
-func (b *Bulkhead) removeWaiter(t bulkhead.Ticket) (caller world.Parker) {
-	if first := &b.waiters[0]; first.ticket == t {
-		caller, *first = first.caller, waiter{} // so that the memory can be collected
-		b.waiters = b.waiters[1:]
-		return caller
+func (b *Bulkhead) removeWaiter(t bulkhead.Ticket) world.Parker {
+	if b.waiters.Values()[0].ticket == t {
+		return b.waiters.Pop().caller
 	}
-	i, _ := slices.BinarySearchFunc(b.waiters, t, func(w waiter, t bulkhead.Ticket) int { return cmp.Compare(w.ticket, t) })
-	caller = b.waiters[i].caller
-	b.waiters = slices.Delete(b.waiters, i, i+1)
+	i, _ := slices.BinarySearchFunc(b.waiters.Values(), t, func(w waiter, t bulkhead.Ticket) int { return cmp.Compare(w.ticket, t) })
+	caller := b.waiters.Values()[i].caller
+	b.waiters.Delete(i)
 	return caller
 }

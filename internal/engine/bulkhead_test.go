@@ -25,8 +25,8 @@ func acquire(ctx context.Context, b *Bulkhead, deadline time.Time) Wait {
 // empty expects that no permit is in use and no waiter is left.
 func empty(t *testing.T, b *Bulkhead) {
 	t.Helper()
-	if b.InUse() != 0 || b.Waiting() != 0 || len(b.waiters) != 0 || b.snapshot.Load() != 0 {
-		t.Errorf("%d in use, %d wait, %d waiters, snapshot %x", b.InUse(), b.Waiting(), len(b.waiters), b.snapshot.Load())
+	if b.InUse() != 0 || b.Waiting() != 0 || b.waiters.Len() != 0 || b.snapshot.Load() != 0 {
+		t.Errorf("%d in use, %d wait, %d waiters, snapshot %x", b.InUse(), b.Waiting(), b.waiters.Len(), b.snapshot.Load())
 	}
 }
 

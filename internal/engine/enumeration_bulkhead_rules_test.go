@@ -54,7 +54,7 @@ func (m *bulkheadModel) traces(n *bulkheadState, h *Bulkhead) string {
 		}
 	}
 	var waiting []bulkhead.Ticket
-	for _, w := range h.waiters {
+	for _, w := range h.waiters.Values() {
 		waiting = append(waiting, w.ticket)
 	}
 	for _, t := range line {
@@ -62,7 +62,7 @@ func (m *bulkheadModel) traces(n *bulkheadState, h *Bulkhead) string {
 			return ruleForgotten
 		}
 	}
-	queue := lookBulkhead(&h.machine).queue
+	queue := lookBulkhead(&h.machine).queue.Values()
 	if !slices.Equal(queue, line) || !slices.Equal(waiting, line) {
 		return ruleNoTrace
 	}

@@ -66,12 +66,16 @@ func (m *bulkheadModel) on(s *bulkheadState) (*Bulkhead, *[crowd]grants) {
 	h := &Bulkhead{permits: m.permits, machine: s.machine.Clone()}
 	h.snapshot.Store(s.snapshot)
 	granted := new([crowd]grants)
+	var waiters []waiter
 	for i := range s.callers {
 		if c := &s.callers[i]; c.stage == waiting && !c.granted {
-			h.waiters = append(h.waiters, waiter{c.ticket, &granted[i]})
+			waiters = append(waiters, waiter{c.ticket, &granted[i]})
 		}
 	}
-	slices.SortFunc(h.waiters, func(a, b waiter) int { return cmp.Compare(a.ticket, b.ticket) })
+	slices.SortFunc(waiters, func(a, b waiter) int { return cmp.Compare(a.ticket, b.ticket) })
+	for _, w := range waiters {
+		h.waiters.Push(w)
+	}
 	return h, granted
 }
 
@@ -97,7 +101,7 @@ func (s *bulkheadState) code(i int) uint64 {
 	c := &s.callers[i]
 	n := uint64(c.stage) | uint64(c.loaded&7)<<3 | uint64(c.loaded>>63)<<6
 	if c.stage == waiting {
-		n |= uint64(slices.Index(lookBulkhead(&s.machine).queue, c.ticket)+1) << 8
+		n |= uint64(slices.Index(lookBulkhead(&s.machine).queue.Values(), c.ticket)+1) << 8
 		n |= uint64(slices.Index(s.line[:], int8(i+1))+1) << 12
 	}
 	if c.granted {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/fifo"
 )
 
 // The fields of the machines are not exported. An enumeration needs them to tell
@@ -40,7 +41,7 @@ type ticketMirror struct {
 type bulkheadMirror struct {
 	cfg   bulkhead.Config
 	last  bulkhead.Ticket
-	queue []bulkhead.Ticket
+	queue fifo.Queue[bulkhead.Ticket]
 }
 
 func look(b *breaker.Breaker) *breakerMirror            { return (*breakerMirror)(unsafe.Pointer(b)) }

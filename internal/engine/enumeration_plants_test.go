@@ -81,7 +81,7 @@ func TestEnumerationBites(t *testing.T) {
 			"b.machine.Waiting() == 1)", "b.machine.Waiting() >= 1)",
 			bulkhead, ruleBit},
 		{"last in, first out", queue,
-			"t := b.queue[0]\n\tb.queue = b.queue[1:]", "t := b.queue[len(b.queue)-1]\n\tb.queue = b.queue[:len(b.queue)-1]",
+			"return b.queue.Pop(), true", "t := b.queue.Values()[b.queue.Len()-1]\n\tb.queue.Delete(b.queue.Len() - 1)\n\treturn t, true",
 			bulkhead, ruleInOrder},
 		{"a new caller overtakes the waiters", permits,
 			"s < Snapshot(permits) //", "s.InUse() < permits //",

@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,8 @@ type Parker interface {
 	// Wake ends the current Park, or else the next one. It does not wait, and any
 	// goroutine may call it. Of several calls before a Park one counts.
 	Wake()
-	// Free ends the use of the Parker. Neither Park nor Wake may be called any more.
+	// Free ends the use of the Parker. Neither Park nor Wake may be called any more,
+	// and no Wake may be in progress but the one that ended the last Park.
 	Free()
 }
 
@@ -37,15 +39,22 @@ const (
 // channel and a timer, which are not reused: in tests they belong to the bubble of
 // testing/synctest that made them.
 type parker struct {
-	mu    sync.Mutex
-	cond  sync.Cond // on mu
-	woken bool
-	wake  chan struct{} // in place of cond, during a Park with other ends
+	state atomic.Uint32
+	cond  sync.Cond     // of a goroutine that is parked
+	wake  chan struct{} // of one that is selecting
 }
+
+// The states of a parker.
+const (
+	empty     uint32 = iota
+	parked           // on cond
+	selecting        // on wake and other channels
+	woken            // Wake was called, and no Park has ended by it yet
+)
 
 var parkers = sync.Pool{New: func() any {
 	p := new(parker)
-	p.cond.L = &p.mu
+	p.cond.L = (*locker)(p)
 	return p
 }}
 
@@ -53,26 +62,53 @@ func newParker() *parker { return parkers.Get().(*parker) }
 
 func (p *parker) Park(ctx context.Context, until time.Time) Woken {
 	done := ctx.Done()
-	p.mu.Lock()
 	if until.IsZero() && done == nil {
-		for !p.woken {
+		if p.state.Load() != woken {
 			p.cond.Wait()
 		}
-	}
-	if p.woken {
-		p.woken = false
-		p.mu.Unlock()
+		p.state.Store(empty)
 		return ByWake
 	}
 	wake := make(chan struct{}, 1)
 	p.wake = wake
-	p.mu.Unlock()
+	if !p.state.CompareAndSwap(empty, selecting) { // woken before
+		p.state.Store(empty)
+		return ByWake
+	}
 	by := wait(wake, done, until)
-	p.mu.Lock()
-	p.wake = nil
-	p.woken = len(wake) > 0 // a Wake while this Park ended is for the next
-	p.mu.Unlock()
+	switch {
+	case by == ByWake:
+		p.state.Store(empty)
+	case !p.state.CompareAndSwap(selecting, empty):
+		<-wake // a Wake at the same moment, which is for the next Park, has ended
+	}
 	return by
+}
+
+// locker is the Locker of cond. There is no mutex: Wait calls Unlock once every later
+// Signal reaches it, and this is the moment to be parked.
+type locker parker
+
+func (l *locker) Lock() {}
+
+func (l *locker) Unlock() {
+	if !l.state.CompareAndSwap(empty, parked) { // woken meanwhile
+		l.cond.Signal()
+	}
+}
+
+func (p *parker) Wake() {
+	switch p.state.Swap(woken) {
+	case parked:
+		p.cond.Signal()
+	case selecting:
+		p.wake <- struct{}{}
+	}
+}
+
+func (p *parker) Free() {
+	p.state.Store(empty)
+	parkers.Put(p)
 }
 
 // wait waits for the first of the three, where nil and zero are none.
@@ -91,25 +127,4 @@ func wait(wake, done <-chan struct{}, until time.Time) Woken {
 	case <-done:
 		return ByContext
 	}
-}
-
-func (p *parker) Wake() {
-	p.mu.Lock()
-	if p.wake == nil {
-		p.woken = true
-		p.cond.Signal()
-	} else {
-		select {
-		case p.wake <- struct{}{}:
-		default: // it was called before
-		}
-	}
-	p.mu.Unlock()
-}
-
-func (p *parker) Free() {
-	p.mu.Lock() // a Wake that ended the last Park may not have returned yet
-	p.woken = false
-	p.mu.Unlock()
-	parkers.Put(p)
 }

@@ -63,7 +63,7 @@ func TestWakeIsRemembered(t *testing.T) {
 			}
 			p.Wake()
 			p.Free()
-			if p.(*parker).woken {
+			if p.(*parker).state.Load() != empty {
 				t.Error("a freed Parker remembers a Wake")
 			}
 		}
@@ -90,6 +90,16 @@ func TestWakeAtTheSameMoment(t *testing.T) {
 	}
 	if lost == 0 {
 		t.Error("the Wake was always first")
+	}
+}
+
+// A Wake after the look at the state and before the wait is not lost.
+func TestWakeJustBeforeTheWait(t *testing.T) {
+	p := newParker()
+	p.Wake()
+	p.cond.Wait()
+	if p.state.Load() != woken {
+		t.Error("Park has to take the Wake")
 	}
 }
 

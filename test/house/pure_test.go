@@ -9,7 +9,7 @@ import (
 // pure packages, and the packages below them, get the time and random numbers as
 // arguments. They do not wait, lock or use the network. So the same code runs in
 // production, in enumerations of all interleavings and in virtual time.
-var pure = []string{"internal/core", "internal/frame", "internal/outcome", "internal/setting", "fault"}
+var pure = []string{"internal/core", "internal/fifo", "internal/frame", "internal/outcome", "internal/setting", "fault"}
 
 // clockReaders are the members of package time that read the clock or start a timer.
 var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}

@@ -10,6 +10,8 @@ package bulkhead
 import (
 	"slices"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/fifo"
 )
 
 // Config has a bulkhead's settings. Permits is positive and at most MaxPermits, the
@@ -30,7 +32,7 @@ type Ticket uint64
 type Bulkhead struct {
 	cfg   Config
 	last  Ticket
-	queue []Ticket // increasing; the first is next
+	queue fifo.Queue[Ticket] // increasing
 }
 
 // New returns a bulkhead with an empty queue.
@@ -39,44 +41,42 @@ func New(cfg Config) Bulkhead { return Bulkhead{cfg: cfg} }
 // Enqueue adds a waiter and gives the end of its wait, zero for no limit. It is
 // false if the queue is full.
 func (b *Bulkhead) Enqueue(now time.Time) (t Ticket, until time.Time, ok bool) {
-	if len(b.queue) >= b.cfg.Queue {
+	if b.queue.Len() >= b.cfg.Queue {
 		return 0, time.Time{}, false
 	}
 	if b.cfg.MaxWait > 0 {
 		until = now.Add(b.cfg.MaxWait)
 	}
 	b.last++
-	b.queue = append(b.queue, b.last)
+	b.queue.Push(b.last)
 	return b.last, until, true
 }
 
 // Dequeue removes the first waiter, which gets the permit that is free now. It is
 // false if the queue is empty.
 func (b *Bulkhead) Dequeue() (Ticket, bool) {
-	if len(b.queue) == 0 {
+	if b.queue.Len() == 0 {
 		return 0, false
 	}
-	t := b.queue[0]
-	b.queue = b.queue[1:]
-	return t, true
+	return b.queue.Pop(), true
 }
 
 // Remove removes a waiter that gives up. It is false if the waiter is not in the
 // queue any more: then it has a permit.
 func (b *Bulkhead) Remove(t Ticket) bool {
-	i, waits := slices.BinarySearch(b.queue, t)
+	i, waits := slices.BinarySearch(b.queue.Values(), t)
 	if waits {
-		b.queue = slices.Delete(b.queue, i, i+1)
+		b.queue.Delete(i)
 	}
 	return waits
 }
 
 // Waiting is the length of the queue.
-func (b *Bulkhead) Waiting() int { return len(b.queue) }
+func (b *Bulkhead) Waiting() int { return b.queue.Len() }
 
 // Clone gives an independent copy. Enumerations and simulations branch with it.
 func (b *Bulkhead) Clone() Bulkhead {
 	c := *b
-	c.queue = slices.Clone(b.queue)
+	c.queue = b.queue.Clone()
 	return c
 }

@@ -85,7 +85,7 @@ func TestClone(t *testing.T) {
 	c := b.Clone()
 	c.Remove(1)
 	c.Enqueue(noon)
-	if !slices.Equal(b.queue, []Ticket{1, 2}) || !slices.Equal(c.queue, []Ticket{2, 3}) {
-		t.Errorf("the original has the queue %v, the clone %v", b.queue, c.queue)
+	if !slices.Equal(b.queue.Values(), []Ticket{1, 2}) || !slices.Equal(c.queue.Values(), []Ticket{2, 3}) {
+		t.Errorf("the original has the queue %v, the clone %v", b.queue.Values(), c.queue.Values())
 	}
 }
