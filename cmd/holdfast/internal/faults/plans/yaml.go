@@ -1,4 +1,4 @@
-package main
+package plans
 
 import (
 	"bytes"
@@ -16,15 +16,13 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// A plan in YAML is read as a tree of nodes and written as the JSON that it
-// stands for, which fault.Parse then judges: there is one decoder, with one
-// opinion. What it says is wrong gets its line and column from the tree.
+// ParseYAML reads a plan from YAML and checks it. The error is a *YAMLError.
 //
-// Taken is the part of YAML that JSON can say: no aliases, tags or keys that are
-// not text, and one document. yes, 0x1F and 2026-11-22 are text, as they look.
-
-// parseYAML reads a plan from YAML and checks it. The error is a *yamlError.
-func parseYAML(data []byte) (fault.Plan, error) {
+// It converts the YAML to JSON, so that fault.Parse is the only decoder, and adds the line
+// and the column to its problems. It accepts the part of YAML that JSON can express: one
+// document without aliases, tags and keys that are not text. Values such as yes, 0x1F and
+// 2026-11-22 are text.
+func ParseYAML(data []byte) (fault.Plan, error) {
 	if len(data) > fault.MaxPlanBytes {
 		return fault.Plan{}, tooLarge(int64(len(data)))
 	}
@@ -35,51 +33,51 @@ func parseYAML(data []byte) (fault.Plan, error) {
 	var c yamlConverter
 	c.node(root)
 	if len(c.problems) > 0 {
-		return fault.Plan{}, &yamlError{c.problems}
+		return fault.Plan{}, &YAMLError{c.problems}
 	}
 	plan, err := fault.Parse(c.out.Bytes())
 	if malformed := (*fault.Error)(nil); errors.As(err, &malformed) {
-		placed := &yamlError{}
+		placed := &YAMLError{}
 		for _, p := range malformed.Problems {
 			at := locate(root, p.Path)
-			placed.problems = append(placed.problems, placedProblem{p, at.Line, at.Column})
+			placed.Problems = append(placed.Problems, PlacedProblem{p, at.Line, at.Column})
 		}
-		slices.SortStableFunc(placed.problems, func(a, b placedProblem) int { return cmp.Compare(a.line, b.line) }) // as one reads
+		slices.SortStableFunc(placed.Problems, func(a, b PlacedProblem) int { return cmp.Compare(a.Line, b.Line) }) // in the order of the text
 		return fault.Plan{}, placed
 	}
 	return plan, err
 }
 
-// yamlError is what is wrong with a plan in YAML, never nothing.
-type yamlError struct{ problems []placedProblem }
+// YAMLError lists the problems of a plan in YAML, at least one.
+type YAMLError struct{ Problems []PlacedProblem }
 
-// placedProblem is a problem with its place in the text; line 0 is nowhere.
-type placedProblem struct {
+// PlacedProblem is a problem with its place in the text. Line is 0 if the place is unknown.
+type PlacedProblem struct {
 	fault.Problem
-	line, column int
+	Line, Column int
 }
 
-func (p placedProblem) String() string {
-	if p.line == 0 {
+func (p PlacedProblem) String() string {
+	if p.Line == 0 {
 		return p.Problem.String()
 	}
-	return fmt.Sprintf("line %d, column %d: %s", p.line, p.column, p.Problem)
+	return fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, p.Problem)
 }
 
-// Error is laid out as a fault.Error is.
-func (e *yamlError) Error() string {
-	if len(e.problems) == 1 {
-		return "fault plan: " + e.problems[0].String()
+// Error has the layout of fault.Error.
+func (e *YAMLError) Error() string {
+	if len(e.Problems) == 1 {
+		return "fault plan: " + e.Problems[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "fault plan: %d problems", len(e.problems))
-	for _, p := range e.problems {
+	fmt.Fprintf(&b, "fault plan: %d problems", len(e.Problems))
+	for _, p := range e.Problems {
 		b.WriteString("\n  " + p.String())
 	}
 	return b.String()
 }
 
-// yamlTree reads the one document of a text.
+// yamlTree reads the only document of a text.
 func yamlTree(data []byte) (*yaml.Node, error) {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
@@ -102,10 +100,10 @@ func yamlTree(data []byte) (*yaml.Node, error) {
 }
 
 func yamlProblem(line, column int, message string) error {
-	return &yamlError{[]placedProblem{{fault.Problem{Message: message}, line, column}}}
+	return &YAMLError{[]PlacedProblem{{fault.Problem{Message: message}, line, column}}}
 }
 
-// yamlSyntax says where the text stops being YAML.
+// yamlSyntax is the error of a text that is not YAML.
 func yamlSyntax(err error) error {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
@@ -118,26 +116,26 @@ func yamlSyntax(err error) error {
 	return yamlProblem(load.Mark.Line, load.Mark.Column, message)
 }
 
-// yamlConverter writes JSON, and notes what JSON cannot say.
+// yamlConverter converts nodes to JSON, and collects those that JSON cannot express.
 type yamlConverter struct {
 	out      bytes.Buffer
-	problems []placedProblem
+	problems []PlacedProblem
 }
 
 func (c *yamlConverter) addf(n *yaml.Node, format string, args ...any) {
 	if len(c.problems) < fault.MaxProblems {
-		c.problems = append(c.problems, placedProblem{fault.Problem{Message: fmt.Sprintf(format, args...)}, n.Line, n.Column})
+		c.problems = append(c.problems, PlacedProblem{fault.Problem{Message: fmt.Sprintf(format, args...)}, n.Line, n.Column})
 	}
 }
 
 func (c *yamlConverter) node(n *yaml.Node) {
 	if n.Style&yaml.TaggedStyle != 0 {
-		c.addf(n, "the tag %s is not taken here: leave it out", n.Tag)
+		c.addf(n, "the tag %s is not allowed: leave it out", n.Tag)
 		return
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		c.addf(n, "the alias *%s is not taken here: write out what it stands for", n.Value)
+		c.addf(n, "the alias *%s is not allowed: write out its value", n.Value)
 	case yaml.MappingNode:
 		c.mapping(n)
 	case yaml.SequenceNode:
@@ -154,7 +152,7 @@ func (c *yamlConverter) node(n *yaml.Node) {
 	}
 }
 
-// mapping keeps a key that comes twice: that is for the decoder to say.
+// mapping keeps repeated keys: the decoder reports them.
 func (c *yamlConverter) mapping(n *yaml.Node) {
 	c.out.WriteByte('{')
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -181,7 +179,7 @@ func (c *yamlConverter) scalar(n *yaml.Node) {
 		c.out.WriteString(strings.ToLower(n.Value))
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
 		c.out.WriteString(n.Value)
-	default: // text, and the numbers that JSON does not know
+	default: // text, and numbers in a form that JSON does not have
 		c.text(n.Value)
 	}
 }
@@ -189,13 +187,13 @@ func (c *yamlConverter) scalar(n *yaml.Node) {
 func (c *yamlConverter) text(s string) {
 	quoted, err := json.Marshal(s)
 	if err != nil {
-		panic("holdfast: a text that is no JSON: " + err.Error())
+		panic("holdfast: a text that is not JSON: " + err.Error())
 	}
 	c.out.Write(quoted)
 }
 
-// locate finds the place that a problem's path names, or the one nearest to it
-// that the text has: what is missing is missing there.
+// locate finds the node of a problem's path. If the path is missing, it is the nearest
+// node that exists.
 func locate(n *yaml.Node, path string) *yaml.Node {
 	at := n
 	for path != "" {
@@ -208,9 +206,9 @@ func locate(n *yaml.Node, path string) *yaml.Node {
 	return at
 }
 
-// step goes one step along the path: to the key and the value, or twice to the
-// item of a list. A key may hold dots, and of equal keys the last is meant: the
-// one too many.
+// step goes one step along the path: to the key and the value of a mapping, or to the item
+// of a list, which is both. A key may contain dots. Of equal keys it takes the last, which
+// is the one that the decoder reports.
 func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -1,9 +1,13 @@
-package main
+package faults
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,10 +17,47 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 )
 
-func TestFaultsServesUntilInterrupted(t *testing.T) {
+// If a listener or a file cannot be opened, the files are as they were.
+func TestFailedStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old.ndjson")
+	if err := os.WriteFile(old, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fresh := filepath.Join(dir, "fresh.ndjson")
+	for _, tt := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"--record " + old + " --listen " + taken.Addr().String(), exit.Failure, "--listen " + taken.Addr().String() + ": address already in use"},
+		{"--record " + fresh + " --admin " + taken.Addr().String(), exit.Failure, "--admin " + taken.Addr().String() + ": address already in use"},
+		{"--record " + fresh + " --tls --tls-ca " + dir, exit.Config, "--tls-ca " + dir + ": is a directory"},
+		{"--record " + fresh + "/x", exit.Config, "no such file"},
+	} {
+		out, err := cmdtest.Await(""), cmdtest.Await("")
+		if status := program.Run(t.Context(), append([]string{"faults", "--plan", "healthy"}, strings.Fields(tt.args)...), out, err); status != tt.status ||
+			!strings.Contains(err.String(), tt.says) || out.String() != "" {
+			t.Errorf("%s: exit status %d, stdout %q, stderr %q; want %d and %q", tt.args, status, out, err, tt.status, tt.says)
+		}
+		if data, err := os.ReadFile(old); err != nil || string(data) != "old\n" {
+			t.Errorf("%s: the old record is now %q, %v", tt.args, data, err)
+		}
+		if _, err := os.Stat(fresh); err == nil {
+			t.Errorf("%s: left %s behind", tt.args, fresh)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
 	plan := cmdtest.JSON(t, `{"seed": 7, "rules": [{"nth": "1", "fault": {"status": 503}}, {"nth": "2", "fault": {"close": "before_answer"}}]}`)
 	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--backend", "embeddings")
 	url, rest, _ := strings.Cut(r.Stdout.String(), " ")
@@ -54,7 +95,7 @@ func TestFaultsServesUntilInterrupted(t *testing.T) {
 	}
 }
 
-func TestFaultsNotesThatOthersReachIt(t *testing.T) {
+func TestOtherMachines(t *testing.T) {
 	plan := cmdtest.JSON(t, `{}`)
 	for _, tt := range []struct {
 		listen string
@@ -71,7 +112,7 @@ func TestFaultsNotesThatOthersReachIt(t *testing.T) {
 	}
 }
 
-func TestFaultsWithTLS(t *testing.T) {
+func TestTLS(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	r := program.Start(t, "curl --cacert "+ca, "faults", "--plan", cmdtest.JSON(t, `{"connections": [{"nth": "1", "fault": {"tls": "expired"}}]}`), "--tls", "--tls-ca", ca)
 	url, _, _ := strings.Cut(r.Stdout.String(), " ")
@@ -101,7 +142,7 @@ func TestFaultsWithTLS(t *testing.T) {
 	}
 }
 
-func TestFaultsOverHTTP2(t *testing.T) {
+func TestHTTP2(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	plan := cmdtest.JSON(t, `{"rules": [{"nth": "1", "fault": {"h2": "rst_stream_internal"}}]}`)
 	for _, args := range [][]string{{"--h2"}, {"--h2", "--tls", "--tls-ca", ca}} {
@@ -143,14 +184,47 @@ func TestFaultsOverHTTP2(t *testing.T) {
 	}
 }
 
-// A terminal shows counters; a file, as in every other test, does not.
-func TestLiveLine(t *testing.T) {
-	var out strings.Builder
-	began := time.Now()
-	l := live{line: term.Line{Out: &out, Terminal: term.Terminal{Live: true, Width: 51}}, began: began}
-	l.draw(began.Add(2*time.Second), sums{attempts: 1200, struck: 30})
-	l.line.Clear()
-	if want := "\r\x1b[K   2.0 s  1,200 requests, 600/s · 30 struck · done\r\x1b[K"; out.String() != want {
-		t.Errorf("drew %q, want %q", &out, want)
+func TestRecordFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "attempts.ndjson")
+	if err := os.WriteFile(file, []byte("of another day\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", cmdtest.JSON(t, `{"rules": [{"nth": "2", "fault": {"status": 503}}]}`), "--record", file)
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
+	for range 3 {
+		cmdtest.Fetch(t, http.MethodGet, url, "", "")
+	}
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+		t.Errorf("exit status %d: %s", status, r.Stderr)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statuses []int
+	for object := range bytes.Lines(data) {
+		var a struct{ Number, Status int }
+		if err := json.Unmarshal(object, &a); err != nil {
+			t.Fatalf("%v in %s", err, object)
+		}
+		statuses = append(statuses, a.Number*1000+a.Status)
+	}
+	if fmt.Sprint(statuses) != "[1200 3200 2503]" && fmt.Sprint(statuses) != "[1200 2503 3200]" {
+		t.Errorf("recorded %v in\n%s", statuses, data)
+	}
+}
+
+// A record that cannot be written ends the command: /dev/full takes no byte.
+func TestRecordError(t *testing.T) {
+	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", "healthy", "--record", "/dev/full")
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
+	cmdtest.Fetch(t, http.MethodGet, url, "", "")
+	select {
+	case status := <-r.Status:
+		if said := r.Stderr.String(); status != exit.Failure || !strings.Contains(said, "--record /dev/full: no space left on device") {
+			t.Errorf("exit status %d, stderr %q; want %d, and no space left", status, said, exit.Failure)
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("still running: stdout %q, stderr %q", r.Stdout, r.Stderr)
 	}
 }

@@ -1,25 +1,26 @@
-package main
+package admin_test
 
 import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/faults"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// startAdmin runs the program with an admin listener and gives its two URLs and
-// the header with the token.
-func startAdmin(t *testing.T, plan string, args ...string) (r *cmdtest.Running, url, adminURL, bearer string) {
+// program is holdfast faults, which serves the interface.
+var program = cmdtest.Of(faults.NewCommand)
+
+// startAdmin runs the command with an admin listener, and returns its two URLs and the
+// header with the token.
+func startAdmin(t *testing.T, plan string) (r *cmdtest.Running, url, adminURL, bearer string) {
 	t.Helper()
-	r = program.Start(t, "token ", append([]string{"faults", "--plan", plan, "--admin", "127.0.0.1:0"}, args...)...)
+	r = program.Start(t, "token ", "faults", "--plan", plan, "--admin", "127.0.0.1:0")
 	said := r.Stdout.String()
 	found := regexp.MustCompile(`^(\S+) follows .*\nadmin on (http://\S+)/_holdfast/ · token (\S{26})\n$`).FindStringSubmatch(said)
 	if found == nil {
@@ -28,9 +29,9 @@ func startAdmin(t *testing.T, plan string, args ...string) (r *cmdtest.Running, 
 	return r, found[1], found[2], "Bearer " + found[3]
 }
 
-func TestAdmin(t *testing.T) {
+func TestHandlers(t *testing.T) {
 	r, url, admin, bearer := startAdmin(t, cmdtest.JSON(t, `{"seed": 7, "rules": [{"fault": {"status": 503}}]}`))
-	door := func(method, path, body string, header ...string) (int, string) {
+	ask := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()
 		return cmdtest.Fetch(t, method, admin+path, bearer, body, header...)
 	}
@@ -41,13 +42,13 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 	serves(503)
-	if status, body := door(http.MethodGet, "/_holdfast/plan", ""); status != 200 {
+	if status, body := ask(http.MethodGet, "/_holdfast/plan", ""); status != 200 {
 		t.Errorf("GET plan: %d %s", status, body)
 	} else if plan, err := fault.Parse([]byte(body)); err != nil || plan.Seed != 7 || len(plan.Rules) != 1 {
 		t.Errorf("GET plan gave %s, %v", body, err)
 	}
 
-	// All or nothing.
+	// An invalid plan changes nothing.
 	for _, tt := range []struct {
 		body, kind string
 		status     int
@@ -62,17 +63,17 @@ func TestAdmin(t *testing.T) {
 		{`{"rules": [{"fault": {"h2": "rst_stream_refused"}}]}`, "", 422, `"path": "rules[0].fault.h2"`},
 		{strings.Repeat(" ", fault.MaxPlanBytes+1), "", 413, "more than 1048576 bytes"},
 	} {
-		status, body := door(http.MethodPut, "/_holdfast/plan", tt.body, "Content-Type", tt.kind)
+		status, body := ask(http.MethodPut, "/_holdfast/plan", tt.body, "Content-Type", tt.kind)
 		if status != tt.status || !strings.Contains(body, tt.says) {
 			t.Errorf("PUT %.60q: %d %s; want %d and %q", tt.body, status, body, tt.status, tt.says)
 		}
 	}
 	serves(503)
-	if status, body := door(http.MethodPut, "/_holdfast/plan", "rules:\n- fault: {status: 418}\n", "Content-Type", "application/yaml; charset=utf-8"); status != 200 || !strings.Contains(body, "418") {
+	if status, body := ask(http.MethodPut, "/_holdfast/plan", "rules:\n- fault: {status: 418}\n", "Content-Type", "application/yaml; charset=utf-8"); status != 200 || !strings.Contains(body, "418") {
 		t.Errorf("PUT: %d %s", status, body)
 	}
 	serves(418)
-	if status, body := door(http.MethodPut, "/_holdfast/plan", `{}`); status != 200 {
+	if status, body := ask(http.MethodPut, "/_holdfast/plan", `{}`); status != 200 {
 		t.Errorf("PUT: %d %s", status, body)
 	}
 	serves(200)
@@ -81,18 +82,18 @@ func TestAdmin(t *testing.T) {
 		Run, Gone, Next int
 		Attempts        []struct{ Number, Status int }
 	}
-	status, body := door(http.MethodGet, "/_holdfast/record?after=2", "")
+	status, body := ask(http.MethodGet, "/_holdfast/record?after=2", "")
 	if err := json.Unmarshal([]byte(body), &page); status != 200 || err != nil || page.Run != 1 || page.Next != 4 ||
 		len(page.Attempts) != 2 || page.Attempts[0].Number != 3 || page.Attempts[1].Status != 200 {
 		t.Errorf("GET record: %d %s, %v", status, body, err)
 	}
-	if status, body := door(http.MethodGet, "/_holdfast/effects", ""); status != 200 || !strings.Contains(body, `"done": 1,`) {
+	if status, body := ask(http.MethodGet, "/_holdfast/effects", ""); status != 200 || !strings.Contains(body, `"done": 1,`) {
 		t.Errorf("GET effects: %d %s", status, body)
 	}
-	if status, body := door(http.MethodPost, "/_holdfast/begin", ""); status != 200 || !strings.Contains(body, `"run": 2`) {
+	if status, body := ask(http.MethodPost, "/_holdfast/begin", ""); status != 200 || !strings.Contains(body, `"run": 2`) {
 		t.Errorf("POST begin: %d %s", status, body)
 	}
-	if status, body := door(http.MethodGet, "/_holdfast/effects", ""); status != 200 || !strings.Contains(body, `"done": 0,`) {
+	if status, body := ask(http.MethodGet, "/_holdfast/effects", ""); status != 200 || !strings.Contains(body, `"done": 0,`) {
 		t.Errorf("GET effects after begin: %d %s", status, body)
 	}
 	for _, tt := range []struct {
@@ -107,7 +108,7 @@ func TestAdmin(t *testing.T) {
 		{http.MethodGet, "/_holdfast/record?after=1&after=2", 400, "after=N"},
 		{http.MethodGet, "/_holdfast/record?afetr=1", 400, "after=N"},
 	} {
-		if status, body := door(tt.method, tt.path, ""); status != tt.status || !strings.Contains(body, tt.says) {
+		if status, body := ask(tt.method, tt.path, ""); status != tt.status || !strings.Contains(body, tt.says) {
 			t.Errorf("%s %s: %d %s; want %d and %q", tt.method, tt.path, status, body, tt.status, tt.says)
 		}
 	}
@@ -123,7 +124,7 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-func TestAdminAsksForTheToken(t *testing.T) {
+func TestToken(t *testing.T) {
 	const token = "correct-horse-battery"
 	r := program.Start(t, "/_holdfast/\n", "faults", "--plan", "healthy", "--admin", "localhost:0", "--admin-token", token)
 	admin := regexp.MustCompile(`http://\S+/_holdfast/\n`).FindString(r.Stdout.String())
@@ -149,7 +150,7 @@ func TestAdminAsksForTheToken(t *testing.T) {
 			}
 		}
 	}
-	// A stranger changes nothing, also by PUT.
+	// Without the token PUT changes nothing.
 	if status, _ := cmdtest.Fetch(t, http.MethodPut, admin+"plan", "Bearer guess", `{"seed": 5}`); status != 401 {
 		t.Errorf("PUT with a wrong token: %d", status)
 	}
@@ -159,53 +160,5 @@ func TestAdminAsksForTheToken(t *testing.T) {
 	url, _, _ := strings.Cut(r.Stdout.String(), " ")
 	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
 		t.Errorf("exit status %d", status)
-	}
-}
-
-func TestGoodToken(t *testing.T) {
-	for token, want := range map[string]bool{
-		"0123456789abcdef": true, "0123456789abcde": false, "": false, strings.Repeat("x", 256): true, strings.Repeat("x", 257): false,
-		"0123456789 abcdef": false, "0123456789\nabcdef": false, "0123456789äbcdef": false,
-	} {
-		if got := goodToken(token); got != want {
-			t.Errorf("goodToken(%q) = %v", token, got)
-		}
-	}
-}
-
-// If one thing cannot be had nothing has happened.
-func TestNothingIsLeftBehind(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	dir := t.TempDir()
-	old := filepath.Join(dir, "old.ndjson")
-	if err := os.WriteFile(old, []byte("old\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	fresh := filepath.Join(dir, "fresh.ndjson")
-	for _, tt := range []struct {
-		args   string
-		status int
-		says   string
-	}{
-		{"--record " + old + " --listen " + taken.Addr().String(), exit.Failure, "--listen " + taken.Addr().String() + ": address already in use"},
-		{"--record " + fresh + " --admin " + taken.Addr().String(), exit.Failure, "--admin " + taken.Addr().String() + ": address already in use"},
-		{"--record " + fresh + " --tls --tls-ca " + dir, exit.Config, "--tls-ca " + dir + ": is a directory"},
-		{"--record " + fresh + "/x", exit.Config, "no such file"},
-	} {
-		out, err := cmdtest.Await(""), cmdtest.Await("")
-		if status := program.Run(t.Context(), append([]string{"faults", "--plan", "healthy"}, strings.Fields(tt.args)...), out, err); status != tt.status ||
-			!strings.Contains(err.String(), tt.says) || out.String() != "" {
-			t.Errorf("%s: exit status %d, stdout %q, stderr %q; want %d and %q", tt.args, status, out, err, tt.status, tt.says)
-		}
-		if data, err := os.ReadFile(old); err != nil || string(data) != "old\n" {
-			t.Errorf("%s: the old record is now %q, %v", tt.args, data, err)
-		}
-		if _, err := os.Stat(fresh); err == nil {
-			t.Errorf("%s: left %s behind", tt.args, fresh)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package faults
 
 import (
 	"net"
@@ -9,7 +9,9 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 )
 
-func TestFaultsWrongUse(t *testing.T) {
+var program = cmdtest.Of(NewCommand)
+
+func TestWrongUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
