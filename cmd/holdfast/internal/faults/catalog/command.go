@@ -22,14 +22,15 @@ func NewCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List every fault and its purpose",
 		Long: `Lists the ID of every fault, and what a client must withstand. With --verbose it also
-prints the limits of the simulation, and the test that proves the fault on the wire.`,
+prints how faithful the fault is, and the command of the test that proves it on the
+wire.`,
 		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			write(cmd.OutOrStdout(), term.Of(cmd.OutOrStdout()), verbose)
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the limits and the test of each fault, too")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also print how faithful each fault is, and its test")
 	return cmd
 }
 
