@@ -62,7 +62,7 @@ func TestServe(t *testing.T) {
 	r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--backend", "embeddings")
 	url, rest, _ := strings.Cut(r.Stdout.String(), " ")
 	if want := "follows " + plan + ": 2 rules, seed 7 · Ctrl-C ends it\n"; !strings.HasPrefix(url, "http://127.0.0.1:") || rest != want {
-		t.Errorf("it said %q, want a loopback URL and %q", r.Stdout, want)
+		t.Errorf("it wrote %q, want a loopback URL and %q", r.Stdout, want)
 	}
 
 	transport := &http.Transport{}
@@ -88,7 +88,7 @@ func TestServe(t *testing.T) {
 	said := strings.TrimPrefix(r.Stdout.String(), url+" "+rest)
 	want := `^3 requests on \d connections? · 2 met a fault \(conn.fin_before_answer 1, http.status 1\) · work done 1, done twice 0\n$`
 	if !regexp.MustCompile(want).MatchString(said) {
-		t.Errorf("at the end it said %q, want %s", said, want)
+		t.Errorf("at the end it wrote %q, want %s", said, want)
 	}
 	if e := r.Stderr.String(); e != "" {
 		t.Errorf("stderr has %q, want nothing", e)
@@ -138,7 +138,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("%s: exit status %d", url, status)
 	}
 	if said := r.Stdout.String(); !strings.Contains(said, "(tls.expired 1)") {
-		t.Errorf("it said %q", said)
+		t.Errorf("it wrote %q", said)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestHTTP2(t *testing.T) {
 			t.Errorf("%v: exit status %d", args, status)
 		}
 		if said := r.Stdout.String(); !strings.Contains(said, "2 requests on 1 connection · 1 met a fault (h2.rst_stream_internal 1)") {
-			t.Errorf("%v: it said %q", args, said)
+			t.Errorf("%v: it wrote %q", args, said)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func startAdmin(t *testing.T, plan string) (r *cmdtest.Running, url, adminURL, b
 	said := r.Stdout.String()
 	found := regexp.MustCompile(`^(\S+) follows .*\nadmin on (http://\S+)/_holdfast/ · token (\S{26})\n$`).FindStringSubmatch(said)
 	if found == nil {
-		t.Fatalf("it said %q", said)
+		t.Fatalf("it wrote %q", said)
 	}
 	return r, found[1], found[2], "Bearer " + found[3]
 }
@@ -120,7 +120,7 @@ func TestHandlers(t *testing.T) {
 		t.Error("the admin listener is still there")
 	}
 	if said := r.Stdout.String(); !strings.Contains(said, "run 2: 0 requests") || strings.Count(said, strings.TrimPrefix(bearer, "Bearer ")) != 1 {
-		t.Errorf("it said %q; want the token once, and what run 2 was", said)
+		t.Errorf("it wrote %q; want the token once, and what run 2 was", said)
 	}
 }
 

@@ -49,7 +49,7 @@ func bar(p part, span time.Duration, cells int) string {
 	for i := range cells {
 		applies := 0
 		for s := range samples {
-			if p.holds(time.Duration(float64(span) * float64(i*samples+s) / float64(cells*samples))) {
+			if p.applies(time.Duration(float64(span) * float64(i*samples+s) / float64(cells*samples))) {
 				applies++
 			}
 		}

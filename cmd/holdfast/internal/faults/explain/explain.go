@@ -65,8 +65,8 @@ type part struct {
 // flaps reports whether the part is on and off in turns.
 func (p part) flaps() bool { return p.repeat.Every > 0 }
 
-// holds reports whether the part applies at an instant.
-func (p part) holds(now time.Duration) bool {
+// applies reports whether the part applies at an instant.
+func (p part) applies(now time.Duration) bool {
 	return p.open(now) && (!p.flaps() || (now-p.when.From)%p.repeat.Every < p.repeat.For)
 }
 

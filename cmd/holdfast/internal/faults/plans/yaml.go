@@ -66,15 +66,11 @@ func (p PlacedProblem) String() string {
 
 // Error has the layout of fault.Error.
 func (e *YAMLError) Error() string {
-	if len(e.Problems) == 1 {
-		return "fault plan: " + e.Problems[0].String()
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "fault plan: %d problems", len(e.Problems))
+	var placed fault.Error
 	for _, p := range e.Problems {
-		b.WriteString("\n  " + p.String())
+		placed.Problems = append(placed.Problems, fault.Problem{Message: p.String()})
 	}
-	return b.String()
+	return placed.Error()
 }
 
 // yamlTree reads the only document of a text.
