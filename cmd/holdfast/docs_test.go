@@ -1,133 +1,138 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/holdfast-go/holdfast"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
-	"github.com/holdfast-go/holdfast/fault"
-	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-const manual = "../../docs/faults.md"
-
-func readManual(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// What docs/faults.md lists is what there is.
-func TestManualLists(t *testing.T) {
-	text := readManual(t)
-	var plans, faults strings.Builder
-	plans.WriteString("\n| built-in plan | what it is like |\n|---|---|\n")
-	for _, b := range builtins {
-		fmt.Fprintf(&plans, "| `%s` | %s |\n", b.name, b.like)
-	}
-	faults.WriteString("\n| id | what a client must withstand |\n|---|---|\n")
-	for _, e := range catalog() {
-		fmt.Fprintf(&faults, "| `%s` | %s |\n", e.ID, strings.ReplaceAll(e.Purpose, "|", `\|`))
-	}
-	for name, list := range map[string]string{"plans": plans.String(), "faults": faults.String()} {
-		head, rest, found := strings.Cut(text, "<!-- "+name+": made by go test -update -->\n")
-		_, tail, ended := strings.Cut(rest, "<!-- end of "+name+" -->\n")
-		if !found || !ended {
-			t.Fatalf("%s has no place for its %s", manual, name)
-		}
-		text = head + "<!-- " + name + ": made by go test -update -->\n" + list + "\n<!-- end of " + name + " -->\n" + tail
-	}
-	cmdtest.Golden(t, manual, text)
-}
-
-// Every plan in docs/faults.md can be served as it stands, and so can every fault.
-func TestManualPlans(t *testing.T) {
-	text := readManual(t)
-	plans := 0
-	for _, block := range regexp.MustCompile("(?s)```(json|yaml)\n(.*?)```").FindAllStringSubmatch(text, -1) {
-		plan, err := parsePlan("a."+block[1], []byte(block[2]))
-		if err == nil {
-			err = followable(plan, true, true)
-		}
+// Every command and flag in a document exists.
+func TestCommandsInDocs(t *testing.T) {
+	named := 0
+	readme, _ := cmdtest.Document(t, "README.md")
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		docs, err := filepath.Glob(filepath.Join(filepath.Dir(readme), pattern))
 		if err != nil {
-			t.Errorf("%v in\n%s", err, block[2])
+			t.Fatal(err)
 		}
-		plans++
-	}
-	faults := 0
-	for _, example := range regexp.MustCompile("`(\\{\"[^`]*\\})`").FindAllStringSubmatch(text, -1) {
-		if _, err := fault.Parse([]byte(`{"rules": [{"fault": ` + example[1] + `}]}`)); err != nil {
-			t.Errorf("%v in %s", err, example[1])
+		for _, doc := range docs {
+			text, err := os.ReadFile(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range commandsIn(string(text)) {
+				named++
+				if problem := unknownIn(line); problem != "" {
+					t.Errorf("%s: %s: %s", doc, line, problem)
+				}
+			}
 		}
-		faults++
 	}
-	if plans < 5 || faults < 15 {
-		t.Errorf("found %d plans and %d faults: are they looked for in the right way?", plans, faults)
+	if named < 10 {
+		t.Errorf("%d commands were found", named)
 	}
 }
 
-// Every flag and command of docs/faults.md exists, and the other way round.
-func TestManualCommands(t *testing.T) {
-	text := readManual(t)
-	cmd := newFaults()
-	for _, found := range regexp.MustCompile("`--([a-z-]+) ?[A-Z]*`").FindAllStringSubmatch(text, -1) {
-		if cmd.Flags().Lookup(found[1]) == nil {
-			t.Errorf("there is no flag --%s", found[1])
+// Unknown commands and flags are problems.
+func TestUnknownInDocs(t *testing.T) {
+	for text, want := range map[string]string{
+		"`holdfast call -v URL`":      "",
+		"`holdfast`, and holdfast is": "",
+		"`holdfast call --vv URL`":    "no flag --vv",
+		"`holdfast kall`":             "no command kall",
+		"`holdfast faults lisd`":      "no command lisd",
+		"`holdfast faults list [-q]`": "no flag -q",
+		"`holdfast conformance --exec 'curl --no-such {url}' --patienc 2s`":  "no flag --patienc",
+		"```\n$ holdfast demo --jsn\n```":                                    "no flag --jsn",
+		"```\nholdfast config check FILE   --nothing\n```":                   "",
+		"```\nholdfast bench · the output of another\n```":                   "",
+		"```sh\nholdfast call --retries=2 -H 'X: y' URL | jq --nothing\n```": "",
+	} {
+		var got []string
+		for _, line := range commandsIn(text) {
+			if problem := unknownIn(line); problem != "" {
+				got = append(got, problem)
+			}
 		}
-	}
-	for line := range strings.Lines(cmd.Flags().FlagUsages()) {
-		if name := regexp.MustCompile(`--([a-z-]+)`).FindString(line); !strings.Contains(text, name) {
-			t.Errorf("%s is not told of", name)
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		if !strings.Contains(text, "\nholdfast faults "+sub.Name()) {
-			t.Errorf("holdfast faults %s is not told of", sub.Name())
-		}
-	}
-}
-
-// The code of docs/faults.md is that of this file.
-func TestManualCode(t *testing.T) {
-	code, err := os.ReadFile("docs_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readManual(t), -1)
-	if len(blocks) == 0 {
-		t.Error("found no code")
-	}
-	for _, block := range blocks {
-		if !strings.Contains(string(code), block[1]) {
-			t.Errorf("this is not in docs_test.go, where it would be compiled and run:\n%s", block[1])
+		if all := strings.Join(got, "; "); all != want {
+			t.Errorf("%s: %q, want %q", text, all, want)
 		}
 	}
 }
 
-func TestOrdersSurviveALostAnswer(t *testing.T) {
-	server := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{
-		{Nth: "1", Fault: fault.Fault{Reset: fault.BeforeAnswer, Commit: true}},
-	}})
-	client, err := holdfast.New(holdfast.Config{BaseURL: server.URL(), IdempotencyKey: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+var called = regexp.MustCompile("(?m)^(?:\\$ )?(holdfast [^\n]*)$|`(holdfast [^`\n]*)`")
 
-	if _, err := client.Post(t.Context(), "/orders", map[string]string{"item": "tea"}); err != nil {
-		t.Error(err)
+// commandsIn finds the command lines of a text: between backticks, and as a line of code.
+// The text after two blanks is an explanation, and after a bar it is another command.
+func commandsIn(text string) (lines []string) {
+	for _, m := range called.FindAllStringSubmatch(text, -1) {
+		line := m[1] + m[2]
+		if m[1] != "" && !isCode(text, m[0]) || strings.Contains(line, "·") {
+			continue
+		}
+		line, _, _ = strings.Cut(line, "  ")
+		line, _, _ = strings.Cut(line, " | ")
+		lines = append(lines, line)
 	}
-	if e := server.Effects(); e.Done != 1 || e.Duplicates != 0 {
-		t.Errorf("effects %+v, want the order placed once", e)
+	return lines
+}
+
+// isCode reports whether a line is in a fenced block.
+func isCode(text, line string) bool {
+	before, _, _ := strings.Cut(text, line)
+	return strings.Count(before, "```")%2 == 1
+}
+
+var quoted = regexp.MustCompile(`'[^']*'`)
+
+var flagged = regexp.MustCompile(`^(--?)([A-Za-z][\w-]*)`)
+
+// unknownIn names an unknown command or flag in a command line.
+func unknownIn(line string) string {
+	cmd := newRoot()
+	isValue, isArgument := false, false
+	line = quoted.ReplaceAllString(line, "'…'") // one word
+	for _, word := range strings.Fields(line)[1:] {
+		word = strings.Trim(word, "[]…")
+		switch m := flagged.FindStringSubmatch(word); {
+		case isValue: // the value of the flag before it
+			isValue = false
+		case m != nil:
+			f := flagOf(cmd, m[1], m[2])
+			if f == nil {
+				return "no flag " + m[0]
+			}
+			isValue = f.Value.Type() != "bool" && !strings.Contains(word, "=")
+		case isArgument:
+		default:
+			sub, _, err := cmd.Find([]string{word})
+			switch {
+			case err == nil && sub != cmd:
+				cmd = sub
+			case cmd.HasAvailableSubCommands():
+				return "no command " + word
+			default:
+				isArgument = true
+			}
+		}
 	}
-	for _, attempt := range server.Record() {
-		t.Log(attempt.At, attempt.Path, attempt.Status, attempt.Faults)
+	return ""
+}
+
+// flagOf is the flag of a command by its long or short name, nil if there is none.
+func flagOf(cmd *cobra.Command, dashes, name string) *pflag.Flag {
+	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
+	if dashes == "-" {
+		return cmd.Flags().ShorthandLookup(name[:1])
 	}
+	return cmp.Or(cmd.Flags().Lookup(name), cmd.InheritedFlags().Lookup(name))
 }

@@ -1,17 +1,15 @@
-// Command holdfast shows what the library holdfast does, and serves the faults
-// that it is made for.
+// Command holdfast is the command line of the library holdfast.
 //
-//	holdfast call      one call, in the manner of curl
-//	holdfast demo      a service fails and recovers; a client holds
-//	holdfast embed     embeddings of any number of texts, and none paid for twice
-//	holdfast faults    serves a plan of faults, for whatever client is to be tried
-//	holdfast config    says which settings of the providers count, and where they are from
-//	holdfast conformance   judges any client, in any language, by the rules that holdfast is judged by
-//	holdfast version   says which build this is, and what went into it
+//	holdfast call         make one HTTP call
+//	holdfast config       check or show settings
+//	holdfast conformance  test an HTTP client against faults
+//	holdfast demo         compare holdfast with a bare http.Client in an outage
+//	holdfast embed        make embeddings of any number of texts
+//	holdfast faults       serve a plan of faults
+//	holdfast version      print the version of this program
 //
-// It exits with 0, or 1 for a failure, 2 for an argument that makes no sense, 3
-// for a file or a setting that does not hold, 130 if it was interrupted; call has
-// some more, which its help lists.
+// Its exit status is 0, 1 after a failure, 2 for an invalid argument, 3 for an invalid
+// file or setting, and 130 after an interrupt. The help of call and embed lists others.
 package main
 
 import (
@@ -24,6 +22,7 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/conformance"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/embed"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/faults"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/root"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/version"
 )
@@ -37,7 +36,7 @@ func newRoot() *cobra.Command {
 		conformance.NewCommand(),
 		demo.NewCommand(),
 		embed.NewCommand(os.LookupEnv),
-		newFaults(),
+		faults.NewCommand(),
 		version.NewCommand(),
 	)
 }

@@ -15,15 +15,25 @@ var layers = [][]string{
 	3: {"internal/engine", "internal/wire", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
 	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
-	6: {"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak", "cmd/holdfast/internal/target", "cmd/holdfast/internal/term"},
+	// The command line: 6 and 7 are shared by the commands, 8 to 10 are the commands.
+	6: {
+		"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak",
+		"cmd/holdfast/internal/listen", "cmd/holdfast/internal/target", "cmd/holdfast/internal/term",
+	},
 	7: {"cmd/holdfast/internal/args", "cmd/holdfast/internal/files", "cmd/holdfast/internal/providers"},
-	8: {"cmd/holdfast/internal/root", "cmd/holdfast/internal/call", "cmd/holdfast/internal/config", "cmd/holdfast/internal/conformance", "cmd/holdfast/internal/demo", "cmd/holdfast/internal/embed", "cmd/holdfast/internal/version"},
-	9: {"cmd/holdfast/internal/cmdtest", "cmd/holdfast"},
+	8: {
+		"cmd/holdfast/internal/root", "cmd/holdfast/internal/call", "cmd/holdfast/internal/config",
+		"cmd/holdfast/internal/conformance", "cmd/holdfast/internal/demo", "cmd/holdfast/internal/embed", "cmd/holdfast/internal/version",
+		"cmd/holdfast/internal/faults/catalog", "cmd/holdfast/internal/faults/plans", "cmd/holdfast/internal/faults/record",
+	},
+	9:  {"cmd/holdfast/internal/faults/admin", "cmd/holdfast/internal/faults/explain"},
+	10: {"cmd/holdfast/internal/faults"},
+	11: {"cmd/holdfast"},
 }
 
 // unlayered packages, and the packages below their folders, may import every
 // package. Only unlayered packages may import them.
-var unlayered = []string{"benchmarks", "test"}
+var unlayered = []string{"benchmarks", "cmd/holdfast/internal/cmdtest", "test"}
 
 // layerOf returns -1 for a package that is in neither table.
 func layerOf(pkg string) int {

@@ -208,7 +208,7 @@ func TestInterrupted(t *testing.T) {
 		select {
 		case got := <-status:
 			if got != exit.Interrupted || !strings.Contains(said.String(), "canceled by the caller") {
-				t.Errorf("%s: exit status %d, it said %q; want %d", tt.path, got, said, exit.Interrupted)
+				t.Errorf("%s: exit status %d, it wrote %q; want %d", tt.path, got, said, exit.Interrupted)
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatalf("%s: still running 5 s after the interrupt: %q", tt.path, said)
@@ -251,6 +251,6 @@ func TestProcess(t *testing.T) {
 	defer time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 	_ = cmd.Wait()
 	if got := cmd.ProcessState.ExitCode(); got != exit.Interrupted {
-		t.Errorf("exit status %d, it said %q; want %d", got, said, exit.Interrupted)
+		t.Errorf("exit status %d, it wrote %q; want %d", got, said, exit.Interrupted)
 	}
 }

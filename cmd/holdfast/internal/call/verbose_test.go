@@ -38,6 +38,6 @@ func TestVerbose(t *testing.T) {
 		fmt.Sprintf("done: %d bytes written", len(stdout)),
 	}
 	if strings.Join(said, "\n") != strings.Join(want, "\n") {
-		t.Errorf("it told\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+		t.Errorf("it wrote\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
 	}
 }

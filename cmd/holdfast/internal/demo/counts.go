@@ -209,7 +209,7 @@ func openings(changes []stateChange) (open []opening) {
 }
 
 // violatedBy reports whether an attempt started while the breaker was open. An attempt
-// reads the clock before the breaker admits it. So the attempt whose permit made the
+// reads the clock before the breaker admits it. So the attempt with the permit that made the
 // breaker half-open can have a time shortly before that change. Such a permit was
 // requested after the open time, an invalid one before.
 func (o opening) violatedBy(a attempt) bool {

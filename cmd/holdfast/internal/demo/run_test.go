@@ -69,15 +69,15 @@ func TestPlantFreshKey(t *testing.T) {
 	}
 	text := stdout.String()
 	if !regexp.MustCompile(`(?m)^    duplicate_effects is [1-9]\d*: must be 0$`).MatchString(text) || !strings.Contains(text, "Does not hold:") {
-		t.Errorf("it said\n%s\nwant a verdict that names duplicate_effects", text)
+		t.Errorf("it wrote\n%s\nwant a verdict that names duplicate_effects", text)
 	}
 	for _, part := range []string{"planted:", "healthy", "flaky", "outage", "circuit breaker opened after 15 failed calls", "recovery", "throttled", "done", "bare http.Client", "calls", "2,400"} {
 		if !strings.Contains(text, part) {
-			t.Errorf("it said\n%s\nwant %q in it", text, part)
+			t.Errorf("it wrote\n%s\nwant %q in it", text, part)
 		}
 	}
 	if strings.ContainsAny(text, "\r\x1b") {
-		t.Errorf("it said %q; want lines only, since stdout is not a terminal", text)
+		t.Errorf("it wrote %q; want lines only, since stdout is not a terminal", text)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("%q: stderr has %q, want %q", args, r.Stderr, want)
 		}
 		if strings.Contains(r.Stdout.String(), "Holds") {
-			t.Errorf("%q: it said %q, want no verdict", args, r.Stdout)
+			t.Errorf("%q: it wrote %q, want no verdict", args, r.Stdout)
 		}
 	}
 }
