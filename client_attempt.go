@@ -147,7 +147,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.out, o.spare = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	a.added = o.start(&a.Attempt, n)
+	a.added = o.start(&a.Attempt, n, &a.once.watch)
 	a.begin(&a.Context, &a.once)
 	a.send()
 	if a.HandedOver() {
@@ -169,7 +169,6 @@ func (o *clientCall) Retrying(now time.Time, a *engine.Attempt, d retry.Decision
 // neither needs to watch the other.
 func (a *clientAttempt) begin(ctx *lazyctx.Context, mem *roundTrip) {
 	o := a.call
-	ctx.Keep(&mem.watch)
 	deadline, _ := ctx.Deadline()
 	a.roundTrip = &mem.wire
 	a.roundTrip.Start(ctx, o.Asked(), deadline, o.limits)

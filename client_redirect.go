@@ -72,9 +72,9 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		a.roundTrip.End()
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 
-		ctx := new(lazyctx.Context)
-		ctx.Init(o.Caller, deadline)
-		a.begin(ctx, new(roundTrip))
+		ctx, mem := new(lazyctx.Context), new(roundTrip)
+		ctx.InitWatched(o.Caller, deadline, &mem.watch)
+		a.begin(ctx, mem)
 		req, err := a.request(h)
 		if err != nil {
 			return nil, &unmadeError{err}

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/engine"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -119,7 +120,7 @@ func (o *operation) CooledOff(until time.Time) {
 func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 
 // start begins attempt n in a, and returns the headers that instruments add to it.
-func (o *operation) start(a *engine.Attempt, n int) (added http.Header) {
+func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added http.Header) {
 	parent := o.Caller
 	if o.ends != nil {
 		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
@@ -129,7 +130,7 @@ func (o *operation) start(a *engine.Attempt, n int) (added http.Header) {
 		}
 		parent, o.ends.attempts[a] = o.shared.instruments.startAttempt(parent, at)
 	}
-	o.Start(a, n, parent)
+	o.Start(a, n, parent, watch)
 	if o.Watched {
 		o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 	}

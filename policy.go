@@ -158,7 +158,7 @@ func (f *function[T]) Try(n int) *engine.Attempt {
 	if n > 1 {
 		a = new(engine.Attempt)
 	}
-	f.start(a, n)
+	f.start(a, n, nil)
 	ctx, err := &a.Context, f.err
 	if f.made != nil {
 		ctx, f.made = f.made, nil

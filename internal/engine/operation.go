@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/call"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/world"
 )
@@ -334,8 +335,9 @@ func (o *Operation) sleep(until time.Time) retry.Reason {
 // The attempts.
 
 // Start begins attempt n in a: its number, its context below parent, and its
-// permit. parent is Caller, or a context that follows it.
-func (o *Operation) Start(a *Attempt, n int, parent context.Context) {
+// permit. parent is Caller, or a context that follows it. With a watch, Work ends the
+// context at its deadline.
+func (o *Operation) Start(a *Attempt, n int, parent context.Context, watch *lazyctx.Watch) {
 	a.Number, a.Started, a.Probe = n, o.asked, o.Probe()
 	a.permit, o.permit = o.permit, false
 	o.Made, o.current = n, a
@@ -345,7 +347,11 @@ func (o *Operation) Start(a *Attempt, n int, parent context.Context) {
 			deadline = own
 		}
 	}
-	a.Init(parent, deadline)
+	if watch == nil {
+		a.Init(parent, deadline)
+	} else {
+		a.InitWatched(parent, deadline, watch)
+	}
 }
 
 // Attempt makes attempt n and acts on its end.

@@ -93,13 +93,10 @@ func (c *Context) Init(parent context.Context, deadline time.Time) {
 	c.parent, c.deadline = parent, deadline
 }
 
-// WatchIn prepares the Context in the memory of in for code that waits for its
-// end. Call it before any other code has the Context.
-func (c *Context) WatchIn(in *Watch) { c.watchIn(&in.state) }
-
-// Keep is WatchIn for an owner that calls Expire at the deadline: the Context then
-// starts no timer.
-func (c *Context) Keep(in *Watch) {
+// InitWatched is Init for an owner that calls Expire at the deadline, so that the
+// Context starts no timer. Its state is in, ready for code that waits for its end.
+func (c *Context) InitWatched(parent context.Context, deadline time.Time, in *Watch) {
+	c.Init(parent, deadline)
 	in.noTimer = true
 	c.watchIn(&in.state)
 }

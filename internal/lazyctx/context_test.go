@@ -510,12 +510,12 @@ func TestContextAllocates(t *testing.T) {
 // kept makes its value escape.
 var kept any
 
-// With Keep there is no timer, and Expire ends the Context as its deadline would.
-func TestContextKeep(t *testing.T) {
+// A watched Context has no timer, and Expire ends it as its deadline would.
+func TestContextWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var in [2]Watch
-		c := newContext(t.Context(), time.Second)
-		c.Keep(&in[0])
+		var in Watch
+		c := new(Context)
+		c.InitWatched(t.Context(), time.Now().Add(time.Second), &in)
 		done := c.Done()
 		if at, ok := c.Deadline(); !ok || time.Until(at) != time.Second {
 			t.Errorf("deadline %v %v", at, ok)
@@ -528,7 +528,6 @@ func TestContextKeep(t *testing.T) {
 		ended(t, c, context.DeadlineExceeded)
 
 		c = newContext(t.Context(), time.Second)
-		c.WatchIn(&in[1])
 		<-c.Done()
 		ended(t, c, context.DeadlineExceeded)
 		c.Expire()
