@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// Capacity is how much a service can do at once. Its zero value has no limit
-// and takes no time. Only requests that reach the service count: those that
-// meet no fault, or one that strikes after the work.
+// Capacity limits how much a service does at once. The zero value has no limit
+// and adds no time. Requests that a fault answers before the work do not count.
 type Capacity struct {
-	// Workers is how many requests are worked on at once; 0 is without bound.
+	// Workers is the number of requests that are worked on at once. Zero means
+	// no limit.
 	Workers int `json:"workers"`
-	// Queue is how many more may wait for a worker, first come, first served. A
-	// request beyond that is answered with 503. Zero lets none wait.
+	// Queue is the number of requests that may wait for a worker, first come,
+	// first served. A request beyond that is answered with 503. Zero means no
+	// queue.
 	Queue int `json:"queue"`
-	// ServiceTime is how long the work for one request takes, and Latency how
-	// much longer under load.
+	// ServiceTime is the duration of the work for one request.
 	ServiceTime time.Duration `json:"service_time"`
-	Latency     LoadLatency   `json:"latency"`
-	// Abandoned is what becomes of work whose caller has left. Empty means that
-	// it is finished.
+	// Latency is added under load.
+	Latency LoadLatency `json:"latency"`
+	// Abandoned decides about work after its caller has left. Empty means
+	// finished.
 	Abandoned Abandoned `json:"abandoned"`
 }
 
-// LoadLatency grows with the number of requests in flight: what coordination
-// costs, and how a service collapses when it is overloaded.
+// LoadLatency grows with the number of requests in flight. It models the cost
+// of coordination, which makes an overloaded service collapse.
 type LoadLatency struct {
 	Base time.Duration `json:"base"`
-	// PerInFlight is added for every request that has been admitted and not been
-	// answered when the work begins, this one included.
+	// PerInFlight is added once for each request that is admitted and not
+	// answered when the work begins, including this request.
 	PerInFlight time.Duration `json:"per_in_flight"`
 }
 
-// Load follows a Capacity request by request. Its zero value has no limit; make
-// one with [Capacity.Load]. It is not safe for concurrent use: whoever shares it
-// locks it.
+// Load tracks the requests of a Capacity. The zero value has no limit.
+// [Capacity.Load] makes one for a Capacity. It is not safe for concurrent use.
 type Load struct {
 	capacity Capacity
 	last     Ticket
@@ -42,30 +42,32 @@ type Load struct {
 	queue    []Ticket
 }
 
-// Ticket is a request's place with a [Load].
+// Ticket identifies a request in a [Load].
 type Ticket uint64
 
-// Admission is what a Load says to a request that arrives.
+// Admission is the answer of [Load.Arrive].
 type Admission struct {
-	// Ticket is what to call [Load.End] with, once; 0 if the request is refused.
+	// Ticket is the argument of [Load.End], which must be called once. Zero
+	// means that the request is refused.
 	Ticket Ticket
-	// Waits says that there is no worker yet: an End of another request will
-	// start this one.
+	// Waits is true if no worker is free. The End of another request starts
+	// this request.
 	Waits bool
-	// Work is how long the work takes from now on, if it does not wait.
+	// Work is the duration of the work from now on. It is zero if the request
+	// waits.
 	Work time.Duration
 }
 
-// Start is a request that has waited and is worked on from now on.
+// Start is a request that has waited and starts its work now.
 type Start struct {
 	Ticket Ticket
 	Work   time.Duration
 }
 
-// Load makes a Load that has nothing to do.
+// Load returns a Load without requests.
 func (c Capacity) Load() *Load { return &Load{capacity: c} }
 
-// Arrive admits a request, lets it wait or refuses it.
+// Arrive admits a request, queues it or refuses it.
 func (l *Load) Arrive() Admission {
 	c := &l.capacity
 	full := c.Workers > 0 && l.working >= c.Workers
@@ -81,8 +83,8 @@ func (l *Load) Arrive() Admission {
 	return Admission{Ticket: l.last, Work: l.work()}
 }
 
-// End takes a request out: its work is done, or was dropped, or it waits no
-// more. It gives the request that starts instead, if there is one.
+// End removes a request: its work is done or dropped, or it stops waiting. It
+// returns the request that starts instead, if there is one.
 func (l *Load) End(t Ticket) (Start, bool) {
 	if i := slices.Index(l.queue, t); i >= 0 {
 		l.queue = slices.Delete(l.queue, i, i+1)
@@ -97,10 +99,11 @@ func (l *Load) End(t Ticket) (Start, bool) {
 	return Start{next, l.work()}, true
 }
 
-// InFlight is how many requests have been admitted and have not ended.
+// InFlight returns the number of requests that are admitted and have not ended.
 func (l *Load) InFlight() int { return l.working + len(l.queue) }
 
-// work is how long a request takes that starts now and has been counted.
+// work returns the duration of a request that starts now. The request itself is
+// already counted.
 func (l *Load) work() time.Duration {
 	c := &l.capacity
 	return min(c.ServiceTime+c.Latency.Base+time.Duration(l.InFlight())*c.Latency.PerInFlight, MaxLatency)

@@ -6,9 +6,9 @@ import (
 )
 
 func TestLoadTimelines(t *testing.T) {
-	// An arrival is "a", the end of ticket n is n. What follows is what the load
-	// answers: the work, 0 for a request that waits, -1 for one that is refused or
-	// an end that starts nobody.
+	// arrive and end are the events. The expected answer is the duration of the
+	// work: 0 for a request that waits, -1 for one that is refused and for an
+	// end that starts no request.
 	type step struct {
 		arrive bool
 		end    Ticket
@@ -28,11 +28,11 @@ func TestLoadTimelines(t *testing.T) {
 			arrive(20 * ms),
 			arrive(20 * ms),
 			arrive(0),           // 3 waits
-			arrive(-1),          // no room
-			starts(2, 3, 20*ms), // in the order of their coming
+			arrive(-1),          // refused
+			starts(2, 3, 20*ms), // first come, first served
 			arrive(0),           // 4 waits
-			end(4),              // and leaves
-			arrive(0),           // 5 has its place
+			end(4),              // stops waiting
+			arrive(0),           // 5 takes its place in the queue
 			starts(1, 5, 20*ms),
 			end(3),
 			arrive(20 * ms),
@@ -41,10 +41,10 @@ func TestLoadTimelines(t *testing.T) {
 		{"no place to wait", Capacity{Workers: 1}, []step{arrive(0), arrive(-1), end(1), arrive(0)}},
 		{"slower with each in flight", Capacity{Latency: LoadLatency{Base: time.Second, PerInFlight: 10 * ms}}, []step{
 			arrive(1010 * ms), arrive(1020 * ms), arrive(1030 * ms),
-			end(1), // changes nothing for those that run
+			end(1), // does not change the work of running requests
 			arrive(1030 * ms),
 		}},
-		{"who waits is in flight too", Capacity{Workers: 1, Queue: 2, Latency: LoadLatency{PerInFlight: 10 * ms}}, []step{
+		{"a waiting request is in flight too", Capacity{Workers: 1, Queue: 2, Latency: LoadLatency{PerInFlight: 10 * ms}}, []step{
 			arrive(10 * ms), arrive(0), arrive(0),
 			starts(1, 2, 20*ms),
 			starts(2, 3, 10*ms),
@@ -79,7 +79,7 @@ func TestLoadTimelines(t *testing.T) {
 func TestQuotaTimeline(t *testing.T) {
 	m, err := Plan{Rules: []Rule{
 		{Match: Match{Method: "POST"}, Fault: Fault{Quota: &Quota{Limit: 2, Per: 10 * s}}},
-		{Nth: "5", Fault: Fault{Reset: BeforeAnswer}}, // meets what the quota admits
+		{Nth: "5", Fault: Fault{Reset: BeforeAnswer}}, // counts admitted requests only
 	}}.Compile()
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +91,12 @@ func TestQuotaTimeline(t *testing.T) {
 		again time.Duration
 	}{
 		{1 * s, post, "healthy", 0},
-		{2 * s, get, "healthy", 0}, // is not counted
+		{2 * s, get, "healthy", 0}, // does not count
 		{3 * s, post, "healthy", 0},
 		{4 * s, post, "rule 0 #3 429", 6 * s},
 		{9 * s, get, "rule 1 #5 reset", 0},
 		{9500 * ms, post, "rule 0 #4 429", 500 * ms},
-		{10 * s, post, "healthy", 0}, // who came back as told
+		{10 * s, post, "healthy", 0}, // a retry at the given time is admitted
 		{35 * s, post, "healthy", 0},
 		{35 * s, post, "healthy", 0},
 		{35 * s, post, "rule 0 #8 429", 5 * s},

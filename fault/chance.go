@@ -1,7 +1,7 @@
 package fault
 
-// draw is one throw of the dice: which plan, which rule, which request, and what
-// for. The same draw gives the same number, whoever throws it and when.
+// draw is one random choice, identified by plan, rule, request and purpose. The
+// same draw gives the same number in every order of calls.
 type draw struct {
 	seed uint64
 	rule int
@@ -9,8 +9,8 @@ type draw struct {
 	what uint64
 }
 
-// What a draw decides. The numbers are part of what a seed means: changing one
-// changes the faults of every plan.
+// The purposes of draws. The numbers are part of the meaning of a seed:
+// changing one changes the faults of every plan.
 const (
 	drawProbability = 1
 	drawMix         = 2
@@ -21,7 +21,8 @@ const (
 	drawConnLatency     = 6
 )
 
-// u is uniform in [0, 1), with the 53 bits that a float64 holds exactly.
+// u returns a number in [0, 1), uniformly distributed, with the 53 bits that a
+// float64 holds exactly.
 func (d draw) u() float64 {
 	h := mix64(d.seed)
 	h = mix64(h ^ uint64(d.rule))
@@ -31,8 +32,8 @@ func (d draw) u() float64 {
 }
 
 // mix64 is a step of SplitMix64 (Steele, Lea and Flood, "Fast Splittable
-// Pseudorandom Number Generators", 2014): every bit of x moves every bit of the
-// result with a chance of about one half.
+// Pseudorandom Number Generators", 2014): each bit of x flips each bit of the
+// result with a probability of about one half.
 func mix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

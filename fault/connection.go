@@ -5,67 +5,69 @@ import (
 	"time"
 )
 
-// ConnRule selects connections and says what strikes them before any request
-// exists.
+// ConnRule selects connections and names the fault that strikes them before the
+// first request.
 type ConnRule struct {
-	// Name is for the reader of the plan; nothing depends on it.
+	// Name describes the rule for readers of the plan. It has no effect.
 	Name string `json:"name"`
-	// Nth selects by number among the connections that are accepted within When,
-	// as [Rule.Nth] does among requests.
+	// Nth selects by number among the connections that are accepted within
+	// When, in the form of [Rule.Nth].
 	Nth string `json:"nth"`
-	// When selects by time since the plan's start; zero is always. Repeat makes
-	// that flap.
-	When   Window `json:"when"`
+	// When selects by time since the plan's start. Zero means always.
+	When Window `json:"when"`
+	// Repeat makes When periodic.
 	Repeat Repeat `json:"repeat"`
-	// Probability, above 0 and at most 1, that a connection which is selected so
-	// far is struck. Zero means 1; in JSON it is left out instead.
+	// Probability that a selected connection is struck, above 0 and at most 1.
+	// Zero means 1; JSON omits the key instead.
 	Probability float64 `json:"probability" zero:"refused"`
 	// Fault strikes the selected connections.
 	Fault ConnFault `json:"fault"`
 }
 
-// ConnFault is one thing that goes wrong with a connection. Exactly one of
-// Refuse, Hang, Close, Reset, TLS and H2 is set, or none of them beside a
-// Latency, which then is the whole fault: a connection that is served late.
+// ConnFault is one fault of a connection. Exactly one of Refuse, Hang, Close,
+// Reset, TLS and H2 is set. If none is set, Latency must be: the connection is
+// then served late and without a fault.
 type ConnFault struct {
-	// Refuse has nobody listen, so that connecting fails. It goes by time alone,
-	// without Nth and Probability: who is refused is not seen, and so cannot be
-	// counted. It comes before every other rule.
+	// Refuse closes the listener, so that connecting fails. It depends on time
+	// only, without Nth and Probability, since the server does not see refused
+	// connections and cannot count them. It has precedence over every other
+	// rule.
 	Refuse bool `json:"refuse"`
-	// Hang accepts and never answers, whatever is sent, until the caller leaves
-	// or the server is closed.
+	// Hang accepts the connection and never answers. It lasts until the client
+	// leaves or the server is closed.
 	Hang bool `json:"hang"`
-	// Close accepts and ends the connection with a FIN, reading nothing.
+	// Close accepts the connection and ends it with a FIN, without reading.
 	Close bool `json:"close"`
-	// Reset accepts and ends the connection with a RST, reading nothing.
+	// Reset accepts the connection and ends it with a RST, without reading.
 	Reset bool `json:"reset"`
-	// TLS strikes in the handshake; the server must speak TLS.
+	// TLS strikes in the handshake. The server must speak TLS.
 	TLS TLS `json:"tls"`
-	// H2 strikes in the frames of HTTP/2: MaxConcurrent1 or PingSilence.
+	// H2 strikes in the frames of HTTP/2. It is MaxConcurrent1 or PingSilence.
 	H2 H2 `json:"h2"`
-	// Latency passes before anything that the client sends is read, and before
-	// the fault strikes.
+	// Latency passes before the server reads from the client and before the
+	// fault strikes.
 	Latency *Latency `json:"latency"`
 }
 
-// ConnDecision is what befalls one connection.
+// ConnDecision describes what happens to one connection.
 type ConnDecision struct {
-	// Rule is the index of the rule that took the connection, -1 if none did.
+	// Rule is the index of the rule that strikes the connection, or -1 for
+	// none.
 	Rule int
-	// N is the connection's number among those in that rule's window, from 1; 0
-	// if no rule took it.
+	// N is the connection's number in that rule's window, counted from 1. It is
+	// 0 if no rule strikes.
 	N uint64
-	// Delay is how long the connection waits before anything else happens.
+	// Delay is the time that the connection waits first.
 	Delay time.Duration
-	// Fault strikes the connection after Delay; nil is a healthy one. It is
-	// settled and shared: do not change it.
+	// Fault strikes the connection after Delay. Nil means a healthy connection.
+	// It is resolved and shared: do not change it.
 	Fault *ConnFault
-	// IDs names what was applied. Shared: do not change it.
+	// IDs lists the faults that apply. It is shared: do not change it.
 	IDs []ID
 }
 
-// NextConnection decides what befalls the connection that is accepted at now,
-// counted from the plan's start.
+// NextConnection decides what happens to a connection that is accepted at now,
+// the time since the plan's start.
 func (m *Machine) NextConnection(now time.Duration) ConnDecision {
 	d := ConnDecision{Rule: -1}
 	for i := range m.connections {
@@ -86,9 +88,10 @@ func (m *Machine) NextConnection(now time.Duration) ConnDecision {
 	return d
 }
 
-// Refusing says whether nobody listens at now, and when that may change: the
-// first instant after now, or 0 if it stays so. It changes nothing and may be
-// called while another goroutine uses the machine.
+// Refusing reports whether the service refuses connections at now, and the
+// first instant after now at which that may change. The instant is 0 if it
+// never changes. Refusing changes nothing and may be called while another
+// goroutine uses the machine.
 func (m *Machine) Refusing(now time.Duration) (refusing bool, change time.Duration) {
 	for i := range m.connections {
 		r := &m.connections[i]
@@ -103,7 +106,7 @@ func (m *Machine) Refusing(now time.Duration) (refusing bool, change time.Durati
 	return refusing, change
 }
 
-// connRule is a ConnRule made ready.
+// connRule is a compiled ConnRule.
 type connRule struct {
 	timing      timing
 	nth         span
@@ -116,7 +119,7 @@ type connRule struct {
 }
 
 func compileConnRule(r ConnRule) connRule {
-	nth, _ := parseNth(r.Nth) // Validate has seen it
+	nth, _ := parseNth(r.Nth) // Validate has checked it
 	c := connRule{timing: timing{r.When, r.Repeat}, nth: nth, probability: r.Probability,
 		refuses: r.Fault.Refuse, ids: slices.Clip(r.Fault.ids())}
 	if c.probability == 0 {
@@ -131,7 +134,7 @@ func compileConnRule(r ConnRule) connRule {
 	return c
 }
 
-// actions names the fields of which a connection's fault may have one.
+// actions lists the fields that are set, of which a fault may have one.
 func (f *ConnFault) actions() []string {
 	var acts actions
 	acts.add(f.Refuse, "refuse")

@@ -41,11 +41,11 @@ func TestConnectionTimelines(t *testing.T) {
 			{1 * s, "rule 0 #1 [conn.rst_on_accept] +0s"},
 			{1 * s, "healthy"},
 		}},
-		{"a rule that refuses sees nobody", []ConnRule{
+		{"a rule that refuses counts no connections", []ConnRule{
 			{Fault: ConnFault{Refuse: true}},
 			{Nth: "1", Fault: reset},
 		}, []step{
-			{0, "rule 1 #1 [conn.rst_on_accept] +0s"}, // as may happen when a window just begins
+			{0, "rule 1 #1 [conn.rst_on_accept] +0s"}, // possible at the start of a window
 			{0, "healthy"},
 		}},
 		{"late, and late and then struck", []ConnRule{
@@ -89,14 +89,14 @@ func TestConnectionsByChance(t *testing.T) {
 		t.Errorf("%v of the connections", share)
 	}
 	if !slices.Equal(one, hits(1)) || slices.Equal(one, hits(2)) {
-		t.Error("the seed does not decide, or not alone")
+		t.Error("the seed alone must decide which connections are hit")
 	}
 }
 
 func TestRefusing(t *testing.T) {
 	m, err := Plan{Connections: []ConnRule{
 		{When: Window{1 * s, 3 * s}, Fault: ConnFault{Refuse: true}},
-		{Fault: ConnFault{Hang: true}}, // has no part in it
+		{Fault: ConnFault{Hang: true}}, // has no effect on refusing
 		{When: Window{10 * s, 13 * s}, Repeat: Repeat{2 * s, 500 * ms}, Fault: ConnFault{Refuse: true}},
 	}}.Compile()
 	if err != nil {
@@ -113,7 +113,7 @@ func TestRefusing(t *testing.T) {
 		{10 * s, true, 10500 * ms},
 		{10500 * ms, false, 12 * s},
 		{12 * s, true, 12500 * ms},
-		{12500 * ms, false, 13 * s}, // the window ends; nothing turns, and nothing is lost by looking
+		{12500 * ms, false, 13 * s}, // the window's end counts as a change although refusing stays false
 		{13 * s, false, 0},
 		{-1 * s, false, 1 * s},
 	} {
@@ -123,7 +123,7 @@ func TestRefusing(t *testing.T) {
 	}
 }
 
-// TestChangesAreComplete: between two changes nothing turns.
+// TestChangesAreComplete: refusing stays the same between two changes.
 func TestChangesAreComplete(t *testing.T) {
 	for _, timing := range []timing{
 		{when: Window{}},
@@ -143,7 +143,7 @@ func TestChangesAreComplete(t *testing.T) {
 			}
 			for now := at; now < next; now++ {
 				if timing.holds(now) != timing.holds(at) {
-					t.Errorf("%+v turns at %d, unforeseen since %d", timing, now, at)
+					t.Errorf("%+v changes at %d, not foreseen at %d", timing, now, at)
 				}
 			}
 			at = next

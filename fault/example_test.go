@@ -33,7 +33,7 @@ func ExampleParse_problems() {
 	//   rules[0].fault.status: 99 must be 200 to 599
 }
 
-// A machine says what befalls each request; it needs no server for that.
+// A machine decides without a server.
 func ExampleMachine_Next() {
 	machine, err := fault.Plan{Rules: []fault.Rule{
 		{Fault: fault.Fault{Statuses: []int{503, 503, 200}}},
@@ -64,13 +64,13 @@ func ExampleCatalog() {
 	// http.hang - a service that takes the request and never answers
 }
 
-// A load needs no server either: two workers, and one place to wait.
+// A load works without a server: two workers and a queue of one.
 func ExampleCapacity_Load() {
 	load := fault.Capacity{Workers: 2, Queue: 1, ServiceTime: 20 * time.Millisecond}.Load()
 	for range 4 {
 		fmt.Println(load.Arrive())
 	}
-	fmt.Println(load.End(1)) // makes room for the third
+	fmt.Println(load.End(1)) // starts the third
 	// Output:
 	// {1 false 20ms}
 	// {2 false 20ms}

@@ -1,13 +1,12 @@
 package fault
 
-// ID names a fault for good: in records, docs, tests and tables. Where a fault
-// is a word of the plan the id ends in that word: {"h1": "garbage"} is
-// h1.garbage.
+// ID is the permanent name of a fault in records, docs, tests and tables. If
+// the fault is a word of the plan, the ID ends in that word: {"h1": "garbage"}
+// is h1.garbage.
 type ID string
 
-// The ids that have a name in Go; those of [H1], [H2], [TLS], [Gzip], [Upload]
-// and [Redirect] are made of their words. What each is for and how true it is
-// stands in [Catalog].
+// The ids with a constant. Those of [H1], [H2], [TLS], [Gzip], [Upload] and
+// [Redirect] are built from their words. [Catalog] describes all of them.
 const (
 	IDStatus         ID = "http.status"
 	IDRetryAfter     ID = "http.retry_after"
@@ -45,16 +44,15 @@ const (
 // Entry describes one fault.
 type Entry struct {
 	ID ID
-	// Purpose is what a client must withstand.
+	// Purpose describes what a client must withstand.
 	Purpose string
-	// Faithful is where faultserver's version equals the real thing, and where
-	// it does not.
+	// Faithful describes where faultserver matches reality and where it does
+	// not.
 	Faithful string
 }
 
-// Catalog lists every fault that package faultserver has. A fault that is not
-// here does not exist there; one that is here has a test that proves it on the
-// wire. The faults of HTTP/2 frames are listed, and proved, by who speaks it.
+// Catalog lists every fault of package faultserver. A test proves each of them
+// on the wire. The HTTP/2 faults are listed and proved by package h2fault.
 func Catalog() []Entry {
 	return []Entry{
 		{IDStatus, "a service that answers, but with an error",
@@ -64,12 +62,12 @@ func Catalog() []Entry {
 		{IDHang, "a service that takes the request and never answers",
 			"fully: the connection is open, acknowledges, and sends no byte"},
 		{IDReset, "a process that dies, or a middlebox that forgets the connection",
-			"a real RST on TCP (linger 0); in memory the reader is told ECONNRESET and no packet exists"},
+			"a real RST on TCP (linger 0); in memory the reader gets ECONNRESET and no packet exists"},
 		{IDClose, "a server that closes a connection instead of answering",
 			"a real FIN on TCP; in memory an end of stream"},
 		{IDBodyHang, "an answer that stops after its headers",
 			"fully: Content-Length promises a body of which no byte is sent"},
-		{IDCutFIN, "a server that dies politely within its answer",
+		{IDCutFIN, "a server that closes the connection within its answer",
 			"a real FIN on TCP, after exactly the bytes named; in memory an end of stream"},
 		{IDCutRST, "a server that dies within its answer",
 			"a real RST on TCP; it may overtake bytes that the receiver had no room for yet, so that fewer than named arrive. In memory as for conn.rst_before_answer"},
@@ -80,87 +78,87 @@ func Catalog() []Entry {
 
 		{"http.retry_after_date", "a service that says when to come back, as a date",
 			"fully; rounded up to the next whole second of the server's clock"},
-		{"http.retry_after_ms", "an API that counts its pause in milliseconds, in a header of its own",
+		{"http.retry_after_ms", "an API that gives the wait in milliseconds, in its own header",
 			"fully: retry-after-ms alone, as OpenAI and Azure send it beside Retry-After"},
-		{"http.retry_after_past", "a pause that ended an hour ago: a client must not take it for no pause at all",
+		{"http.retry_after_past", "a wait that ended an hour ago: a client must not take it for no wait at all",
 			"fully"},
-		{"http.retry_after_huge", "a pause of a year: a client must give up or go by its own bound",
+		{"http.retry_after_huge", "a wait of a year: a client must give up or apply its own bound",
 			"fully"},
-		{"http.retry_after_overflow", "a pause that overflows when it is turned into nanoseconds, and becomes negative",
+		{"http.retry_after_overflow", "a wait that overflows and becomes negative when it is converted to nanoseconds",
 			"fully"},
-		{"http.retry_after_garbage", "a pause that is no number and no date",
+		{"http.retry_after_garbage", "a wait that is neither a number nor a date",
 			"fully"},
 		{IDQuota, "a service that admits so many requests in each period",
-			"fully: who waits as told is admitted; the period is fixed, as with most APIs, not sliding"},
+			"fully: a client that waits as asked is admitted; the period is fixed, as with most APIs, not sliding"},
 		{"http.redirect_loop", "a redirect that leads to itself",
 			"fully: 307, with the request's own URL"},
 		{"http.redirect_elsewhere", "a redirect to another origin, which must not learn the caller's secrets",
 			"the other origin is this server by its other loopback name, so that what arrives there is recorded. In memory it cannot be told apart by address"},
 
-		{IDRefuse, "a host where nobody listens",
+		{IDRefuse, "a host where no process listens",
 			"a real refusal: the listener is closed, the kernel answers SYN with RST, and the same port is opened again later. While it is closed another process could take the port; the server then tries until it gets it back. Connections live on, but those that were not accepted yet are reset. In memory Dial returns ECONNREFUSED"},
 		{IDConnHang, "a server that accepts and never answers",
-			"the connection is open, acknowledges, and sends no byte. What the client sends is read and thrown away, so that its leaving is seen: a large upload does not stall"},
+			"the connection is open, acknowledges, and sends no byte. What the client sends is read and thrown away, so that the server notices when the client leaves: a large upload does not stall"},
 		{IDCloseOnAccept, "a server that closes every connection at once, as one that has no room does",
 			"a real FIN on TCP. The kernel answers what the client sends later, or has sent already, with RST, as it does for every such server; in memory an end of stream"},
 		{IDResetOnAccept, "a server, or a balancer without one, that resets every connection at once",
 			"as conn.rst_before_answer; the client may have finished connecting before"},
-		{IDSlowAccept, "a server so busy that it comes to its connections late",
+		{IDSlowAccept, "a server so busy that it serves its connections late",
 			"the kernel has completed the connection, as it does for every listening server; nothing that the client sends is read before the wait is over"},
 		{IDResetNext, "an idle connection that turns out to be forgotten when it is used",
 			"as conn.rst_before_answer, when the first byte of the next request arrives"},
 		{IDCloseNext, "an idle connection that the server closes just when it is used again",
 			"a real FIN, when the first byte of the next request arrives, and before any of it is understood; in memory an end of stream"},
 		{"upload.stall", "a server that stops reading what is uploaded",
-			"a real full window on TCP: the client's writes block once the kernels' buffers are full. The server does not see that the caller leaves: the connection lasts until the server is closed"},
+			"a real full window on TCP: the client's writes block once the kernels' buffers are full. The server does not notice that the caller leaves: the connection lasts until the server is closed"},
 		{"upload.answered_early", "an answer that comes before the request was sent",
 			"fully: 413 with Connection: close. What still comes is read and thrown away, so that no RST overtakes the answer"},
 
-		{IDHeadCutFIN, "a server that dies politely within its headers", "as body.cut_fin"},
+		{IDHeadCutFIN, "a server that closes the connection within its headers", "as body.cut_fin"},
 		{IDHeadCutRST, "a server that dies within its headers", "as body.cut_rst"},
 		{IDHeadStall, "an answer that stops within its headers", "fully"},
-		{IDHeadDrip, "an answer whose headers come byte by byte, so that no wait is long",
-			"every drop is a write of its own; TCP may put several into one packet if the receiver is slow"},
+		{IDHeadDrip, "headers that come byte by byte, so that no single wait is long",
+			"every piece is a separate write; TCP may put several into one packet if the receiver is slow"},
 		{IDChunkCutFIN, "a stream that ends between two chunks", "as body.cut_fin: the last, empty chunk is missing"},
 		{IDChunkCutRST, "a stream that is torn between two chunks", "as body.cut_rst: the last, empty chunk is missing"},
 		{IDBodyStall, "an answer that stops in the middle and may go on", "fully"},
 		{IDChunkStall, "a stream that stops between two chunks and may go on", "fully"},
-		{IDBodyDrip, "a body that comes drop by drop, so that no wait is long", "as head.drip"},
+		{IDBodyDrip, "a body that comes piece by piece, so that no single wait is long", "as head.drip"},
 		{IDEndless, "a body that never ends", "fully: chunks, as fast as the caller takes them"},
 		{"body.gzip_bomb", "a small answer that becomes a very large one when it is unpacked",
 			"fully: one gzip member, about a thousandth of its size"},
-		{"body.gzip_corrupt", "a compressed answer that arrives damaged", "fully: it unpacks, and its checksum does not fit"},
+		{"body.gzip_corrupt", "a compressed answer that arrives damaged", "fully: it can be unpacked, and its checksum is wrong"},
 		{"body.gzip_truncated", "a compressed answer that was cut before it was sent",
-			"fully: Content-Length fits what comes, so that only unpacking shows it"},
+			"fully: Content-Length matches what is sent, so that only unpacking shows it"},
 
 		{"h1.content_length_long", "a Content-Length that promises more than comes", "fully; then a FIN"},
 		{"h1.content_length_short", "a Content-Length that promises less than comes: the rest would be taken for the next answer",
 			"fully; the connection stays open, so that a client could make that mistake"},
 		{"h1.content_length_conflict", "two lengths for one body, as request smuggling has them", "fully"},
-		{"h1.chunk_size_malformed", "a chunk whose size is no number", "fully"},
+		{"h1.chunk_size_malformed", "a chunk with a size that is not a number", "fully"},
 		{"h1.last_chunk_missing", "a chunked body without its end", "fully; a FIN comes instead"},
-		{"h1.close_delimited_cut", "a body that only the end of the connection ends, and ends too early",
-			"fully, and nothing on the wire shows it: a client can not know"},
-		{"h1.header_malformed", "a header line that is none", "fully"},
-		{"h1.header_oversized", "headers without end in sight", "fully: one header of the size named"},
-		{"h1.garbage", "a port where something else answers", "fully; then a FIN"},
+		{"h1.close_delimited_cut", "a body that ends with the connection, which ends too early",
+			"fully, and nothing on the wire shows it: a client cannot know"},
+		{"h1.header_malformed", "a header line without a colon", "fully"},
+		{"h1.header_oversized", "a header that is far too large", "fully: one header of the given size"},
+		{"h1.garbage", "a port where another protocol answers", "fully; then a FIN"},
 		{"h1.http09", "an answer without status line and headers", "fully; then a FIN"},
-		{"h1.interim_flood", "interim answers that never lead to the real one, or late", "fully: 103 again and again, then the real answer"},
+		{"h1.interim_flood", "interim answers that delay the real one", "fully: 103 again and again, then the real answer"},
 		{"h1.continue_never", "a server that does not know Expect: 100-continue",
 			"fully: the answer comes once the body does"},
-		{"h1.switching_protocols", "a 101 that nobody asked for", "fully; the connection then is open and silent"},
+		{"h1.switching_protocols", "a 101 that was not requested", "fully; the connection then stays open without bytes"},
 
-		{"tls.expired", "a certificate that nobody renewed", "fully"},
+		{"tls.expired", "a certificate that has expired", "fully"},
 		{"tls.wrong_host", "a certificate for another host", "fully"},
-		{"tls.untrusted", "a certificate of an unknown authority", "fully: the authority is made at the server's start and is given to nobody"},
+		{"tls.untrusted", "a certificate of an unknown authority", "fully: the authority is made at the server's start and never published"},
 		{"tls.handshake_stall", "a handshake that is never answered", "as conn.hang"},
 		{"tls.alert", "a server that refuses the handshake", "fully: a fatal handshake_failure, in the clear, after the client's hello"},
-		{"tls.client_certificate", "a server that wants to know its clients",
-			"fully; with TLS 1.3 the refusal arrives after the client's side of the handshake is done, with its first read"},
+		{"tls.client_certificate", "a server that requires a client certificate",
+			"fully; with TLS 1.3 the alert arrives after the client's side of the handshake is done, with its first read"},
 
 		{IDCapacityQueue, "a request that waits for a worker", "fully: the queue is the plan's, and exact"},
-		{IDCapacityLoad, "a service that slows down under load", "as time.latency; it is settled when the work begins, and not changed by what arrives later"},
-		{IDCapacityRefuse, "a service that sheds what its queue cannot hold", "fully: 503 at once"},
+		{IDCapacityLoad, "a service that slows down under load", "as time.latency; it is fixed when the work begins, and later arrivals do not change it"},
+		{IDCapacityRefuse, "a service that rejects what its queue cannot hold", "fully: 503 at once"},
 	}
 }
 
@@ -173,7 +171,7 @@ func (l *idList) add(applies bool, id ID) {
 	}
 }
 
-// ids names what a settled fault applies, in the order in which it happens.
+// ids lists the ids of a resolved fault, in order of time.
 func (f *Fault) ids() []ID {
 	var ids idList
 	ids.add(f.Latency != nil, IDLatency)

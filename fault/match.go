@@ -6,63 +6,64 @@ import (
 	"time"
 )
 
-// Rule selects requests and says what strikes them.
+// Rule selects requests and names the fault that strikes them.
 type Rule struct {
-	// Name is for the reader of the plan; nothing depends on it.
+	// Name describes the rule for readers of the plan. It has no effect.
 	Name string `json:"name"`
-	// Match selects by what the request is; zero fits every request.
+	// Match selects by properties of the request. Zero matches every request.
 	Match Match `json:"match"`
 	// Nth selects by number among the requests that fit Match and When, counted
-	// from 1: "3" is the third, "1-2" the first two, "4-" all from the fourth on.
-	// Empty selects all.
+	// from 1: "3" is the third, "1-2" the first two, "4-" all from the fourth
+	// on. Empty selects all.
 	Nth string `json:"nth"`
-	// When selects by time since the plan's start; zero is always. Repeat makes
-	// that flap.
-	When   Window `json:"when"`
+	// When selects by time since the plan's start. Zero means always.
+	When Window `json:"when"`
+	// Repeat makes When periodic.
 	Repeat Repeat `json:"repeat"`
-	// Probability, above 0 and at most 1, that a request which is selected so far
-	// is struck. Zero means 1; in JSON it is left out instead.
+	// Probability that a selected request is struck, above 0 and at most 1.
+	// Zero means 1; JSON omits the key instead.
 	Probability float64 `json:"probability" zero:"refused"`
 	// Fault strikes the selected requests.
 	Fault Fault `json:"fault"`
 }
 
-// Match selects requests by what they are. Its zero value fits every request;
-// several fields must all fit. Bodies are not looked at.
+// Match selects requests by their properties. All fields that are set must fit.
+// The zero value matches every request. The body is not inspected.
 type Match struct {
-	// Method, in upper case; empty fits all.
+	// Method in upper case. Empty matches all.
 	Method string `json:"method"`
-	// Path without the query, decoded, exact: "/v1/embeddings". One that ends in
-	// "*" fits every path that begins with what stands before it: "/v1/*".
+	// Path without the query, decoded, compared exactly: "/v1/embeddings". A
+	// final "*" matches every path with that prefix: "/v1/*".
 	Path string `json:"path"`
-	// Header fits if the request has every one of these headers with exactly
-	// that value (any one of the header's values); "*" fits any value. Names are
-	// compared without regard to case.
+	// Header matches if the request has all of these headers with exactly these
+	// values. One of several values of a header is enough; "*" matches any
+	// value. Names are case-insensitive.
 	Header map[string]string `json:"header"`
-	// Query fits as Header does, by the parameters of the URL's query. Their
-	// names are compared exactly.
+	// Query matches the parameters of the URL's query like Header. Names are
+	// case-sensitive.
 	Query map[string]string `json:"query"`
-	// Shard fits the requests whose key falls on certain shards of many; nil
-	// fits all.
+	// Shard matches requests by the shard of their key. Nil matches all.
 	Shard *Shard `json:"shard"`
 }
 
-// Shard selects by a key, as a store does that is spread over many machines:
-// one machine down is some of the keys down, always the same ones.
+// Shard selects requests by a key, like a store on several machines: if one
+// machine is down, the same keys always fail.
 type Shard struct {
-	// Header or Query names the header or the query parameter whose first value
-	// is the key; one of them is given. A request without it fits no shard.
+	// Header is the name of the header with the key. Exactly one of Header and
+	// Query is set. The first value counts; a request without one is on no
+	// shard.
 	Header string `json:"header"`
-	Query  string `json:"query"`
-	// Of is how many shards there are, 1 to 1,000,000. The key belongs to number
-	// FNV-1a(key) modulo Of (64 bits), counted from 0.
+	// Query is the name of the query parameter with the key.
+	Query string `json:"query"`
+	// Of is the number of shards, 1 to 1,000,000. A key is on shard FNV-1a(key)
+	// modulo Of (64 bits), counted from 0.
 	Of int `json:"of"`
-	// Is lists the numbers that are selected.
+	// Is lists the selected shards.
 	Is []int `json:"is"`
 }
 
-// Request is what a rule can match. Header may be an http.Header as it is, and
-// Query the url.Values of the URL's query.
+// Request holds the properties of a request that rules use. Header may be an
+// http.Header and Query a url.Values.
 type Request struct {
 	Method string
 	Path   string
@@ -119,7 +120,7 @@ func first(values []string) string {
 	return values[0]
 }
 
-// fnv1a is hash/fnv's New64a without its allocation.
+// fnv1a is hash/fnv's New64a without the allocation.
 func fnv1a(s string) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range []byte(s) {
@@ -138,8 +139,7 @@ func hasHeader(header map[string][]string, name, value string) bool {
 	return false
 }
 
-// rule is a Rule made ready: its selectors parsed, its fault split into the
-// strikes it can deal out.
+// rule is a compiled Rule.
 type rule struct {
 	index       int
 	match       Match
@@ -152,7 +152,7 @@ type rule struct {
 }
 
 func compileRule(index int, r Rule) rule {
-	nth, _ := parseNth(r.Nth) // Validate has seen it
+	nth, _ := parseNth(r.Nth) // Validate has checked it
 	probability := r.Probability
 	if probability == 0 {
 		probability = 1
@@ -161,7 +161,7 @@ func compileRule(index int, r Rule) rule {
 		deck: compileFault(r.Fault), quota: compileQuota(r.Fault)}
 }
 
-// strikes gives what the rule does to its nth request; nil if it lets it pass.
+// strikes returns the strike for request n, or nil.
 func (r *rule) strikes(now time.Duration, seed uint64, n uint64) *strike {
 	if n < r.nth.first || n > r.nth.last {
 		return nil

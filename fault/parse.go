@@ -11,10 +11,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
-// Parse reads a plan from JSON and checks it. It is strict: an unknown or
-// repeated key is a problem. Durations are strings as time.ParseDuration reads
-// them: "250ms", "2s", "1m30s". The error is an [*Error] that lists every
-// problem with its path; if the text is no JSON it has one, with line and column.
+// Parse reads a plan from JSON and validates it. An unknown or repeated key is
+// a problem. Durations are strings in the format of time.ParseDuration:
+// "250ms", "2s", "1m30s". The error is an [*Error] with every problem and its
+// path. For a text that is not JSON it has one problem, with line and column.
 func Parse(data []byte) (Plan, error) {
 	var d decoder
 	var p Plan
@@ -29,7 +29,7 @@ func Parse(data []byte) (Plan, error) {
 	}
 	d.value("", root, reflect.ValueOf(&p).Elem())
 
-	// What could not be read stands at zero: its meaning is not judged as well.
+	// A value that could not be read is zero: do not report it a second time.
 	var meaning checker
 	meaning.plan(p)
 	form := d
@@ -41,12 +41,12 @@ func Parse(data []byte) (Plan, error) {
 	if err := d.err(); err != nil {
 		return Plan{}, err
 	}
-	p.Version = 1 // also if the text leaves it out
+	p.Version = 1 // also if the text omits it
 	return p, nil
 }
 
-// UnmarshalJSON reads a plan as [Parse] does, so that a plan can stand within
-// other settings.
+// UnmarshalJSON reads a plan like [Parse], so that a plan can be part of other
+// settings.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	parsed, err := Parse(data)
 	if err == nil {
@@ -55,7 +55,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// MarshalJSON writes what [Parse] reads; fields at zero are left out.
+// MarshalJSON writes the format of [Parse] and omits zero fields.
 func (p Plan) MarshalJSON() ([]byte, error) {
 	if p.Version == 0 {
 		p.Version = 1
@@ -65,11 +65,10 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// decoder fills a Go value from a tree and notes everything that does not fit.
+// decoder fills a Go value from a tree and collects the problems.
 type decoder struct{ checker }
 
-// touches says whether the place at path was, lies in or holds a place that
-// could not be read.
+// touches reports whether a value at, above or below path could not be read.
 func (d *decoder) touches(path string) bool {
 	for _, p := range d.problems {
 		if within(p.Path, path) || within(path, p.Path) {
@@ -104,7 +103,7 @@ func (d *decoder) value(path string, n node, into reflect.Value) {
 	case into.Kind() == reflect.Slice:
 		switch {
 		case !d.expect(path, n, anArray, "a list"):
-		case len(n.items) > MaxStatuses: // no list may be longer
+		case len(n.items) > MaxStatuses: // the longest list
 			d.addf(path, "has %d entries, at most %d are allowed", len(n.items), MaxStatuses)
 		default:
 			into.Set(reflect.MakeSlice(into.Type(), len(n.items), len(n.items)))
@@ -221,7 +220,7 @@ func indexOf(names []string, key string) (int, bool) {
 	return 0, false
 }
 
-// encode gives the value that json.Marshal writes as Parse reads it.
+// encode returns the value to pass to json.Marshal.
 func encode(v reflect.Value) any {
 	switch {
 	case v.Type() == durationType:

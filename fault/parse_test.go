@@ -59,7 +59,7 @@ func TestParseReadsEverything(t *testing.T) {
 	}
 }
 
-// TestThePlanInThePackageComment keeps the manual true.
+// TestThePlanInThePackageComment keeps the package comment correct.
 func TestThePlanInThePackageComment(t *testing.T) {
 	source, err := os.ReadFile("plan.go")
 	if err != nil {
@@ -102,7 +102,7 @@ func TestParseProblems(t *testing.T) {
 		{"another version", `{"version": 2}`, []string{`version: 2 is not known: must be 1`}},
 		{"a status, with its path", `{"rules": [{"fault": {"healthy": true}}, {"fault": {"healthy": true}}, {"fault": {"status": 99}}]}`,
 			[]string{`rules[2].fault.status: 99 must be 200 to 599`}},
-		{"all at once, meaning and form, and nothing twice",
+		{"all problems at once, of meaning and form, and each once",
 			`{"sede": 7, "rules": [{"fault": {"statsu": 503}}, {"nth": "0", "fault": {"status": "503"}}, {"probability": 1.5, "fault": {}}], "seed": 1, "seed": -2}`,
 			[]string{
 				`sede: unknown key; did you mean seed?`,
@@ -113,9 +113,9 @@ func TestParseProblems(t *testing.T) {
 				`rules[2].probability: 1.5 must be above 0 and at most 1`,
 				`rules[2].fault: is empty: name a fault, or healthy`,
 			}},
-		{"a key like nothing", `{"rules": [{"when": {"whatever": "1s"}, "fault": {"healthy": true}}]}`,
+		{"a key without a similar one", `{"rules": [{"when": {"whatever": "1s"}, "fault": {"healthy": true}}]}`,
 			[]string{`rules[0].when.whatever: unknown key; known are from, until`}},
-		{"a probability of 0 would mean always", `{"rules": [{"probability": 0, "fault": {"status": 500}}]}`,
+		{"a probability of 0", `{"rules": [{"probability": 0, "fault": {"status": 500}}]}`,
 			[]string{`rules[0].probability: 0 must be above 0; leave it out for always`}},
 		{"types", `{"seed": 1.5, "pace": {}, "rules": [{"name": 1, "when": {"from": 5}, "match": {"header": {"A": 1}}, "fault": {"healthy": 1, "cut": null, "mix": [{"weight": "x"}], "latency": {"fixed": "soon"}}}]}`,
 			[]string{
@@ -143,17 +143,17 @@ func TestParseProblems(t *testing.T) {
 				`rules[1].when.until: 3s must be after from (3s), or left out for no end`,
 			}},
 		{"faults that exclude each other", `{"rules": [{"fault": {"status": 500, "reset": "before_answer"}}]}`,
-			[]string{`rules[0].fault: has status and reset: only one of them can happen to a request`}},
-		{"what goes with a status", `{"rules": [{"fault": {"hang": "before_answer", "body": "x", "retry_after": "1s", "header": {"A": "b"}}},
+			[]string{`rules[0].fault: has status and reset: a request can have only one of them`}},
+		{"fields that need a status", `{"rules": [{"fault": {"hang": "before_answer", "body": "x", "retry_after": "1s", "header": {"A": "b"}}},
 			{"fault": {"status": 204, "body": "x", "retry_after": "-1s", "header": {"Content-Length": "3", "Retry-After": "soon", "X": "a\r\nb"}}}]}`,
 			[]string{
-				`rules[0].fault.header: needs a status to go with`,
-				`rules[0].fault.body: needs a status to go with`,
-				`rules[0].fault.retry_after: needs a status to go with`,
+				`rules[0].fault.header: needs a status`,
+				`rules[0].fault.body: needs a status`,
+				`rules[0].fault.retry_after: needs a status`,
 				`rules[1].fault.retry_after: -1s must be positive`,
-				`rules[1].fault.body: cannot go with status 204, which has none`,
-				`rules[1].fault.header.Content-Length: is the server's to set`,
-				`rules[1].fault.header.Retry-After: stands beside retry_after: give one of them`,
+				`rules[1].fault.body: cannot be combined with status 204, which has no body`,
+				`rules[1].fault.header.Content-Length: is set by the server`,
+				`rules[1].fault.header.Retry-After: cannot be combined with retry_after: give one of them`,
 				`rules[1].fault.header.X: "a\r\nb" holds a line break or a zero byte`,
 			}},
 		{"points and cuts", `{"rules": [{"fault": {"hang": "now"}}, {"fault": {"reset": "after_headers"}}, {"fault": {"cut": {"after": -1, "by": "axe"}}}]}`,
@@ -164,7 +164,7 @@ func TestParseProblems(t *testing.T) {
 				`rules[2].fault.cut.by: "axe" must be "fin" or "rst"`,
 			}},
 		{"commit needs a fault that can come after the work", `{"rules": [{"fault": {"commit": true, "cut": {"after": 1}}}]}`,
-			[]string{`rules[0].fault.commit: goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all`}},
+			[]string{`rules[0].fault.commit: is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do`}},
 		{"latencies", `{"pace": [{"latency": {"fixed": "-1s"}}, {"latency": {"fixed": "2h"}}, {"latency": {"uniform": {"min": "2s", "max": "1s"}}},
 			{"latency": {"lognormal": {"median": "0s", "p99": "1s"}}}, {"latency": {"lognormal": {"median": "2s", "p99": "1s"}}},
 			{"latency": {"fixed": "1s", "uniform": {"max": "1s"}}}], "rules": [{"fault": {"latency": {}}}]}`,
@@ -180,14 +180,14 @@ func TestParseProblems(t *testing.T) {
 		{"sequences and mixes", `{"rules": [{"probability": 0.5, "fault": {"statuses": [503, 1]}}, {"fault": {"statuses": []}}, {"fault": {"mix": []}},
 			{"fault": {"latency": {"fixed": "1s"}, "mix": [{"weight": 0, "fault": {"status": 500}}, {"weight": 1, "fault": {"mix": []}}, {"weight": 1, "fault": {"statuses": [500]}}, {"weight": 1, "fault": {"status": 600}}]}}]}`,
 			[]string{
-				`rules[0].probability: cannot stand beside fault.statuses, which goes by the request's number`,
+				`rules[0].probability: cannot be combined with fault.statuses, which counts requests`,
 				`rules[0].fault.statuses[1]: 1 must be 200 to 599`,
 				`rules[1].fault.statuses: is empty: give at least one status`,
 				`rules[2].fault.mix: is empty: give at least one choice`,
-				`rules[3].fault.latency: cannot stand beside mix: give it to the choices`,
+				`rules[3].fault.latency: cannot be combined with mix: give it to the choices`,
 				`rules[3].fault.mix[0].weight: 0 must be above 0`,
-				`rules[3].fault.mix[1].fault.mix: cannot stand in a mix`,
-				`rules[3].fault.mix[2].fault.statuses: cannot stand in a mix, which goes by chance; give a status`,
+				`rules[3].fault.mix[1].fault.mix: cannot be part of a mix`,
+				`rules[3].fault.mix[2].fault.statuses: cannot be part of a mix, which is random: give a status`,
 				`rules[3].fault.mix[3].fault.status: 600 must be 200 to 599`,
 			}},
 		{"connections", `{"connections": [{"fault": {}}, {"nth": "0", "fault": {"hang": true, "close": true}}, {"nth": "1", "fault": {"refuse": true, "latency": {"fixed": "1s"}}},
@@ -196,10 +196,10 @@ func TestParseProblems(t *testing.T) {
 				`connections[7].falt: unknown key; did you mean fault?`,
 				`connections[0].fault: is empty: name a fault`,
 				`connections[1].nth: "0" must be a number from 1, a range like "1-2", or "4-" for all from the fourth on`,
-				`connections[1].fault: has hang and close: only one of them can happen to a connection`,
-				`connections[2].fault.refuse: goes by time alone: who is refused is not seen, and cannot be counted by nth or probability`,
-				`connections[2].fault.latency: cannot stand beside refuse, which the kernel does at once`,
-				`connections[3].fault.refuse: goes by time alone: who is refused is not seen, and cannot be counted by nth or probability`,
+				`connections[1].fault: has hang and close: a connection can have only one of them`,
+				`connections[2].fault.refuse: depends on time only: the server does not see refused connections, so nth and probability cannot count them`,
+				`connections[2].fault.latency: cannot be combined with refuse, which the kernel does at once`,
+				`connections[3].fault.refuse: depends on time only: the server does not see refused connections, so nth and probability cannot count them`,
 				`connections[4].fault.tls: "expird" is not known; did you mean "expired"?`,
 				`connections[5].fault.h2: "goaway_graceful" must be "max_concurrent_1" or "ping_silence"`,
 				`connections[6].fault.latency: is empty: give one of fixed, uniform, lognormal, bimodal`,
@@ -209,23 +209,23 @@ func TestParseProblems(t *testing.T) {
 			[]string{
 				`rules[0].repeat.for: 1s must be above 0s and below every (1s)`,
 				`rules[1].repeat.every: 0s must be above 0s`,
-				`rules[2].match.shard: must have one of header and query: where the key is`,
+				`rules[2].match.shard: must have exactly one of header and query for the key`,
 				`rules[2].match.shard.of: 0 must be 1 to 1000000 shards`,
 				`rules[2].match.shard.is: must name at least one shard`,
 				`rules[3].match.shard.header: "a b" is not a header's name`,
 				`rules[3].match.shard.is[0]: 4 must be 0 to 3: shards are counted from 0`,
 				`rules[3].match.shard.is[1]: -1 must be 0 to 3: shards are counted from 0`,
 			}},
-		{"the ways to say when to come back", `{"rules": [{"fault": {"status": 503, "retry_after_as": "date"}}, {"fault": {"status": 503, "retry_after": "1s", "retry_after_as": "past"}},
+		{"forms of Retry-After", `{"rules": [{"fault": {"status": 503, "retry_after_as": "date"}}, {"fault": {"status": 503, "retry_after": "1s", "retry_after_as": "past"}},
 			{"fault": {"hang": "before_answer", "retry_after_as": "huge"}}, {"fault": {"status": 503, "retry_after_as": "never"}},
 			{"fault": {"quota": {"limit": -1, "per": "0s"}, "retry_after": "1s", "status": 429}}]}`,
 			[]string{
-				`rules[0].fault.retry_after_as: "date" needs a retry_after to write so`,
-				`rules[1].fault.retry_after_as: "past" has a value of its own: it cannot stand beside retry_after or quota`,
-				`rules[2].fault.retry_after_as: needs a status to go with`,
+				`rules[0].fault.retry_after_as: "date" needs a retry_after`,
+				`rules[1].fault.retry_after_as: "past" has its own value: it cannot be combined with retry_after or quota`,
+				`rules[2].fault.retry_after_as: needs a status`,
 				`rules[3].fault.retry_after_as: "never" must be "seconds" or "date" or "ms" or "past" or "huge" or "overflow" or "garbage"`,
-				`rules[4].fault.retry_after: cannot stand beside quota, which knows what is left of its period`,
-				`rules[4].fault.status: cannot stand beside quota, which answers with 429`,
+				`rules[4].fault.retry_after: cannot be combined with quota, which sends the time left in its period`,
+				`rules[4].fault.status: cannot be combined with quota, which answers with 429`,
 				`rules[4].fault.quota.limit: -1 must be 0 or more requests`,
 				`rules[4].fault.quota.per: 0s must be above 0s`,
 			}},
@@ -239,12 +239,12 @@ func TestParseProblems(t *testing.T) {
 				`rules[2].fault.drip.of: "chunks" must be "head" or "body"`,
 				`rules[2].fault.drip.bytes: -1 must be 1 or more bytes, or left out for 1`,
 				`rules[2].fault.drip.every: 0s must be above 0s`,
-				`rules[3].fault.size: goes with gzip bomb, h1 header_oversized and h1 interim_flood`,
+				`rules[3].fault.size: is valid only with gzip bomb, h1 header_oversized and h1 interim_flood`,
 				`rules[4].fault.size: -1 must be 1 to 1073741824 bytes, or left out`,
 				`rules[5].fault.h1: "chunk_size_malfromed" is not known; did you mean "chunk_size_malformed"?`,
 				`rules[6].fault.h2: "ping_silence" must be "goaway_graceful" or "goaway_excluding" or "goaway_enhance_your_calm" or "rst_stream_refused" or "rst_stream_internal" or "rst_stream_after_headers"`,
-				`rules[7].fault.commit: goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all`,
-				`rules[8].fault.mix[0].fault.quota: cannot stand in a mix, which goes by chance`,
+				`rules[7].fault.commit: is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do`,
+				`rules[8].fault.mix[0].fault.quota: cannot be part of a mix, which is random`,
 			}},
 		{"capacity", `{"capacity": {"workers": -1, "queue": 2000000, "service_time": "-1s", "latency": {"base": "2h", "per_in_flight": "-1s"}, "abandoned": "lost"}, "rules": [{"fault": {"latency": {"bimodal": {"fast": "2s", "slow": "1s", "slow_share": 1}}}}]}`,
 			[]string{
@@ -257,7 +257,7 @@ func TestParseProblems(t *testing.T) {
 				`capacity.latency.per_in_flight: -1s must be 0s or more`,
 				`capacity.abandoned: "lost" must be "finished" or "dropped"`,
 			}},
-		{"a queue for nobody", `{"capacity": {"queue": 1}}`, []string{`capacity.queue: needs workers to wait for: without a bound on them nobody waits`}},
+		{"a queue without workers", `{"capacity": {"queue": 1}}`, []string{`capacity.queue: needs workers: without a limit on workers no request waits`}},
 		{"bounds", `{"rules": [` + strings.Repeat(`{"fault":{"healthy":true}},`, MaxRules) + `{"fault":{"healthy":true}}]}`,
 			[]string{`rules: has 1001 rules, at most 1000 are allowed`}},
 		{"more rules than any list may have", `{"rules": [` + strings.Repeat(`{},`, MaxStatuses) + `{}]}`,
@@ -284,7 +284,7 @@ func TestParseProblems(t *testing.T) {
 }
 
 func TestProblemsAreBounded(t *testing.T) {
-	// As many unknown keys, and as many empty faults, as the text has room for.
+	// As many unknown keys and empty faults as fit into a text.
 	_, err := Parse([]byte(`{"rules": [` + strings.Repeat(`{"a":0},`, MaxStatuses-1) + `{}], "pace": [` + strings.Repeat(`{"a":0},`, MaxStatuses-1) + `{}]}`))
 	var e *Error
 	if !errors.As(err, &e) {
@@ -308,11 +308,11 @@ func TestErrorText(t *testing.T) {
 
 func TestValidateInGo(t *testing.T) {
 	for name, plan := range map[string]Plan{
-		"a probability that is no number": {Rules: []Rule{{Probability: math.NaN(), Fault: Fault{Status: 500}}}},
-		"a weight that is no number":      {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.NaN(), Fault{Status: 500}}}}}}},
-		"weights without a finite sum":    {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.MaxFloat64, Fault{Status: 500}}}}}}},
-		"a fault forgotten":               {Rules: []Rule{{Nth: "1"}}},
-		"a body too long":                 {Rules: []Rule{{Fault: Fault{Status: 500, Body: strings.Repeat("x", MaxBody+1)}}}},
+		"a probability that is not a number": {Rules: []Rule{{Probability: math.NaN(), Fault: Fault{Status: 500}}}},
+		"a weight that is not a number":      {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.NaN(), Fault{Status: 500}}}}}}},
+		"weights without a finite sum":       {Rules: []Rule{{Fault: Fault{Mix: []Choice{{math.MaxFloat64, Fault{Status: 500}}}}}}},
+		"no fault":                           {Rules: []Rule{{Nth: "1"}}},
+		"a body too long":                    {Rules: []Rule{{Fault: Fault{Status: 500, Body: strings.Repeat("x", MaxBody+1)}}}},
 	} {
 		if _, err := plan.Compile(); err == nil {
 			t.Errorf("%s: compiles", name)
@@ -327,14 +327,14 @@ func TestCatalog(t *testing.T) {
 	catalog := map[ID]bool{}
 	for _, entry := range Catalog() {
 		if catalog[entry.ID] {
-			t.Errorf("%s stands twice in the catalog", entry.ID)
+			t.Errorf("%s is twice in the catalog", entry.ID)
 		}
 		catalog[entry.ID] = true
 		if entry.Purpose == "" || entry.Faithful == "" {
-			t.Errorf("%s lacks a word about its purpose or its faithfulness", entry.ID)
+			t.Errorf("%s has no purpose or no description of its faithfulness", entry.ID)
 		}
 	}
-	applied := map[ID]bool{IDCapacityQueue: true, IDCapacityLoad: true, IDCapacityRefuse: true} // by the server
+	applied := map[ID]bool{IDCapacityQueue: true, IDCapacityLoad: true, IDCapacityRefuse: true} // applied by the server
 	for _, f := range everyFault() {
 		for _, id := range f.ids() {
 			applied[id] = true
@@ -346,7 +346,7 @@ func TestCatalog(t *testing.T) {
 		}
 	}
 	for id := range applied {
-		if strings.HasPrefix(string(id), "h2.") { // told by who speaks it
+		if strings.HasPrefix(string(id), "h2.") { // listed by package h2fault
 			delete(applied, id)
 		}
 	}
@@ -358,7 +358,7 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
-// everyFault has a fault for every word and field that a request's rule knows.
+// everyFault has a fault for each word and field of a request's rule.
 func everyFault() []Fault {
 	all := []Fault{
 		{Status: 503, RetryAfter: time.Second, Commit: true, Latency: &Latency{Fixed: 1}},
@@ -416,8 +416,8 @@ func wordsOf[W ~string]() []W {
 	return all
 }
 
-// TestEveryFaultIsAPlan: each has an id, is valid, and survives being written
-// and read.
+// TestEveryFaultIsAPlan: each fault has an id, is valid, and is the same after
+// writing and reading.
 func TestEveryFaultIsAPlan(t *testing.T) {
 	plan := Plan{Version: 1}
 	for _, f := range everyFault() {
@@ -457,7 +457,7 @@ func FuzzParse(f *testing.F) {
 		}
 		m, err := plan.Compile()
 		if err != nil {
-			t.Fatalf("parsed, but does not compile: %v", err)
+			t.Fatalf("parsed, but not compiled: %v", err)
 		}
 		for _, at := range []time.Duration{-1, 0, time.Second, math.MaxInt64} {
 			if d := m.Next(at, post); d.Delay < 0 || d.Delay > MaxLatency {
@@ -467,7 +467,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("a connection's delay of %s", d.Delay)
 			}
 			if _, change := m.Refusing(at); change != 0 && change <= at {
-				t.Fatalf("at %s the next change was at %s", at, change)
+				t.Fatalf("at %s the next change is at %s", at, change)
 			}
 		}
 		written, err := json.Marshal(plan)

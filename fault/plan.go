@@ -1,30 +1,30 @@
-// Package fault is a plan of what goes wrong: which fault strikes request n at
-// a given moment, decided from a seed.
+// Package fault describes faults of a service: a plan decides which fault
+// strikes request n at a given time, from a seed.
 //
 // A [Plan] is data, written in Go or read from JSON by [Parse]. [Plan.Compile]
-// turns it into a [Machine], which answers for one request after another what
-// befalls it. The machine is pure: the time since the start comes in as an
-// argument, and chance is a hash of the seed, the rule and the request's number,
-// so that who is hit does not depend on how many ask at once. It owns no clock,
-// lock or socket; package faultserver puts it on real sockets.
+// makes a [Machine] of it, which decides for each request what happens to it.
+// The machine is pure: the time since the start is an argument, and chance is a
+// hash of the seed, the rule and the request's number, so that concurrency does
+// not change which requests are struck. It uses no clock, lock or socket.
+// Package faultserver runs it on real sockets.
 //
 // # Which requests a rule strikes
 //
-// Every rule counts the requests that fit its Match and its When, from 1, also
-// those that an earlier rule takes: "nth 3" is the third such request whatever
-// else the plan says. Of the rules whose Nth and Probability admit the request
-// the first wins. A request that no rule takes is answered as a healthy service
-// would.
+// Every rule counts the requests that fit its Match and its When, from 1,
+// including those that an earlier rule strikes: "nth 3" is the third such
+// request whatever else the plan contains. The first rule with a matching Nth
+// and Probability strikes. A request that no rule strikes gets a healthy
+// answer.
 //
-// A connection rule counts and selects connections in the same way; those that
-// refuse go by time alone.
+// A connection rule counts and selects connections in the same way. Rules with
+// Refuse depend on time only.
 //
 // # When a request is struck
 //
-// A request first waits its latency: that of the plan's Pace, plus that of the
-// fault. Then, without Commit, the fault strikes before the service has done
-// anything. With Commit, or where the fault lies in the answer's body, the
-// service does its work first and the caller does not learn of it.
+// A request first waits for the latency of the plan's Pace plus the latency of
+// the fault. Then, without Commit, the fault strikes before the service has
+// done anything. With Commit, or with a fault within the answer's body, the
+// service does its work first and the caller does not learn about it.
 //
 // # A plan in JSON
 //
@@ -55,42 +55,44 @@ package fault
 
 import "time"
 
-// Limits of a plan. They are far above what a test needs and keep a plan that
-// comes from outside from taking the process down.
+// Limits of a plan. They are far above the needs of a test and protect the
+// process from plans of unknown origin.
 const (
 	MaxPlanBytes = 1 << 20   // of JSON, for Parse
 	MaxRules     = 1000      // rules, connection rules, and entries of Pace
 	MaxChoices   = 100       // choices of one mix
 	MaxStatuses  = 10_000    // statuses of one sequence
 	MaxBody      = 1 << 20   // bytes of a fault's body
-	MaxLatency   = time.Hour // of one wait; a longer sample is cut to it
-	MaxProblems  = 1000      // that one Error lists
-	MaxSize      = 1 << 30   // bytes of what is too large on purpose
+	MaxLatency   = time.Hour // of one wait; longer samples are cut to it
+	MaxProblems  = 1000      // in one Error
+	MaxSize      = 1 << 30   // bytes of a fault's Size
 	MaxShards    = 1_000_000 // shards of one key
-	MaxInService = 1_000_000 // workers, and places in the queue, of a capacity
+	MaxInService = 1_000_000 // workers and queue of a capacity
 )
 
-// Plan says what a service suffers. The zero Plan is a healthy service.
+// Plan lists the faults of a service. The zero Plan is a healthy service.
 type Plan struct {
-	// Version of the format: 1, which is also what zero means.
+	// Version of the format: 1. Zero means 1.
 	Version int `json:"version"`
-	// Seed of every chance in the plan. Two servers with the same plan and the
-	// same requests do the same.
+	// Seed of all random choices. Two servers with the same plan and the same
+	// requests behave the same.
 	Seed uint64 `json:"seed"`
-	// Pace is how long the service takes when it is well, by time and request.
-	// The first entry that fits a request counts; none means no wait. It is paid
-	// by every request, also by one that a fault then strikes, and a fault's own
-	// latency comes on top.
+	// Pace is the service's own latency, by time and request. The first entry
+	// that fits a request applies; without one there is no wait. It also
+	// applies to requests that a fault strikes, in addition to the fault's
+	// latency.
 	Pace []Pace `json:"pace"`
-	// Connections in order: the first that admits a connection strikes it.
+	// Connections are the rules for connections. The first that selects a
+	// connection strikes it.
 	Connections []ConnRule `json:"connections"`
-	// Rules in order: the first that admits a request strikes it.
+	// Rules are the rules for requests. The first that selects a request
+	// strikes it.
 	Rules []Rule `json:"rules"`
-	// Capacity is how much the service can do at once; nil has no limit.
+	// Capacity limits how much the service does at once. Nil means no limit.
 	Capacity *Capacity `json:"capacity"`
 }
 
-// Pace is the healthy latency of some requests, or of all for some time.
+// Pace is the healthy latency of some requests or some time.
 type Pace struct {
 	Match   Match   `json:"match"`
 	When    Window  `json:"when"`
@@ -98,26 +100,26 @@ type Pace struct {
 	Latency Latency `json:"latency"`
 }
 
-// Decision is what befalls one request.
+// Decision describes what happens to one request.
 type Decision struct {
-	// Rule is the index of the rule that took the request, -1 if none did.
+	// Rule is the index of the rule that strikes the request, or -1 for none.
 	Rule int
-	// N is the request's number among those that fit that rule, from 1; 0 if
-	// no rule took it.
+	// N is the request's number among those that fit that rule, counted from 1.
+	// It is 0 if no rule strikes.
 	N uint64
-	// Delay is how long the request waits before anything else happens.
+	// Delay is the time that the request waits first.
 	Delay time.Duration
-	// Fault strikes the request after Delay; nil is a healthy answer. It is
-	// settled: Statuses, Mix and Latency have become the Status, the choice and
-	// the Delay that fell to this request. It is shared: do not change it.
+	// Fault strikes the request after Delay. Nil means a healthy answer. It is
+	// resolved: Statuses, Mix and Latency are replaced by the Status, the
+	// choice and the Delay of this request. It is shared: do not change it.
 	Fault *Fault
-	// IDs names what was applied, in the order in which it happens. It is empty
-	// for a request that meets no fault, and shared: do not change it.
+	// IDs lists the faults that apply, in order of time. It is empty for a
+	// request without a fault, and shared: do not change it.
 	IDs []ID
 }
 
-// Machine follows a plan request by request. Make one with [Plan.Compile]. It
-// holds counts and is not safe for concurrent use: whoever shares it locks it.
+// Machine applies a plan to one request after another. [Plan.Compile] makes
+// one. It counts requests and is not safe for concurrent use.
 type Machine struct {
 	seed        uint64
 	pace        []pace
@@ -126,9 +128,9 @@ type Machine struct {
 	requests    uint64
 }
 
-// Compile checks the plan and makes a machine that stands at its beginning. The
-// machine reads the plan's slices, maps and pointers as it goes: do not change
-// what they hold. The error is an [*Error] that lists every problem.
+// Compile validates the plan and returns a machine at its start. The machine
+// keeps the plan's slices, maps and pointers: do not change their contents. The
+// error is an [*Error] with every problem.
 func (p Plan) Compile() (*Machine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -146,9 +148,9 @@ func (p Plan) Compile() (*Machine, error) {
 	return m, nil
 }
 
-// Next decides what befalls the request that arrives at now, counted from the
-// plan's start. A now that stands still or runs backwards is an ordinary time:
-// it changes which windows are open, nothing else.
+// Next decides what happens to a request that arrives at now, the time since
+// the plan's start. Now may repeat or go backwards: it only selects which
+// windows are open.
 func (m *Machine) Next(now time.Duration, req Request) Decision {
 	m.requests++
 	d := Decision{Rule: -1, Delay: m.paceOf(now, req)}
@@ -157,8 +159,8 @@ func (m *Machine) Next(now time.Duration, req Request) Decision {
 		if !r.timing.holds(now) || !r.match.fits(req) {
 			continue
 		}
-		// Every rule that fits counts, also behind the one that wins, so that
-		// "nth" means the same wherever the rule stands.
+		// Every rule that fits counts, including those after the rule that
+		// strikes, so that "nth" does not depend on the order of rules.
 		r.n++
 		if d.Rule >= 0 {
 			continue

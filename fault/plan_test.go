@@ -15,7 +15,7 @@ const (
 	s  = time.Second
 )
 
-// describe gives a decision in a few words: "rule 0 #2 503 +8ms".
+// describe returns a short form of a decision: "rule 0 #2 503 +8ms".
 func describe(d Decision) string {
 	var words []string
 	if d.Rule >= 0 {
@@ -55,7 +55,7 @@ func query(name string, values ...string) Request {
 	return Request{Method: "GET", Path: "/", Query: map[string][]string{name: values}}
 }
 
-// TestShardsAreFNV1a: the hash is part of what a plan means.
+// TestShardsAreFNV1a: the hash is part of the meaning of a plan.
 func TestShardsAreFNV1a(t *testing.T) {
 	for _, key := range []string{"", "a", "b", "tenant-17", "\xff"} {
 		h := fnv.New64a()
@@ -88,10 +88,10 @@ func TestPlanTimelines(t *testing.T) {
 		}}, []step{
 			{0, get, "rule 0 #1 503"},
 			{0, get, "rule 0 #2 500"},
-			{0, get, "rule 0 #3 healthy"}, // 200 spares it from the rules behind, too
-			{0, get, "rule 1 #4 reset"},   // over: the next rule has its say
+			{0, get, "rule 0 #3 healthy"}, // 200 exempts it from later rules
+			{0, get, "rule 1 #4 reset"},   // finished: the next rule applies
 		}},
-		{"a sequence begins with the first request that nth admits", Plan{Rules: []Rule{
+		{"a sequence begins with the first request that nth selects", Plan{Rules: []Rule{
 			{Nth: "2-", Fault: Fault{Statuses: []int{503}}},
 		}}, []step{
 			{0, get, "healthy"},
@@ -105,7 +105,7 @@ func TestPlanTimelines(t *testing.T) {
 		}}, []step{
 			{0, get, "healthy"},
 			{0, get, "rule 0 #2 500"},
-			{0, get, "rule 1 #3 502"}, // it counts also what the rule before it took
+			{0, get, "rule 1 #3 502"}, // the rule also counts requests of earlier rules
 			{0, get, "rule 1 #4 502"},
 			{0, get, "healthy"},
 			{0, get, "rule 2 #6 504"},
@@ -133,8 +133,8 @@ func TestPlanTimelines(t *testing.T) {
 			{5 * s, get, "rule 0 #1 reset"},
 			{10*s - 1, get, "rule 0 #2 reset"},
 			{10 * s, get, "healthy"},
-			{7 * s, get, "rule 0 #3 reset"}, // time ran backwards: an ordinary time
-			{7 * s, get, "rule 0 #4 reset"}, // and stood still
+			{7 * s, get, "rule 0 #3 reset"}, // time goes backwards
+			{7 * s, get, "rule 0 #4 reset"}, // time stands still
 		}},
 		{"a window without an end", Plan{Rules: []Rule{
 			{When: Window{From: 5 * s}, Fault: reset},
@@ -162,7 +162,7 @@ func TestPlanTimelines(t *testing.T) {
 			{0, post, "rule 1 #2 502"},
 			{0, post, "healthy"},
 		}},
-		{"healthy spares from what comes behind", Plan{Rules: []Rule{
+		{"healthy exempts from later rules", Plan{Rules: []Rule{
 			{Match: Match{Path: "/health"}, Fault: Fault{Healthy: true}},
 			{Fault: reset},
 		}}, []step{
@@ -227,7 +227,7 @@ func TestPlanTimelines(t *testing.T) {
 			{0, query("tenant", "a", "c"), "healthy"},
 			{0, query("other", "c"), "healthy"},
 			{0, get, "healthy"},
-			{0, post, "rule 1 #1 502"}, // has a key in its header, whichever
+			{0, post, "rule 1 #1 502"}, // has a key in its header
 		}},
 		{"a wait has a bound", Plan{
 			Pace:  []Pace{{Latency: Latency{Fixed: MaxLatency}}},
@@ -251,8 +251,8 @@ func TestPlanTimelines(t *testing.T) {
 	}
 }
 
-// mixed strikes by every kind of chance at once, but for a lognormal latency,
-// whose last nanosecond may differ between processors.
+// mixed uses every kind of chance except a lognormal latency, which may differ
+// between processors by a nanosecond.
 var mixed = Plan{
 	Seed: 7,
 	Pace: []Pace{{Latency: Latency{Uniform: &Uniform{8 * ms, 40 * ms}}}},
@@ -267,8 +267,8 @@ var mixed = Plan{
 	},
 }
 
-// TestChanceDoesNotDependOnConcurrency: whoever asks first gets the first
-// number, but which numbers are struck, and how, is fixed by the seed.
+// TestChanceDoesNotDependOnConcurrency: the order of calls gives a request its
+// number, but the seed alone decides which numbers are struck, and how.
 func TestChanceDoesNotDependOnConcurrency(t *testing.T) {
 	const requests = 10_000
 	run := func(workers int) []string {
@@ -300,11 +300,11 @@ func TestChanceDoesNotDependOnConcurrency(t *testing.T) {
 	}
 	serial, parallel := run(1), run(64)
 	if !slices.Equal(serial, parallel) {
-		t.Error("64 goroutines met other faults than one")
+		t.Error("64 goroutines met different faults than one")
 	}
 
-	// What a seed means is part of the format: plans that people keep must go on
-	// doing what they did.
+	// The meaning of a seed is part of the format: existing plans must keep
+	// their behaviour.
 	h := fnv.New64a()
 	for _, line := range serial {
 		fmt.Fprintln(h, line)
@@ -331,7 +331,8 @@ func TestChanceHitsItsShare(t *testing.T) {
 		count[what]++
 	}
 	// Rule 0 takes 0.2, rule 2 half of the remaining 0.8, split 3:1:6. The seed
-	// is fixed, so this cannot flake; the tolerance is five standard deviations.
+	// is fixed, so the test is deterministic; the tolerance is five standard
+	// deviations.
 	for what, want := range map[string]float64{
 		"rule 0 #0 503":             0.2,
 		"rule 2 #0 reset committed": 0.12,

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Quota is how many requests a service admits: Limit in each period of length
-// Per, the first of which begins with the plan. Only the requests that its rule
-// selects count; what it admits goes on to the rules behind.
+// Quota admits Limit requests in each period of length Per. The first period
+// starts with the plan. Only the requests that the rule selects count. Admitted
+// requests go on to the later rules.
 type Quota struct {
-	Limit int           `json:"limit"` // 0 and up
+	Limit int           `json:"limit"` // 0 or more
 	Per   time.Duration `json:"per"`   // above 0
 }
 
-// quota counts what a Quota has admitted.
+// quota counts the admitted requests of a Quota.
 type quota struct {
 	Quota
-	period time.Duration // in which used was counted, from 0
+	period time.Duration // number of the period of used, from 0
 	used   int
 }
 
@@ -27,8 +27,8 @@ func compileQuota(f Fault) *quota {
 	return &quota{Quota: *f.Quota, period: -1}
 }
 
-// take gives what is to strike, told how long is left of the period; nil while
-// the quota lasts.
+// take returns nil while the quota lasts, then refusal with the time left in
+// the period.
 func (q *quota) take(now time.Duration, refusal *strike) *strike {
 	if period := now / q.Per; period != q.period {
 		q.period, q.used = period, 0

@@ -24,8 +24,8 @@ var update = flag.Bool("update", false, "write plan.schema.json anew")
 
 const schemaFile = "plan.schema.json"
 
-// TestSchemaIsTheDecoders: the schema is made of the same types, tags and words
-// that the decoder reads, and of the fields' comments. After a change:
+// TestSchemaIsTheDecoders: the schema is made of the decoder's types, tags and
+// words and of the fields' comments. After a change:
 //
 //	go test ./fault -run TestSchemaIsTheDecoders -update
 func TestSchemaIsTheDecoders(t *testing.T) {
@@ -40,7 +40,7 @@ func TestSchemaIsTheDecoders(t *testing.T) {
 		return
 	}
 	if !bytes.Equal(Schema(), want) {
-		t.Error("the schema is not the decoder's: go test ./fault -run TestSchemaIsTheDecoders -update")
+		t.Error("the schema differs from the decoder: go test ./fault -run TestSchemaIsTheDecoders -update")
 	}
 }
 
@@ -74,7 +74,7 @@ type schemaMaker struct {
 	comments map[string]string
 }
 
-// of gives the schema of what the decoder reads into a type.
+// of returns the schema of a type as the decoder reads it.
 func (m *schemaMaker) of(t reflect.Type, tag reflect.StructTag) object {
 	if words, ok := vocabulary[t]; ok {
 		return object{"type": "string", "enum": words}
@@ -117,7 +117,7 @@ func (m *schemaMaker) of(t reflect.Type, tag reflect.StructTag) object {
 	}
 }
 
-// fieldComments reads the comments of all fields, by "Type.Field".
+// fieldComments returns the comments of all fields, by "Type.Field".
 func fieldComments() (map[string]string, error) {
 	comments := map[string]string{}
 	files, err := filepath.Glob("*.go")
@@ -149,7 +149,7 @@ func fieldComments() (map[string]string, error) {
 	return comments, nil
 }
 
-// judge says whether a value keeps to a schema of the kind that makeSchema makes.
+// judge checks a value by a schema of the kind that makeSchema makes.
 func judge(defs, schema object, v any, path string) error {
 	if ref, ok := schema["$ref"].(string); ok {
 		return judge(defs, defs[strings.TrimPrefix(ref, "#/$defs/")].(object), v, path)
@@ -229,7 +229,7 @@ func readJSON(t *testing.T, data []byte) object {
 	return o
 }
 
-// wide is a plan that has every field of the format somewhere.
+// wide returns a plan with every field of the format.
 func wide(t testing.TB) []byte {
 	t.Helper()
 	plan := everythingPlan()
@@ -262,8 +262,8 @@ func wide(t testing.TB) []byte {
 	return data
 }
 
-// TestSchemaAndDecoderAgree spoils a plan in every place, in every way of form,
-// and asks both.
+// TestSchemaAndDecoderAgree breaks the form of a plan in every place and in
+// every way, and checks it with both.
 func TestSchemaAndDecoderAgree(t *testing.T) {
 	schema := readJSON(t, Schema())
 	defs := schema["$defs"].(object)
@@ -278,10 +278,10 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 	}
 	data := wide(t)
 	if err := check(readJSON(t, data)); err != nil {
-		t.Fatalf("the schema refuses what the decoder takes: %v", err)
+		t.Fatalf("the schema rejects a plan that the decoder accepts: %v", err)
 	}
 
-	// All names of the format are in that plan, or the test tests less than it says.
+	// Every name of the format must be in that plan.
 	used := map[string]bool{}
 	for _, name := range regexp.MustCompile(`"([a-z_0-9]+)":`).FindAllSubmatch(data, -1) {
 		used[string(name[1])] = true
@@ -295,7 +295,8 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 		}
 	}
 
-	// Each part alone, so that a plan is small and a spoilt place is the only one.
+	// Each part alone, so that the plan is small and the broken place is the
+	// only one.
 	parts := []object{}
 	for name, all := range readJSON(t, data) {
 		if list, ok := all.([]any); ok {
@@ -306,14 +307,14 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 		}
 		parts = append(parts, object{name: all})
 	}
-	spoilt := 0
+	broken := 0
 	for _, root := range parts {
 		try := func(what string) {
-			spoilt++
+			broken++
 			one, other := check(root), decode(root)
 			var e *Error
 			if one == nil || !errors.As(other, &e) {
-				t.Errorf("%s: the schema says %v, the decoder %v", what, one, other)
+				t.Errorf("%s: the schema gives %v, the decoder %v", what, one, other)
 			}
 		}
 		var spoil func(path string, v any, put func(any))
@@ -336,7 +337,7 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 					spoil(path+"."+key, v[key], func(bad any) { v[key] = bad })
 				}
 				if strings.HasSuffix(path, ".header") || strings.HasSuffix(path, ".query") {
-					return // names are free here
+					return // any name is valid here
 				}
 				v["zzz"] = "1s"
 				try("an unknown key in " + path)
@@ -351,12 +352,12 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 			spoil(key, v, func(bad any) { root[key] = bad })
 		}
 	}
-	if spoilt < 1000 {
-		t.Errorf("only %d ways", spoilt)
+	if broken < 1000 {
+		t.Errorf("only %d broken plans", broken)
 	}
 }
 
-// isWord says whether a text is one of a fixed kind: a word, or a duration.
+// isWord reports whether a text is a word of the vocabulary or a duration.
 func isWord(text string) bool {
 	for _, words := range vocabulary {
 		if slices.Contains(words, text) {

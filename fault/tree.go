@@ -8,11 +8,11 @@ import (
 	"strconv"
 )
 
-// node is a JSON value that still knows the order of its keys and whether one
-// came twice, which a map would have forgotten.
+// node is a JSON value that keeps the order of its keys and their repetitions,
+// unlike a map.
 type node struct {
 	kind  kind
-	text  string   // of a string, unquoted; of a number, a bool and null, as written
+	text  string   // of a string, unquoted; of a number, bool or null, as written
 	keys  []string // of an object, in order
 	items []node   // of an object, one for each key; of an array
 }
@@ -28,7 +28,7 @@ const (
 	anObject
 )
 
-// String shows a value within a problem: briefly.
+// String returns a short form for problems.
 func (n node) String() string {
 	switch n.kind {
 	case anObject:
@@ -45,7 +45,7 @@ func (n node) String() string {
 	}
 }
 
-// parseTree reads one JSON value and nothing after it.
+// parseTree reads one JSON value and rejects text after it.
 func parseTree(data []byte) (node, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
@@ -56,8 +56,8 @@ func parseTree(data []byte) (node, error) {
 	return parseNode(d)
 }
 
-// parseNode reads the next value; its depth is bounded by encoding/json, which
-// has seen the whole before.
+// parseNode reads the next value. Its depth is bounded: encoding/json has
+// already parsed the text.
 func parseNode(d *json.Decoder) (node, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -96,7 +96,7 @@ func parseNode(d *json.Decoder) (node, error) {
 	}
 }
 
-// syntaxError says where the text stops being JSON.
+// syntaxError adds the line and column of a JSON syntax error.
 func syntaxError(data []byte, err error) error {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Problem is one thing that is wrong with a plan.
+// Problem is one problem of a plan.
 type Problem struct {
-	// Path is where, as in JSON: "rules[2].fault.status"; empty for the plan as
-	// a whole.
+	// Path is the place in JSON form: "rules[2].fault.status". Empty means the
+	// plan as a whole.
 	Path string
-	// Message shows the value and says what is allowed.
+	// Message shows the value and the allowed values.
 	Message string
 }
 
-// String gives "rules[2].fault.status: 99 must be 200 to 599".
+// String returns "rules[2].fault.status: 99 must be 200 to 599".
 func (p Problem) String() string {
 	if p.Path == "" {
 		return p.Message
@@ -24,11 +24,11 @@ func (p Problem) String() string {
 	return p.Path + ": " + p.Message
 }
 
-// Error is what [Parse], [Plan.Validate] and [Plan.Compile] return: every
-// problem of a plan at once, up to [MaxProblems], never none.
+// Error is the error of [Parse], [Plan.Validate] and [Plan.Compile]. It lists
+// at least one and at most [MaxProblems] problems.
 type Error struct{ Problems []Problem }
 
-// Error gives one line for one problem, else a heading and a line for each.
+// Error returns one line for one problem, else a heading and a line for each.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
 		return "fault plan: " + e.Problems[0].String()
@@ -41,7 +41,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Validate checks the plan. The error is an [*Error] that lists every problem.
+// Validate checks the plan. The error is an [*Error] with every problem.
 func (p Plan) Validate() error {
 	var c checker
 	c.plan(p)
@@ -94,7 +94,7 @@ func (c *checker) rule(path string, r Rule) {
 	c.timing(path, r.When, r.Repeat)
 	c.probability(path+".probability", r.Probability)
 	if len(r.Fault.Statuses) > 0 && r.Probability != 0 {
-		c.addf(path+".probability", "cannot stand beside fault.statuses, which goes by the request's number")
+		c.addf(path+".probability", "cannot be combined with fault.statuses, which counts requests")
 	}
 	c.fault(path+".fault", r.Fault)
 }
@@ -132,7 +132,7 @@ func (c *checker) match(path string, m Match) {
 
 func (c *checker) shard(path string, s Shard) {
 	if (s.Header == "") == (s.Query == "") {
-		c.addf(path, "must have one of header and query: where the key is")
+		c.addf(path, "must have exactly one of header and query for the key")
 	} else if s.Header != "" && !isToken(s.Header) {
 		c.addf(path+".header", "%q is not a header's name", s.Header)
 	}
@@ -218,7 +218,7 @@ func (c *checker) wait(path string, d, least time.Duration) {
 	}
 }
 
-// atMost gives how many of have there are to check.
+// atMost returns the number of entries to check.
 func (c *checker) atMost(path string, have, most int, what string) int {
 	if have > most {
 		c.addf(path, "has %d %s, at most %d are allowed", have, what, most)
@@ -226,7 +226,8 @@ func (c *checker) atMost(path string, have, most int, what string) int {
 	return min(have, most)
 }
 
-// isToken says whether s can be a method or a header's name (RFC 9110, 5.6.2).
+// isToken reports whether s can be a method or a header's name (RFC 9110,
+// 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||

@@ -10,10 +10,10 @@ func (c *checker) connRule(path string, r ConnRule) {
 	case len(acts) == 0 && f.Latency == nil:
 		c.addf(path, "is empty: name a fault")
 	case len(acts) > 1:
-		c.addf(path, "has %s: only one of them can happen to a connection", and(acts))
+		c.addf(path, "has %s: a connection can have only one of them", and(acts))
 	}
 	if f.Refuse && (r.Nth != "" || r.Probability != 0) {
-		c.addf(path+".refuse", "goes by time alone: who is refused is not seen, and cannot be counted by nth or probability")
+		c.addf(path+".refuse", "depends on time only: the server does not see refused connections, so nth and probability cannot count them")
 	}
 	oneOf(c, path+".tls", f.TLS)
 	oneOf(c, path+".h2", f.H2, h2Connections...)
@@ -25,7 +25,7 @@ func (c *checker) connRule(path string, r ConnRule) {
 		c.addf(path+".latency", "is empty: give one of fixed, uniform, lognormal, bimodal")
 	}
 	if f.Refuse {
-		c.addf(path+".latency", "cannot stand beside refuse, which the kernel does at once")
+		c.addf(path+".latency", "cannot be combined with refuse, which the kernel does at once")
 	}
 }
 
@@ -39,7 +39,7 @@ func (c *checker) capacity(path string, l Capacity) {
 		}
 	}
 	if l.Queue != 0 && l.Workers == 0 {
-		c.addf(path+".queue", "needs workers to wait for: without a bound on them nobody waits")
+		c.addf(path+".queue", "needs workers: without a limit on workers no request waits")
 	}
 	c.wait(path+".service_time", l.ServiceTime, 0)
 	c.wait(path+".latency.base", l.Latency.Base, 0)

@@ -17,7 +17,7 @@ func (c *checker) fault(path string, f Fault) {
 	case len(acts) == 0 && f.Latency == nil:
 		c.addf(path, "is empty: name a fault, or healthy")
 	case len(acts) > 1:
-		c.addf(path, "has %s: only one of them can happen to a request", and(acts))
+		c.addf(path, "has %s: a request can have only one of them", and(acts))
 	}
 	if f.Status != 0 {
 		c.status(path+".status", f.Status)
@@ -38,7 +38,7 @@ func (c *checker) fault(path string, f Fault) {
 	c.parts(path, f)
 	if f.Quota != nil {
 		if f.Status != 0 {
-			c.addf(path+".status", "cannot stand beside quota, which answers with 429")
+			c.addf(path+".status", "cannot be combined with quota, which answers with 429")
 		}
 		if f.Quota.Limit < 0 {
 			c.addf(path+".quota.limit", "%d must be 0 or more requests", f.Quota.Limit)
@@ -49,7 +49,7 @@ func (c *checker) fault(path string, f Fault) {
 	}
 	switch takes := f.Gzip == GzipBomb || f.H1 == HeaderOversized || f.H1 == InterimFlood; {
 	case f.Size != 0 && !takes:
-		c.addf(path+".size", "goes with gzip bomb, h1 header_oversized and h1 interim_flood")
+		c.addf(path+".size", "is valid only with gzip bomb, h1 header_oversized and h1 interim_flood")
 	case f.Size < 0 || f.Size > MaxSize:
 		c.addf(path+".size", "%d must be 1 to %d bytes, or left out", f.Size, MaxSize)
 	}
@@ -61,12 +61,12 @@ func (c *checker) fault(path string, f Fault) {
 	}
 	answers := f.Status != 0 || len(f.Statuses) > 0
 	if f.Commit && !answers && f.Hang != BeforeAnswer && f.Reset != BeforeAnswer && f.Close != BeforeAnswer {
-		c.addf(path+".commit", "goes with status, statuses, reset, close, and hang before_answer; other faults strike after the work anyway, or not at all")
+		c.addf(path+".commit", "is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do")
 	}
 	c.mix(path, f)
 }
 
-// actions collects the names of what a fault does.
+// actions collects the names of the actions of a fault.
 type actions []string
 
 func (a *actions) add(has bool, name string) {
@@ -77,7 +77,7 @@ func (a *actions) add(has bool, name string) {
 
 func and(names []string) string { return strings.Join(names, " and ") }
 
-// actions names the fields of which a fault may have one.
+// actions lists the fields that are set, of which a fault may have one.
 func (f *Fault) actions() []string {
 	var acts actions
 	acts.add(f.Status != 0 && f.Quota == nil, "status")
@@ -100,14 +100,14 @@ func (f *Fault) actions() []string {
 	return acts
 }
 
-// status checks one status. Those below 200 announce an answer and are none.
+// status checks one status. A status below 200 is interim, not an answer.
 func (c *checker) status(path string, status int) {
 	if status < 200 || status > 599 {
 		c.addf(path, "%d must be 200 to 599", status)
 	}
 }
 
-// answer checks what a status may carry.
+// answer checks the fields that need a status.
 func (c *checker) answer(path string, f Fault) {
 	if f.Statuses != nil && len(f.Statuses) == 0 {
 		c.addf(path+".statuses", "is empty: give at least one status")
@@ -118,7 +118,7 @@ func (c *checker) answer(path string, f Fault) {
 			set  bool
 		}{{"header", len(f.Header) > 0}, {"body", f.Body != ""}, {"retry_after", f.RetryAfter != 0}, {"retry_after_as", f.RetryAfterAs != ""}} {
 			if field.set {
-				c.addf(path+"."+field.name, "needs a status to go with")
+				c.addf(path+"."+field.name, "needs a status")
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func (c *checker) answer(path string, f Fault) {
 		c.addf(path+".body", "has %d bytes, at most %d are allowed", len(f.Body), MaxBody)
 	}
 	if f.Body != "" && (f.Status == 204 || f.Status == 304) {
-		c.addf(path+".body", "cannot go with status %d, which has none", f.Status)
+		c.addf(path+".body", "cannot be combined with status %d, which has no body", f.Status)
 	}
 	for _, name := range sortedKeys(f.Header) {
 		at := path + ".header." + name
@@ -135,9 +135,9 @@ func (c *checker) answer(path string, f Fault) {
 		case !isToken(name):
 			c.addf(path+".header", "%q is not a header's name", name)
 		case strings.EqualFold(name, "Content-Length"), strings.EqualFold(name, "Transfer-Encoding"):
-			c.addf(at, "is the server's to set")
+			c.addf(at, "is set by the server")
 		case strings.EqualFold(name, "Retry-After") && (f.RetryAfter != 0 || f.RetryAfterAs != "" || f.Quota != nil):
-			c.addf(at, "stands beside retry_after: give one of them")
+			c.addf(at, "cannot be combined with retry_after: give one of them")
 		case strings.ContainsAny(f.Header[name], "\r\n\x00"):
 			c.addf(at, "%q holds a line break or a zero byte", f.Header[name])
 		}
@@ -149,22 +149,22 @@ func (c *checker) retryAfter(path string, f Fault) {
 	case "":
 	case RetrySeconds, RetryDate, RetryMillis:
 		if f.RetryAfter == 0 && f.Quota == nil {
-			c.addf(path+".retry_after_as", "%q needs a retry_after to write so", f.RetryAfterAs)
+			c.addf(path+".retry_after_as", "%q needs a retry_after", f.RetryAfterAs)
 		}
 	default:
 		if f.RetryAfter != 0 || f.Quota != nil {
-			c.addf(path+".retry_after_as", "%q has a value of its own: it cannot stand beside retry_after or quota", f.RetryAfterAs)
+			c.addf(path+".retry_after_as", "%q has its own value: it cannot be combined with retry_after or quota", f.RetryAfterAs)
 		}
 	}
 	switch {
 	case f.RetryAfter < 0:
 		c.addf(path+".retry_after", "%s must be positive", f.RetryAfter)
 	case f.RetryAfter != 0 && f.Quota != nil:
-		c.addf(path+".retry_after", "cannot stand beside quota, which knows what is left of its period")
+		c.addf(path+".retry_after", "cannot be combined with quota, which sends the time left in its period")
 	}
 }
 
-// parts checks what strikes within the answer.
+// parts checks the faults within the answer.
 func (c *checker) parts(path string, f Fault) {
 	after := func(path string, n int) {
 		if n < 0 {
@@ -190,8 +190,8 @@ func (c *checker) parts(path string, f Fault) {
 	}
 }
 
-// oneOf checks a word, which may be left out. Without a list it may be any of
-// its kind.
+// oneOf checks a word. It may be empty. Without a list, all words of its type
+// are allowed.
 func oneOf[W ~string](c *checker, path string, w W, allowed ...W) {
 	texts := words(allowed...)
 	if len(texts) == 0 {
@@ -219,7 +219,7 @@ func (c *checker) mix(path string, f Fault) {
 		c.addf(path+".mix", "is empty: give at least one choice")
 	}
 	if f.Latency != nil {
-		c.addf(path+".latency", "cannot stand beside mix: give it to the choices")
+		c.addf(path+".latency", "cannot be combined with mix: give it to the choices")
 	}
 	for i, choice := range f.Mix[:c.atMost(path+".mix", len(f.Mix), MaxChoices, "choices")] {
 		at := fmt.Sprintf("%s.mix[%d]", path, i)
@@ -229,11 +229,11 @@ func (c *checker) mix(path string, f Fault) {
 		}
 		switch {
 		case choice.Fault.Mix != nil:
-			c.addf(at+".fault.mix", "cannot stand in a mix")
+			c.addf(at+".fault.mix", "cannot be part of a mix")
 		case choice.Fault.Statuses != nil:
-			c.addf(at+".fault.statuses", "cannot stand in a mix, which goes by chance; give a status")
+			c.addf(at+".fault.statuses", "cannot be part of a mix, which is random: give a status")
 		case choice.Fault.Quota != nil:
-			c.addf(at+".fault.quota", "cannot stand in a mix, which goes by chance")
+			c.addf(at+".fault.quota", "cannot be part of a mix, which is random")
 		default:
 			c.fault(at+".fault", choice.Fault)
 		}

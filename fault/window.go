@@ -2,18 +2,19 @@ package fault
 
 import "time"
 
-// Window is the time from From up to, and without, Until, both counted from the
-// plan's start. A zero Until means for ever.
+// Window is the time from From, inclusive, to Until, exclusive, since the
+// plan's start. A zero Until means no end.
 type Window struct {
 	From  time.Duration `json:"from"`
 	Until time.Duration `json:"until"`
 }
 
-// Repeat makes a window flap: of every Every, counted from the window's From,
-// the first For is in it and the rest is not. Zero does not flap.
+// Repeat makes a window periodic: of each period Every, counted from the
+// window's From, only the first For belongs to the window. Zero means the whole
+// window.
 type Repeat struct {
 	Every time.Duration `json:"every"`
-	// For is above 0 and below Every.
+	// For is the active part of a period, above 0 and below Every.
 	For time.Duration `json:"for"`
 }
 
@@ -21,7 +22,7 @@ func (w Window) holds(now time.Duration) bool {
 	return now >= w.From && (w.Until == 0 || now < w.Until)
 }
 
-// timing is when a rule is in force: its window, and how that flaps.
+// timing is a rule's window and its period.
 type timing struct {
 	when   Window
 	repeat Repeat
@@ -31,8 +32,8 @@ func (t timing) holds(now time.Duration) bool {
 	return t.when.holds(now) && (t.repeat.Every == 0 || (now-t.when.From)%t.repeat.Every < t.repeat.For)
 }
 
-// change is the first instant after now at which holds may turn; false if there
-// is none.
+// change returns the first instant after now at which holds may change, and
+// false if there is none.
 func (t timing) change(now time.Duration) (time.Duration, bool) {
 	if now < t.when.From {
 		return t.when.From, true
@@ -47,7 +48,7 @@ func (t timing) change(now time.Duration) (time.Duration, bool) {
 		if into < t.repeat.For {
 			edge = now - into + t.repeat.For
 		}
-		if edge > now && (next == 0 || edge < next) { // not >, where the sum has overflowed
+		if edge > now && (next == 0 || edge < next) { // edge <= now after an overflow
 			next = edge
 		}
 	}

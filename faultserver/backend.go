@@ -5,13 +5,13 @@ import (
 	"net/http"
 )
 
-// Service is what a healthy server answers. It must be a pure function of the
-// request: it is asked about every request, also about those that are then
-// struck, and the work it stands for is counted apart, by the answer's Operation.
-// It is called from many goroutines at once.
+// Service makes the healthy answer. It must be a pure function of the request
+// and safe for concurrent use. The server calls it for every request, also for
+// those that a fault strikes. The work is counted separately, by the answer's
+// Operation.
 type Service func(Request) Answer
 
-// Request is a request, read to its end. A Service changes nothing in it.
+// Request is a complete request. A Service must not change it.
 type Request struct {
 	Method string
 	Path   string
@@ -21,17 +21,17 @@ type Request struct {
 
 // Answer is a healthy answer.
 type Answer struct {
-	// Status of 400 and above refuses the request: no work is done.
+	// Status of 400 or more rejects the request: no work is done.
 	Status      int
 	ContentType string
 	Body        []byte
-	// Chunks are the lengths of the pieces in which Body is streamed, each sent
-	// as soon as there is one before it, in chunks of HTTP; what they leave of
-	// Body is one more. Empty: the whole Body at once, with a Content-Length.
+	// Chunks are the lengths of the pieces of a streamed Body. Each piece is
+	// sent at once as an HTTP chunk; the rest of Body is the last one. Empty
+	// means the whole Body at once, with a Content-Length.
 	Chunks []int
-	// Operation names the work that the request asks for, however often and
-	// under whatever request id it is asked; two requests with the same one ask
-	// for the same work. Empty: unknown.
+	// Operation identifies the requested work across attempts and request ids.
+	// Two requests with the same Operation ask for the same work. Empty means
+	// unknown.
 	Operation string
 }
 
@@ -55,7 +55,7 @@ func Echo(r Request) Answer {
 func jsonAnswer(status int, operation string, v any) Answer {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic("faultserver: an answer that is no JSON: " + err.Error())
+		panic("faultserver: answer cannot be encoded as JSON: " + err.Error())
 	}
 	return Answer{Status: status, ContentType: "application/json", Body: body, Operation: operation}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// pieceSize is how a body that its service does not stream is cut into chunks.
+// pieceSize is the chunk size of a body that its service does not stream.
 const pieceSize = 16
 
-// pieces is the body in the chunks in which it is streamed.
+// pieces returns the body in the chunks of its stream.
 func (a *Answer) pieces() [][]byte {
 	var pieces [][]byte
 	rest := a.Body
@@ -34,18 +34,18 @@ func (a *Answer) pieces() [][]byte {
 	return pieces
 }
 
-// stream sends pieces, each as a chunk of its own.
+// stream sends each piece as one chunk.
 func (x *exchange) stream(pieces [][]byte) {
 	for _, piece := range pieces {
-		x.w.Write(piece) // a caller that has left is no concern of the server's
+		x.w.Write(piece) // ignore errors: the caller has left
 		x.flush()
 	}
 }
 
 func (x *exchange) flush() { http.NewResponseController(x.w).Flush() } // fails only if the caller has left
 
-// begin sends the healthy answer's status and headers; a length below 0 is none,
-// and means chunks.
+// begin sends the healthy answer's status and headers. A negative length means
+// chunks.
 func (x *exchange) begin(length int) {
 	header := x.w.Header()
 	header.Set("Content-Type", x.answer.ContentType)
@@ -55,7 +55,7 @@ func (x *exchange) begin(length int) {
 	x.w.WriteHeader(x.answer.Status)
 }
 
-// sendPart puts the headers and the first bytes of the body on the wire.
+// sendPart sends the headers and the first bytes of the body.
 func (x *exchange) sendPart(send, promised int) {
 	x.begin(promised)
 	x.w.Write(x.answer.Body[:send])
@@ -66,7 +66,7 @@ func (x *exchange) sendPart(send, promised int) {
 func (x *exchange) cut(c *fault.Cut) {
 	switch body := x.answer.Body; c.Of {
 	case fault.Head:
-		conn, _ := x.seize()
+		conn, _ := x.hijack()
 		whole := x.header(length(len(body)))
 		conn.Write(whole[:min(c.After, len(whole)-1)])
 	case fault.Chunks:
@@ -88,7 +88,7 @@ func (x *exchange) cut(c *fault.Cut) {
 func (x *exchange) stall(s *fault.Stall) {
 	switch body := x.answer.Body; s.Of {
 	case fault.Head:
-		conn, _ := x.seize()
+		conn, _ := x.hijack()
 		whole := x.header(length(len(body)), lastAnswer)
 		send := min(s.After, len(whole))
 		conn.Write(whole[:send])
@@ -114,7 +114,7 @@ func (x *exchange) stall(s *fault.Stall) {
 	}
 }
 
-// pause sends nothing for d; zero is until the caller leaves.
+// pause sends nothing for d, or until the caller leaves if d is zero.
 func (x *exchange) pause(d time.Duration) {
 	if d == 0 {
 		x.hang()
@@ -124,11 +124,11 @@ func (x *exchange) pause(d time.Duration) {
 	}
 }
 
-// drip sends one part of the answer in drops.
+// drip sends one part of the answer in small pieces.
 func (x *exchange) drip(d *fault.Drip) {
 	drop := max(d.Bytes, 1)
 	if d.Of == fault.Head {
-		conn, _ := x.seize()
+		conn, _ := x.hijack()
 		rest := x.header(length(len(x.answer.Body)), lastAnswer)
 		for len(rest) > drop {
 			if _, err := conn.Write(rest[:drop]); err != nil {
@@ -164,7 +164,7 @@ func (x *exchange) endless() {
 	}
 }
 
-// strikeGzip sends a compressed answer that is not what it seems.
+// strikeGzip sends a bad compressed answer.
 func (x *exchange) strikeGzip(f *fault.Fault) {
 	var packed []byte
 	if f.Gzip == fault.GzipBomb {
@@ -172,7 +172,7 @@ func (x *exchange) strikeGzip(f *fault.Fault) {
 	} else {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		w.Write(x.answer.Body) // a Buffer takes everything
+		w.Write(x.answer.Body) // a Buffer never fails
 		w.Close()
 		packed = b.Bytes()
 	}
@@ -187,8 +187,8 @@ func (x *exchange) strikeGzip(f *fault.Fault) {
 	x.w.Write(packed)
 }
 
-// gzipZeros packs size zeros, without looking at each: a flushed piece of a
-// deflate stream that refers to nothing but zeros fits behind itself.
+// gzipZeros compresses size zeros. It repeats one flushed piece of a deflate
+// stream: a piece that refers only to zeros may follow itself.
 func gzipZeros(size int) []byte {
 	zeros := make([]byte, min(size, 1<<20))
 	piece := deflate(zeros, (*flate.Writer).Flush)
@@ -209,9 +209,9 @@ func deflate(data []byte, finish func(*flate.Writer) error) []byte {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)
 	if err != nil {
-		panic("faultserver: a level of compression that exists: " + err.Error())
+		panic("faultserver: compression level: " + err.Error())
 	}
-	w.Write(data) // a Buffer takes everything
+	w.Write(data) // a Buffer never fails
 	finish(w)
 	return b.Bytes()
 }

@@ -34,7 +34,7 @@ func TestSetPlan(t *testing.T) {
 		ask(200)
 		ask(0)
 
-		// What cannot be followed changes nothing.
+		// A plan that is not supported changes nothing.
 		for _, bad := range []fault.Plan{
 			{Rules: []fault.Rule{{Fault: fault.Fault{Status: 99}}}},
 			{Connections: []fault.ConnRule{{Fault: fault.ConnFault{TLS: fault.TLSAlert}}}},
@@ -47,7 +47,7 @@ func TestSetPlan(t *testing.T) {
 		if len(s.Plan().Rules) != 1 {
 			t.Errorf("%+v", s.Plan())
 		}
-		ask(0) // the third: it goes on counting
+		ask(0) // the third: counting continues
 
 		// The new plan's clock and counts begin now.
 		if err := s.SetPlan(fault.Plan{Rules: []fault.Rule{
@@ -58,12 +58,12 @@ func TestSetPlan(t *testing.T) {
 		ask(503)
 		ask(200)
 
-		// Record and effects go on.
+		// Record and effects continue.
 		if a := s.Record(); len(a) != 5 || a[4].At != time.Minute || s.Effects() != (Effects{Done: 1, Resent: 4}) {
 			t.Errorf("%+v, %+v", a, s.Effects())
 		}
 
-		// Begin begins with the plan that is in force.
+		// Begin uses the current plan.
 		s.Begin()
 		ask(503)
 		if n := len(s.Record()); n != 1 {
@@ -80,7 +80,7 @@ func TestPlansThatThisServerCannotFollow(t *testing.T) {
 		}}}},
 	})
 	const want = `faultserver: fault plan: 4 problems
-  connections[0].fault.tls: this server speaks no TLS: make it with the option TLS
+  connections[0].fault.tls: this server does not speak TLS: use the option TLS
   connections[1].fault.h2: this server speaks HTTP/1.1 only
   rules[0].fault.h2: this server speaks HTTP/1.1 only
   rules[1].fault.mix[0].fault.h2: this server speaks HTTP/1.1 only`
@@ -89,8 +89,8 @@ func TestPlansThatThisServerCannotFollow(t *testing.T) {
 	}
 }
 
-// TestThePlanChangesUnderLoad: each request meets one plan or the other, none is
-// lost.
+// TestThePlanChangesUnderLoad: each request meets one of the plans and is
+// recorded.
 func TestThePlanChangesUnderLoad(t *testing.T) {
 	s := Start(t, fault.Plan{})
 	c := client(t, s)
@@ -126,7 +126,8 @@ func TestThePlanChangesUnderLoad(t *testing.T) {
 	}
 }
 
-// TestThePortComesAndGoes: a plan that refuses closes the port, another opens it.
+// TestThePortComesAndGoes: a plan that refuses closes the port, another plan
+// reopens it.
 func TestThePortComesAndGoes(t *testing.T) {
 	s := Start(t, fault.Plan{})
 	kept := dialWire(t, s)
@@ -139,35 +140,36 @@ func TestThePortComesAndGoes(t *testing.T) {
 		if _, err := net.Dial("tcp", s.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("shut: %v", err)
 		}
-		kept.send("op-1") // lives on
+		kept.send("op-1") // stays open
 		kept.full()
 		if err := s.SetPlan(fault.Plan{}); err != nil {
 			t.Fatal(err)
 		}
 		w := dialWire(t, s)
 		w.send("op-2")
-		w.full() // so it has been accepted before the port is shut again
+		w.full() // so it is accepted before the port is shut again
 	}
 }
 
-// TestThePortIsTriedAgain until another process has given it back.
+// TestThePortIsTriedAgain: the server retries until another process has
+// released the port.
 func TestThePortIsTriedAgain(t *testing.T) {
 	s := Start(t, fault.Plan{Connections: []fault.ConnRule{{Fault: fault.ConnFault{Refuse: true}}}})
-	thief, err := net.Listen("tcp", s.Addr())
+	occupier, err := net.Listen("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SetPlan(fault.Plan{}); err != nil {
 		t.Fatal(err)
 	}
-	thief.Close()
+	occupier.Close()
 	awaitOpen(t, s)
 	w := dialWire(t, s)
 	w.send("op-1")
 	w.full()
 }
 
-func TestCloseWhileNobodyListens(t *testing.T) {
+func TestCloseWhileRefusing(t *testing.T) {
 	s := Start(t, fault.Plan{Connections: []fault.ConnRule{
 		{Repeat: fault.Repeat{Every: 2 * time.Hour, For: time.Hour}, Fault: fault.ConnFault{Refuse: true}},
 	}})
@@ -183,7 +185,8 @@ func TestCloseWhileNobodyListens(t *testing.T) {
 	}
 }
 
-// TestConnectionsInMemory has every fault of connections that exists there.
+// TestConnectionsInMemory has every connection fault that is possible in
+// memory.
 func TestConnectionsInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{
@@ -206,7 +209,7 @@ func TestConnectionsInMemory(t *testing.T) {
 				t.Cleanup(func() { conn.Close() })
 				conn.SetDeadline(time.Now().Add(2 * time.Hour))
 			}
-			go io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx") // may not be taken
+			go io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx") // may fail
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err == nil {
 				_, err = io.Copy(io.Discard, resp.Body)
@@ -219,12 +222,12 @@ func TestConnectionsInMemory(t *testing.T) {
 			took  time.Duration
 		}{
 			{true, syscall.ECONNREFUSED, 0},
-			{true, os.ErrDeadlineExceeded, 2 * time.Hour}, // hangs, until the client leaves
+			{true, os.ErrDeadlineExceeded, 2 * time.Hour}, // hangs until the client leaves
 			{true, io.ErrUnexpectedEOF, 0},
 			{true, syscall.ECONNRESET, 0},
 			{true, nil, time.Hour},
 			{false, nil, 0},
-			{false, io.ErrUnexpectedEOF, time.Millisecond}, // the connection that was idle; a pipe is read out before it is closed
+			{false, io.ErrUnexpectedEOF, time.Millisecond}, // the idle connection; a pipe is drained before it is closed
 			{true, nil, 0},
 			{false, syscall.ECONNRESET, 0},
 		} {
@@ -249,11 +252,11 @@ func TestConnectionsInMemory(t *testing.T) {
 	})
 }
 
-// TestAbandonedWork: what its caller has left is finished, or makes room.
+// TestAbandonedWork: work is finished or dropped after its caller has left.
 func TestAbandonedWork(t *testing.T) {
 	for _, test := range []struct {
 		abandoned fault.Abandoned
-		second    time.Duration // that the next request takes
+		second    time.Duration // duration of the next request
 		want      Effects
 	}{
 		{fault.AbandonedFinished, 19 * time.Second, Effects{Untracked: 2}},
@@ -277,7 +280,7 @@ func TestAbandonedWork(t *testing.T) {
 	}
 }
 
-// TestCapacityIsLeftByAll: whatever becomes of those who wait, room is made.
+// TestCapacityIsLeftByAll: every request frees its place, however it ends.
 func TestCapacityIsLeftByAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{Capacity: &fault.Capacity{
@@ -307,7 +310,7 @@ func TestCapacityIsLeftByAll(t *testing.T) {
 	})
 }
 
-// TestCloseFreesWhatIsHeld: nothing that a fault holds on to outlives the server.
+// TestCloseFreesWhatIsHeld: Close ends everything that a fault holds.
 func TestCloseFreesWhatIsHeld(t *testing.T) {
 	before := runtime.NumGoroutine()
 	plan := fault.Plan{
@@ -363,7 +366,7 @@ func TestCloseFreesWhatIsHeld(t *testing.T) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 	}
-	if n := len(s.seized); n != 0 {
-		t.Errorf("%d connections are still known", n)
+	if n := len(s.hijacked); n != 0 {
+		t.Errorf("%d connections are still registered", n)
 	}
 }

@@ -19,25 +19,27 @@ import (
 
 // The experiment is M. Brooker's simple collapse simulation
 // (github.com/mbrooker/simulator_example, simple_collapse_sim, the spike): a
-// service that takes 1 s and 10 ms more for each request in flight; clients that
-// wait 3 s and try three times; 40 new requests a second, 80 from second 20 to
-// 25; 0.1 s of network, exponentially distributed, each way; 80 s in all.
+// service that takes 1 s, and 10 ms more for each request in flight; clients
+// that wait 3 s and try three times; 40 new requests a second, and 80 from
+// second 20 to 25; a network delay of 0.1 s each way, exponentially
+// distributed; 80 s in all.
 //
-// A run without backoff has two ends: it collapses for good or, with some luck,
-// comes through the spike. A mean over runs lies between.
+// A run without backoff either collapses permanently or, with some luck,
+// survives the spike. A mean over runs lies between.
 const (
 	experiment = 80 * time.Second
 	patience   = 3 * time.Second
 	tries      = 3
 	network    = 100 * time.Millisecond
-	settled    = 60 * time.Second // what is left of the spike is over here
+	settled    = 60 * time.Second // the spike's effects are over
 )
 
-// sender sends one request at once, and says whether its answer came in time.
+// sender sends one request and reports whether its answer came in time.
 type sender func(s *Server, until time.Time) bool
 
-// collapse runs the experiment once and gives the good answers of a second from
-// settled to the end. Each request has its own chance: runs differ by seed alone.
+// collapse runs the experiment once and returns the good answers per second
+// from settled to the end. Each request has its own random source: runs differ
+// by seed only.
 func collapse(t *testing.T, seed uint64, send sender, backoff func(retry int, u float64) time.Duration) float64 {
 	good := 0
 	synctest.Test(t, func(t *testing.T) {
@@ -49,7 +51,7 @@ func collapse(t *testing.T, seed uint64, send sender, backoff func(retry int, u 
 			calls sync.WaitGroup
 			start = time.Now()
 		)
-		// attempt sends one request over the network, and waits as long as patience lasts.
+		// attempt sends one request over the network and waits up to patience.
 		attempt := func(there, back time.Duration) bool {
 			deadline := time.Now().Add(patience)
 			time.Sleep(there)
@@ -88,7 +90,7 @@ func collapse(t *testing.T, seed uint64, send sender, backoff func(retry int, u 
 			calls.Go(func() { call(rand.New(rand.NewPCG(seed, n))) })
 			time.Sleep(exponential(arrivals, time.Second/time.Duration(rate)))
 		}
-		s.Close() // ends the attempts that are under way
+		s.Close() // ends the attempts in flight
 		calls.Wait()
 	})
 	return float64(good) / (experiment - settled).Seconds()
@@ -98,7 +100,7 @@ func exponential(chance *rand.Rand, mean time.Duration) time.Duration {
 	return time.Duration(chance.ExpFloat64() * float64(mean))
 }
 
-// direct asks the server's capacity as its handler does.
+// direct uses the server's capacity like its handler.
 func direct(s *Server, until time.Time) bool {
 	worked := make(chan bool, 1)
 	go func() {
@@ -107,7 +109,7 @@ func direct(s *Server, until time.Time) bool {
 				worked <- false
 			}
 		}()
-		near, _ := net.Pipe() // for the server to close
+		near, _ := net.Pipe() // closed by the server
 		x := exchange{s: s, conn: &connection{Conn: near, closed: make(chan struct{})}, r: &http.Request{URL: &url.URL{Path: "/"}}}
 		x.decide(time.Now())
 		x.note(0)
@@ -123,7 +125,7 @@ func direct(s *Server, until time.Time) bool {
 	}
 }
 
-// overHTTP sends a request over a pipe of its own.
+// overHTTP sends a request over its own pipe.
 func overHTTP(s *Server, until time.Time) bool {
 	conn, err := s.Dial(context.Background(), "", "")
 	if err != nil {
@@ -138,7 +140,7 @@ func overHTTP(s *Server, until time.Time) bool {
 
 func atOnce(int, float64) time.Duration { return 0 }
 
-// doubling is the experiment's: full jitter, up to 20 s, then 40 s.
+// doubling is the experiment's backoff: full jitter, up to 20 s, then 40 s.
 func doubling(retry int, u float64) time.Duration {
 	return time.Duration(u * float64(10*time.Second<<retry))
 }
@@ -166,7 +168,7 @@ func TestCollapse(t *testing.T) {
 	}
 }
 
-// TestCollapseOverHTTP is one run of each with all of HTTP between.
+// TestCollapseOverHTTP does one run of each with complete HTTP.
 func TestCollapseOverHTTP(t *testing.T) {
 	if good := collapse(t, 2, overHTTP, atOnce); good > 4 {
 		t.Errorf("%.1f good answers/s without backoff", good)

@@ -12,25 +12,24 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
-// connection is one accepted connection. What strikes it before any request
-// exists strikes within its first Read, which whoever serves it calls from a
-// goroutine of its own.
+// connection is one accepted connection. Faults of connections strike in the
+// first Read, which net/http calls in the connection's own goroutine.
 type connection struct {
 	net.Conn // a socket, or one end of a pipe
 
 	number int              // from 1
-	late   time.Duration    // before anything is read
+	late   time.Duration    // delay before the first read
 	fault  *fault.ConnFault // nil: none
 	begun  bool             // the first Read has been called
 
-	next    atomic.Pointer[fault.End] // how the next byte that arrives ends it; nil: it does not
-	ending  atomic.Bool               // it is being ended: deadlines are no longer net/http's to set
+	next    atomic.Pointer[fault.End] // the way the next byte ends the connection; nil: it does not
+	ending  atomic.Bool               // the connection is being ended: net/http no longer sets deadlines
 	closing <-chan struct{}           // of the server
 	closed  chan struct{}
 	once    sync.Once
 }
 
-// take makes a connection of what was accepted, and asks the plan about it.
+// take wraps an accepted connection and applies the plan to it.
 func (s *Server) take(c net.Conn) *connection {
 	now := time.Now()
 	s.mu.Lock()
@@ -73,7 +72,8 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// begin does what comes before the first byte is read; false if none will be.
+// begin runs before the first byte is read. It returns false if no byte will be
+// read.
 func (c *connection) begin() bool {
 	if c.late > 0 {
 		timer := time.NewTimer(c.late)
@@ -99,17 +99,17 @@ func (c *connection) begin() bool {
 	return false
 }
 
-// endNext has the next byte that arrives end the connection.
+// endNext makes the next byte that arrives end the connection.
 func (c *connection) endNext(end fault.End) { c.next.Store(&end) }
 
-// end ends the connection, as far as possible with a FIN that no RST follows.
+// end ends the connection, if possible with a FIN and without a RST after it.
 func (c *connection) end(end fault.End) {
 	if end == fault.RST {
 		c.reset()
 		return
 	}
-	// The kernel would answer bytes that nobody has read with a RST, and a pipe
-	// would fail the write.
+	// The kernel would answer unread bytes with a RST, and a pipe would fail
+	// the client's write.
 	c.ending.Store(true)
 	c.CloseWrite()
 	c.Conn.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -117,19 +117,19 @@ func (c *connection) end(end fault.End) {
 	c.Close()
 }
 
-// reset ends the connection with a RST: what lingers for zero seconds is thrown
-// away by the kernel, which then tells the other side so.
+// reset ends the connection with a RST: with a linger time of zero the kernel
+// discards unsent bytes and resets.
 func (c *connection) reset() {
 	switch inner := c.Conn.(type) {
 	case *net.TCPConn:
-		inner.SetLinger(0) // fails only if the connection is gone already
+		inner.SetLinger(0) // fails only if the connection is already closed
 	case *pipe.Conn:
 		inner.ResetPeer()
 	}
 	c.Close()
 }
 
-// SetReadDeadline is how net/http breaks off its reading ahead.
+// SetReadDeadline is called by net/http to stop its background read.
 func (c *connection) SetReadDeadline(at time.Time) error {
 	if c.ending.Load() {
 		return nil
@@ -146,8 +146,8 @@ func (c *connection) Close() error {
 	return err
 }
 
-// CloseWrite sends a FIN and still reads; a pipe cannot do that. net/http does so
-// before it closes a connection that has sent more than was read.
+// CloseWrite sends a FIN and keeps reading, which a pipe cannot do. net/http
+// calls it before it closes a connection with unread input.
 func (c *connection) CloseWrite() error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.CloseWrite()
@@ -155,7 +155,8 @@ func (c *connection) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// discard reads what comes, to the end, in little memory: thousands may hang.
+// discard reads to the end with a small buffer, since thousands of connections
+// may hang.
 func discard(r io.Reader) {
 	var b [256]byte
 	for {

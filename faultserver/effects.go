@@ -1,18 +1,18 @@
 package faultserver
 
-// Effects counts work. Work is known by its operation (see [Answer]), which is
-// noted before any deduplication, so that a client that repeats an operation
-// under a fresh key is caught.
+// Effects counts work by operation (see [Answer]). An operation is counted
+// before deduplication, so that a client that repeats it with a new key is
+// detected.
 type Effects struct {
-	// Done is how many different operations were executed.
+	// Done is the number of different operations that were executed.
 	Done int
-	// Duplicates is how many executions there were beyond the first of an
-	// operation. A client that keeps its key over all attempts has none.
+	// Duplicates is the number of executions after the first of an operation.
+	// It is zero for a client that keeps its key in all attempts.
 	Duplicates int
-	// Resent is how many requests arrived for an operation that had been executed
-	// already: how often a client has put the deduplication to the test.
+	// Resent is the number of requests for an operation that was already
+	// executed, deduplicated or not.
 	Resent int
-	// Untracked is how many executions are in none of these counts, since their
-	// operation was not known or the server's tables were full.
+	// Untracked is the number of executions that are not in these counts, since
+	// their operation was unknown or the server's tables were full.
 	Untracked int
 }

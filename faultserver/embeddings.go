@@ -12,19 +12,19 @@ import (
 // Limits of Embeddings.
 const (
 	maxDimensions     = 4096 // numbers in a vector
-	defaultDimensions = 8    // a real model has 1024: here small is cheap
+	defaultDimensions = 8    // a real model has 1024; small is cheap
 	maxInputs         = 256  // texts in one request
 )
 
-// Embeddings answers as Mixedbread's POST /v1/embeddings does, at every path
-// that ends in /embeddings. The vectors are 8 numbers, or as many as the request
-// asks for up to 4096, made by hash from the model, the prompt and the text: the
-// same text always has the same vector, and different texts unrelated ones. Only
-// encoding_format "float" is spoken. A GET of a path that ends in /stores, which
-// clients use to see whether the service and their key are well, lists none.
+// Embeddings answers like Mixedbread's POST /v1/embeddings, at every path that
+// ends in /embeddings. A vector has 8 numbers, or the requested number up to
+// 4096. It is a hash of model, prompt and text: equal texts have equal vectors,
+// and different texts unrelated ones. The only encoding_format is "float". A
+// GET of a path that ends in /stores, the usual health check of clients,
+// returns an empty list.
 //
-// The operation is the first word of the first text. A request that is not in
-// the format is refused with 422, another path with 404, another method with 405.
+// The operation is the first word of the first text. A malformed request is
+// answered with 422, another path with 404, another method with 405.
 func Embeddings(r Request) Answer {
 	switch {
 	case strings.HasSuffix(r.Path, "/stores") && r.Method == http.MethodGet:
@@ -44,7 +44,7 @@ func Embeddings(r Request) Answer {
 	return jsonAnswer(http.StatusOK, firstWord(in.Input[0]), in.answer())
 }
 
-// noStores is a page of a list with nothing on it.
+// noStores is an empty page of a list.
 var noStores = jsonAnswer(http.StatusOK, "", map[string]any{
 	"data":       []any{},
 	"object":     "list",
@@ -92,7 +92,7 @@ type embedding struct {
 	Object    string    `json:"object"` // "embedding"
 }
 
-// oneOrMany reads a string as a list of one.
+// oneOrMany decodes a string as a list of one.
 type oneOrMany []string
 
 func (m *oneOrMany) UnmarshalJSON(data []byte) error {
@@ -114,7 +114,7 @@ func (in *embeddingsRequest) problem() string {
 	case in.Dimensions != nil && (*in.Dimensions < 1 || *in.Dimensions > maxDimensions):
 		return fmt.Sprintf("dimensions: %d must be 1 to %d", *in.Dimensions, maxDimensions)
 	case in.EncodingFormat != nil && *in.EncodingFormat != "float":
-		return fmt.Sprintf("encoding_format: %q is not spoken here: must be float", *in.EncodingFormat)
+		return fmt.Sprintf("encoding_format: %q is not supported: must be float", *in.EncodingFormat)
 	}
 	return ""
 }
@@ -133,7 +133,7 @@ func (in *embeddingsRequest) answer() embeddingsResponse {
 	}
 	for i, text := range in.Input {
 		out.Data[i] = embedding{vector(in.Model, in.Prompt, text, out.Dimensions, out.Normalized), i, "embedding"}
-		for range strings.FieldsSeq(text) { // near enough to a tokenizer
+		for range strings.FieldsSeq(text) { // good enough for a token count
 			out.Usage.PromptTokens++
 		}
 	}
@@ -141,8 +141,9 @@ func (in *embeddingsRequest) answer() embeddingsResponse {
 	return out
 }
 
-// vector makes numbers in [-1, 1) from the text, of length 1 if normalized.
-// Fewer dimensions are the beginning of more, as in Matryoshka models.
+// vector returns numbers in [-1, 1) for a text, with length 1 if normalized. A
+// vector with fewer dimensions is a prefix of the longer one, as in Matryoshka
+// models.
 func vector(model, prompt, text string, dimensions int, normalized bool) []float32 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q %q %q", model, prompt, text)

@@ -28,7 +28,7 @@ func TestEmbeddingsFormat(t *testing.T) {
 	if err := json.Unmarshal(a.Body, &got); err != nil {
 		t.Fatal(err)
 	}
-	// The numbers are anything; the form is the API's.
+	// Only the form is the API's, not the numbers.
 	for i, item := range got["data"].([]any) {
 		vector := item.(map[string]any)["embedding"].([]any)
 		if _, ok := vector[0].(float64); !ok || len(vector) != 1 {
@@ -90,13 +90,13 @@ func TestEmbeddingsRefusals(t *testing.T) {
 	}{
 		{"POST", "/v1/embedding", `{}`, 404, "not found"},
 		{"GET", "/embeddings", ``, 405, "method not allowed"},
-		{"POST", "/v1/stores", `{}`, 404, "not found"}, // only what a health check needs is there
+		{"POST", "/v1/stores", `{}`, 404, "not found"}, // only GET, as a health check, exists
 		{"POST", "/embeddings", `{"input"`, 422, "unexpected end of JSON input"},
 		{"POST", "/embeddings", `{"input": "a"}`, 422, "model: field required"},
 		{"POST", "/embeddings", `{"model": "m", "input": []}`, 422, "input: field required"},
 		{"POST", "/embeddings", `{"model": "m", "input": ["a"` + strings.Repeat(`,"a"`, 256) + `]}`, 422, "input: 257 texts, at most 256 are allowed"},
 		{"POST", "/embeddings", `{"model": "m", "input": "a", "dimensions": 4097}`, 422, "dimensions: 4097 must be 1 to 4096"},
-		{"POST", "/embeddings", `{"model": "m", "input": "a", "encoding_format": "base64"}`, 422, `encoding_format: "base64" is not spoken here: must be float`},
+		{"POST", "/embeddings", `{"model": "m", "input": "a", "encoding_format": "base64"}`, 422, `encoding_format: "base64" is not supported: must be float`},
 	} {
 		a := Embeddings(Request{Method: test.method, Path: test.path, Body: []byte(test.body)})
 		var refused struct{ Detail string }

@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// In a test, write s := faultserver.Start(t, plan) instead: it closes itself.
+// In a test, use s := faultserver.Start(t, plan): the test closes it.
 func ExampleNew() {
 	s, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
 		{Fault: fault.Fault{Statuses: []int{503, 503, 200}}},
@@ -43,8 +43,8 @@ func ExampleNew() {
 	// 200 {"method":"GET","path":"/hello","request_id":"","body_bytes":0}
 }
 
-// The work was done, but the answer lost; the client repeats it under the same
-// id, and the server tells whether that was safe.
+// The work is done, but the answer is lost. The client repeats it under the
+// same id, and Effects shows whether that was safe.
 func ExampleServer_Effects() {
 	s, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
 		{Nth: "1", Fault: fault.Fault{Commit: true, Close: fault.BeforeAnswer}},
@@ -83,8 +83,8 @@ func ExampleServer_Effects() {
 	// op-1 200 true []
 }
 
-// A service that is well, then refuses to be connected to, then is well again:
-// the plan changes while the server runs.
+// A service that works, then refuses connections, then works again: the plan
+// changes while the server runs.
 func ExampleServer_SetPlan() {
 	s, err := faultserver.New(fault.Plan{})
 	if err != nil {
@@ -105,7 +105,7 @@ func ExampleServer_SetPlan() {
 	for _, plan := range []fault.Plan{
 		{},
 		{Connections: []fault.ConnRule{{Fault: fault.ConnFault{Refuse: true}}}},
-		{Connections: []fault.ConnRule{{Nth: "0"}}}, // is no plan: the one before stays
+		{Connections: []fault.ConnRule{{Nth: "0"}}}, // invalid: the plan before stays
 		{},
 	} {
 		if err := s.SetPlan(plan); err != nil {
@@ -123,7 +123,7 @@ func ExampleServer_SetPlan() {
 	// connected
 }
 
-// A certificate that nobody renewed, then one that is good.
+// An expired certificate, then a valid one.
 func ExampleTLS() {
 	s, err := faultserver.New(fault.Plan{Connections: []fault.ConnRule{
 		{Nth: "1", Fault: fault.ConnFault{TLS: fault.TLSExpired}},
@@ -155,7 +155,7 @@ func ExampleTLS() {
 	// 200 OK
 }
 
-// A stream of words that breaks off after two.
+// A stream that is cut after two words.
 func ExampleOllama() {
 	s, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
 		{Fault: fault.Fault{Cut: &fault.Cut{After: 2, Of: fault.Chunks}}},

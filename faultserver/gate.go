@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// gate is the listener that the HTTP server accepts from. It can be shut, so
-// that nobody listens and connecting is refused, and opened again on the same
-// address.
+// gate is the HTTP server's listener. While it is shut, no socket listens and
+// connections are refused. It reopens on the same address.
 type gate struct {
 	take func(net.Conn) *connection
 	addr string
@@ -50,7 +49,8 @@ func (g *gate) state() (net.Listener, <-chan struct{}, bool) {
 	return g.inner, g.changed, g.closed
 }
 
-// set shuts or opens the gate; false if the port cannot be had just now.
+// set shuts or opens the gate. It returns false if the port is not available
+// now.
 func (g *gate) set(shut bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -93,11 +93,13 @@ type gateAddr string
 func (gateAddr) Network() string  { return "tcp" }
 func (a gateAddr) String() string { return string(a) }
 
-// reopening is how soon a port that another process has taken is tried again.
+// reopening is the interval of attempts to listen on a port that another
+// process has taken.
 const reopening = 10 * time.Millisecond
 
-// watch shuts and opens the gate as the run's plan says, until the run is over.
-// The first time it does so at once; the rest is a goroutine, if there is a rest.
+// watch shuts and opens the gate by the run's plan until the run is over. It
+// does so once before it returns, and then in a goroutine if the plan has later
+// changes.
 func (s *Server) watch(r *run) {
 	refuse := func() (next time.Duration, more bool) {
 		now := r.since(time.Now())

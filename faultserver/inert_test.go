@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// plainHandler answers as Echo does, by net/http alone.
+// plainHandler answers like Echo with net/http only.
 func plainHandler(tb testing.TB) (addr string) {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,8 +42,8 @@ func plainHandler(tb testing.TB) (addr string) {
 	return listener.Addr().String()
 }
 
-// elsewhere is a plan with every kind of rule, none of which fits what the tests
-// send.
+// elsewhere is a plan with every kind of rule, none of which fits the tests'
+// requests.
 func elsewhere() fault.Plan {
 	struck := fault.Fault{Reset: fault.BeforeAnswer, Latency: &fault.Latency{Fixed: time.Minute}}
 	return fault.Plan{
@@ -67,9 +67,9 @@ func elsewhere() fault.Plan {
 	}
 }
 
-// TestInertWhereNothingMatches compares, byte for byte, a server whose rules fit
-// other requests with one that has no plan at all, and that with net/http's own:
-// whole conversations, with all that comes back on the connection.
+// TestInertWhereNothingMatches compares, byte for byte, whole conversations
+// with a server with rules for other requests, a server without a plan, and
+// net/http's own server.
 func TestInertWhereNothingMatches(t *testing.T) {
 	withRules, without := Start(t, elsewhere()), Start(t, fault.Plan{})
 	plain := plainHandler(t)
@@ -105,8 +105,8 @@ func TestInertWhereNothingMatches(t *testing.T) {
 	}
 }
 
-// converse says something and gives all that comes back but for the dates, and
-// whether the connection then is open.
+// converse sends text and returns all that comes back, except dates, and
+// whether the connection is still open.
 func converse(t *testing.T, addr, said string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -121,7 +121,7 @@ func converse(t *testing.T, addr, said string) string {
 	}
 	var b strings.Builder
 	r := bufio.NewReader(conn)
-	for { // the first line in its own time, then until nothing more comes
+	for { // the first line, then until no more comes
 		part, err := r.ReadString('\n')
 		if !strings.HasPrefix(part, "Date: ") {
 			b.WriteString(part)
@@ -136,9 +136,9 @@ func converse(t *testing.T, addr, said string) string {
 	}
 }
 
-// BenchmarkInert compares answers per second of a server whose rules never fit
-// with those of a plain handler, in turns, so that what else the machine does
-// hits both.
+// BenchmarkInert compares the answers per second of a server with rules that
+// never fit with those of a plain handler. It alternates between them, so that
+// other load on the machine affects both.
 func BenchmarkInert(b *testing.B) {
 	s := Start(b, elsewhere())
 	addrs := []string{plainHandler(b), s.Addr()}
@@ -200,9 +200,10 @@ func BenchmarkInert(b *testing.B) {
 	b.ReportMetric(ratios[len(ratios)/2], "median-ratio")
 }
 
-// callerOf, when it is set to an address, makes this program one that holds
-// connections there: a process of its own, since 10,000 connections with both
-// their ends are more files than many systems allow to one.
+// callerOf is the environment variable with an address. If it is set, this
+// program holds connections to the address. It is a separate process, since
+// 10,000 connections with both ends exceed the file limit of one process on
+// many systems.
 const callerOf = "FAULTSERVER_TEST_CALLER_OF"
 
 const held = 10_000
@@ -224,8 +225,8 @@ func TestMain(m *testing.M) {
 	io.Copy(io.Discard, os.Stdin) // until it is no longer needed
 }
 
-// BenchmarkHanging holds 10,000 connections at once in hanging requests, and then
-// as many that hang before any request, and reports the memory of the server's
+// BenchmarkHanging holds 10,000 connections in hanging requests, and then as
+// many that hang before a request, and reports the memory of the server's
 // process. It needs 10,100 file descriptors.
 func BenchmarkHanging(b *testing.B) {
 	for name, plan := range map[string]fault.Plan{
@@ -247,7 +248,7 @@ func BenchmarkHanging(b *testing.B) {
 				if err := caller.Start(); err != nil {
 					b.Fatal(err)
 				}
-				onRecord := func() int { // without the copy that Record makes
+				onRecord := func() int { // without the copy of Record
 					s.mu.Lock()
 					defer s.mu.Unlock()
 					return s.run.record.Len()
@@ -271,7 +272,7 @@ func BenchmarkHanging(b *testing.B) {
 	}
 }
 
-// resident is how many bytes of memory this process holds.
+// resident returns the bytes of memory of this process.
 func resident(tb testing.TB) int {
 	tb.Helper()
 	text, err := os.ReadFile("/proc/self/statm")

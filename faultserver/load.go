@@ -8,13 +8,12 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// load is what the service can do at once, with those who wait for it. The
-// server's mutex guards it.
+// load is the service's capacity and its queue. The server's mutex guards it.
 type load struct {
 	*fault.Load
 	abandoned fault.Abandoned
 	slows     bool
-	waiting   map[fault.Ticket]chan time.Duration // told how long the work takes, once it begins
+	waiting   map[fault.Ticket]chan time.Duration // receives the duration of the work when it begins
 }
 
 func newLoad(c *fault.Capacity) *load {
@@ -25,14 +24,14 @@ func newLoad(c *fault.Capacity) *load {
 		waiting: make(map[fault.Ticket]chan time.Duration)}
 }
 
-// work takes the request through the service; false if it was refused, and
-// answered.
+// work takes the request through the service. It returns false if the request
+// was refused and answered.
 func (x *exchange) work() bool {
 	l := x.run.load
 	if l == nil {
 		return true
 	}
-	admission, turn := x.arrive(l)
+	admission, start := x.arrive(l)
 	if admission.Ticket == 0 {
 		x.strikeStatus(&fault.Fault{Status: http.StatusServiceUnavailable})
 		return false
@@ -40,15 +39,15 @@ func (x *exchange) work() bool {
 	done := true
 	if admission.Waits {
 		select {
-		case admission.Work = <-turn:
-		case <-x.left(l):
+		case admission.Work = <-start:
+		case <-x.callerLeft(l):
 			done = false
 		case <-x.s.closing:
 			done = false
 		}
 	}
 	if done {
-		done = x.take(admission.Work, x.left(l))
+		done = x.waitUnless(admission.Work, x.callerLeft(l))
 	}
 	x.leave(l, admission.Ticket)
 	if !done {
@@ -57,21 +56,21 @@ func (x *exchange) work() bool {
 	return true
 }
 
-// arrive asks for a place and notes what that costs the request.
+// arrive asks the load for a worker and records the result.
 func (x *exchange) arrive(l *load) (fault.Admission, <-chan time.Duration) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	admission := l.Arrive()
-	var turn chan time.Duration
+	var start chan time.Duration
 	var ids []fault.ID
 	switch {
 	case admission.Ticket == 0:
 		x.run.record.Amend(x.seq, func(a *Attempt) { a.Status = http.StatusServiceUnavailable })
 		ids = append(ids, fault.IDCapacityRefuse)
 	case admission.Waits:
-		turn = make(chan time.Duration, 1) // who makes room does not wait
-		l.waiting[admission.Ticket] = turn
+		start = make(chan time.Duration, 1) // leave must not block
+		l.waiting[admission.Ticket] = start
 		ids = append(ids, fault.IDCapacityQueue)
 	}
 	if admission.Ticket != 0 && l.slows {
@@ -80,10 +79,10 @@ func (x *exchange) arrive(l *load) (fault.Admission, <-chan time.Duration) {
 	if len(ids) > 0 {
 		x.run.record.Amend(x.seq, func(a *Attempt) { a.Faults = slices.Concat(a.Faults, ids) })
 	}
-	return admission, turn
+	return admission, start
 }
 
-// leave makes room for the next.
+// leave frees the worker or the place in the queue and starts the next request.
 func (x *exchange) leave(l *load, t fault.Ticket) {
 	s := x.s
 	s.mu.Lock()
@@ -95,8 +94,8 @@ func (x *exchange) leave(l *load, t fault.Ticket) {
 	}
 }
 
-// left is closed when the caller has left, if that ends the work.
-func (x *exchange) left(l *load) <-chan struct{} {
+// callerLeft is closed when the caller has left, if that ends the work.
+func (x *exchange) callerLeft(l *load) <-chan struct{} {
 	if l.abandoned == fault.AbandonedDropped {
 		return x.r.Context().Done()
 	}

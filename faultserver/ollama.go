@@ -13,20 +13,20 @@ import (
 // Limits of Ollama.
 const (
 	defaultTokens = 16   // words of an answer
-	maxTokens     = 4096 // that options.num_predict may ask for
+	maxTokens     = 4096 // limit of options.num_predict
 )
 
-// Ollama answers as an Ollama server does: POST /api/generate, /api/chat and
-// /api/embed, GET /api/version, /api/tags and /. Every model is there. Answers
-// are words by hash from model and prompt, 16 or as many as options.num_predict
-// says, streamed as one line of JSON each unless stream is false; vectors are
-// those of [Embeddings], of 8 numbers or as dimensions says. The clock of
-// created_at stands still.
+// Ollama answers like an Ollama server: POST /api/generate, /api/chat and
+// /api/embed, GET /api/version, /api/tags and /. Every model exists. An answer
+// has 16 words, or options.num_predict, made by hash from model and prompt. It
+// is streamed as one line of JSON for each word unless stream is false. Vectors
+// are those of [Embeddings], with 8 numbers or the given dimensions. The time
+// created_at is constant.
 //
 // The operation is the first word of the prompt, of the last message, or of the
-// first text. A request that is not in the format is refused with 400, another
-// path with 404, another method with 405. A request for the health, the version
-// or the models has no operation.
+// first text. A malformed request is answered with 400, another path with 404,
+// another method with 405. Requests for health, version and models have no
+// operation.
 func Ollama(r Request) Answer {
 	handle, ok := ollamaPosts[r.Path]
 	switch {
@@ -65,21 +65,23 @@ func ollamaRefusal(format string, args ...any) Answer {
 	return jsonAnswer(http.StatusBadRequest, "", map[string]string{"error": fmt.Sprintf(format, args...)})
 }
 
-// ollamaCreated is when every answer was made: a Service is a pure function.
+// ollamaCreated is the time of every answer, since a Service is a pure
+// function.
 const ollamaCreated = "2026-01-02T03:04:05.678901Z"
 
-// ollamaCommon is what every request for words may have.
+// ollamaCommon holds the fields of all requests for words.
 type ollamaCommon struct {
 	Model   string `json:"model"`
 	Stream  *bool  `json:"stream"` // default true
 	Options struct {
-		NumPredict *int `json:"num_predict"` // below 0: no limit
+		NumPredict *int `json:"num_predict"` // negative: no limit
 	} `json:"options"`
 }
 
 func (in *ollamaCommon) streams() bool { return in.Stream == nil || *in.Stream }
 
-// words are the tokens of an answer, each but the first with a blank before it.
+// words returns the tokens of an answer, with a blank before each but the
+// first.
 func (in *ollamaCommon) words(prompt string) []string {
 	n := defaultTokens
 	if p := in.Options.NumPredict; p != nil && *p >= 0 {
@@ -99,8 +101,8 @@ func (in *ollamaCommon) words(prompt string) []string {
 
 var ollamaWords = strings.Fields("flour water salt yeast starter dough knead fold rest proof shape score bake crust crumb loaf")
 
-// ollamaReply is one line of an answer: of generate, with Response, or of chat,
-// with Message.
+// ollamaReply is one line of an answer. generate sets Response, chat sets
+// Message.
 type ollamaReply struct {
 	Model      string         `json:"model"`
 	CreatedAt  string         `json:"created_at"`
@@ -117,7 +119,7 @@ type ollamaMessage struct {
 	Content string `json:"content"`
 }
 
-// ollamaCosts stand in the last line; durations in nanoseconds.
+// ollamaCosts are part of the last line. Durations are in nanoseconds.
 type ollamaCosts struct {
 	TotalDuration      int `json:"total_duration"`
 	LoadDuration       int `json:"load_duration"`
@@ -172,7 +174,8 @@ func ollamaChat(body []byte) Answer {
 	return ollamaAnswer(&in.ollamaCommon, prompt.String(), in.Messages[len(in.Messages)-1].Content, text, nil)
 }
 
-// ollamaRead reads a request; false with the refusal if it is none.
+// ollamaRead decodes a request. It returns the refusal and false for an invalid
+// one.
 func ollamaRead(body []byte, in any, model *string) (Answer, bool) {
 	if len(body) == 0 {
 		return ollamaRefusal("missing request body"), false
@@ -186,14 +189,15 @@ func ollamaRead(body []byte, in any, model *string) (Answer, bool) {
 	return Answer{}, true
 }
 
-// ollamaLoaded answers a request that has nothing to answer.
+// ollamaLoaded answers a request without a prompt.
 func ollamaLoaded(model string, text func(*ollamaReply, string)) Answer {
 	reply := ollamaReply{Model: model, CreatedAt: ollamaCreated, Done: true, DoneReason: "load"}
 	text(&reply, "")
 	return jsonAnswer(http.StatusOK, "", reply)
 }
 
-// ollamaAnswer is the whole answer, or a line for each word and one for the end.
+// ollamaAnswer returns the whole answer at once, or a stream of one line for
+// each word and a last line.
 func ollamaAnswer(in *ollamaCommon, prompt, first string, text func(*ollamaReply, string), context []int) Answer {
 	words := in.words(prompt)
 	end := ollamaReply{Model: in.Model, CreatedAt: ollamaCreated, Done: true, DoneReason: "stop", Context: context, ollamaCosts: costs(prompt, len(words))}

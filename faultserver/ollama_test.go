@@ -18,7 +18,7 @@ func ollama(t *testing.T, path, body string) Answer {
 	return Ollama(Request{Method: "POST", Path: path, Body: []byte(body)})
 }
 
-// object reads a JSON object and takes out what is only chance or clock.
+// object decodes a JSON object and removes random and time-dependent fields.
 func object(t *testing.T, line []byte) map[string]any {
 	t.Helper()
 	var o map[string]any
@@ -116,7 +116,7 @@ func TestOllamaOtherPaths(t *testing.T) {
 		answer             string
 	}{
 		{"GET", "/", "", 200, "Ollama is running"},
-		{"HEAD", "/", "", 200, "Ollama is running"}, // whose body net/http keeps back
+		{"HEAD", "/", "", 200, "Ollama is running"}, // net/http omits the body
 		{"GET", "/api/version", "", 200, `{"version":"0.12.0"}`},
 		{"GET", "/api/tags", "", 200, `{"models":[]}`},
 		{"POST", "/api/version", "", 405, "405 method not allowed"},
@@ -137,8 +137,7 @@ func TestOllamaOtherPaths(t *testing.T) {
 	}
 }
 
-// TestAStreamThatStallsAndEnds: after two words nothing for a while; after four
-// the end.
+// TestAStreamThatStallsAndEnds: a stall after two words, the end after four.
 func TestAStreamThatStallsAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{Rules: []fault.Rule{

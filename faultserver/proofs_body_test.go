@@ -14,16 +14,16 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// The answer as it stands on the wire when the connection ends with it.
+// The answer on the wire if the connection ends with it.
 const headEnd = "\r\n\r\n"
 
-// piece is the k-th chunk of echoBody, from 0, as it stands on the wire.
+// piece is chunk k of echoBody on the wire, counted from 0.
 func piece(k int) string {
 	part := echoBody[k*pieceSize : min((k+1)*pieceSize, len(echoBody))]
 	return fmt.Sprintf("%x\r\n%s\r\n", len(part), part)
 }
 
-// proofsOfBodies are those of answers that stop, end, or are not what they seem.
+// proofsOfBodies are the proofs of answers that stop, end or are malformed.
 var proofsOfBodies = map[fault.ID]proof{
 	fault.IDBodyHang: {
 		fault: fault.Fault{Hang: fault.AfterHeaders},
@@ -32,7 +32,7 @@ var proofsOfBodies = map[fault.ID]proof{
 			if resp := w.head(); resp.StatusCode != 200 || resp.ContentLength != int64(len(echoBody)) {
 				t.Errorf("%d, Content-Length %d", resp.StatusCode, resp.ContentLength)
 			}
-			w.wantSilence()
+			w.wantNoBytes()
 		},
 		status: 200, effect: true,
 	},
@@ -48,7 +48,8 @@ var proofsOfBodies = map[fault.ID]proof{
 		status: 200, effect: true,
 	},
 	fault.IDCutRST: {
-		// More than there is: the whole body is sent, and one byte more promised.
+		// More than there is: the whole body is sent, and one more byte is
+		// promised.
 		fault: fault.Fault{Cut: &fault.Cut{After: 1000, By: fault.RST}},
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
@@ -89,7 +90,7 @@ var proofsOfBodies = map[fault.ID]proof{
 		effect: true,
 	},
 	fault.IDHeadCutRST: {
-		// More than there is: all but the last byte of the head.
+		// More than there is: everything except the last byte of the head.
 		fault: fault.Fault{Cut: &fault.Cut{After: 1000, Of: fault.Head, By: fault.RST}},
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
@@ -103,11 +104,11 @@ var proofsOfBodies = map[fault.ID]proof{
 	fault.IDBodyStall: {
 		fault: fault.Fault{Stall: &fault.Stall{After: 10, For: 150 * time.Millisecond}},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			for range 2 { // the connection stays good
+			for range 2 { // the connection stays usable
 				w.send("op-1")
 				w.wantHead("HTTP/1.1 200 OK", fmt.Sprintf("Content-Length: %d", len(echoBody)))
 				w.wantText(echoBody[:10])
-				w.wantSilence()
+				w.wantNoBytes()
 				w.wantText(echoBody[10:])
 			}
 		},
@@ -119,17 +120,17 @@ var proofsOfBodies = map[fault.ID]proof{
 			w.send("op-1")
 			w.wantHead("Transfer-Encoding: chunked")
 			w.wantText(piece(0))
-			w.wantSilence()
+			w.wantNoBytes()
 			w.wantText(piece(1) + piece(2) + piece(3) + piece(4) + "0\r\n\r\n")
 		},
 		status: 200, effect: true,
 	},
 	fault.IDHeadStall: {
-		fault: fault.Fault{Stall: &fault.Stall{After: 20, Of: fault.Head}}, // for ever
+		fault: fault.Fault{Stall: &fault.Stall{After: 20, Of: fault.Head}}, // without end
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
 			w.wantText("HTTP/1.1 200 OK\r\nCon")
-			w.wantSilence()
+			w.wantNoBytes()
 			s.Close()
 			w.wantEnd(0, io.EOF)
 		},
@@ -181,7 +182,7 @@ var proofsOfBodies = map[fault.ID]proof{
 			if err != nil {
 				t.Fatal(err)
 			}
-			n, err := io.Copy(io.Discard, r) // the checksum is right, too
+			n, err := io.Copy(io.Discard, r) // also checks the checksum
 			if n != 5<<20+17 || err != nil || resp.ContentLength > n/900 || resp.Header.Get("Content-Encoding") != "gzip" {
 				t.Errorf("%d bytes from %d, %v", n, resp.ContentLength, err)
 			}
@@ -204,7 +205,7 @@ var proofsOfBodies = map[fault.ID]proof{
 		fault: fault.Fault{Gzip: fault.GzipTruncated},
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
-			_, packed := w.full() // as HTTP it is whole
+			_, packed := w.full() // complete as HTTP
 			body, err := unzip(t, packed)
 			if len(body) >= len(echoBody) || !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%q, %v", body, err)
@@ -225,7 +226,7 @@ func unzip(t *testing.T, packed string) (string, error) {
 	return b.String(), err
 }
 
-// TestTheDefaultBombIsCheapToMake: 256 MiB that nobody has to pack.
+// TestTheDefaultBombIsCheapToMake: 256 MiB are not compressed byte by byte.
 func TestTheDefaultBombIsCheapToMake(t *testing.T) {
 	if packed := len(gzipZeros(defaultBomb)); packed > 300<<10 {
 		t.Errorf("%d bytes", packed)

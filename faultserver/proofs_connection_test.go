@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// proofsOfConnections are those of connections, before and between requests.
+// proofsOfConnections are the proofs of faults before and between requests.
 var proofsOfConnections = map[fault.ID]proof{
 	fault.IDRefuse: {
 		plan: fault.Plan{Connections: []fault.ConnRule{
@@ -24,7 +24,7 @@ var proofsOfConnections = map[fault.ID]proof{
 			if _, err := net.Dial("tcp", s.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Fatalf("connecting: %v", err)
 			}
-			awaitOpen(t, s) // the port comes back
+			awaitOpen(t, s) // the port reopens
 			w := dialWire(t, s)
 			w.send("op-1")
 			if _, body := w.full(); body != echoBody {
@@ -37,7 +37,7 @@ var proofsOfConnections = map[fault.ID]proof{
 		conn: fault.ConnFault{Hang: true},
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
-			w.wantSilence()
+			w.wantNoBytes()
 			s.Close()
 			w.wantEnd(0, io.EOF)
 		},
@@ -65,10 +65,10 @@ var proofsOfConnections = map[fault.ID]proof{
 	fault.IDSlowAccept: {
 		conn: fault.ConnFault{Latency: &fault.Latency{Fixed: 150 * time.Millisecond}},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			for range 2 { // only the first waits
+			for range 2 { // only the first is late
 				w.send("op-1")
 				if len(s.Record()) == 1 {
-					w.wantSilence()
+					w.wantNoBytes()
 				}
 				if _, body := w.full(); body != echoBody {
 					t.Errorf("%q", body)
@@ -80,7 +80,7 @@ var proofsOfConnections = map[fault.ID]proof{
 	fault.IDResetNext: nextProof(fault.Fault{Reset: fault.NextRequest}, syscall.ECONNRESET),
 }
 
-// nextProof proves an end that comes with the first byte of the next request.
+// nextProof proves an end at the first byte of the next request.
 func nextProof(f fault.Fault, end error) proof {
 	return proof{
 		fault: f,
@@ -89,7 +89,7 @@ func nextProof(f fault.Fault, end error) proof {
 			if resp, body := w.full(); body != echoBody || resp.Close {
 				t.Errorf("%q, close %v", body, resp.Close)
 			}
-			w.wantSilence() // idle, and open
+			w.wantNoBytes() // idle and open
 			w.send("op-2")
 			w.wantEnd(0, end)
 			if n := len(s.Record()); n != 1 {
@@ -100,7 +100,7 @@ func nextProof(f fault.Fault, end error) proof {
 	}
 }
 
-// awaitOpen connects until somebody listens.
+// awaitOpen connects until the server listens.
 func awaitOpen(t *testing.T, s *Server) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
@@ -115,7 +115,7 @@ func awaitOpen(t *testing.T, s *Server) {
 	}
 }
 
-// proofsOfCapacity are those of a service that has its limits.
+// proofsOfCapacity are the proofs of a limited service.
 var proofsOfCapacity = map[fault.ID]proof{
 	fault.IDCapacityRefuse: {
 		plan: fault.Plan{Capacity: &fault.Capacity{Workers: 1, ServiceTime: time.Minute}},
@@ -127,7 +127,7 @@ var proofsOfCapacity = map[fault.ID]proof{
 			if resp, body := second.full(); resp.StatusCode != 503 || body != "Service Unavailable\n" {
 				t.Errorf("%d %q", resp.StatusCode, body)
 			}
-			w.wantSilence() // the first is still worked on
+			w.wantNoBytes() // the first is still in progress
 		},
 		status: 503,
 	},
@@ -141,7 +141,7 @@ var proofsOfCapacity = map[fault.ID]proof{
 			second.send("op-2")
 			awaitInFlight(t, s, 2)
 			w.full()
-			second.wantSilence() // its own work has only begun
+			second.wantNoBytes() // its own work has just begun
 			second.full()
 			if took := time.Since(sent); took < 300*time.Millisecond {
 				t.Errorf("both done after %s", took)
@@ -171,7 +171,7 @@ var proofsOfCapacity = map[fault.ID]proof{
 	},
 }
 
-// awaitInFlight waits until the service has so many requests.
+// awaitInFlight waits until the service has n requests.
 func awaitInFlight(t *testing.T, s *Server, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// h1Proof sends one request and has read judge all that comes, with a FIN behind.
+// h1Proof sends one request and lets read check all bytes up to the FIN.
 func h1Proof(f fault.Fault, status int, effect bool, read func(t *testing.T, head, body string)) proof {
 	return proof{
 		fault: f,
@@ -29,7 +29,7 @@ func h1Proof(f fault.Fault, status int, effect bool, read func(t *testing.T, hea
 	}
 }
 
-// wantParts proves the body to be want, and the head to have these lines.
+// wantParts checks the body and some lines of the head.
 func wantParts(want string, lines ...string) func(*testing.T, string, string) {
 	return func(t *testing.T, head, body string) {
 		t.Helper()
@@ -46,7 +46,7 @@ func wantParts(want string, lines ...string) func(*testing.T, string, string) {
 
 func chunkText(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 
-// proofsOfHTTP1 are those of answers that break the protocol.
+// proofsOfHTTP1 are the proofs of answers that violate the protocol.
 var proofsOfHTTP1 = map[fault.ID]proof{
 	"h1.content_length_long": h1Proof(fault.Fault{H1: fault.ContentLengthLong}, 200, true,
 		wantParts(echoBody, fmt.Sprintf("Content-Length: %d", len(echoBody)+10))),
@@ -56,7 +56,7 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 			w.send("op-1")
 			w.wantHead("HTTP/1.1 200 OK", fmt.Sprintf("Content-Length: %d", len(echoBody)/2))
 			w.wantText(echoBody)
-			w.wantSilence() // the connection stays open
+			w.wantNoBytes() // the connection stays open
 		},
 		status: 200, effect: true,
 	},
@@ -117,9 +117,9 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 				head, body, _ := strings.Cut(framed, "|")
 				w := dialWire(t, s)
 				io.WriteString(w, "POST /work HTTP/1.1\r\nHost: x\r\nX-Request-ID: op-1\r\nExpect: 100-continue\r\n"+head)
-				w.wantSilence()
+				w.wantNoBytes()
 				io.WriteString(w, body)
-				w.wantHead("HTTP/1.1 200 OK") // and no 100 before it
+				w.wantHead("HTTP/1.1 200 OK") // without a 100 before it
 				w.wantText(echoBody)
 			}
 		},
@@ -130,7 +130,7 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
 			w.wantHead("HTTP/1.1 101 Switching Protocols", "Upgrade: nothing")
-			w.wantSilence()
+			w.wantNoBytes()
 		},
 		status: 101,
 	},
@@ -143,7 +143,7 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 			if !os.IsTimeout(err) {
 				t.Errorf("%d bytes were taken, then %v", n, err)
 			}
-			w.wantSilence()
+			w.wantNoBytes()
 		},
 	},
 	"upload.answered_early": {
@@ -153,7 +153,7 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 			w.wantHead("HTTP/1.1 413 Request Entity Too Large", "Connection: close")
 			w.wantText("Request Entity Too Large\n")
 			w.wantEnd(0, io.EOF)
-			if _, err := w.Write(bytes.Repeat([]byte("x"), 99_995)); err != nil { // is still taken
+			if _, err := w.Write(bytes.Repeat([]byte("x"), 99_995)); err != nil { // is still accepted
 				t.Error(err)
 			}
 		},

@@ -14,17 +14,17 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// proof shows on the wire that a fault happens as named.
+// proof proves a fault on the wire.
 type proof struct {
-	// The fault, of every request or of every connection; or a whole plan.
+	// The fault of every request or of every connection, or a whole plan.
 	fault fault.Fault
 	conn  fault.ConnFault
 	plan  fault.Plan
 	opts  []Option
-	// prove is given one connection, unless it dials itself.
+	// prove gets one connection, unless it dials itself.
 	prove func(t *testing.T, s *Server, w *wire)
 	dials bool
-	// As the server records it; unseen: not at all.
+	// As the server records it. unseen: no record.
 	status int
 	effect bool
 	unseen bool
@@ -83,12 +83,12 @@ func TestEveryFaultOnTheWire(t *testing.T) {
 	}
 }
 
-// proofsOfAnswers are those of what answers, or does not.
+// proofsOfAnswers are the proofs of faults instead of the answer.
 var proofsOfAnswers = map[fault.ID]proof{
 	fault.IDStatus: {
 		fault: fault.Fault{Status: 502},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			for range 2 { // on one connection: it stays open
+			for range 2 { // on one connection, which stays open
 				w.send("op-1")
 				resp, body := w.full()
 				if resp.StatusCode != 502 || body != "Bad Gateway\n" || resp.Close {
@@ -115,8 +115,8 @@ var proofsOfAnswers = map[fault.ID]proof{
 		fault: fault.Fault{Hang: fault.BeforeAnswer},
 		prove: func(t *testing.T, s *Server, w *wire) {
 			w.send("op-1")
-			w.wantSilence()
-			s.Close() // which frees it
+			w.wantNoBytes()
+			s.Close() // ends the hang
 			w.wantEnd(0, io.EOF)
 		},
 	},
@@ -139,7 +139,7 @@ var proofsOfAnswers = map[fault.ID]proof{
 		prove: func(t *testing.T, s *Server, w *wire) {
 			sent := time.Now()
 			w.send("op-1")
-			w.wantSilence()
+			w.wantNoBytes()
 			_, body := w.full()
 			if waited := time.Since(sent); waited < 150*time.Millisecond {
 				t.Errorf("answered after %s", waited)
@@ -159,7 +159,7 @@ var proofsOfAnswers = map[fault.ID]proof{
 				t.Errorf("%+v", got)
 			}
 			w = dialWire(t, s)
-			w.send("op-1") // is struck again, and finds the work done
+			w.send("op-1") // strikes again, but the work is done
 			w.wantEnd(0, syscall.ECONNRESET)
 			if got := s.Effects(); got != (Effects{Done: 1, Resent: 1}) {
 				t.Errorf("after a repeat %+v", got)
@@ -170,9 +170,9 @@ var proofsOfAnswers = map[fault.ID]proof{
 	"http.retry_after_date": retryProof(1500*time.Millisecond, fault.RetryDate, func(t *testing.T, h http.Header) {
 		date, err := http.ParseTime(h.Get("Date"))
 		at, err2 := http.ParseTime(h.Get("Retry-After"))
-		// Date may have been written a second later, and is rounded down.
+		// Date may be written a second later, and is rounded down.
 		if err != nil || err2 != nil || at.Sub(date) < time.Second || at.Sub(date) > 3*time.Second {
-			t.Errorf("at %q come back %q", h.Get("Date"), h.Get("Retry-After"))
+			t.Errorf("at %q Retry-After %q", h.Get("Date"), h.Get("Retry-After"))
 		}
 	}),
 	"http.retry_after_ms": retryProof(1500*time.Millisecond, fault.RetryMillis, func(t *testing.T, h http.Header) {
@@ -194,7 +194,7 @@ var proofsOfAnswers = map[fault.ID]proof{
 			for i, want := range []int{200, 200, 429, 429} {
 				w.send(fmt.Sprint(i))
 				resp, _ := w.full()
-				// The hour has just begun.
+				// The first hour has just begun.
 				left, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 				if resp.StatusCode != want || (left > 3590 && left <= 3600) != (want == 429) {
 					t.Errorf("request %d: %d, Retry-After %d", i, resp.StatusCode, left)

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// shake does the client's side of a handshake over a plain socket.
+// shake does the client's handshake over a plain socket.
 func shake(w *wire, config *tls.Config) (*tls.Conn, error) {
 	config.ServerName = "127.0.0.1"
 	conn := tls.Client(w.Conn, config)
@@ -32,7 +32,7 @@ func certificateProof(fails fault.TLS, check func(err error) bool) proof {
 	}
 }
 
-// proofsOfTLS are those of handshakes.
+// proofsOfTLS are the proofs of handshake faults.
 var proofsOfTLS = map[fault.ID]proof{
 	"tls.expired": certificateProof(fault.TLSExpired, func(err error) bool {
 		var invalid x509.CertificateInvalidError
@@ -55,7 +55,7 @@ var proofsOfTLS = map[fault.ID]proof{
 			if _, err := shake(w, s.ClientTLS()); !errors.As(err, &timeout) || !timeout.Timeout() {
 				t.Errorf("%v", err)
 			}
-			w.wantSilence() // not one byte has come
+			w.wantNoBytes() // not one byte arrives
 		},
 	},
 	"tls.alert": {
@@ -75,7 +75,7 @@ var proofsOfTLS = map[fault.ID]proof{
 			anonymous := s.ClientTLS()
 			anonymous.Certificates = nil
 			conn, err := shake(w, anonymous)
-			if err == nil { // TLS 1.3: told with the first read
+			if err == nil { // TLS 1.3: the alert arrives with the first read
 				_, err = conn.Read(make([]byte, 1))
 			}
 			if err == nil || !strings.Contains(err.Error(), "certificate required") {
@@ -114,7 +114,7 @@ func TestTLSOnTheWire(t *testing.T) {
 	w = dialWire(t, s)
 	var unknown x509.UnknownAuthorityError
 	if _, err := shake(w, &tls.Config{}); !errors.As(err, &unknown) {
-		t.Errorf("who was told of nobody trusts: %v", err)
+		t.Errorf("a client without the authority trusts the server: %v", err)
 	}
 	plain := Start(t, fault.Plan{})
 	if plain.Certificate() != nil || plain.ClientTLS() != nil {
@@ -122,11 +122,11 @@ func TestTLSOnTheWire(t *testing.T) {
 	}
 }
 
-// TestFaultsUnderTLS: what strikes a connection strikes the socket below.
+// TestFaultsUnderTLS: a fault of a connection strikes the socket below TLS.
 func TestFaultsUnderTLS(t *testing.T) {
 	for _, test := range []struct {
 		fault fault.Fault
-		want  string // in the error of a read
+		want  string // in the read error
 	}{
 		{fault.Fault{Reset: fault.BeforeAnswer}, "connection reset by peer"},
 		{fault.Fault{Close: fault.BeforeAnswer}, "EOF"},

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Defaults of what is too large on purpose, in bytes.
+// Defaults of a fault's Size in bytes.
 const (
 	defaultHeader = 16 << 20
 	defaultFlood  = 1 << 20
@@ -27,38 +27,38 @@ func sizeOr(size, otherwise int) int {
 	return otherwise
 }
 
-// seize takes the connection away from net/http, to write on it what an HTTP
-// server never would. It is closed at the latest when the handler returns.
-func (x *exchange) seize() (net.Conn, *bufio.Reader) {
+// hijack takes the connection from net/http, to write what an HTTP server would
+// not. The connection is closed when the handler returns, or before.
+func (x *exchange) hijack() (net.Conn, *bufio.Reader) {
 	c, buffered, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
-		panic("faultserver: net/http does not give its connection: " + err.Error())
+		panic("faultserver: cannot hijack the connection: " + err.Error())
 	}
-	x.seized = c
+	x.hijacked = c
 	x.s.mu.Lock()
-	x.s.seized[x.conn] = struct{}{}
+	x.s.hijacked[x.conn] = struct{}{}
 	x.s.mu.Unlock()
 	select {
-	case <-x.s.closing: // it may have closed all that were seized before this one was known
+	case <-x.s.closing: // Close may have run before this connection was registered
 		x.conn.Close()
 	default:
 	}
 	return c, buffered.Reader
 }
 
-// release ends a connection that was seized. net/http no longer does.
+// release closes a hijacked connection, which net/http no longer does.
 func (x *exchange) release() {
-	if x.seized == nil {
+	if x.hijacked == nil {
 		return
 	}
-	x.seized.Close()
+	x.hijacked.Close()
 	x.s.mu.Lock()
-	delete(x.s.seized, x.conn)
+	delete(x.s.hijacked, x.conn)
 	x.s.mu.Unlock()
 	x.s.serving.Done()
 }
 
-// head is a status line and headers as net/http writes them.
+// head returns a status line and headers in the form of net/http.
 func head(status int, lines ...string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
@@ -73,14 +73,14 @@ func length(n int) string { return fmt.Sprintf("Content-Length: %d", n) }
 
 const lastAnswer = "Connection: close"
 
-// header is the healthy answer's, with more lines.
+// header returns the healthy answer's head with more lines.
 func (x *exchange) header(lines ...string) []byte {
 	return head(x.answer.Status, append([]string{"Content-Type: " + x.answer.ContentType}, lines...)...)
 }
 
-// strikeH1 writes an answer that breaks HTTP/1.1.
+// strikeH1 writes an answer that violates HTTP/1.1.
 func (x *exchange) strikeH1(f *fault.Fault) {
-	c, _ := x.seize()
+	c, _ := x.hijack()
 	body := x.answer.Body
 	half := len(body) / 2
 	switch f.H1 {
@@ -113,8 +113,7 @@ func (x *exchange) strikeH1(f *fault.Fault) {
 	}
 }
 
-// writeAll writes the parts in one piece; a caller that has left is no concern
-// of the server's.
+// writeAll writes all parts at once. It ignores errors: the caller has left.
 func writeAll(c io.Writer, parts ...[]byte) { c.Write(bytes.Join(parts, nil)) }
 
 func chunk(b []byte) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(b), b) }
@@ -140,7 +139,7 @@ func (x *exchange) flood(c io.Writer, size int) {
 	writeAll(c, x.header(length(len(x.answer.Body)), lastAnswer), x.answer.Body)
 }
 
-// repeat writes size bytes, all of them from piece; false if that fails.
+// repeat writes size bytes by repeating piece. It returns false on an error.
 func repeat(w io.Writer, piece []byte, size int) bool {
 	for size > 0 {
 		n, err := w.Write(piece[:min(size, len(piece))])
@@ -152,7 +151,7 @@ func repeat(w io.Writer, piece []byte, size int) bool {
 	return true
 }
 
-// garbage is always the same 256 bytes, none of which begins an HTTP answer.
+// garbage returns 256 constant bytes that are not the start of an HTTP answer.
 func garbage() []byte {
 	b := make([]byte, 256)
 	for i := range b {
@@ -161,7 +160,7 @@ func garbage() []byte {
 	return b
 }
 
-// beforeBody strikes a request whose body is still on its way.
+// beforeBody strikes before the request's body is read.
 func (x *exchange) beforeBody(f *fault.Fault) {
 	if f.H1 != fault.ContinueNever {
 		x.note(0)
@@ -172,12 +171,12 @@ func (x *exchange) beforeBody(f *fault.Fault) {
 	switch {
 	case f.Upload == fault.UploadStall:
 		if tcp, ok := x.conn.Conn.(*net.TCPConn); ok {
-			tcp.SetReadBuffer(4 << 10) // so that it is full soon
+			tcp.SetReadBuffer(4 << 10) // to fill it soon
 		}
 		<-x.s.closing
 		x.disconnect()
 	case f.Upload == fault.UploadAnsweredEarly:
-		c, _ := x.seize()
+		c, _ := x.hijack()
 		const text = "Request Entity Too Large\n"
 		writeAll(c, head(http.StatusRequestEntityTooLarge, "Content-Type: text/plain; charset=utf-8", length(len(text)), lastAnswer), []byte(text))
 		x.conn.CloseWrite()
@@ -187,10 +186,10 @@ func (x *exchange) beforeBody(f *fault.Fault) {
 	}
 }
 
-// neverContinue reads the body without the 100 that net/http would send, and
-// answers.
+// neverContinue reads the body and answers without sending the 100 that
+// net/http would send.
 func (x *exchange) neverContinue() {
-	c, in := x.seize()
+	c, in := x.hijack()
 	body := io.LimitReader(in, x.r.ContentLength)
 	if x.r.ContentLength < 0 {
 		body = httputil.NewChunkedReader(in)

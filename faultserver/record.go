@@ -7,35 +7,37 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Attempt is one request as the server saw it. A connection that a connection
-// rule strikes has an Attempt of its own, without a Method and with the Rule's
-// index among the plan's Connections; one that is refused has none, since nobody
-// sees it.
+// Attempt is the record of one request. A connection that a connection rule
+// strikes is an Attempt without a Method, and Rule is its index in the plan's
+// Connections. A refused connection has none, since the server does not see it.
 type Attempt struct {
-	// At is when its headers had arrived, since the server's start or Begin.
+	// At is the arrival of the request's headers, as time since the server's
+	// start or Begin.
 	At time.Duration
-	// Connection it came on, numbered from 1 in the order of their acceptance.
+	// Connection is the number of the connection, from 1 in order of
+	// acceptance.
 	Connection int
 	Method     string
 	Path       string
-	RequestID  string // header X-Request-ID
+	RequestID  string // from header X-Request-ID
 	Operation  string // see Answer
 	Bytes      int    // of the request's body
-	// Rule that took it and its number there, from 1; -1 and 0 if none did.
+	// Rule is the index of the rule that strikes, or -1 for none.
 	Rule int
-	N    uint64
-	// Faults applied, in the order in which they happen; empty for none. Shared:
-	// do not change it.
+	// N is the request's number in that rule, from 1, or 0 for none.
+	N uint64
+	// Faults are the applied faults in order of time. Empty means none. It is
+	// shared: do not change it.
 	Faults []fault.ID
-	// Delay that the plan asked for.
+	// Delay is the wait that the plan asks for.
 	Delay time.Duration
-	// Status sent or about to be sent; 0 if the caller gets none.
+	// Status is the status that is sent, or 0 if the caller gets none.
 	Status int
-	// Effect says whether this request did the work. It becomes true when the
-	// work is done, after Delay; it stays false for a repeat that was given the
+	// Effect reports whether this request did the work. It becomes true when
+	// the work is done, after Delay. It stays false for a repeat that gets the
 	// stored answer.
 	Effect bool
 }
 
-// Met says whether the attempt met that fault.
+// Met reports whether the attempt met the fault.
 func (a Attempt) Met(id fault.ID) bool { return slices.Contains(a.Faults, id) }

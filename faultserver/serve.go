@@ -12,29 +12,29 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 )
 
-// MaxRequestBody bounds what is read of a request; a longer one is answered with
-// 413 and is not recorded.
+// MaxRequestBody is the limit of a request's body, 16 MiB. A longer one is
+// answered with 413 and not recorded.
 const MaxRequestBody = 16 << 20
 
-// exchange is one request on its way through the server.
+// exchange is one request during its processing.
 type exchange struct {
 	s        *Server
 	run      *run
 	w        http.ResponseWriter
 	r        *http.Request
 	conn     *connection
-	seized   net.Conn // what was taken from net/http; nil: nothing
+	hijacked net.Conn // hijacked from net/http; nil: not hijacked
 	at       time.Duration
 	decision fault.Decision
-	fault    *fault.Fault  // that strikes; nil: none
-	delay    time.Duration // before that
-	key      string        // by which a repeat is recognised; empty: none
-	answer   Answer        // of the healthy service
-	seq      uint64        // of the attempt in the record
+	fault    *fault.Fault  // nil: none
+	delay    time.Duration // before the fault or the answer
+	key      string        // identifies a repeat; empty: none
+	answer   Answer        // of the service
+	seq      uint64        // number of the attempt in the record
 }
 
-// handle serves one request: ask the plan, read the request, wait, then either
-// do the work and answer, or strike.
+// handle serves one request: apply the plan, read the request, wait, then
+// either do the work and answer, or strike.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	x := exchange{s: s, w: w, r: r, conn: r.Context().Value(connKey{}).(*connection)}
 	defer x.release()
@@ -50,7 +50,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "request body too large", http.StatusRequestEntityTooLarge)
 			return
 		}
-		x.disconnect() // the caller left within its request
+		x.disconnect() // the caller left before the end of its request
 	}
 	x.ask(body)
 	if !x.wait(x.delay) {
@@ -69,7 +69,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	x.strike(x.fault)
 }
 
-// decide asks the plan.
+// decide applies the plan to the request.
 func (x *exchange) decide(arrived time.Time) {
 	req := fault.Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header}
 	if x.r.URL.RawQuery != "" {
@@ -84,14 +84,14 @@ func (x *exchange) decide(arrived time.Time) {
 	x.fault, x.delay = x.decision.Fault, x.decision.Delay
 }
 
-// ask has the service answer the request, and notes the attempt.
+// ask calls the service and records the attempt.
 func (x *exchange) ask(body []byte) {
 	x.key = ledger.Key(x.r.Header)
 	x.answer = x.s.service(Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header, Body: body})
 	x.note(len(body))
 }
 
-// note puts the attempt on record.
+// note records the attempt.
 func (x *exchange) note(bytes int) {
 	d := &x.decision
 	x.s.mu.Lock()
@@ -113,7 +113,7 @@ func (x *exchange) note(bytes int) {
 	x.run.ledger.Arrived(x.answer.Operation)
 }
 
-// status is what the caller is going to see, 0 for none.
+// status returns the status that the caller will get, 0 for none.
 func (x *exchange) status() int {
 	f := x.fault
 	switch {
@@ -138,14 +138,14 @@ func (x *exchange) status() int {
 	}
 }
 
-// wait lets d pass; false if the server is closed before. It does not end when
-// the caller leaves: a service learns of that only when it answers, and has done
-// the work by then. A request that times out and is repeated is how work comes
-// to be done twice.
-func (x *exchange) wait(d time.Duration) bool { return x.take(d, nil) }
+// wait waits for d. It returns false if the server is closed before. It does
+// not end when the caller leaves: a service notices that only when it answers,
+// after the work. This is why a request that times out and is repeated can do
+// its work twice.
+func (x *exchange) wait(d time.Duration) bool { return x.waitUnless(d, nil) }
 
-// take is wait, and ends too when the caller has left.
-func (x *exchange) take(d time.Duration, left <-chan struct{}) bool {
+// waitUnless is wait that also ends when the caller has left.
+func (x *exchange) waitUnless(d time.Duration, left <-chan struct{}) bool {
 	if d <= 0 {
 		return true
 	}
@@ -161,9 +161,8 @@ func (x *exchange) take(d time.Duration, left <-chan struct{}) bool {
 	}
 }
 
-// effect does the work, or finds that it was done under the same key and puts
-// the stored answer in place of the new one. An answer that refuses the request
-// is no work.
+// effect does the work. If it was already done under the same key, the stored
+// answer replaces the new one. An answer that rejects the request does no work.
 func (x *exchange) effect() {
 	if x.answer.Status >= 400 {
 		return
@@ -187,18 +186,18 @@ func (x *exchange) write(a Answer) {
 	header.Set("Content-Type", a.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	x.w.WriteHeader(a.Status)
-	x.w.Write(a.Body) // a caller that has left is no concern of the server's
+	x.w.Write(a.Body) // ignore errors: the caller has left
 }
 
-// readBody reads the whole request, so that nothing unread is left in the
-// socket: the kernel would turn a FIN into a RST for it.
+// readBody reads the whole request: the kernel would turn a FIN into a RST if
+// bytes were left in the socket.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
 	var b bytes.Buffer
 	if r.ContentLength > 0 && r.ContentLength <= MaxRequestBody {
-		b.Grow(int(r.ContentLength) + bytes.MinRead) // room to find the end without growing
+		b.Grow(int(r.ContentLength) + bytes.MinRead) // detects the end without growing
 	}
 	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, MaxRequestBody))
 	return b.Bytes(), err

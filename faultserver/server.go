@@ -1,15 +1,14 @@
-// Package faultserver is an HTTP server that fails by plan: on real sockets, so
-// that what a client must withstand is what a network does, and repeatably.
+// Package faultserver is an HTTP server that fails by plan: repeatably, and on
+// real sockets, like a real network.
 //
-// [Start] serves a test, [New] everything else. What goes wrong is a
-// [fault.Plan]; a request that the plan does not strike is answered by a
-// [Service], [Echo] unless told otherwise. [Server.Record] then tells what
-// arrived and what became of it, and [Server.Effects] whether any work was done
-// twice.
+// [Start] serves a test, [New] everything else. A [fault.Plan] describes the
+// faults. A [Service] answers the requests that the plan does not strike; the
+// default is [Echo]. [Server.Record] then lists the requests with their
+// results, and [Server.Effects] counts work that was done twice.
 //
-// The server speaks HTTP/1.1, with [TLS] if told so. It reads every request to
-// its end, up to [MaxRequestBody], before it answers, but for the faults that
-// are about not doing so.
+// The server speaks HTTP/1.1, with or without [TLS]. It reads every request
+// completely, up to [MaxRequestBody], before it answers, except for faults of
+// uploads.
 package faultserver
 
 import (
@@ -31,8 +30,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
-// Server follows a fault plan. Make one with [New] or [Start], and close it.
-// All methods may be called at any time from any goroutine.
+// Server applies a fault plan. [New] or [Start] make one; close it after use.
+// All methods are safe for concurrent use.
 type Server struct {
 	service  Service
 	keep     int
@@ -46,21 +45,21 @@ type Server struct {
 	http      *http.Server
 	accepting sync.WaitGroup // the accept loop
 	serving   sync.WaitGroup // every connection
-	watching  sync.WaitGroup // who shuts and opens the gate
-	closing   chan struct{}  // closed by Close: ends every wait
+	watching  sync.WaitGroup // goroutine that shuts and opens the gate
+	closing   chan struct{}  // closed by Close, ends every wait
 	closeOnce sync.Once
 	closeErr  error
 
-	planning sync.Mutex // held while the plan is changed
+	planning sync.Mutex // held during a change of the plan
 	plan     fault.Plan // guarded by planning
 
 	mu          sync.Mutex
-	run         *run // replaced by Begin and SetPlan; what its fields hold is guarded by mu
+	run         *run // replaced by Begin and SetPlan; mu guards its fields
 	connections int
-	seized      map[*connection]struct{} // that net/http does not close
+	hijacked    map[*connection]struct{} // not closed by net/http
 }
 
-// run is one plan at work.
+// run is the execution of one plan.
 type run struct {
 	start   time.Time // of the plan's clock
 	machine *fault.Machine
@@ -72,50 +71,48 @@ type run struct {
 	ledger *ledger.Ledger[Answer]
 }
 
-// since is the plan's time. What was on its way when the run began arrives with
-// it.
+// since returns the plan's time. A request that arrived before the run counts
+// as arrived at its start.
 func (r *run) since(now time.Time) time.Duration { return max(now.Sub(r.start), 0) }
 
-// at is the record's time.
+// at returns the record's time.
 func (r *run) at(now time.Time) time.Duration { return max(now.Sub(r.epoch), 0) }
 
-// Option changes what New makes.
+// Option configures [New].
 type Option func(*Server)
 
-// Listen sets the address to listen on, as net.Listen takes it. Default
-// "127.0.0.1:0": loopback, a free port.
+// Listen sets the address to listen on, in the form of net.Listen. The default
+// is "127.0.0.1:0", a free port on loopback.
 func Listen(addr string) Option { return func(s *Server) { s.listen = addr } }
 
-// Backend sets what answers the requests that the plan does not strike.
-// Default [Echo].
+// Backend sets the service for requests that the plan does not strike. The
+// default is [Echo].
 func Backend(service Service) Option { return func(s *Server) { s.service = service } }
 
-// Keep sets how many attempts the record keeps; the oldest make room. Default
-// 100,000; 0 keeps none.
+// Keep sets the number of attempts in the record. New attempts replace the
+// oldest. The default is 100,000; 0 keeps none.
 func Keep(attempts int) Option { return func(s *Server) { s.keep = attempts } }
 
-// InMemory makes a server without a socket that is reached by [Server.Dial]
-// alone. In a testing/synctest bubble, where a real socket would stop the
-// bubble's clock, it serves with exact virtual time; it must then be made and
-// closed inside the bubble.
+// InMemory makes a server without a socket. Only [Server.Dial] connects to it.
+// In a testing/synctest bubble, where a real socket would stop the clock, it
+// serves in exact virtual time. It must be made and closed inside the bubble.
 //
-// A reset in memory is a pipe whose client end is told ECONNRESET: no packet
-// exists. Nothing is buffered between the ends. Otherwise it fails as real
-// sockets do.
+// A reset in memory gives the client ECONNRESET without a packet. The
+// connection has no buffer. Otherwise it fails like a real socket.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// New checks the plan and serves it at once; do not change what the plan's
-// slices, maps and pointers hold afterwards. The error wraps a [*fault.Error] for
-// a plan that is malformed, or that this server cannot follow (TLS faults need
-// [TLS]; it does not speak HTTP/2), and what net.Listen says, with the address,
-// for an address that cannot be listened on.
+// New validates the plan and starts a server. The server keeps the plan's
+// slices, maps and pointers: do not change their contents. The error wraps a
+// [*fault.Error] if the plan is malformed or not supported: TLS faults need
+// [TLS], and HTTP/2 faults need package h2fault. If the address is not
+// available, it wraps the error of net.Listen.
 func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	s := &Server{
-		service: Echo,
-		keep:    100_000,
-		listen:  "127.0.0.1:0",
-		closing: make(chan struct{}),
-		seized:  make(map[*connection]struct{}),
+		service:  Echo,
+		keep:     100_000,
+		listen:   "127.0.0.1:0",
+		closing:  make(chan struct{}),
+		hijacked: make(map[*connection]struct{}),
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -124,10 +121,10 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 		return nil, fmt.Errorf("faultserver: Keep(%d): must be 0 or more", s.keep)
 	}
 	if s.service == nil {
-		return nil, errors.New("faultserver: Backend(nil): must be a Service, as Echo")
+		return nil, errors.New("faultserver: Backend(nil): must be a Service such as Echo")
 	}
 	if s.inMemory && s.wantTLS {
-		return nil, errors.New("faultserver: InMemory with TLS: a handshake that fails needs a connection with a buffer; leave one of them out")
+		return nil, errors.New("faultserver: InMemory with TLS: a handshake that fails needs a connection with a buffer; use only one of them")
 	}
 	machine, err := s.compile(plan)
 	if err != nil {
@@ -154,7 +151,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// compile makes a machine of a plan that this server can follow.
+// compile compiles a plan and checks that this server supports it.
 func (s *Server) compile(plan fault.Plan) (*fault.Machine, error) {
 	machine, err := plan.Compile()
 	if err != nil {
@@ -169,7 +166,7 @@ func (s *Server) compile(plan fault.Plan) (*fault.Machine, error) {
 			add(path+".h2", noH2)
 		}
 		if r.Fault.TLS != "" && !s.wantTLS {
-			add(path+".tls", "this server speaks no TLS: make it with the option TLS")
+			add(path+".tls", "this server does not speak TLS: use the option TLS")
 		}
 	}
 	for i, r := range plan.Rules {
@@ -196,25 +193,25 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Start is [New] for a test: it fails the test instead of returning an error,
-// and closes the server when the test ends.
+// Start is [New] for a test: it fails the test on an error and closes the
+// server when the test ends.
 func Start(tb TB, plan fault.Plan, opts ...Option) *Server {
 	tb.Helper()
 	s, err := New(plan, opts...)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil // for a TB whose Fatalf comes back
+		return nil // for a TB with a Fatalf that returns
 	}
 	tb.Cleanup(func() { s.Close() })
 	return s
 }
 
-// memoryHost is what a server in memory is called.
+// memoryHost is the host name of a server in memory.
 const memoryHost = "faultserver.test"
 
-// URL is where the server is reached: "http://127.0.0.1:41873", or https with
-// [TLS]. In memory it is "http://faultserver.test", which only [Server.Dial] can
-// reach.
+// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS].
+// In memory it is "http://faultserver.test", which only [Server.Dial] connects
+// to.
 func (s *Server) URL() string { return s.scheme() + "://" + s.Addr() }
 
 func (s *Server) scheme() string {
@@ -224,7 +221,7 @@ func (s *Server) scheme() string {
 	return "http"
 }
 
-// Addr is the URL's host and port.
+// Addr returns the URL's host and port.
 func (s *Server) Addr() string {
 	if s.inMemory {
 		return memoryHost
@@ -232,9 +229,9 @@ func (s *Server) Addr() string {
 	return s.gate.addr
 }
 
-// Dial connects to the server, whatever address it is asked for: it fits
-// http.Transport's DialContext and holdfast.WithDialContext. With [TLS] the
-// handshake is the caller's.
+// Dial connects to the server and ignores the address. It can be used as
+// http.Transport's DialContext and with holdfast.WithDialContext. With [TLS]
+// the caller does the handshake.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if s.memory == nil {
 		var d net.Dialer
@@ -249,25 +246,23 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return s.memory.Dial(ctx)
 }
 
-// Begin starts everything afresh, as if the server had just been made: the
-// plan's clock and counts, the record and the effects. Connections stay open and
-// counted, so that a client may warm up before. A request that is being served
-// meanwhile belongs to what was before.
+// Begin resets the server to its start: the plan's clock and counts, the record
+// and the effects. Connections stay open and counted, so that a client may warm
+// up before. A request in progress belongs to the time before.
 func (s *Server) Begin() {
 	s.planning.Lock()
 	defer s.planning.Unlock()
 	machine, err := s.compile(s.plan)
 	if err != nil {
-		panic("faultserver: a plan that compiled once does no more: " + err.Error())
+		panic("faultserver: plan compiled before and fails now: " + err.Error())
 	}
 	s.begin(machine, nil)
 }
 
-// SetPlan puts another plan in place of the present one, in one step: a request
-// meets the old one or the new one. The new plan's clock and counts begin now, as
-// does its capacity; connections, the record and the effects stay. If the new
-// plan is malformed, or not one this server can follow, the old one stays and
-// goes on undisturbed; the error is as New's.
+// SetPlan replaces the plan in one step: each request meets either the old or
+// the new plan. The new plan's clock, counts and capacity start now.
+// Connections, record and effects stay. If the new plan is malformed or not
+// supported, the old one continues unchanged and the error is that of [New].
 func (s *Server) SetPlan(plan fault.Plan) error {
 	machine, err := s.compile(plan)
 	if err != nil {
@@ -283,16 +278,15 @@ func (s *Server) SetPlan(plan fault.Plan) error {
 	return nil
 }
 
-// Plan is the plan in force. It is shared: do not change what it holds.
+// Plan returns the current plan. It is shared: do not change it.
 func (s *Server) Plan() fault.Plan {
 	s.planning.Lock()
 	defer s.planning.Unlock()
 	return s.plan
 }
 
-// begin starts a run of s.plan that goes on with the record and the effects of
-// the one before, if it is given. Whoever calls it holds planning, or has told
-// nobody of the server yet.
+// begin starts a run of s.plan. It continues the record and the effects of the
+// run before, if given. The caller holds planning, except in New.
 func (s *Server) begin(machine *fault.Machine, before *run) {
 	now := time.Now()
 	next := &run{start: now, machine: machine, load: newLoad(s.plan.Capacity), over: make(chan struct{})}
@@ -318,29 +312,29 @@ func (s *Server) begin(machine *fault.Machine, before *run) {
 	}
 }
 
-// Record gives the attempts so far in the order in which they were read, the
-// oldest first. An attempt is in it before the caller sees any of its answer.
+// Record returns the attempts so far in order of reading, oldest first. An
+// attempt is recorded before the caller gets any part of its answer.
 func (s *Server) Record() []Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run.record.All()
 }
 
-// Dropped is how many attempts the record has let go to make room.
+// Dropped returns the number of attempts that are no longer in the record.
 func (s *Server) Dropped() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run.record.Dropped()
 }
 
-// Effects counts the work that was done so far.
+// Effects returns the counts of the work so far.
 func (s *Server) Effects() Effects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Effects(s.run.ledger.Effects())
 }
 
-// Connections is how many connections were accepted so far.
+// Connections returns the number of connections that were accepted so far.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -348,28 +342,27 @@ func (s *Server) Connections() int {
 }
 
 // Shutdown stops accepting, waits for the running requests until ctx ends, and
-// closes. A request that hangs ends with ctx only; the error is then ctx's.
+// closes. A request that hangs ends only with ctx; the error is then ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	return errors.Join(err, s.Close())
 }
 
-// Close ends everything at once: it frees what hangs or waits, closes every
-// connection, and returns when no goroutine and no socket is left. It may be
-// called more than once.
+// Close ends all waits and faults, closes every connection and returns when no
+// goroutine and no socket is left. It may be called more than once.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
-		s.planning.Lock() // or a new plan could open the gate once more
+		s.planning.Lock() // or a new plan could reopen the gate
 		close(s.closing)
 		s.watching.Wait()
 		s.planning.Unlock()
 		s.closeErr = s.http.Close()
 		s.accepting.Wait()
-		s.http.Close() // what was just being accepted, the first did not know
+		s.http.Close() // connections accepted during the first Close
 		s.mu.Lock()
-		seized := slices.Collect(maps.Keys(s.seized))
+		hijacked := slices.Collect(maps.Keys(s.hijacked))
 		s.mu.Unlock()
-		for _, c := range seized {
+		for _, c := range hijacked {
 			c.Close()
 		}
 		s.serving.Wait()
@@ -377,7 +370,7 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// connKey finds a request's connection in its context.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 func (s *Server) serve() {
@@ -387,7 +380,7 @@ func (s *Server) serve() {
 	}
 	s.http = &http.Server{
 		Handler:  http.HandlerFunc(s.handle),
-		ErrorLog: log.New(quiet{}, "", 0),
+		ErrorLog: log.New(errorLog{}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if encrypted, ok := c.(*tls.Conn); ok {
 				c = encrypted.NetConn()
@@ -396,7 +389,7 @@ func (s *Server) serve() {
 		},
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
-			case http.StateNew: // told by the accept loop, so before it ends
+			case http.StateNew: // runs in the accept loop, so before it ends
 				s.serving.Add(1)
 			case http.StateClosed:
 				s.serving.Done()
@@ -408,11 +401,11 @@ func (s *Server) serve() {
 	})
 }
 
-// quiet logs what net/http has to say, but for the handshakes that fail: they do
-// so by plan.
-type quiet struct{}
+// errorLog logs the errors of net/http except failed handshakes, which are part
+// of the plan.
+type errorLog struct{}
 
-func (quiet) Write(line []byte) (int, error) {
+func (errorLog) Write(line []byte) (int, error) {
 	if !bytes.Contains(line, []byte("TLS handshake error")) {
 		log.Print(string(bytes.TrimSpace(line)))
 	}

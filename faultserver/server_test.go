@@ -19,14 +19,14 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// client talks to s over connections of its own and leaves none behind.
+// client makes connections to s and closes them with the test.
 func client(t *testing.T, s *Server) *http.Client {
 	transport := &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
-// post sends one request and reads its answer; a status of 0 is no answer.
+// post sends one request and reads its answer. Status 0 means no answer.
 func post(c *http.Client, url string, header map[string]string, body string) (status int, answer string, err error) {
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -191,8 +191,8 @@ func TestRecordOfOneAttempt(t *testing.T) {
 	})
 }
 
-// TestABubble runs the whole of it in virtual time: phases, latencies and a hang
-// that the client's own deadline ends.
+// TestABubble runs in virtual time: windows, latencies and a hang that the
+// client's deadline ends.
 func TestABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{
@@ -224,7 +224,7 @@ func TestABubble(t *testing.T) {
 				t.Errorf("at %s: status %d, %v, after %s", step.at, status, err, took)
 			}
 		}
-		if got := s.Connections(); got != 4 { // three ended by faults, one by the client
+		if got := s.Connections(); got != 4 { // three are ended by faults, one by the client
 			t.Errorf("%d connections", got)
 		}
 	})
@@ -273,9 +273,9 @@ func TestBeginStartsAfresh(t *testing.T) {
 	})
 }
 
-// TestConcurrencyDoesNotChangeWhoIsHit sends the same requests through one and
-// through 32 connections and compares what struck which number.
-func TestConcurrencyDoesNotChangeWhoIsHit(t *testing.T) {
+// TestConcurrencyDoesNotChangeWhatIsHit sends the same requests through 1 and
+// through 32 connections and compares the faults of each number.
+func TestConcurrencyDoesNotChangeWhatIsHit(t *testing.T) {
 	plan := fault.Plan{Seed: 7, Rules: []fault.Rule{
 		{Probability: 0.2, Fault: fault.Fault{Status: 503}},
 		{Probability: 0.1, Fault: fault.Fault{Mix: []fault.Choice{
@@ -317,7 +317,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	var conns []net.Conn
 	for _, request := range []string{
-		"", // has said nothing yet
+		"", // nothing is sent yet
 		"GET / HTTP/1.1\r\nHo",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhal",
 		"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -351,11 +351,10 @@ func TestCloseLeavesNothing(t *testing.T) {
 		conn.Close()
 		t.Error("still listens")
 	}
-	if got := s.Effects(); got != (Effects{Untracked: 1}) { // of /body, whose headers were sent
-		t.Errorf("what Close cut short has done its work: %+v", got)
+	if got := s.Effects(); got != (Effects{Untracked: 1}) { // the work of /body: its headers were sent
+		t.Errorf("a request that Close interrupted did its work: %+v", got)
 	}
-	// Their last act is to say that they have ended, so they may be seen for
-	// another moment.
+	// Goroutines may be visible for another moment after they report their end.
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
@@ -433,7 +432,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(fault.Plan{}, Keep(-1)); err == nil || err.Error() != "faultserver: Keep(-1): must be 0 or more" {
 		t.Errorf("Keep(-1): %v", err)
 	}
-	if _, err := New(fault.Plan{}, Backend(nil)); err == nil || err.Error() != "faultserver: Backend(nil): must be a Service, as Echo" {
+	if _, err := New(fault.Plan{}, Backend(nil)); err == nil || err.Error() != "faultserver: Backend(nil): must be a Service such as Echo" {
 		t.Errorf("Backend(nil): %v", err)
 	}
 	tb := &recorder{TB: t}
@@ -442,7 +441,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// recorder is a TB that notes what it is told instead of ending the test.
+// recorder is a TB that records the failure instead of ending the test.
 type recorder struct {
 	testing.TB
 	failed string

@@ -10,9 +10,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// strike does to the request what the settled fault f says. It returns only from
-// a fault that leaves the connection to net/http, or has seized it; every other
-// one ends the connection.
+// strike applies the resolved fault f. It returns only if the connection stays
+// with net/http or is hijacked. Otherwise it ends the connection.
 func (x *exchange) strike(f *fault.Fault) {
 	switch {
 	case f.Status != 0:
@@ -68,7 +67,7 @@ func (x *exchange) strikeStatus(f *fault.Fault) {
 	io.WriteString(x.w, body)
 }
 
-// retryAfter says when to come back, as the fault wants it.
+// retryAfter sets Retry-After in the form of the fault.
 func retryAfter(header http.Header, f *fault.Fault, now time.Time) {
 	value := ""
 	switch f.RetryAfterAs {
@@ -95,7 +94,7 @@ func retryAfter(header http.Header, f *fault.Fault, now time.Time) {
 	header.Set("Retry-After", value)
 }
 
-// redirect leads to the same URL, or to the same of another origin.
+// redirect sends the caller to the same URL, at this or another origin.
 func (x *exchange) redirect(to fault.Redirect) {
 	location := x.r.URL.RequestURI()
 	if to == fault.RedirectElsewhere {
@@ -106,7 +105,7 @@ func (x *exchange) redirect(to fault.Redirect) {
 	x.w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// otherName is another origin at which this server is reached.
+// otherName returns another origin of this server.
 func otherName(host string) string {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
@@ -122,7 +121,7 @@ func otherName(host string) string {
 	return net.JoinHostPort(other, port)
 }
 
-// hang sends nothing more until the caller leaves or the server is closed.
+// hang sends no more bytes until the caller leaves or the server is closed.
 func (x *exchange) hang() {
 	select {
 	case <-x.r.Context().Done():
@@ -131,9 +130,8 @@ func (x *exchange) hang() {
 	x.disconnect()
 }
 
-// disconnect ends the connection without another byte, also without TLS's
-// farewell. net/http takes the panic as the order to do just that, without a log
-// line.
+// disconnect ends the connection without further bytes, even TLS's
+// close_notify. The panic makes net/http do so without a log line.
 func (x *exchange) disconnect() {
 	x.conn.Close()
 	panic(http.ErrAbortHandler)

@@ -15,25 +15,26 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// handshakeFailure is TLS's fatal alert 40, as a record in the clear.
+// handshakeFailure is the fatal TLS alert 40 as an unencrypted record.
 var handshakeFailure = []byte{21, 3, 3, 0, 2, 2, 40}
 
-// identity is who a server with TLS is. It is made at its start and dies with it.
+// identity holds the certificates of a server with TLS. It is made at the
+// server's start.
 type identity struct {
 	authority *x509.Certificate
 	pool      *x509.CertPool
 	client    tls.Certificate
-	server    tls.Config // of a connection whose handshake is healthy
+	server    tls.Config // of a connection without a TLS fault
 	struck    map[fault.TLS]*tls.Config
 }
 
 func newIdentity(now time.Time) (*identity, error) {
-	m := mint{now: now}
-	known, stranger := m.authority("faultserver"), m.authority("somebody else")
+	m := certMaker{now: now}
+	known, unknown := m.authority("faultserver"), m.authority("another authority")
 	good := m.leaf(known, now.Add(365*24*time.Hour), "localhost")
 	expired := m.leaf(known, now.Add(-time.Hour), "localhost")
 	wrong := m.leaf(known, now.Add(365*24*time.Hour), "wrong-host.invalid")
-	untrusted := m.leaf(stranger, now.Add(365*24*time.Hour), "localhost")
+	untrusted := m.leaf(unknown, now.Add(365*24*time.Hour), "localhost")
 	client := m.leaf(known, now.Add(365*24*time.Hour), "client.invalid")
 	if m.err != nil {
 		return nil, fmt.Errorf("making certificates: %w", m.err)
@@ -55,21 +56,21 @@ func newIdentity(now time.Time) (*identity, error) {
 	}
 	id.server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if f := hello.Conn.(*connection).fault; f != nil {
-			return id.struck[f.TLS], nil // nil, for a healthy one, is the config itself
+			return id.struck[f.TLS], nil // nil, for a healthy one, means the config itself
 		}
 		return nil, nil
 	}
 	return id, nil
 }
 
-// mint makes certificates until one fails.
-type mint struct {
+// certMaker makes certificates until one fails.
+type certMaker struct {
 	now    time.Time
 	serial int64
 	err    error
 }
 
-func (m *mint) authority(name string) tls.Certificate {
+func (m *certMaker) authority(name string) tls.Certificate {
 	return m.sign(&x509.Certificate{
 		Subject:               pkix.Name{CommonName: name},
 		NotAfter:              m.now.Add(365 * 24 * time.Hour),
@@ -79,7 +80,7 @@ func (m *mint) authority(name string) tls.Certificate {
 	}, nil)
 }
 
-func (m *mint) leaf(by tls.Certificate, until time.Time, hosts ...string) tls.Certificate {
+func (m *certMaker) leaf(by tls.Certificate, until time.Time, hosts ...string) tls.Certificate {
 	c := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: hosts[0]},
 		NotAfter:    until,
@@ -93,14 +94,14 @@ func (m *mint) leaf(by tls.Certificate, until time.Time, hosts ...string) tls.Ce
 	return m.sign(c, &by)
 }
 
-// sign completes a certificate; by nil signs itself.
-func (m *mint) sign(c *x509.Certificate, by *tls.Certificate) tls.Certificate {
+// sign completes a certificate. If by is nil, the certificate signs itself.
+func (m *certMaker) sign(c *x509.Certificate, by *tls.Certificate) tls.Certificate {
 	if m.err != nil {
 		return tls.Certificate{}
 	}
 	m.serial++
 	c.SerialNumber = big.NewInt(m.serial)
-	c.NotBefore = m.now.Add(-2 * time.Hour) // before what has expired ended
+	c.NotBefore = m.now.Add(-2 * time.Hour) // before the end of the expired certificate
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		m.err = err
@@ -122,13 +123,13 @@ func (m *mint) sign(c *x509.Certificate, by *tls.Certificate) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// TLS has the server speak TLS, 1.2 and up, with a certificate for 127.0.0.1,
-// ::1 and localhost that is made at its start. A client that is to trust it
-// takes [Server.ClientTLS]. It does not go with [InMemory].
+// TLS makes the server speak TLS 1.2 and later, with a new certificate for
+// 127.0.0.1, ::1 and localhost. [Server.ClientTLS] returns the config of a
+// client that trusts it. TLS cannot be combined with [InMemory].
 func TLS() Option { return func(s *Server) { s.wantTLS = true } }
 
-// Certificate is the authority that has signed the server's certificate; nil
-// without [TLS].
+// Certificate returns the authority that signed the server's certificate, or
+// nil without [TLS].
 func (s *Server) Certificate() *x509.Certificate {
 	if s.identity == nil {
 		return nil
@@ -136,8 +137,8 @@ func (s *Server) Certificate() *x509.Certificate {
 	return s.identity.authority
 }
 
-// ClientTLS is a client's side: it trusts the server and has a certificate that
-// the server accepts where it asks for one. Each call gives a fresh one, nil
+// ClientTLS returns the config of a client: it trusts the server and has a
+// certificate that the server accepts. Each call returns a new one, or nil
 // without [TLS].
 func (s *Server) ClientTLS() *tls.Config {
 	if s.identity == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// wire is a plain socket to a server: what happens is read here as the kernel
-// tells it, by no HTTP client that could smooth it over.
+// wire is a plain socket to a server, so that the test sees all bytes and
+// errors without an HTTP client between.
 type wire struct {
 	t *testing.T
 	net.Conn
@@ -31,11 +31,11 @@ func dialWire(t *testing.T, s *Server) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(5 * time.Second)) // a test that hangs should say where
+	conn.SetDeadline(time.Now().Add(5 * time.Second)) // a test that hangs reports its place
 	return &wire{t, conn, bufio.NewReader(conn)}
 }
 
-// send writes a POST with a body, some of which is often left unread by servers.
+// send writes a POST with a body, part of which servers often leave unread.
 func (w *wire) send(id string) {
 	w.t.Helper()
 	const body = "some work"
@@ -45,7 +45,7 @@ func (w *wire) send(id string) {
 	}
 }
 
-// head reads status line and headers.
+// head reads the status line and headers.
 func (w *wire) head() *http.Response {
 	w.t.Helper()
 	resp, err := http.ReadResponse(w.in, nil)
@@ -55,7 +55,7 @@ func (w *wire) head() *http.Response {
 	return resp
 }
 
-// full reads one whole answer.
+// full reads one complete answer.
 func (w *wire) full() (*http.Response, string) {
 	w.t.Helper()
 	resp := w.head()
@@ -66,7 +66,7 @@ func (w *wire) full() (*http.Response, string) {
 	return resp, string(body)
 }
 
-// rest reads what still comes, and how it ends.
+// rest reads the remaining bytes and the error at their end.
 func (w *wire) rest() ([]byte, error) {
 	var b bytes.Buffer
 	_, err := b.ReadFrom(w.in)
@@ -84,15 +84,15 @@ func (w *wire) wantEnd(bytes int, end error) {
 	}
 }
 
-// wantSilence proves that nothing comes: a short deadline passes first.
-func (w *wire) wantSilence() {
+// wantNoBytes checks that no byte arrives within a short deadline.
+func (w *wire) wantNoBytes() {
 	w.t.Helper()
 	w.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
 	w.wantEnd(0, os.ErrDeadlineExceeded)
 	w.SetReadDeadline(time.Now().Add(5 * time.Second))
 }
 
-// wantText proves that exactly this comes next.
+// wantText checks that exactly this text arrives next.
 func (w *wire) wantText(want string) {
 	w.t.Helper()
 	got := make([]byte, len(want))
@@ -101,7 +101,7 @@ func (w *wire) wantText(want string) {
 	}
 }
 
-// headText reads status line and headers as they stand.
+// headText reads the status line and headers as text.
 func (w *wire) headText() string {
 	w.t.Helper()
 	var text strings.Builder
@@ -117,7 +117,7 @@ func (w *wire) headText() string {
 	}
 }
 
-// wantHead proves that the head has these lines.
+// wantHead checks that the head has these lines.
 func (w *wire) wantHead(lines ...string) {
 	w.t.Helper()
 	text := w.headText()

@@ -19,21 +19,21 @@ import (
 
 // Bounds of a connection.
 const (
-	maxStreams    = 250              // open at once: SETTINGS_MAX_CONCURRENT_STREAMS
-	maxExchanges  = 1000             // served at once, those included that the client has reset
-	maxHeaderList = 1 << 20          // bytes of a request's headers; more are answered with 431
-	maxQueued     = 64 << 10         // bytes of DATA that wait to be written
-	maxBacklog    = 1 << 20          // bytes of all frames that wait; a client that reads nothing is left
-	greeting      = 10 * time.Second // for the TLS handshake and the client's preface
-	parting       = time.Second      // for the client to leave, once it was told all
+	maxStreams       = 250              // open at the same time: SETTINGS_MAX_CONCURRENT_STREAMS
+	maxExchanges     = 1000             // served at the same time, including streams that the client has reset
+	maxHeaderList    = 1 << 20          // bytes of a request's headers; more are answered with 431
+	maxQueued        = 64 << 10         // bytes of DATA in the queue
+	maxBacklog       = 1 << 20          // bytes of all frames in the queue; beyond it, the connection is dropped
+	handshakeTimeout = 10 * time.Second // limit of the TLS handshake and the client's preface
+	closeTimeout     = time.Second      // time for the client to close after the last frame
 )
 
 const initialWindow = 65_535 // RFC 9113, 6.9.2: of a stream, and of a connection
 
-// conn is one accepted connection. One goroutine reads frames, one writes what
-// is queued, and each stream has one for its exchange. Nobody blocks on the
-// network while holding mu, and the reader never blocks on writing at all: over
-// a pipe, both sides could otherwise wait for each other.
+// conn is one accepted connection. One goroutine reads frames, one writes the
+// queue, and each stream has one for its exchange. No goroutine blocks on the
+// network while it holds mu, and the reader never blocks on writing: over a
+// pipe, client and server could otherwise wait for each other.
 type conn struct {
 	s      *Server
 	raw    net.Conn // a socket, or one end of a pipe
@@ -45,13 +45,13 @@ type conn struct {
 	exchanges sync.WaitGroup
 
 	mu      sync.Mutex
-	changed sync.Cond // of everything below
+	changed sync.Cond // the condition of all fields below
 	queue   bytes.Buffer
 	framer  *http2.Framer // writes into queue
 	encoder *hpack.Encoder
-	block   bytes.Buffer // what encoder writes into
-	ending  bool         // nothing is queued any more; close once all is written
-	dropped bool         // the client has left, or was left
+	block   bytes.Buffer // the output of encoder
+	ending  bool         // the queue is final; close after writing it
+	dropped bool         // the connection is lost or given up
 
 	window        int64 // for DATA on this connection
 	initialWindow int64 // for DATA on a new stream
@@ -59,10 +59,10 @@ type conn struct {
 
 	streams    map[uint32]*stream // open
 	running    int                // exchanges
-	seen       uint32             // the highest stream that has come
-	last       uint32             // the highest that was taken
-	goingAway  bool               // no more are taken
-	saidGoAway bool
+	seen       uint32             // the highest stream seen
+	last       uint32             // the highest stream accepted
+	goingAway  bool               // no more streams are accepted
+	sentGoAway bool
 }
 
 func newConn(s *Server, raw net.Conn, number int, d fault.ConnDecision) *conn {
@@ -84,9 +84,9 @@ func (c *conn) h2Fault() fault.H2 {
 	return c.fault.H2
 }
 
-// serve does all that is to be done with the connection but closing it.
+// serve runs the connection; the caller closes it.
 func (c *conn) serve() {
-	if !c.s.wait(c.late) || !c.begin() || !c.greet() {
+	if !c.s.wait(c.late) || !c.begin() || !c.handshake() {
 		return
 	}
 	var writing sync.WaitGroup
@@ -97,7 +97,8 @@ func (c *conn) serve() {
 	writing.Wait()
 }
 
-// begin does what strikes before anything is read; false if that is all.
+// begin applies the faults before the first read. It returns false if there is
+// nothing more to do.
 func (c *conn) begin() bool {
 	switch f := c.fault; {
 	case f == nil:
@@ -106,17 +107,17 @@ func (c *conn) begin() bool {
 	case f.Reset:
 		c.reset()
 	case f.Hang:
-		io.CopyBuffer(io.Discard, struct{ io.Reader }{c.raw}, make([]byte, 256)) // little memory: thousands may hang
+		io.CopyBuffer(io.Discard, struct{ io.Reader }{c.raw}, make([]byte, 256)) // small buffer: thousands may hang
 	default:
 		return true
 	}
 	return false
 }
 
-// greet shakes hands, reads the client's preface and queues the settings; false
-// if it is no client of HTTP/2.
-func (c *conn) greet() bool {
-	c.raw.SetDeadline(time.Now().Add(greeting))
+// handshake does the TLS handshake, reads the client's preface and queues the
+// settings. It returns false if the client does not speak HTTP/2.
+func (c *conn) handshake() bool {
+	c.raw.SetDeadline(time.Now().Add(handshakeTimeout))
 	if c.s.identity != nil {
 		encrypted := tls.Server(c.raw, c.s.identity.server)
 		if encrypted.HandshakeContext(context.Background()) != nil {
@@ -145,7 +146,7 @@ func (c *conn) streamLimit() int {
 	return maxStreams
 }
 
-// read handles frames until the client leaves or breaks the protocol.
+// read handles frames until the client leaves or violates the protocol.
 func (c *conn) read() {
 	framer := http2.NewFramer(nil, bufio.NewReader(c.rw))
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -167,7 +168,7 @@ func (c *conn) read() {
 		case errors.As(err, &ofConn):
 			c.goAway(c.last, http2.ErrCode(ofConn))
 			c.end()
-			err = nil // what still comes is read and thrown away
+			err = nil // later frames are discarded
 		}
 		if c.queue.Len() > maxBacklog {
 			err = io.ErrShortBuffer
@@ -180,8 +181,9 @@ func (c *conn) read() {
 	}
 }
 
-// handle takes one frame in. Its error is a StreamError or a ConnectionError.
-// Like every method below it is called with mu held, unless it says otherwise.
+// handle handles one frame. Its error is a StreamError or a ConnectionError.
+// This method and all below run with mu held, unless their comment says
+// otherwise.
 func (c *conn) handle(frame http2.Frame) error {
 	switch f := frame.(type) {
 	case *http2.MetaHeadersFrame:
@@ -199,7 +201,7 @@ func (c *conn) handle(frame http2.Frame) error {
 	case *http2.RSTStreamFrame:
 		c.forget(f.StreamID)
 	}
-	return nil // a GOAWAY too: a client that wants to leave leaves
+	return nil // GOAWAY needs no action: the client closes
 }
 
 func (c *conn) handleHeaders(f *http2.MetaHeadersFrame) error {
@@ -212,11 +214,11 @@ func (c *conn) handleHeaders(f *http2.MetaHeadersFrame) error {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	if id <= c.seen {
-		return nil // of a stream that has ended meanwhile
+		return nil // of a stream that has ended
 	}
 	c.seen = id
 	if c.goingAway {
-		return nil // GOAWAY says that it was not looked at
+		return nil // GOAWAY marks this stream as not processed
 	}
 	st := newStream(c, f)
 	if len(c.streams) >= c.streamLimit() || c.running >= maxExchanges {
@@ -229,7 +231,7 @@ func (c *conn) handleHeaders(f *http2.MetaHeadersFrame) error {
 	c.streams[id] = st
 	c.running++
 	st.decide(time.Now())
-	// From here on what comes later is not taken, and so GOAWAY tells the truth
+	// Later streams are not accepted from here on, so that GOAWAY is correct
 	// when it is sent.
 	switch st.h2Fault() {
 	case fault.GoAwayExcluding:
@@ -248,9 +250,9 @@ func (c *conn) handleHeaders(f *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-// handleData gives the window back at once, but for a stream that is stalled.
+// handleData returns the window at once, except for a stalled stream.
 func (c *conn) handleData(f *http2.DataFrame) {
-	size := f.Length // padding included
+	size := f.Length // including padding
 	if size > 0 {
 		c.framer.WriteWindowUpdate(0, size)
 	}
@@ -311,50 +313,50 @@ func (c *conn) handleWindowUpdate(f *http2.WindowUpdateFrame) error {
 	return nil
 }
 
-// resetStream ends a stream for both sides.
+// resetStream ends a stream in both directions.
 func (c *conn) resetStream(id uint32, code http2.ErrCode) {
 	if !c.ending && c.framer.WriteRSTStream(id, code) == nil {
 		c.forget(id)
 	}
 }
 
-// forget takes a stream that has ended off the connection, which ends with the
-// last one if it is going away.
+// forget removes a stream that has ended. If the connection is going away, it
+// ends with the last stream.
 func (c *conn) forget(id uint32) {
 	if st := c.streams[id]; st != nil {
 		delete(c.streams, id)
-		st.leave()
+		st.abandon()
 	}
 	c.endIfDone()
 }
 
 func (c *conn) endIfDone() {
-	if c.saidGoAway && len(c.streams) == 0 {
+	if c.sentGoAway && len(c.streams) == 0 {
 		c.end()
 	}
 	c.changed.Broadcast()
 }
 
-// goAway tells the client the last stream that was taken.
+// goAway sends the last accepted stream to the client.
 func (c *conn) goAway(last uint32, code http2.ErrCode) {
 	if !c.ending {
 		c.framer.WriteGoAway(last, code, nil)
 	}
-	c.goingAway, c.saidGoAway = true, true
-	c.endIfDone() // the streams may all have been reset meanwhile
+	c.goingAway, c.sentGoAway = true, true
+	c.endIfDone() // all streams may have been reset before
 }
 
-// end closes the connection when all that is queued has been written.
+// end closes the connection after the queue is written.
 func (c *conn) end() {
 	c.ending = true
 	for id, st := range c.streams {
 		delete(c.streams, id)
-		st.leave()
+		st.abandon()
 	}
 	c.changed.Broadcast()
 }
 
-// drop ends everything that waits for a client that has left. It takes mu.
+// drop ends everything after the client has left. It locks mu.
 func (c *conn) drop() {
 	c.mu.Lock()
 	c.dropped = true
@@ -363,7 +365,7 @@ func (c *conn) drop() {
 	c.raw.Close()
 }
 
-// write writes what is queued until the connection ends. It takes mu.
+// write writes the queue until the connection ends. It locks mu.
 func (c *conn) write() {
 	var out bytes.Buffer
 	for {
@@ -374,12 +376,12 @@ func (c *conn) write() {
 		c.queue, out = out, c.queue
 		over := c.dropped
 		c.mu.Unlock()
-		c.changed.Broadcast() // there is room
+		c.changed.Broadcast() // the queue has space
 		switch {
 		case over:
 			return
 		case out.Len() == 0:
-			c.part()
+			c.shutdown()
 			return
 		}
 		if _, err := c.rw.Write(out.Bytes()); err != nil {
@@ -390,25 +392,25 @@ func (c *conn) write() {
 	}
 }
 
-// part says with a FIN that no more comes, and gives the client a while to leave:
-// the kernel would answer what it still sends to a closed socket with a RST.
-func (c *conn) part() {
+// shutdown sends a FIN and gives the client time to close: the kernel would
+// answer later bytes to a closed socket with a RST.
+func (c *conn) shutdown() {
 	half, ok := c.rw.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		c.raw.Close()
 		return
 	}
 	if tcp, ok := c.raw.(*net.TCPConn); ok && c.rw != c.raw {
-		tcp.CloseWrite() // TLS has said its own farewell only
+		tcp.CloseWrite() // TLS sends only its close_notify
 	}
-	c.raw.SetReadDeadline(time.Now().Add(parting)) // which ends read
+	c.raw.SetReadDeadline(time.Now().Add(closeTimeout)) // ends read
 }
 
-// reset ends the connection with a RST: what lingers for zero seconds is thrown
-// away by the kernel, which then tells the other side so.
+// reset ends the connection with a RST: with a linger time of zero the kernel
+// discards unsent bytes and resets.
 func (c *conn) reset() {
 	if tcp, ok := c.raw.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // fails only if the connection is gone already
+		tcp.SetLinger(0) // fails only if the connection is already closed
 	}
 	c.raw.Close()
 }

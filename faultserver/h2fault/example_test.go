@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
 
-// In a test, write s := h2fault.Start(t, plan) instead: it closes itself.
+// In a test, use s := h2fault.Start(t, plan): the test closes it.
 func ExampleNew() {
 	s, err := h2fault.New(fault.Plan{Rules: []fault.Rule{
 		{Nth: "1", Fault: fault.Fault{H2: fault.RSTInternal}},
@@ -33,8 +33,8 @@ func ExampleNew() {
 		resp.Body.Close()
 		fmt.Println(resp.StatusCode, resp.Proto, string(body))
 	}
-	// net/http has sent the second request twice, unasked: GOAWAY said that the
-	// server had not looked at it.
+	// net/http has repeated the second request by itself: GOAWAY marked it as
+	// not processed.
 	for _, a := range s.Record() {
 		fmt.Println(a.Connection, a.Faults, a.Effect)
 	}
@@ -51,6 +51,6 @@ func ExampleCatalog() {
 		fmt.Println(entry.ID, "-", entry.Purpose)
 	}
 	// Output:
-	// h2.goaway_graceful - a server that is being replaced: what it has begun it finishes, what comes now belongs elsewhere
-	// h2.goaway_excluding - a request that a server which is going away has not looked at, and says so: it can be sent again whatever it is
+	// h2.goaway_graceful - a server that is being replaced: it finishes the streams it has begun and accepts no more
+	// h2.goaway_excluding - a server that goes away and reports a request as not processed: it can be sent again, whatever its method
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// identity is who a server with TLS is: a certificate that has signed itself, is
-// made at the server's start and dies with it.
+// identity is the self-signed certificate of a server with TLS. It is made at
+// the server's start.
 type identity struct {
 	leaf   *x509.Certificate
 	server *tls.Config
@@ -32,7 +32,7 @@ func newIdentity(now time.Time) (*identity, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
-		IsCA:                  true, // some clients trust nothing else
+		IsCA:                  true, // some clients trust only an authority
 		DNSNames:              []string{"localhost", memoryHost},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
@@ -51,8 +51,8 @@ func newIdentity(now time.Time) (*identity, error) {
 	}}, nil
 }
 
-// Certificate is the server's certificate, which it has signed itself; nil
-// without [TLS].
+// Certificate returns the server's self-signed certificate, or nil without
+// [TLS].
 func (s *Server) Certificate() *x509.Certificate {
 	if s.identity == nil {
 		return nil
@@ -60,8 +60,9 @@ func (s *Server) Certificate() *x509.Certificate {
 	return s.identity.leaf
 }
 
-// ClientTLS is a client's side, which trusts the server. Each call gives a fresh
-// one, nil without [TLS]. What the client offers by ALPN is its own to say.
+// ClientTLS returns the config of a client that trusts the server. Each call
+// returns a new one, or nil without [TLS]. The client sets its ALPN protocols
+// itself.
 func (s *Server) ClientTLS() *tls.Config {
 	if s.identity == nil {
 		return nil

@@ -1,22 +1,22 @@
-// Package h2fault is a server that fails by plan in the frames of HTTP/2, where
+// Package h2fault is an HTTP/2 server that fails by plan in ways that
 // net/http's server cannot: GOAWAY, RST_STREAM, a limit of one stream, a window
-// that never grows, silence on PING.
+// that never grows, an unanswered PING.
 //
-// It follows the same [fault.Plan], asks the same [faultserver.Service] and keeps
-// the same record as package faultserver, which has every fault of connections,
-// of HTTP/1.1 and of TLS. It speaks HTTP/2 and nothing else: in the clear, to
-// clients that know so beforehand, or with [TLS] and ALPN.
+// It uses the [fault.Plan], the [faultserver.Service] and the record of package
+// faultserver, which has all faults of connections, of HTTP/1.1 and of TLS. It
+// speaks only HTTP/2: without encryption to clients with prior knowledge, or
+// with [TLS] and ALPN.
 //
-// # What a plan may say
+// # Supported plans
 //
-// The plan's h2 words strike as [fault.H2] says; [Catalog] has them all. Three of
-// its other words have a name of their own here, since a stream ends otherwise
-// than a connection: a cut of the body by rst, a cut by fin, and a stalled
-// upload. What is the same on a stream as on a connection is as faultserver has
-// it: statuses, retry_after in seconds, quota, mix, hang, a stall of the body,
-// latency, pace and commit, and of connections hang, close, reset and latency; a
-// reset or a close before the answer ends the whole connection, with all its
-// streams. Anything else is refused with its path.
+// The plan's h2 words strike as described at [fault.H2]; [Catalog] lists all of
+// them. Three other faults have their own ids here, since a stream ends
+// differently than a connection: a cut of the body by rst, a cut by fin, and a
+// stalled upload. These work as in faultserver: statuses, retry_after in
+// seconds, quota, mix, hang, a stall of the body, latency, pace and commit, and
+// for connections hang, close, reset and latency. A reset or a close before the
+// answer ends the whole connection with all its streams. Any other fault is
+// rejected with its path.
 package h2fault
 
 import (
@@ -33,8 +33,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
 
-// Server follows a fault plan. Make one with [New] or [Start], and close it.
-// All methods may be called at any time from any goroutine.
+// Server applies a fault plan. [New] or [Start] make one; close it after use.
+// All methods are safe for concurrent use.
 type Server struct {
 	service  faultserver.Service
 	keep     int
@@ -46,7 +46,7 @@ type Server struct {
 	listener  net.Listener
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup // every connection
-	closing   chan struct{}  // closed by Close: ends every wait
+	closing   chan struct{}  // closed by Close, ends every wait
 
 	mu          sync.Mutex
 	plan        fault.Plan
@@ -56,7 +56,7 @@ type Server struct {
 	closed      bool
 }
 
-// run is one plan at work. The server's mutex guards what it holds.
+// run is the execution of one plan. The server's mutex guards its fields.
 type run struct {
 	start   time.Time // of the plan's clock
 	machine *fault.Machine
@@ -66,36 +66,36 @@ type run struct {
 	ledger *ledger.Ledger[faultserver.Answer]
 }
 
-// Option changes what New makes.
+// Option configures [New].
 type Option func(*Server)
 
-// Listen sets the address to listen on, as net.Listen takes it. Default
-// "127.0.0.1:0": loopback, a free port.
+// Listen sets the address to listen on, in the form of net.Listen. The default
+// is "127.0.0.1:0", a free port on loopback.
 func Listen(addr string) Option { return func(s *Server) { s.listen = addr } }
 
-// Backend sets what answers the requests that the plan does not strike.
-// Default [faultserver.Echo].
+// Backend sets the service for requests that the plan does not strike. The
+// default is [faultserver.Echo].
 func Backend(service faultserver.Service) Option { return func(s *Server) { s.service = service } }
 
-// Keep sets how many attempts the record keeps; the oldest make room. Default
-// 100,000; 0 keeps none.
+// Keep sets the number of attempts in the record. New attempts replace the
+// oldest. The default is 100,000; 0 keeps none.
 func Keep(attempts int) Option { return func(s *Server) { s.keep = attempts } }
 
-// TLS has the server speak TLS, 1.2 and up, with a certificate for 127.0.0.1,
-// ::1 and localhost that is made at its start, and agree on h2 by ALPN. A client
-// that is to trust it takes [Server.ClientTLS].
+// TLS makes the server speak TLS 1.2 and later and agree on h2 by ALPN, with a
+// new certificate for 127.0.0.1, ::1 and localhost. [Server.ClientTLS] returns
+// the config of a client that trusts it.
 func TLS() Option { return func(s *Server) { s.wantTLS = true } }
 
-// InMemory makes a server without a socket that is reached by [Server.Dial]
-// alone, and serves a testing/synctest bubble with exact virtual time; it must
-// then be made and closed inside the bubble. What ends a connection is an end of
-// stream there, also a reset.
+// InMemory makes a server without a socket. Only [Server.Dial] connects to it.
+// It serves a testing/synctest bubble in exact virtual time, and must be made
+// and closed inside the bubble. Every end of a connection is an end of stream
+// there, also a reset.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// New checks the plan and serves it at once; do not change what the plan's
-// slices, maps and pointers hold afterwards. The error wraps a [*fault.Error] for
-// a plan that is malformed or says what has no meaning here, and what net.Listen
-// says, with the address, for an address that cannot be listened on.
+// New validates the plan and starts a server. The server keeps the plan's
+// slices, maps and pointers: do not change their contents. The error wraps a
+// [*fault.Error] if the plan is malformed or not supported here. If the address
+// is not available, it wraps the error of net.Listen.
 func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	s := &Server{
 		service: faultserver.Echo,
@@ -111,7 +111,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 		return nil, fmt.Errorf("h2fault: Keep(%d): must be 0 or more", s.keep)
 	}
 	if s.service == nil {
-		return nil, errors.New("h2fault: Backend(nil): must be a Service, as faultserver.Echo")
+		return nil, errors.New("h2fault: Backend(nil): must be a Service such as faultserver.Echo")
 	}
 	machine, err := compile(plan)
 	if err != nil {
@@ -132,25 +132,25 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// Start is [New] for a test: it fails the test instead of returning an error,
-// and closes the server when the test ends.
+// Start is [New] for a test: it fails the test on an error and closes the
+// server when the test ends.
 func Start(tb faultserver.TB, plan fault.Plan, opts ...Option) *Server {
 	tb.Helper()
 	s, err := New(plan, opts...)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil // for a TB whose Fatalf comes back
+		return nil // for a TB with a Fatalf that returns
 	}
 	tb.Cleanup(func() { s.Close() })
 	return s
 }
 
-// memoryHost is what a server in memory is called.
+// memoryHost is the host name of a server in memory.
 const memoryHost = "faultserver.test"
 
-// URL is where the server is reached: "http://127.0.0.1:41873", or https with
-// [TLS]. In memory it is "http://faultserver.test", which only [Server.Dial] can
-// reach.
+// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS].
+// In memory it is "http://faultserver.test", which only [Server.Dial] connects
+// to.
 func (s *Server) URL() string {
 	if s.wantTLS {
 		return "https://" + s.Addr()
@@ -158,7 +158,7 @@ func (s *Server) URL() string {
 	return "http://" + s.Addr()
 }
 
-// Addr is the URL's host and port.
+// Addr returns the URL's host and port.
 func (s *Server) Addr() string {
 	if s.inMemory {
 		return memoryHost
@@ -166,9 +166,9 @@ func (s *Server) Addr() string {
 	return s.listener.Addr().String()
 }
 
-// Dial connects to the server, whatever address it is asked for: it fits
-// http.Transport's DialContext and holdfast.WithDialContext. With [TLS] the
-// handshake is the caller's.
+// Dial connects to the server and ignores the address. It can be used as
+// http.Transport's DialContext and with holdfast.WithDialContext. With [TLS]
+// the caller does the handshake.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if l, ok := s.listener.(*pipe.Listener); ok {
 		return l.Dial(ctx)
@@ -177,22 +177,22 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", s.Addr())
 }
 
-// Begin starts everything afresh, as if the server had just been made: the
-// plan's clock and counts, the record and the effects. Connections stay open and
-// counted. A request that is being served meanwhile belongs to what was before.
+// Begin resets the server to its start: the plan's clock and counts, the record
+// and the effects. Connections stay open and counted. A request in progress
+// belongs to the time before.
 func (s *Server) Begin() {
 	plan := s.Plan()
 	machine, err := compile(plan)
 	if err != nil {
-		panic("h2fault: a plan that compiled once does no more: " + err.Error())
+		panic("h2fault: plan compiled before and fails now: " + err.Error())
 	}
 	s.begin(plan, machine, false)
 }
 
-// SetPlan puts another plan in place of the present one, in one step. The new
-// plan's clock and counts begin now; connections, what has struck them, the
-// record and the effects stay. If the new plan is malformed, or not one this
-// server can follow, the old one stays; the error is as New's.
+// SetPlan replaces the plan in one step. The new plan's clock and counts start
+// now. Connections, faults in progress on them, record and effects stay. If the
+// new plan is malformed or not supported, the old one stays and the error is
+// that of [New].
 func (s *Server) SetPlan(plan fault.Plan) error {
 	machine, err := compile(plan)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s *Server) SetPlan(plan fault.Plan) error {
 	return nil
 }
 
-// Plan is the plan in force. It is shared: do not change what it holds.
+// Plan returns the current plan. It is shared: do not change it.
 func (s *Server) Plan() fault.Plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,40 +222,39 @@ func (s *Server) begin(plan fault.Plan, machine *fault.Machine, goOn bool) {
 	s.plan, s.run = plan, next
 }
 
-// Record gives the attempts so far in the order in which they were read, the
-// oldest first. An attempt is in it before the caller sees any of its answer. A
-// connection that a connection rule strikes has an attempt of its own, without a
-// Method; a stream that is one too many on it has one without a Rule.
+// Record returns the attempts so far in order of reading, oldest first. An
+// attempt is recorded before the caller gets any part of its answer. A
+// connection that a connection rule strikes is an attempt without a Method. A
+// stream beyond the limit of such a connection is an attempt without a Rule.
 func (s *Server) Record() []faultserver.Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run.record.All()
 }
 
-// Dropped is how many attempts the record has let go to make room.
+// Dropped returns the number of attempts that are no longer in the record.
 func (s *Server) Dropped() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run.record.Dropped()
 }
 
-// Effects counts the work that was done so far.
+// Effects returns the counts of the work so far.
 func (s *Server) Effects() faultserver.Effects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return faultserver.Effects(s.run.ledger.Effects())
 }
 
-// Connections is how many connections were accepted so far.
+// Connections returns the number of connections that were accepted so far.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.connections
 }
 
-// Close ends everything at once: it frees what hangs or waits, closes every
-// connection, and returns when no goroutine and no socket is left. It may be
-// called more than once.
+// Close ends all waits and faults, closes every connection and returns when no
+// goroutine and no socket is left. It may be called more than once.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -284,13 +283,13 @@ func (s *Server) accept() {
 			s.admit(raw)
 		case s.isClosed():
 			return
-		default: // out of descriptors, as a rule: some become free
+		default: // usually out of descriptors, until some become free
 			s.wait(acceptPause)
 		}
 	}
 }
 
-// acceptPause is how long a failing accept waits before it tries again.
+// acceptPause is the wait after a failed accept.
 const acceptPause = 10 * time.Millisecond
 
 func (s *Server) isClosed() bool {
@@ -299,7 +298,7 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// admit asks the plan about a connection, and serves it.
+// admit applies the plan to a connection and serves it.
 func (s *Server) admit(raw net.Conn) {
 	now := time.Now()
 	s.mu.Lock()
@@ -331,7 +330,7 @@ func (s *Server) admit(raw net.Conn) {
 	})
 }
 
-// wait lets d pass; false if the server is closed before.
+// wait waits for d. It returns false if the server is closed before.
 func (s *Server) wait(d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// client is net/http's, which speaks nothing but HTTP/2 here.
+// client is net/http's client, limited to HTTP/2.
 func client(t *testing.T, s *Server) *http.Client {
 	transport := &http.Transport{DialContext: s.Dial, TLSClientConfig: s.ClientTLS(), Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP2(true)
@@ -48,7 +48,7 @@ func post(ctx context.Context, c *http.Client, s *Server, id string, body io.Rea
 	return resp, all, err
 }
 
-// Bodies many times larger than every window, in both directions, many at once.
+// Many bodies at once, much larger than every window, in both directions.
 func TestLargeBodies(t *testing.T) {
 	for _, opts := range [][]Option{nil, {TLS()}} {
 		mirror := func(r faultserver.Request) faultserver.Answer {
@@ -82,20 +82,20 @@ func TestStreamingBackend(t *testing.T) {
 	}
 	s := Start(t, fault.Plan{}, Backend(pieces))
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	w.send(1, "op-1")
 	w.want("HEADERS 1 :status=200 content-type=text/plain", "DATA 1 4 bytes", "DATA 1 4 bytes", "DATA 1 5 bytes END_STREAM")
 }
 
-// The windows that a client gives are kept to, also when they shrink.
+// The server respects the client's windows, also when they shrink.
 func TestTheClientsWindows(t *testing.T) {
 	s := Start(t, fault.Plan{})
 	w := dialWire(t, s)
-	w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
+	w.handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
 	w.send(1, "op-1")
 	w.want("HEADERS 1"+echoHead, "DATA 1 10 bytes")
 	w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-	w.WriteWindowUpdate(1, 10) // its window was -10
+	w.WriteWindowUpdate(1, 10) // the window was -10
 	w.ping()
 	w.want("SETTINGS ACK", pong)
 	w.WriteWindowUpdate(1, 7)
@@ -106,14 +106,14 @@ func TestTheClientsWindows(t *testing.T) {
 	w.want(pong)
 }
 
-// The connection has a window as well, which its streams share.
+// The streams share the connection's window.
 func TestTheConnectionsWindow(t *testing.T) {
 	long := func(faultserver.Request) faultserver.Answer {
 		return faultserver.Answer{Status: 200, ContentType: "text/plain", Body: make([]byte, 40_000)}
 	}
 	s := Start(t, fault.Plan{}, Backend(long))
 	w := dialWire(t, s)
-	w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1 << 20})
+	w.handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1 << 20})
 	w.SetMaxReadFrameSize(1 << 20)
 	const head = " :status=200 content-length=40000 content-type=text/plain"
 	w.send(1, "op-1")
@@ -124,15 +124,15 @@ func TestTheConnectionsWindow(t *testing.T) {
 	w.want("DATA 3 14465 bytes END_STREAM")
 }
 
-// A client that asks without end and reads no answer is left. In memory, since
-// the kernel would hold megabytes of answers for it.
+// A client that sends requests without end and reads no answer is dropped. In
+// memory, since the kernel would buffer megabytes of answers.
 func TestAClientThatDoesNotRead(t *testing.T) {
 	w := dialWire(t, Start(t, fault.Plan{}, InMemory()))
-	w.greet()
+	w.handshake()
 	for {
 		err := w.WritePing(false, [8]byte{})
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error("the server waits for ever")
+			t.Error("the server waits without end")
 		}
 		if err != nil {
 			return
@@ -140,17 +140,17 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// A server that goes away waits for nobody who has left already.
-func TestNobodyLeftToAnswer(t *testing.T) {
+// A server that goes away does not wait for streams that were reset.
+func TestGoAwayAfterAllStreamsWereReset(t *testing.T) {
 	s := Start(t, strikeFirst(fault.Fault{H2: fault.GoAwayGraceful, Latency: &fault.Latency{Fixed: 10 * time.Millisecond}}))
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	w.send(1, "op-1")
 	w.WriteRSTStream(1, http2.ErrCodeCancel)
 	w.want("GOAWAY last 1 NO_ERROR", "FIN")
 }
 
-// What a client may do, and few do.
+// Behaviour of clients that is allowed but rare.
 func TestUnusualClients(t *testing.T) {
 	s := Start(t, fault.Plan{Rules: []fault.Rule{
 		{Match: fault.Match{Header: map[string]string{"X-Request-ID": "none"}}, Fault: fault.Fault{Status: 204}},
@@ -158,7 +158,7 @@ func TestUnusualClients(t *testing.T) {
 			Header: map[string]string{"X-Long": strings.Repeat("~", 40_000)}}},
 	}})
 	w := dialWire(t, s)
-	w.greet(http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 20_000})
+	w.handshake(http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 20_000})
 	w.SetMaxReadFrameSize(20_000)
 
 	w.head(1, "op-1", false) // trailers
@@ -191,23 +191,23 @@ func TestUnusualClients(t *testing.T) {
 	}
 }
 
-// Every client that does not keep to the protocol is told so, or left.
+// Every client that violates the protocol gets an error or is dropped.
 func TestBrokenClients(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func(w *wire)
 		want []string
 	}{
-		{"a stream of the server's", func(w *wire) { w.send(2, "op-1") }, []string{"GOAWAY last 0 PROTOCOL_ERROR", "FIN"}},
+		{"a stream with a server's id", func(w *wire) { w.send(2, "op-1") }, []string{"GOAWAY last 0 PROTOCOL_ERROR", "FIN"}},
 		{"headers out of order", func(w *wire) {
 			w.WriteRawFrame(http2.FrameContinuation, 0, 1, []byte("x"))
 		}, []string{"GOAWAY last 0 PROTOCOL_ERROR", "FIN"}},
-		{"a window beyond all bounds", func(w *wire) { w.WriteWindowUpdate(0, maxWindow) }, []string{"GOAWAY last 0 FLOW_CONTROL_ERROR", "FIN"}},
-		{"a stream's window beyond all bounds", func(w *wire) {
+		{"a window that is too large", func(w *wire) { w.WriteWindowUpdate(0, maxWindow) }, []string{"GOAWAY last 0 FLOW_CONTROL_ERROR", "FIN"}},
+		{"a stream's window that is too large", func(w *wire) {
 			w.head(1, "op-1", false)
 			w.WriteWindowUpdate(1, maxWindow)
 		}, []string{"RST_STREAM 1 FLOW_CONTROL_ERROR"}},
-		{"headers that are none", func(w *wire) {
+		{"malformed headers", func(w *wire) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true})
 		}, []string{"GOAWAY last 0 COMPRESSION_ERROR", "FIN"}},
 		{"no method", func(w *wire) {
@@ -220,7 +220,7 @@ func TestBrokenClients(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := dialWire(t, Start(t, fault.Plan{}))
-			w.greet()
+			w.handshake()
 			tt.do(w)
 			w.want(tt.want...)
 		})
@@ -242,8 +242,8 @@ func TestBrokenClients(t *testing.T) {
 	})
 }
 
-// Whatever comes, in whatever order: the server neither falls over nor forgets
-// its other clients.
+// Random frames in random order: the server neither crashes nor stops serving
+// other clients.
 func TestRandomFrames(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -257,7 +257,7 @@ func TestRandomFrames(t *testing.T) {
 	}})
 	for range 200 {
 		w := dialWire(t, s)
-		w.greet()
+		w.handshake()
 		var reading sync.WaitGroup
 		reading.Go(func() { io.Copy(io.Discard, w.Conn) })
 		w.AllowIllegalWrites = true
@@ -287,15 +287,15 @@ func TestRandomFrames(t *testing.T) {
 		t.Error(err)
 	}
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	w.send(1, "op-2")
 	w.want(answered(1)...)
 }
 
-func TestWhatIsTooLarge(t *testing.T) {
+func TestTooLargeRequests(t *testing.T) {
 	s := Start(t, fault.Plan{})
 	c := client(t, s)
-	// A client may be in the middle of its body when it is told.
+	// A client may still be sending its body when it gets the answer.
 	resp, body, err := post(t.Context(), c, s, "op-1", io.LimitReader(zeros{}, faultserver.MaxRequestBody+1))
 	if err != nil || resp.StatusCode != 413 || string(body) != "Request Entity Too Large\n" {
 		t.Errorf("%v, %v %q", err, resp, body)
@@ -305,7 +305,7 @@ func TestWhatIsTooLarge(t *testing.T) {
 	}
 
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	w.block.Reset()
 	w.encoder.WriteField(hpack.HeaderField{Name: ":method", Value: "GET"})
 	w.encoder.WriteField(hpack.HeaderField{Name: ":scheme", Value: "http"})
@@ -313,9 +313,9 @@ func TestWhatIsTooLarge(t *testing.T) {
 	for range maxHeaderList/4096 - 1 {
 		w.encoder.WriteField(hpack.HeaderField{Name: "p", Value: strings.Repeat("a", 4096-32-1)})
 	}
-	w.encoder.WriteField(hpack.HeaderField{Name: "p", Value: strings.Repeat("a", 8192)}) // one too many
+	w.encoder.WriteField(hpack.HeaderField{Name: "p", Value: strings.Repeat("a", 8192)}) // exceeds the limit
 	w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block.Bytes(), EndHeaders: true})
-	// The body that was to follow is not needed any more.
+	// The body is no longer needed.
 	w.want("HEADERS 1 :status=431 content-length=32", "DATA 1 32 bytes END_STREAM", "RST_STREAM 1 NO_ERROR")
 }
 
@@ -323,12 +323,12 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// A client that opens and resets streams without end cannot have more served at
-// once than there is room for.
+// A client that opens and resets streams without end cannot exceed the number
+// of streams that are served at once.
 func TestRapidResets(t *testing.T) {
 	s := Start(t, strikeAll(fault.Fault{Latency: &fault.Latency{Fixed: time.Hour}}))
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	for i := range uint32(maxExchanges) {
 		w.send(2*i+1, "op-1")
 		w.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
@@ -337,8 +337,8 @@ func TestRapidResets(t *testing.T) {
 	w.want(fmt.Sprintf("RST_STREAM %d REFUSED_STREAM", 2*maxExchanges+1))
 }
 
-// Streams that come at once are held to the limit, and net/http's client, which
-// waits for its turn or a while, has all of them answered.
+// The server enforces the limit of streams. net/http's client waits or retries
+// and gets all answers.
 func TestOneStreamAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := strikeConn(fault.ConnFault{H2: fault.MaxConcurrent1})
@@ -357,7 +357,7 @@ func TestOneStreamAtATime(t *testing.T) {
 		if got := s.Effects(); got != (faultserver.Effects{Done: 20}) {
 			t.Errorf("%+v", got)
 		}
-		last := make(map[int]time.Duration) // of each connection
+		last := make(map[int]time.Duration) // by connection
 		for _, a := range s.Record() {
 			if a.Rule == -1 && len(a.Faults) == 0 {
 				if before, ok := last[a.Connection]; ok && a.At-before < time.Second {
@@ -369,7 +369,7 @@ func TestOneStreamAtATime(t *testing.T) {
 	})
 }
 
-func TestPlansThatSayWhatHasNoMeaningHere(t *testing.T) {
+func TestUnsupportedPlans(t *testing.T) {
 	_, err := New(fault.Plan{
 		Capacity:    &fault.Capacity{Workers: 1},
 		Connections: []fault.ConnRule{{Fault: fault.ConnFault{Refuse: true}}, {Fault: fault.ConnFault{TLS: fault.TLSAlert}}},
@@ -395,7 +395,7 @@ func TestPlansThatSayWhatHasNoMeaningHere(t *testing.T) {
 	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if !strings.Contains(err.Error(), `rules[1].fault.cut.of: "head" has no meaning on this HTTP/2 server: package faultserver has it`) {
+	if !strings.Contains(err.Error(), `rules[1].fault.cut.of: "head" is not supported on this HTTP/2 server: use package faultserver`) {
 		t.Error(err)
 	}
 }
@@ -426,7 +426,7 @@ func TestAnotherPlan(t *testing.T) {
 	}
 	status(500)
 	status(200)
-	s.Begin() // as new, the record and the effects too
+	s.Begin() // resets the record and the effects too
 	if n := len(s.Record()); n != 0 || s.Effects() != (faultserver.Effects{}) {
 		t.Errorf("%d attempts, %+v", n, s.Effects())
 	}
@@ -437,7 +437,7 @@ func TestAnotherPlan(t *testing.T) {
 	}
 	status(502)
 	if err := s.SetPlan(strikeAll(fault.Fault{H1: fault.Garbage})); err == nil {
-		t.Error("a plan that has no meaning here was taken")
+		t.Error("an unsupported plan was accepted")
 	}
 	status(200)
 	if n := len(s.Record()); n != 4 || s.Effects() != (faultserver.Effects{Done: 1, Resent: 2}) {
@@ -462,7 +462,7 @@ func TestKeepsTheLastAttempts(t *testing.T) {
 	}
 }
 
-// What hangs in every way there is ends with the server, and nothing is left.
+// Every kind of hang ends with the server, and nothing is left.
 func TestCloseLeavesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	s, err := New(fault.Plan{
@@ -480,11 +480,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := dialWire(t, s)
-	w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1})
+	w.handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1})
 	for i := range uint32(7) { // the last one waits for its window
 		w.send(2*i+1, "op-1")
 	}
-	w.head(15, "op-1", false) // and one is on its way
+	w.head(15, "op-1", false) // and one is incomplete
 	conns := []net.Conn{w.Conn}
 	for range 3 {
 		conns = append(conns, dialWire(t, s).Conn)
@@ -516,7 +516,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
-// In memory, with exact virtual time.
+// In memory, in exact virtual time.
 func TestInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Start(t, fault.Plan{Rules: []fault.Rule{
@@ -527,7 +527,7 @@ func TestInMemory(t *testing.T) {
 		}}, InMemory())
 		c := client(t, s)
 		began := time.Now()
-		for i, connections := range []int{1, 2, 2} { // the second is sent again by net/http itself
+		for i, connections := range []int{1, 2, 2} { // net/http itself repeats the second
 			_, _, err := post(t.Context(), c, s, fmt.Sprint(i), nil)
 			if err != nil || s.Connections() != connections {
 				t.Errorf("request %d: %v, %d connections", i+1, err, s.Connections())

@@ -28,18 +28,18 @@ type stream struct {
 	window   int64 // for DATA
 	body     []byte
 	tooLarge bool
-	ended    bool // the body has
+	ended    bool // of the body
 
-	complete chan struct{} // closed when the body has ended
-	left     chan struct{} // closed when nobody waits for the answer any more
+	complete  chan struct{} // closed when the body has ended
+	abandoned chan struct{} // closed when the answer is no longer wanted
 
-	// Of the exchange, which one goroutine goes through.
+	// Used by the exchange's goroutine only.
 	run      *run
 	at       time.Duration
 	decision fault.Decision
-	key      string // by which a repeat is recognised; empty: none
+	key      string // identifies a repeat; empty: none
 	answer   faultserver.Answer
-	seq      uint64 // of the attempt in the record
+	seq      uint64 // number of the attempt in the record
 }
 
 func newStream(c *conn, f *http2.MetaHeadersFrame) *stream {
@@ -47,14 +47,14 @@ func newStream(c *conn, f *http2.MetaHeadersFrame) *stream {
 		c: c, id: f.StreamID, window: c.initialWindow,
 		method:   f.PseudoValue("method"),
 		header:   make(http.Header),
-		complete: make(chan struct{}), left: make(chan struct{}),
+		complete: make(chan struct{}), abandoned: make(chan struct{}),
 	}
 	for _, field := range f.RegularFields() {
 		st.header.Add(field.Name, field.Value)
 	}
 	var err error
 	if st.url, err = url.ParseRequestURI(f.PseudoValue("path")); err != nil {
-		st.url = &url.URL{} // CONNECT has none
+		st.url = &url.URL{} // CONNECT has no path
 	}
 	if f.StreamEnded() {
 		st.endBody()
@@ -69,7 +69,7 @@ func (st *stream) h2Fault() fault.H2 {
 	return ""
 }
 
-// stalls says whether the stream's window never grows.
+// stalls reports whether the stream's window never grows.
 func (st *stream) stalls() bool {
 	f := st.decision.Fault
 	return f != nil && f.Upload == fault.UploadStall
@@ -93,10 +93,10 @@ func (st *stream) endBody() {
 	st.ended = true
 }
 
-// leave frees an exchange whose answer nobody waits for.
-func (st *stream) leave() { close(st.left) }
+// abandon ends an exchange when its answer is no longer wanted.
+func (st *stream) abandon() { close(st.abandoned) }
 
-// decide asks the plan.
+// decide applies the plan to the request.
 func (st *stream) decide(now time.Time) {
 	req := fault.Request{Method: st.method, Path: st.url.Path, Header: st.header}
 	if st.url.RawQuery != "" {
@@ -111,8 +111,8 @@ func (st *stream) decide(now time.Time) {
 	st.decision.IDs = named(st.decision.IDs)
 }
 
-// serve goes through the exchange: read the request, wait, then either do the
-// work and answer, or strike.
+// serve runs the exchange: read the request, wait, then either do the work and
+// answer, or strike.
 func (st *stream) serve(headersTooLarge bool) {
 	if headersTooLarge {
 		st.refuse(http.StatusRequestHeaderFieldsTooLarge)
@@ -120,12 +120,12 @@ func (st *stream) serve(headersTooLarge bool) {
 	}
 	if st.stalls() {
 		st.note()
-		<-st.left
+		<-st.abandoned
 		return
 	}
 	select {
 	case <-st.complete:
-	case <-st.left:
+	case <-st.abandoned:
 	}
 	st.c.mu.Lock()
 	ended, tooLarge := st.ended, st.tooLarge
@@ -134,14 +134,14 @@ func (st *stream) serve(headersTooLarge bool) {
 	case tooLarge:
 		st.refuse(http.StatusRequestEntityTooLarge)
 		return
-	case !ended: // left within the request
+	case !ended: // the caller left before the end of its request
 		return
 	}
 	st.key = ledger.Key(st.header)
 	st.answer = st.c.s.service(faultserver.Request{Method: st.method, Path: st.url.Path, Header: st.header, Body: st.body})
 	st.note()
-	// The wait does not end when the caller leaves: a service learns of that only
-	// when it answers, and has done the work by then.
+	// The wait does not end when the caller leaves: a service notices that only
+	// when it answers, after the work.
 	if !st.c.s.wait(st.decision.Delay) {
 		return
 	}
@@ -156,7 +156,7 @@ func (st *stream) serve(headersTooLarge bool) {
 	st.strike(f)
 }
 
-// note puts the attempt on record.
+// note records the attempt.
 func (st *stream) note() {
 	d := &st.decision
 	s := st.c.s
@@ -179,8 +179,7 @@ func (st *stream) note() {
 	st.run.ledger.Arrived(st.answer.Operation)
 }
 
-// noteRefused puts a stream on record that is one too many, and that no rule has
-// seen.
+// noteRefused records a stream beyond the limit, which no rule has seen.
 func (st *stream) noteRefused() {
 	s, now := st.c.s, time.Now()
 	s.mu.Lock()
@@ -196,7 +195,7 @@ func (st *stream) noteRefused() {
 	})
 }
 
-// status is what the caller is going to see, 0 for none.
+// status returns the status that the caller will get, 0 for none.
 func (st *stream) status() int {
 	f := st.decision.Fault
 	switch {
@@ -211,8 +210,8 @@ func (st *stream) status() int {
 	}
 }
 
-// effect does the work, or finds that it was done under the same key and puts
-// the stored answer in place of the new one.
+// effect does the work. If it was already done under the same key, the stored
+// answer replaces the new one.
 func (st *stream) effect() {
 	if st.answer.Status >= 400 {
 		return
@@ -225,17 +224,17 @@ func (st *stream) effect() {
 	st.run.record.Amend(st.seq, func(a *faultserver.Attempt) { a.Effect, a.Status = done, st.status() })
 }
 
-// strike does to the request what the settled fault says.
+// strike applies the resolved fault.
 func (st *stream) strike(f *fault.Fault) {
 	body := st.answer.Body
 	switch {
 	case f.Status != 0:
 		st.sendStatus(f)
 	case f.Hang == fault.BeforeAnswer:
-		<-st.left
+		<-st.abandoned
 	case f.Hang == fault.AfterHeaders:
 		st.sendHead(st.answer.Status, st.fields(len(body)), false)
-		<-st.left
+		<-st.abandoned
 	case f.Cut != nil:
 		n := min(f.Cut.After, len(body))
 		st.sendHead(st.answer.Status, st.fields(max(len(body), n+1)), false)
@@ -286,14 +285,14 @@ func (st *stream) strikeH2(word fault.H2) {
 	}
 }
 
-// stall sends the beginning, sends nothing for a while, then goes on.
+// stall sends the beginning, stops for a time, then goes on.
 func (st *stream) stall(f *fault.Stall) {
 	body := st.answer.Body
 	n := min(f.After, len(body))
 	st.sendHead(st.answer.Status, st.fields(len(body)), false)
 	st.sendData(body[:n], false)
 	if f.For == 0 {
-		<-st.left
+		<-st.abandoned
 		return
 	}
 	if st.c.s.wait(f.For) {
@@ -317,7 +316,7 @@ func (st *stream) send(a faultserver.Answer) {
 	st.sendData(rest, true)
 }
 
-// sendStatus sends an answer in the service's place.
+// sendStatus answers instead of the service.
 func (st *stream) sendStatus(f *fault.Fault) {
 	body := f.Body
 	if body == "" && f.Status != http.StatusNoContent && f.Status != http.StatusNotModified {
@@ -336,13 +335,13 @@ func (st *stream) sendStatus(f *fault.Fault) {
 	st.sendWhole(f.Status, fieldsOf(header), []byte(body))
 }
 
-// refuse answers a request that has no part in the plan.
+// refuse answers a request that is not subject to the plan.
 func (st *stream) refuse(status int) {
 	body := http.StatusText(status) + "\n"
 	st.sendWhole(status, []hpack.HeaderField{{Name: "content-length", Value: strconv.Itoa(len(body))}}, []byte(body))
 }
 
-// fields are the healthy answer's headers; a length below 0 is not told.
+// fields returns the healthy answer's headers. A negative length is omitted.
 func (st *stream) fields(length int) []hpack.HeaderField {
 	header := map[string]string{"content-type": st.answer.ContentType}
 	if length >= 0 {
@@ -351,8 +350,8 @@ func (st *stream) fields(length int) []hpack.HeaderField {
 	return fieldsOf(header)
 }
 
-// fieldsOf gives headers in a fixed order. Headers of one connection have no
-// place in HTTP/2 (RFC 9113, 8.2.2).
+// fieldsOf returns headers in a fixed order. HTTP/2 has no connection-specific
+// headers (RFC 9113, 8.2.2).
 func fieldsOf(header map[string]string) []hpack.HeaderField {
 	var fields []hpack.HeaderField
 	for name, value := range header {
@@ -366,7 +365,7 @@ func fieldsOf(header map[string]string) []hpack.HeaderField {
 	return fields
 }
 
-// sendWhole sends headers and body to the end of the stream.
+// sendWhole sends headers and body and ends the stream.
 func (st *stream) sendWhole(status int, fields []hpack.HeaderField, body []byte) {
 	if len(body) == 0 || st.method == http.MethodHead {
 		st.sendHead(status, fields, true)
@@ -376,7 +375,7 @@ func (st *stream) sendWhole(status int, fields []hpack.HeaderField, body []byte)
 	st.sendData(body, true)
 }
 
-// isOpen says whether anything can still be sent.
+// isOpen reports whether the stream can still send.
 func (st *stream) isOpen() bool { return st.c.streams[st.id] == st }
 
 // sendHead queues the headers.
@@ -410,8 +409,8 @@ func (st *stream) sendHead(status int, fields []hpack.HeaderField, end bool) {
 	c.changed.Broadcast()
 }
 
-// sendData queues DATA as far as the client's windows go, and waits for them to
-// grow; it gives up when nobody waits for the answer any more.
+// sendData queues DATA as far as the client's windows allow, and waits for them
+// to grow. It returns early if the answer is no longer wanted.
 func (st *stream) sendData(data []byte, end bool) {
 	c := st.c
 	c.mu.Lock()
@@ -439,8 +438,8 @@ func (st *stream) sendData(data []byte, end bool) {
 	}
 }
 
-// finish takes a stream off the connection that has been answered to its end. If
-// its request is still on its way, that is no longer needed (RFC 9113, 8.1).
+// finish removes a stream after the end of its answer. The rest of its request
+// is no longer needed (RFC 9113, 8.1).
 func (st *stream) finish() {
 	if !st.ended {
 		st.c.framer.WriteRSTStream(st.id, http2.ErrCodeNo)
@@ -448,7 +447,7 @@ func (st *stream) finish() {
 	st.c.forget(st.id)
 }
 
-// reset gives the stream up.
+// reset resets the stream.
 func (st *stream) reset(code http2.ErrCode) {
 	c := st.c
 	c.mu.Lock()

@@ -21,8 +21,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// wire is a client that does nothing by itself: it reads and writes frames, so
-// that what happens is seen as it is sent.
+// wire is a client that only reads and writes the frames that a test asks for,
+// so that the test sees all frames as they are sent.
 type wire struct {
 	t *testing.T
 	net.Conn
@@ -43,15 +43,15 @@ func dialWire(t *testing.T, s *Server) *wire {
 		conn = tls.Client(conn, config)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(5 * time.Second)) // a test that hangs should say where
+	conn.SetDeadline(time.Now().Add(5 * time.Second)) // a test that hangs reports its place
 	w := &wire{t: t, Conn: conn, Framer: http2.NewFramer(conn, conn)}
 	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	w.encoder = hpack.NewEncoder(&w.block)
 	return w
 }
 
-// greet opens the conversation as a client does.
-func (w *wire) greet(settings ...http2.Setting) {
+// handshake opens the connection like a client.
+func (w *wire) handshake(settings ...http2.Setting) {
 	w.t.Helper()
 	if _, err := io.WriteString(w.Conn, http2.ClientPreface); err != nil {
 		w.t.Fatal(err)
@@ -61,7 +61,7 @@ func (w *wire) greet(settings ...http2.Setting) {
 	w.WriteSettingsAck()
 }
 
-// head begins a POST. A server that has left is noticed by who reads next.
+// head begins a POST. If the server has left, the next read fails.
 func (w *wire) head(stream uint32, operation string, end bool) {
 	w.block.Reset()
 	for _, field := range []hpack.HeaderField{
@@ -73,16 +73,16 @@ func (w *wire) head(stream uint32, operation string, end bool) {
 	w.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.block.Bytes(), EndStream: end, EndHeaders: true})
 }
 
-// send makes a whole POST without a body.
+// send sends a complete POST without a body.
 func (w *wire) send(stream uint32, operation string) { w.head(stream, operation, true) }
 
-// ping asks whether the server is there. What it answers comes after everything
-// that it sent before, so that the answer shows that nothing else came.
+// ping sends a PING. The answer follows all frames that were sent before, so it
+// proves that there were no others.
 func (w *wire) ping() { w.WritePing(false, [8]byte{'a', 'l', 'i', 'v', 'e'}) }
 
 const pong = "PING ACK"
 
-// want proves that exactly these frames come next.
+// want checks that exactly these frames arrive next.
 func (w *wire) want(frames ...string) {
 	w.t.Helper()
 	for _, want := range frames {
@@ -92,7 +92,7 @@ func (w *wire) want(frames ...string) {
 	}
 }
 
-// next reads one frame, or the end of the connection.
+// next reads one frame or the end of the connection.
 func (w *wire) next() string {
 	w.t.Helper()
 	frame, err := w.ReadFrame()
@@ -109,7 +109,7 @@ func (w *wire) next() string {
 	return describe(frame)
 }
 
-// describe gives a frame in one line. Dates are left out.
+// describe returns a frame as one line without its date.
 func describe(frame http2.Frame) string {
 	words := []any{frame.Header().Type}
 	add := func(more ...any) { words = append(words, more...) }
@@ -161,13 +161,13 @@ func strikeConn(f fault.ConnFault) fault.Plan {
 	return fault.Plan{Connections: []fault.ConnRule{{Fault: f}}}
 }
 
-// What Echo answers to send with a four-letter operation.
+// Echo's answer to send with a four-letter operation.
 const (
 	echoLength = len(`{"method":"POST","path":"/work","request_id":"op-1","body_bytes":0}`)
 	echoHead   = " :status=200 content-length=67 content-type=application/json"
 )
 
-// answered are the frames of a healthy answer.
+// answered returns the frames of a healthy answer.
 func answered(stream uint32) []string {
 	return []string{
 		fmt.Sprintf("HEADERS %d%s", stream, echoHead),
@@ -175,10 +175,10 @@ func answered(stream uint32) []string {
 	}
 }
 
-// proof shows on the wire that a fault happens as named.
+// proof proves a fault on the wire.
 type proof struct {
 	plan fault.Plan
-	// prove is given one connection, unless it dials itself.
+	// prove gets one connection, unless it dials itself.
 	prove func(t *testing.T, s *Server, w *wire)
 	dials bool
 	// As the server records it.
@@ -186,25 +186,25 @@ type proof struct {
 	effect bool
 }
 
-// proofs are those of Catalog.
+// proofs are the proofs of Catalog.
 var proofs = map[fault.ID]proof{
 	"h2.goaway_graceful": {
 		plan: fault.Plan{Rules: []fault.Rule{
 			{Nth: "2", Fault: fault.Fault{H2: fault.GoAwayGraceful, Latency: &fault.Latency{Fixed: 10 * time.Millisecond}}},
 		}},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
-			w.head(1, "op-1", false) // is on its way
+			w.handshake()
+			w.head(1, "op-1", false) // in progress
 			w.send(3, "op-2")
-			w.send(5, "op-3") // comes too late, though not told yet
+			w.send(5, "op-3") // too late, though GOAWAY is not sent yet
 			w.want("GOAWAY last 3 NO_ERROR")
 			w.want(answered(3)...)
-			w.send(7, "op-4") // was told
+			w.send(7, "op-4") // after GOAWAY
 			w.WriteData(1, true, nil)
 			w.want(answered(1)...)
 			w.want("FIN")
 			if got := s.Effects(); got.Done != 2 {
-				t.Errorf("%+v: what came too late must not be done", got)
+				t.Errorf("%+v: a late request must not be executed", got)
 			}
 		},
 		status: 200, effect: true,
@@ -212,16 +212,16 @@ var proofs = map[fault.ID]proof{
 	"h2.goaway_excluding": {
 		plan: fault.Plan{Rules: []fault.Rule{{Nth: "2", Fault: fault.Fault{H2: fault.GoAwayExcluding}}}},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
-			w.head(1, "op-1", false) // is on its way
+			w.handshake()
+			w.head(1, "op-1", false) // in progress
 			w.send(3, "op-2")
-			w.send(5, "op-3") // comes too late, and is excluded as well
+			w.send(5, "op-3") // too late and excluded
 			w.want("GOAWAY last 1 NO_ERROR")
 			w.WriteData(1, true, nil)
 			w.want(answered(1)...)
 			w.want("FIN")
 			if got := s.Effects(); got.Done != 1 {
-				t.Errorf("%+v: what is excluded must not be done", got)
+				t.Errorf("%+v: an excluded request must not be executed", got)
 			}
 		},
 	},
@@ -231,7 +231,7 @@ var proofs = map[fault.ID]proof{
 			{Nth: "2", Fault: fault.Fault{H2: fault.GoAwayCalm}},
 		}},
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.send(3, "op-2")
 			w.want("GOAWAY last 3 ENHANCE_YOUR_CALM", "FIN")
@@ -240,7 +240,7 @@ var proofs = map[fault.ID]proof{
 	"h2.rst_stream_refused": {
 		plan: strikeFirst(fault.Fault{H2: fault.RSTRefused}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("RST_STREAM 1 REFUSED_STREAM")
 			w.send(3, "op-1")
@@ -250,7 +250,7 @@ var proofs = map[fault.ID]proof{
 	"h2.rst_stream_internal": {
 		plan: strikeFirst(fault.Fault{H2: fault.RSTInternal}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("RST_STREAM 1 INTERNAL_ERROR")
 			w.send(3, "op-1")
@@ -260,7 +260,7 @@ var proofs = map[fault.ID]proof{
 	"h2.rst_stream_after_headers": {
 		plan: strikeFirst(fault.Fault{H2: fault.RSTAfterHeaders}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1"+echoHead, "RST_STREAM 1 INTERNAL_ERROR")
 			w.send(3, "op-1")
@@ -271,7 +271,7 @@ var proofs = map[fault.ID]proof{
 	IDRSTAfterData: {
 		plan: strikeFirst(fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1"+echoHead, "DATA 1 10 bytes", "RST_STREAM 1 INTERNAL_ERROR")
 			w.send(3, "op-1")
@@ -282,7 +282,7 @@ var proofs = map[fault.ID]proof{
 	IDEndStreamEarly: {
 		plan: strikeFirst(fault.Fault{Cut: &fault.Cut{After: 10}}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1"+echoHead, "DATA 1 10 bytes END_STREAM")
 			w.send(3, "op-1")
@@ -303,45 +303,45 @@ var proofs = map[fault.ID]proof{
 			w.want(answered(1)...)
 			w.send(5, "op-2")
 			w.want(answered(5)...)
-			// The connection's own attempt, and then that of the stream beyond.
+			// The connection's attempt, then that of the second stream.
 			if a := s.Record()[1]; !a.Met("h2.max_concurrent_1") || a.Method != "POST" || a.RequestID != "op-2" || a.Rule != -1 || a.Effect {
-				t.Errorf("the stream beyond is recorded as %+v", a)
+				t.Errorf("the second stream is recorded as %+v", a)
 			}
 		},
 	},
 	"h2.ping_silence": {
 		plan: strikeConn(fault.ConnFault{H2: fault.PingSilence}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.ping()
 			w.send(1, "op-1")
-			w.want(answered(1)...) // and no answer to the PING before
+			w.want(answered(1)...) // no answer to the PING before
 		},
 	},
 	IDFlowStall: {
 		plan: strikeFirst(fault.Fault{Upload: fault.UploadStall}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.head(1, "op-1", false)
 			for range 3 {
 				w.WriteData(1, false, make([]byte, 16_384))
-				w.want("WINDOW_UPDATE 0 16384") // the connection's alone
+				w.want("WINDOW_UPDATE 0 16384") // the connection's only
 			}
 			w.send(3, "op-2")
 			w.want(answered(3)...)
-			w.WriteData(1, false, make([]byte, initialWindow-3*16_384)) // all there is
+			w.WriteData(1, false, make([]byte, initialWindow-3*16_384)) // the rest of the window
 			w.ping()
 			w.want("WINDOW_UPDATE 0 16383", pong)
 		},
 	},
 }
 
-// shared are the faults of package faultserver that are the same here.
+// shared are the faults of package faultserver that work the same here.
 var shared = map[fault.ID]proof{
 	fault.IDStatus: {
 		plan: strikeFirst(fault.Fault{Status: 502, Header: map[string]string{"X-More": "yes", "Connection": "close"}}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1 :status=502 content-length=12 content-type=text/plain; charset=utf-8 x-more=yes", "DATA 1 12 bytes END_STREAM")
 		},
@@ -350,7 +350,7 @@ var shared = map[fault.ID]proof{
 	fault.IDRetryAfter: {
 		plan: strikeFirst(fault.Fault{Status: 429, RetryAfter: 1001 * time.Millisecond, Body: "slow"}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1 :status=429 content-length=4 content-type=text/plain; charset=utf-8 retry-after=2", "DATA 1 4 bytes END_STREAM")
 		},
@@ -359,7 +359,7 @@ var shared = map[fault.ID]proof{
 	fault.IDQuota: {
 		plan: strikeAll(fault.Fault{Quota: &fault.Quota{Limit: 1, Per: time.Hour}, Body: "slow"}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want(answered(1)...)
 			w.send(3, "op-1")
@@ -370,20 +370,20 @@ var shared = map[fault.ID]proof{
 	fault.IDHang: {
 		plan: strikeFirst(fault.Fault{Hang: fault.BeforeAnswer}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.send(3, "op-1")
 			w.want(answered(3)...)
 			w.ping()
 			w.want(pong)
-			s.Close() // which frees it
+			s.Close() // ends the hang
 			w.want("FIN")
 		},
 	},
 	fault.IDBodyHang: {
 		plan: strikeFirst(fault.Fault{Hang: fault.AfterHeaders}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1" + echoHead)
 			w.ping()
@@ -394,7 +394,7 @@ var shared = map[fault.ID]proof{
 	fault.IDBodyStall: {
 		plan: strikeFirst(fault.Fault{Stall: &fault.Stall{After: 10, For: 20 * time.Millisecond}}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			sent := time.Now()
 			w.send(1, "op-1")
 			w.want("HEADERS 1"+echoHead, "DATA 1 10 bytes", "DATA 1 57 bytes END_STREAM")
@@ -407,7 +407,7 @@ var shared = map[fault.ID]proof{
 	fault.IDReset: {
 		plan: strikeAll(fault.Fault{Reset: fault.BeforeAnswer}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("RST")
 		},
@@ -415,7 +415,7 @@ var shared = map[fault.ID]proof{
 	fault.IDClose: {
 		plan: strikeAll(fault.Fault{Close: fault.BeforeAnswer}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("FIN")
 		},
@@ -423,7 +423,7 @@ var shared = map[fault.ID]proof{
 	fault.IDLatency: {
 		plan: strikeAll(fault.Fault{Latency: &fault.Latency{Fixed: 40 * time.Millisecond}}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			sent := time.Now()
 			w.send(1, "op-1")
 			w.want(answered(1)...)
@@ -436,7 +436,7 @@ var shared = map[fault.ID]proof{
 	fault.IDCommitThenDrop: {
 		plan: strikeFirst(fault.Fault{Status: 503, Commit: true}),
 		prove: func(t *testing.T, s *Server, w *wire) {
-			w.greet()
+			w.handshake()
 			w.send(1, "op-1")
 			w.want("HEADERS 1 :status=503 content-length=20 content-type=text/plain; charset=utf-8", "DATA 1 20 bytes END_STREAM")
 			w.send(3, "op-1")
@@ -466,7 +466,7 @@ var shared = map[fault.ID]proof{
 		plan: strikeConn(fault.ConnFault{Reset: true}), dials: true,
 		prove: func(t *testing.T, s *Server, _ *wire) {
 			conn, err := net.Dial("tcp", s.Addr())
-			if err == nil { // the RST may be there before the dial has returned
+			if err == nil { // the RST may arrive before the dial returns
 				defer conn.Close()
 				_, err = conn.Read(make([]byte, 1))
 			}
@@ -479,9 +479,9 @@ var shared = map[fault.ID]proof{
 		plan: strikeConn(fault.ConnFault{Latency: &fault.Latency{Fixed: 40 * time.Millisecond}}), dials: true,
 		prove: func(t *testing.T, s *Server, _ *wire) {
 			began := time.Now()
-			dialWire(t, s).greet()
+			dialWire(t, s).handshake()
 			if waited := time.Since(began); waited < 40*time.Millisecond {
-				t.Errorf("greeted after %s", waited)
+				t.Errorf("handshake after %s", waited)
 			}
 		},
 	},
@@ -539,11 +539,11 @@ func testProof(t *testing.T, id fault.ID, p proof) {
 	})
 }
 
-// The same over TLS, with the end of the connection that is particular to it.
+// The same over TLS, and the end of a TLS connection.
 func TestTLSOnTheWire(t *testing.T) {
 	s := Start(t, strikeFirst(fault.Fault{H2: fault.GoAwayGraceful}), TLS())
 	w := dialWire(t, s)
-	w.greet()
+	w.handshake()
 	w.send(1, "op-1")
 	w.want("GOAWAY last 1 NO_ERROR")
 	w.want(answered(1)...)

@@ -1,37 +1,37 @@
-// Package ledger is what a fault server writes down of its callers: every attempt,
-// and what work was done. It locks nothing: the server's mutex guards it.
+// Package ledger records the attempts and the work of a fault server. It has no
+// locks: the server's mutex guards it.
 package ledger
 
 import "net/http"
 
-// Effects counts work: faultserver.Effects, where each count is explained.
+// Effects are the counts of faultserver.Effects.
 type Effects struct {
 	Done, Duplicates, Resent, Untracked int
 }
 
 // Bounds of the ledger. It forgets nothing, because a forgotten operation would
-// look like a new one: when it is full, new operations are answered and counted
+// look like a new one. When it is full, new operations are answered and counted
 // as Untracked.
 const (
-	maxOperations  = 1 << 20  // operations, and keys
-	maxStoredBytes = 64 << 20 // of stored answers; beyond it a repeat is answered afresh
+	maxOperations  = 1 << 20  // operations and keys, each
+	maxStoredBytes = 64 << 20 // of stored answers; when exceeded, a repeat gets a new answer
 )
 
-// Ledger knows what was done, and what was answered to it.
+// Ledger holds the executed operations and their answers.
 type Ledger[Answer any] struct {
 	maxOperations, maxStoredBytes int
 
 	effects Effects
-	done    map[string]struct{} // by operation
-	answers map[deed]*Answer    // nil: there was no room for it
-	stored  int                 // bytes of the bodies in answers
+	done    map[string]struct{}   // by operation
+	answers map[execution]*Answer // nil: not stored for lack of space
+	stored  int                   // bytes of the bodies in answers
 }
 
-// deed is an operation under a key. The same key with another operation is not a
-// repeat, but a client that uses one key for two things: both are done.
-type deed struct{ key, operation string }
+// execution is an operation under a key. The same key with another operation is
+// not a repeat but a client that uses one key for two things: both are done.
+type execution struct{ key, operation string }
 
-// New makes an empty Ledger.
+// New returns an empty Ledger.
 func New[Answer any]() *Ledger[Answer] { return bounded[Answer](maxOperations, maxStoredBytes) }
 
 func bounded[Answer any](maxOperations, maxStoredBytes int) *Ledger[Answer] {
@@ -39,13 +39,13 @@ func bounded[Answer any](maxOperations, maxStoredBytes int) *Ledger[Answer] {
 		maxOperations:  maxOperations,
 		maxStoredBytes: maxStoredBytes,
 		done:           make(map[string]struct{}),
-		answers:        make(map[deed]*Answer),
+		answers:        make(map[execution]*Answer),
 	}
 }
 
-// Key is the name under which a caller may ask again for the same answer: the key
-// if it has one, else the request's id, which holdfast keeps the same over all
-// attempts of an operation. Empty: none.
+// Key returns the value by which a repeat is recognised: the idempotency key if
+// there is one, else the request id, which holdfast keeps in all attempts of an
+// operation. Empty means none.
 func Key(h http.Header) string {
 	if key := h.Get("Idempotency-Key"); key != "" {
 		return key
@@ -53,20 +53,21 @@ func Key(h http.Header) string {
 	return h.Get("X-Request-ID")
 }
 
-// Effects so far.
+// Effects returns the counts so far.
 func (l *Ledger[Answer]) Effects() Effects { return l.effects }
 
-// Arrived notes a request before anything is done about it.
+// Arrived records a request before its execution.
 func (l *Ledger[Answer]) Arrived(operation string) {
 	if _, done := l.done[operation]; done {
 		l.effects.Resent++
 	}
 }
 
-// Execute does the work of a healthy answer, whose body has so many bytes, unless it
-// was done under this key before; then it gives the answer of that time and false.
+// Execute does the work of a healthy answer with a body of the given size. If
+// the work was done before under this key, it returns the answer of that time
+// and false.
 func (l *Ledger[Answer]) Execute(key, operation string, a Answer, bytes int) (Answer, bool) {
-	d := deed{key, operation}
+	d := execution{key, operation}
 	if stored, known := l.answers[d]; known {
 		if stored == nil {
 			return a, false
@@ -77,7 +78,7 @@ func (l *Ledger[Answer]) Execute(key, operation string, a Answer, bytes int) (An
 	switch _, done := l.done[operation]; {
 	case done:
 		l.effects.Duplicates++
-	case operation == "" || full: // also if only the key has no room: its repeat would look like a duplicate
+	case operation == "" || full: // also if only the keys are full: its repeat would look like a duplicate
 		l.effects.Untracked++
 	default:
 		l.done[operation] = struct{}{}
@@ -87,7 +88,7 @@ func (l *Ledger[Answer]) Execute(key, operation string, a Answer, bytes int) (An
 		l.answers[d] = nil
 		if l.stored+bytes <= l.maxStoredBytes {
 			l.stored += bytes
-			kept := a // a of its own, or every a would be on the heap
+			kept := a // a copy, or every a would be on the heap
 			l.answers[d] = &kept
 		}
 	}

@@ -12,10 +12,10 @@ func TestLedgerIsBounded(t *testing.T) {
 		{"1", "a", true, Effects{Done: 1}},
 		{"2", "b", true, Effects{Done: 2}},
 		{"1", "a", false, Effects{Done: 2}},
-		{"2", "b", false, Effects{Done: 2}}, // recognised, though its answer had no room
+		{"2", "b", false, Effects{Done: 2}}, // recognised although its answer is not stored
 		{"3", "b", true, Effects{Done: 2, Duplicates: 1}},
-		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 1}}, // no room for key 4, so c is not tracked
-		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 2}}, // or this would be called a duplicate
+		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 1}}, // no space for key 4, so c is not tracked
+		{"4", "c", true, Effects{Done: 2, Duplicates: 1, Untracked: 2}}, // and this repeat is not called a duplicate
 	} {
 		answer, done := l.Execute(step.key, step.operation, "abc", 3)
 		if done != step.done || answer != "abc" || l.Effects() != step.want {

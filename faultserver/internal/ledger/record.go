@@ -2,17 +2,18 @@ package ledger
 
 import "slices"
 
-// Record keeps the last attempts in a ring that grows up to as many as it keeps.
+// Record keeps the last attempts in a ring that grows up to its limit.
 type Record[Attempt any] struct {
 	keep int
 	ring []Attempt
-	next uint64 // number of the next attempt, from 0; it lies at number % keep
+	next uint64 // number of the next attempt, from 0, stored at number % keep
 }
 
-// NewRecord makes a Record that keeps so many attempts, 0 for none.
+// NewRecord returns a Record that keeps the given number of attempts, 0 for
+// none.
 func NewRecord[Attempt any](keep int) *Record[Attempt] { return &Record[Attempt]{keep: keep} }
 
-// Add notes an attempt and gives its number.
+// Add records an attempt and returns its number.
 func (r *Record[Attempt]) Add(a Attempt) uint64 {
 	seq := r.next
 	r.next++
@@ -26,14 +27,14 @@ func (r *Record[Attempt]) Add(a Attempt) uint64 {
 	return seq
 }
 
-// Amend changes an attempt, unless it has been dropped meanwhile.
+// Amend changes an attempt if it is still in the record.
 func (r *Record[Attempt]) Amend(seq uint64, change func(*Attempt)) {
 	if r.next-seq <= uint64(len(r.ring)) {
 		change(&r.ring[seq%uint64(r.keep)])
 	}
 }
 
-// All gives what it keeps, the oldest first.
+// All returns the attempts in the record, oldest first.
 func (r *Record[Attempt]) All() []Attempt {
 	if len(r.ring) < r.keep || r.keep == 0 {
 		return slices.Clone(r.ring)
@@ -42,8 +43,8 @@ func (r *Record[Attempt]) All() []Attempt {
 	return slices.Concat(r.ring[oldest:], r.ring[:oldest])
 }
 
-// Len is how many attempts were noted, those included that were dropped.
+// Len returns the number of recorded attempts, including dropped ones.
 func (r *Record[Attempt]) Len() int { return int(r.next) }
 
-// Dropped is how many attempts it has let go to make room.
+// Dropped returns the number of attempts that are no longer in the record.
 func (r *Record[Attempt]) Dropped() int { return r.Len() - len(r.ring) }

@@ -1,5 +1,5 @@
-// Package pipe connects a server and its clients in memory, without a socket: in a
-// testing/synctest bubble, where one would stop the clock.
+// Package pipe connects a server and its clients in memory. In a
+// testing/synctest bubble a socket would stop the clock.
 package pipe
 
 import (
@@ -13,25 +13,26 @@ import (
 	"syscall"
 )
 
-// Listener accepts the far ends of pipes, each a [*Conn].
+// Listener accepts the server's ends of pipes, each a [*Conn].
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-// Listen makes a Listener; close it.
+// Listen returns a Listener. Close it after use.
 func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial waits until it is accepted, or until ctx or the Listener ends.
+// Dial waits until the connection is accepted, or until ctx or the Listener
+// ends.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
-	near, far := net.Pipe()
+	client, server := net.Pipe()
 	reset := new(atomic.Bool)
 	select {
-	case l.conns <- &Conn{far, reset, false}:
-		return &Conn{near, reset, true}, nil
+	case l.conns <- &Conn{server, reset, false}:
+		return &Conn{client, reset, true}, nil
 	case <-l.closed:
 		return nil, Refused()
 	case <-ctx.Done():
@@ -39,12 +40,12 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Refused is what a dial meets where nobody listens.
+// Refused returns the error of a dial without a listener.
 func Refused() error {
 	return &net.OpError{Op: "dial", Net: "pipe", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
-// Accept gives the server's end of the next pipe.
+// Accept returns the server's end of the next pipe.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -54,13 +55,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends every Dial and Accept; the pipes stay.
+// Close ends every Dial and Accept. Pipes stay open.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Addr says that it is a pipe.
+// Addr returns the network "pipe".
 func (l *Listener) Addr() net.Addr { return addr{} }
 
 type addr struct{}
@@ -68,28 +69,28 @@ type addr struct{}
 func (addr) Network() string { return "pipe" }
 func (addr) String() string  { return "pipe" }
 
-// Conn is one end of a pipe over which a reset can be told.
+// Conn is one end of a pipe that can be reset.
 type Conn struct {
 	net.Conn
 	reset  *atomic.Bool // shared by both ends
 	client bool
 }
 
-// ResetPeer makes what the client meets from now on a reset instead of an end of
-// stream; whoever calls it closes the pipe next.
+// ResetPeer turns the client's end of stream into a reset. The caller then
+// closes the pipe.
 func (c *Conn) ResetPeer() { c.reset.Store(true) }
 
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	return n, c.seen("read", err)
+	return n, c.asReset("read", err)
 }
 
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	return n, c.seen("write", err)
+	return n, c.asReset("write", err)
 }
 
-func (c *Conn) seen(op string, err error) error {
+func (c *Conn) asReset(op string, err error) error {
 	gone := errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
 	if c.client && gone && c.reset.Load() {
 		return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, syscall.ECONNRESET)}

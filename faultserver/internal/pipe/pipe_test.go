@@ -9,7 +9,7 @@ import (
 
 func TestDialEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := Listen() // whom nobody accepts
+		l := Listen() // no Accept
 		defer l.Close()
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
