@@ -10,26 +10,26 @@ import (
 
 // Event is one event of an event stream.
 type Event struct {
-	Type  string        // message, unless the service named another
-	Data  []byte        // its lines, with LF between them
-	ID    string        // the last one that the service gave, with this event or before
-	Retry time.Duration // likewise; zero if it gave none
+	Type  string        // "message" unless the service sent another
+	Data  []byte        // its lines, joined by LF
+	ID    string        // the last one sent so far
+	Retry time.Duration // the last one sent so far; zero for none
 }
 
-// events is what a Splitter knows of an event stream: WHATWG HTML, 9.2.6.
+// events is the state of an event stream (WHATWG HTML, 9.2.6).
 type events struct {
-	lines int  // of data, in the event that is being looked at
-	found bool // it is whole
+	lines int  // data lines in the current event
+	found bool // the current event is complete
 
-	kind  string // the last event's Type, which is likely to be the next one's
+	kind  string // the last event's Type, reused if the next one is equal
 	id    string
 	retry time.Duration
-	data  []byte // of an event with several lines
+	data  []byte // buffer for an event with several data lines
 }
 
-// Event is the next event that has data. The error is ErrMore, ErrTooLong, io.EOF
-// after the last one, or io.ErrUnexpectedEOF if the end came within an event,
-// which is then not one (the standard has it discarded).
+// Event returns the next event with data. The error is ErrMore, ErrTooLong,
+// io.EOF after the last event, or io.ErrUnexpectedEOF if the stream ends within
+// an event. The standard discards such an event.
 func (s *Splitter) Event() (Event, error) {
 	if err := s.PeekEvent(); err != nil {
 		return Event{}, err
@@ -37,13 +37,13 @@ func (s *Splitter) Event() (Event, error) {
 	return s.take(), nil
 }
 
-// PeekEvent is Event, but hands nothing out: the next Event, or Line, gives what
-// it has found. What has no data before it is passed over.
+// PeekEvent finds the next event without taking it: the next Event or Line
+// returns it. It skips events without data.
 func (s *Splitter) PeekEvent() error {
 	for !s.found {
 		begin, end, err := s.next(true)
 		switch {
-		case s.Max > 0 && begin < end && end-s.from > s.Max: // also if it goes on
+		case s.Max > 0 && begin < end && end-s.from > s.Max: // also if the line is incomplete
 			return ErrTooLong
 		case err == io.EOF && s.begun():
 			return io.ErrUnexpectedEOF
@@ -53,7 +53,7 @@ func (s *Splitter) PeekEvent() error {
 			s.found = true
 		case begin == end:
 			s.take()
-		case begin == s.from && s.buf[begin] == ':': // there is nothing yet that it would be a part of
+		case begin == s.from && s.buf[begin] == ':': // a comment before the event
 			s.from = s.at
 		case isData(s.buf[begin:end]):
 			s.lines++
@@ -70,7 +70,7 @@ func isData(line []byte) bool {
 // begun reports whether there is more than a comment after the last event.
 func (s *Splitter) begun() bool { return s.from < len(s.buf) && s.buf[s.from] != ':' }
 
-// take reads the lines up to the empty one at which the Splitter stands.
+// take decodes the lines up to the empty line before s.at.
 func (s *Splitter) take() Event {
 	e := Event{}
 	block := s.buf[s.from:s.at]
@@ -113,8 +113,8 @@ func (s *Splitter) take() Event {
 	return e
 }
 
-// ends is where a line ends, by CR or LF. The second byte of a CRLF then ends an
-// empty line, which within an event is no field.
+// ends returns the end of a line, at CR or LF. The LF of a CRLF then ends an
+// empty line, which is not a field.
 func ends(block []byte) int {
 	lf := bytes.IndexByte(block, '\n')
 	if lf >= 0 {
@@ -126,7 +126,7 @@ func ends(block []byte) int {
 	return lf
 }
 
-// field cuts a line at its first colon, and a blank off what follows.
+// field splits a line at its first colon and removes one blank after it.
 func field(line []byte) (name, value []byte) {
 	name, value, _ = bytes.Cut(line, []byte{':'})
 	if len(value) > 0 && value[0] == ' ' {
@@ -135,8 +135,8 @@ func field(line []byte) (name, value []byte) {
 	return name, value
 }
 
-// milliseconds reads what is digits only. What is more than a Duration can hold
-// is the longest one.
+// milliseconds parses digits. A value that a Duration cannot hold becomes the
+// longest Duration.
 func milliseconds(digits []byte) (time.Duration, bool) {
 	const most = math.MaxInt64 / int64(time.Millisecond)
 	n := int64(0)
@@ -145,7 +145,7 @@ func milliseconds(digits []byte) (time.Duration, bool) {
 			return 0, false
 		}
 		if n = n*10 + int64(c-'0'); n > most {
-			n = most // and stays: ten times as much fits into an int64 still
+			n = most // and stays: ten times most still fits into an int64
 		}
 	}
 	return time.Duration(n) * time.Millisecond, len(digits) > 0

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pieces gives a Splitter what it asks for, piece by piece.
+// pieces feeds a Splitter piece by piece.
 type pieces struct {
 	Splitter
 	left [][]byte
@@ -25,7 +25,7 @@ func in(pieces_ ...string) *pieces {
 	return p
 }
 
-// more brings the next piece, as much of it as there is room for.
+// more adds as much of the next piece as fits into Room.
 func (p *pieces) more() {
 	if len(p.left) == 0 {
 		p.End()
@@ -38,23 +38,23 @@ func (p *pieces) more() {
 	}
 }
 
-// lines are all of them, then the error and what was not handed out.
+// lines returns all lines, then the error and the rest.
 func (p *pieces) lines() string {
 	return p.all(func() (string, error) {
 		line, err := p.Line()
 		if cap(line) > len(line) {
-			return "", fmt.Errorf("room for %d bytes in a line of %d", cap(line), len(line))
+			return "", fmt.Errorf("capacity of %d bytes for a line of %d", cap(line), len(line))
 		}
 		return string(line), err
 	})
 }
 
-// events are all of them, then the error and what was not handed out.
+// events returns all events, then the error and the rest.
 func (p *pieces) events() string {
 	return p.all(func() (string, error) {
 		e, err := p.Event()
 		if cap(e.Data) > len(e.Data) {
-			return "", fmt.Errorf("room for %d bytes in data of %d", cap(e.Data), len(e.Data))
+			return "", fmt.Errorf("capacity of %d bytes for data of %d", cap(e.Data), len(e.Data))
 		}
 		return shown(e), err
 	})
@@ -101,7 +101,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// The examples of WHATWG HTML, 9.2.6, and what they do not show.
+// The examples of WHATWG HTML, 9.2.6, and other cases.
 func TestEvents(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"empty", "", `EOF, left ""`},
@@ -144,9 +144,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// An event is there with the first byte that ends it: who waited for the LF of a
-// CRLF would have each event with the next one.
-func TestEventsAreNotHeldBack(t *testing.T) {
+// An event is complete at the first byte that ends it. Waiting for the LF of a
+// CRLF would delay each event to the next one.
+func TestEventsAreNotDelayed(t *testing.T) {
 	p := in("data: 1\r\n\r", "\ndata: 2\r\n\r\n")
 	p.more()
 	if e, err := p.Event(); err != nil || shown(e) != `message "1" "" 0s` {
@@ -161,7 +161,7 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 	}
 }
 
-// The limit is exact, wherever the end of a line comes.
+// The limit is exact for every kind of line end.
 func TestTooLong(t *testing.T) {
 	x := strings.Repeat("x", 10)
 	lines := map[string]string{
@@ -172,11 +172,11 @@ func TestTooLong(t *testing.T) {
 		"x" + x + "\r\n":                  `frame: too long, left "x` + x + `\r\n"`,
 		strings.Repeat(" ", 11) + "\nx\n": `frame: too long, left "           \nx\n"`,
 	}
-	events := map[string]string{ // "data:" is a part of it
+	events := map[string]string{ // the length includes "data:"
 		"data:12345\n\n":             `message "12345" "" 0s` + "\n" + `EOF, left ""`,
 		"data:12345\r\n\r\n":         `message "12345" "" 0s` + "\n" + `EOF, left ""`,
 		"data:12345\r\r":             `message "12345" "" 0s` + "\n" + `EOF, left ""`,
-		":123456789\ndata:12345\n\n": `message "12345" "" 0s` + "\n" + `EOF, left ""`, // it is no part
+		":123456789\ndata:12345\n\n": `message "12345" "" 0s` + "\n" + `EOF, left ""`, // the comment does not count
 		"data:123456\n\n":            `frame: too long, left "data:123456\n\n"`,
 		"data:1234\nid\n\n":          `frame: too long, left "data:1234\nid\n\n"`,
 		"data\r\ndata\r\n\r\n":       `message "\n" "" 0s` + "\n" + `EOF, left ""`,
@@ -190,7 +190,7 @@ func TestTooLong(t *testing.T) {
 		if got := all(whole); got != want {
 			t.Errorf("%q: %s\nwant %s", text, got, want)
 		}
-		// What arrived after the limit was reached is not asked for.
+		// Byte by byte, the rest is shorter: no bytes are read after the limit.
 		if got, want := begins(all(bytewise)), begins(want); got != want {
 			t.Errorf("%q byte by byte: %s\nwant %s", text, got, want)
 		}
@@ -203,10 +203,10 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// begins is without what is left.
+// begins returns s without the rest.
 func begins(s string) string { return s[:strings.LastIndex(s, ", left")] }
 
-// Looking ahead takes nothing away, in whichever way it is read then.
+// A peek does not change the result of the next read, of lines or of events.
 func TestPeek(t *testing.T) {
 	const text = "\ufeff: hello\r\n\r\nid: 5\r\n\r\nevent: x\r\ndata: 1\r\ndata: 2\r\n\r\ndata: 3\r\n\r\n"
 	const asEvents = `x "1\n2" "5" 0s` + "\n" + `message "3" "5" 0s` + "\n" + `EOF, left ""`
@@ -246,7 +246,7 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-// Who takes a line out of an event that was found has the rest of it as the next.
+// After Line has taken one line of a found event, Event returns the rest of it.
 func TestLineOutOfAnEvent(t *testing.T) {
 	p := in("data: 1\ndata: 2\n\nevent: x\n\n")
 	p.more()
@@ -261,8 +261,8 @@ func TestLineOutOfAnEvent(t *testing.T) {
 	}
 }
 
-// A long stream of short lines needs the buffer it began with, one long event a
-// few times its own size.
+// A long stream of short lines needs the first buffer, one long event a few
+// times its own size.
 func TestBufferIsBounded(t *testing.T) {
 	p := in(strings.Repeat("some line\n", 100_000))
 	p.lines()
@@ -277,7 +277,7 @@ func TestBufferIsBounded(t *testing.T) {
 	}
 }
 
-// In the common case nothing is allocated.
+// The common case does not allocate.
 func TestAllocations(t *testing.T) {
 	for name, text := range map[string]string{
 		"line": `{"some":"line"}` + "\n", "event": "event: delta\nid: 1\ndata: {}\n\n", "several lines": "data: 1\r\ndata: 2\r\n\r\n",
@@ -305,7 +305,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// splits cuts text by chance.
+// splits cuts text at random places.
 func splits(text []byte, seed uint64) *pieces {
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := &pieces{}
@@ -325,7 +325,7 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
 		whole := in(string(text)).events()
 		if naive := naiveEvents(text); begins(whole) != naive {
-			t.Errorf("%q:\n%s\nthe naive reader says\n%s", text, whole, naive)
+			t.Errorf("%q:\n%s\nthe naive reader\n%s", text, whole, naive)
 		}
 		if cut := splits(text, seed).events(); cut != whole {
 			t.Errorf("%q, cut with seed %d:\n%s\nin one piece\n%s", text, seed, cut, whole)
@@ -345,7 +345,7 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
 		whole := in(string(text)).lines()
 		if naive := naiveLines(text); begins(whole) != naive {
-			t.Errorf("%q:\n%s\nthe naive reader says\n%s", text, whole, naive)
+			t.Errorf("%q:\n%s\nthe naive reader\n%s", text, whole, naive)
 		}
 		if cut := splits(text, seed).lines(); cut != whole {
 			t.Errorf("%q, cut with seed %d:\n%s\nin one piece\n%s", text, seed, cut, whole)
@@ -358,7 +358,7 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-// naiveLines reads it all at once.
+// naiveLines reads the whole text at once.
 func naiveLines(text []byte) string {
 	var b strings.Builder
 	for _, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
@@ -370,13 +370,13 @@ func naiveLines(text []byte) string {
 	return b.String() + io.EOF.Error()
 }
 
-// naiveEvents does what the standard says, word by word.
+// naiveEvents follows the standard step by step.
 func naiveEvents(text []byte) string {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
 	lines := strings.Split(string(text), "\n")
-	last := lines[len(lines)-1] // which has no end
+	last := lines[len(lines)-1] // without an end
 
 	var b strings.Builder
 	var data, kind, id string

@@ -1,7 +1,7 @@
 // Package frame finds the lines of NDJSON and the events of an event stream in
-// bytes that arrive in pieces. How they are cut into pieces changes nothing, and
-// what is found is handed out where it lies: nothing is copied but the data of an
-// event that has several lines of it.
+// bytes that arrive in pieces. The result does not depend on the pieces.
+// Results are slices of the buffer; only the data of an event with several data
+// lines is copied.
 package frame
 
 import (
@@ -11,42 +11,42 @@ import (
 )
 
 var (
-	// ErrMore means that there is no whole line or event yet.
+	// ErrMore means that there is no complete line or event yet.
 	ErrMore = errors.New("frame: unfinished")
-	// ErrTooLong is a line or an event longer than it may be.
+	// ErrTooLong means that a line or an event exceeds Max.
 	ErrTooLong = errors.New("frame: too long")
 )
 
-// firstRoom is how much is read at once; no line or event needs a larger buffer,
-// unless it is larger itself.
+// firstRoom is the first size of the buffer. It grows only for a longer line or
+// event.
 const firstRoom = 16 << 10
 
-// Splitter holds what has arrived and was not handed out. Whoever has it reads
-// into Room, tells by Add how much that was, and by End that there is no more.
-// Then Line or Event give what there is; with ErrMore they want to be called
-// again when more has arrived.
+// Splitter holds the bytes that have arrived and were not returned. The caller
+// reads into Room, reports the number of bytes with Add and the end with End.
+// Then it calls Line or Event until ErrMore asks for more bytes.
 //
-// The zero Splitter is ready, and has no limit. What it hands out is good until
-// it is asked again.
+// The zero Splitter is ready and has no limit. A result is valid until the next
+// call.
 type Splitter struct {
-	// Max is the longest line, without its end, or the longest event, with the
-	// names of its fields and without the empty line that ends it; zero is no
-	// limit. The buffer takes at most four times as much.
+	// Max limits a line, without its end, or an event, with its field names and
+	// without the empty line at its end. Zero means no limit. The buffer takes
+	// at most four times Max.
 	Max int
 
 	buf   []byte
-	from  int  // what is before was handed out
-	at    int  // where the next line begins; later than from within an event
-	noLF  int  // there is no LF in buf[at:noLF]
-	noCR  int  // and no CR in buf[at:noCR]; Event asks
-	skip  bool // the last line ended with CR: a LF that follows belongs to it
-	began bool // the byte order mark is behind us, or is none
+	from  int  // bytes before it were returned
+	at    int  // start of the next line; later than from within an event
+	noLF  int  // no LF in buf[at:noLF]
+	noCR  int  // no CR in buf[at:noCR], for Event
+	skip  bool // the last line ended with CR: skip a LF after it
+	began bool // the byte order mark is checked
 	ended bool
 
 	events
 }
 
-// Room is where the next bytes go: half of the buffer, or more.
+// Room returns the buffer for the next bytes: at least half of the whole
+// buffer.
 func (s *Splitter) Room() []byte {
 	switch rest, half := len(s.buf)-s.from, cap(s.buf)/2; {
 	case half == 0, rest > half:
@@ -57,26 +57,26 @@ func (s *Splitter) Room() []byte {
 	return s.buf[len(s.buf):cap(s.buf)]
 }
 
-// move puts what is left at the beginning of to.
+// move copies the remaining bytes to the start of to.
 func (s *Splitter) move(to []byte) {
 	by := s.from
 	s.buf = to[:copy(to, s.buf[by:])]
 	s.from, s.at, s.noLF, s.noCR = 0, s.at-by, max(0, s.noLF-by), max(0, s.noCR-by)
 }
 
-// Add says that n bytes have arrived in Room.
+// Add reports that n bytes have arrived in Room.
 func (s *Splitter) Add(n int) { s.buf = s.buf[:len(s.buf)+n] }
 
-// End says that no more will arrive: nothing was cut off.
+// End reports that no more bytes will arrive and that none were cut off.
 func (s *Splitter) End() { s.ended = true }
 
-// Rest is what was not handed out: the unfinished line or event, as it arrived,
+// Rest returns the bytes that were not returned: the incomplete line or event,
 // once Line or Event has asked for more.
 func (s *Splitter) Rest() []byte { return s.buf[s.from:] }
 
-// Line is the next line that has more in it than white space. It ends with LF or
-// CRLF, and the last one also with the last byte; a CR alone is white space of
-// JSON. The error is ErrMore, ErrTooLong, or io.EOF after the last one.
+// Line returns the next line that is not blank. A line ends with LF or CRLF;
+// the last one may end without. A CR alone is white space of JSON. The error is
+// ErrMore, ErrTooLong, or io.EOF after the last line.
 func (s *Splitter) Line() ([]byte, error) {
 	begin, end, err := s.line()
 	if err != nil {
@@ -86,8 +86,8 @@ func (s *Splitter) Line() ([]byte, error) {
 	return s.buf[begin:end:end], nil
 }
 
-// PeekLine is Line, but hands nothing out: the next Line, or Event, gives what it
-// has found. White space before it is passed over.
+// PeekLine finds the next line without taking it: the next Line or Event
+// returns it. It skips white space before the line.
 func (s *Splitter) PeekLine() error {
 	_, _, err := s.line()
 	s.rewind()
@@ -99,9 +99,9 @@ func (s *Splitter) line() (begin, end int, err error) {
 	for {
 		begin, end, err = s.next(false)
 		switch {
-		case err == io.EOF && begin < end: // the last one
+		case err == io.EOF && begin < end: // the last line
 			s.at = end
-		case err == ErrMore && s.Max > 0 && end-begin > s.Max+1: // one of them may be a CR
+		case err == ErrMore && s.Max > 0 && end-begin > s.Max+1: // one byte may be a CR
 			return 0, 0, ErrTooLong
 		case err != nil:
 			return 0, 0, err
@@ -119,7 +119,8 @@ func (s *Splitter) line() (begin, end int, err error) {
 	}
 }
 
-// rewind goes back to what was not handed out, if Event has looked further.
+// rewind returns to the first byte that was not returned, if Event has looked
+// ahead.
 func (s *Splitter) rewind() {
 	if s.at == s.from {
 		return
@@ -140,8 +141,8 @@ func blank(line []byte) bool {
 // mark is the byte order mark.
 const mark = "\ufeff"
 
-// begin passes over the mark that a stream may begin with. It is false as long
-// as that cannot be told.
+// begin skips a byte order mark at the start of the stream. It returns false
+// until it has enough bytes to decide.
 func (s *Splitter) begin() bool {
 	switch {
 	case bytes.HasPrefix(s.buf, []byte(mark)):
@@ -153,15 +154,14 @@ func (s *Splitter) begin() bool {
 	return true
 }
 
-// next finds the next line. It ends with LF, or, if a CR alone ends a line too,
-// with CR, LF or CRLF. If there is no end, the error is ErrMore, or io.EOF if none
-// will come, and the line is what there is of it.
+// next finds the next line. It ends with LF or, if cr is set, with CR, LF or
+// CRLF. Without an end, the line is the rest of the buffer and the error is
+// ErrMore, or io.EOF if no more bytes will arrive.
 func (s *Splitter) next(cr bool) (begin, end int, err error) {
 	if !s.began && !s.begin() {
 		return 0, 0, ErrMore
 	}
-	// The LF of a CRLF is passed over where it would begin a line, whether it has
-	// come along with the CR or comes now.
+	// Skip the LF of a CRLF, whether it arrived with the CR or later.
 	if s.skip && s.at < len(s.buf) {
 		s.skip = false
 		if s.buf[s.at] == '\n' {

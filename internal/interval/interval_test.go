@@ -20,13 +20,13 @@ func TestOfMedian(t *testing.T) {
 		xs             []float64
 		mid, low, high float64
 	}{
-		{"five say nothing", count(1, 5), 3, math.Inf(-1), math.Inf(1)},
+		{"five: no bounds", count(1, 5), 3, math.Inf(-1), math.Inf(1)},
 		{"six: the whole range", count(1, 6), 3.5, 1, 6},
 		{"twenty: the 6th of each end", count(1, 20), 10.5, 6, 15},
 		{"in any order", shuffled, 10.5, 6, 15},
 		{"twenty-five: the 8th", count(1, 25), 13, 8, 18},
-		{"one outlier moves nothing", append(count(1, 19), 1e9), 10.5, 6, 15},
-		{"all alike", []float64{2, 2, 2, 2, 2, 2, 2, 2}, 2, 2, 2},
+		{"one outlier has no effect", append(count(1, 19), 1e9), 10.5, 6, 15},
+		{"all equal", []float64{2, 2, 2, 2, 2, 2, 2, 2}, 2, 2, 2},
 	} {
 		before := slices.Clone(test.xs)
 		mid, low, high := OfMedian(test.xs)
@@ -39,9 +39,9 @@ func TestOfMedian(t *testing.T) {
 	}
 }
 
-// The interval from rank k misses the median if fewer than k of n coins fall on
-// one side. In whole numbers: 2 · Σ C(n, i<k) of 2^n must be at most 5 %, and one
-// rank further in must be more.
+// The interval of rank k misses the median if fewer than k of n coins fall on
+// one side. In integers: 2 · Σ C(n, i<k) of 2^n must be at most 5 %, and more
+// for the next rank.
 func TestSignRankCoversExactly(t *testing.T) {
 	missAtMost5 := func(n, k int) bool {
 		sum := new(big.Int)

@@ -1,10 +1,10 @@
-// Package latency keeps how long things took: not each duration, but how many fell
-// into each of a fixed number of ranges. Recording one is a single atomic addition;
-// nothing is allocated, nothing grows, and no clock is read.
+// Package latency is a histogram of durations: it counts them in a fixed number
+// of ranges. Recording is one atomic addition. It allocates nothing, never
+// grows and reads no clock.
 //
-// The ranges are log-linear: eight to each doubling, so that a range is at most an
-// eighth as wide as where it begins. What is read out of them is therefore too long
-// by at most 12.5 %, or by a microsecond below eight, and never too short.
+// The ranges are log-linear: eight for each doubling, so that a range is at
+// most one eighth of its start wide. A quantile is therefore too long by at
+// most 12.5 %, or by a microsecond below eight, and never too short.
 package latency
 
 import (
@@ -16,32 +16,32 @@ import (
 
 const (
 	unit      = time.Microsecond
-	perDouble = 8 // ranges to each doubling; a power of two
+	perDouble = 8 // ranges for each doubling; a power of two
 	doublings = 34
 	ranges    = perDouble * (doublings + 1)
 
-	// Longest is the upper end of the last range, some 38 hours. What takes longer
-	// counts as that.
+	// Longest is the end of the last range, about 38 hours. Longer durations
+	// count as Longest.
 	Longest = 2 * perDouble << (doublings - 1) * unit
 )
 
-// Histogram counts durations. The zero Histogram is empty and ready; it is safe for
-// any number of goroutines, and takes 2 KiB.
+// Histogram counts durations. The zero Histogram is empty. It is safe for
+// concurrent use and takes 2 KiB.
 type Histogram struct{ counts [ranges]atomic.Uint64 }
 
 // Record counts d.
 func (h *Histogram) Record(d time.Duration) { h.counts[rangeOf(d)].Add(1) }
 
-// rangeOf is the range that d falls into: for the first two doublings, below 16
-// units, its number of whole units; from there on e doublings further, and the
-// first four binary digits of that number.
+// rangeOf returns the range of d. Below 16 units, it is the number of whole
+// units. Above, it is e doublings further, plus the first four binary digits of
+// that number.
 func rangeOf(d time.Duration) int {
 	n := uint64(max(d, 0)) / uint64(unit)
 	e := max(bits.Len64(n)-4, 0)
 	return min(perDouble*e+int(n>>e), ranges-1)
 }
 
-// upperEnd is where range i ends, and the next begins.
+// upperEnd returns the end of range i, which is the start of the next one.
 func upperEnd(i int) time.Duration {
 	if i < perDouble {
 		return time.Duration(i+1) * unit
@@ -50,14 +50,13 @@ func upperEnd(i int) time.Duration {
 	return time.Duration(digits+1) << e * unit
 }
 
-// Snapshot is a histogram at one moment.
+// Snapshot is a copy of a histogram.
 type Snapshot struct {
 	counts [ranges]uint64
 	n      uint64
 }
 
-// Snapshot reads the histogram, range by range: what is recorded meanwhile may be
-// in it or not.
+// Snapshot copies the histogram range by range: it may miss concurrent records.
 func (h *Histogram) Snapshot() *Snapshot {
 	s := new(Snapshot)
 	for i := range h.counts {
@@ -67,7 +66,7 @@ func (h *Histogram) Snapshot() *Snapshot {
 	return s
 }
 
-// Add puts what is in another snapshot into this one.
+// Add adds the counts of another snapshot.
 func (s *Snapshot) Add(other *Snapshot) {
 	for i, n := range other.counts {
 		s.counts[i] += n
@@ -75,11 +74,12 @@ func (s *Snapshot) Add(other *Snapshot) {
 	s.n += other.n
 }
 
-// Count is how many durations there are.
+// Count returns the number of durations.
 func (s *Snapshot) Count() uint64 { return s.n }
 
-// Quantile is a duration that a share q of all did not exceed, between 0 and 1: the
-// upper end of the range in which the last of them lies. It is zero if there are none.
+// Quantile returns the duration that a share q of all durations, between 0 and
+// 1, did not exceed. It is the end of a range, and zero if there are no
+// durations.
 func (s *Snapshot) Quantile(q float64) time.Duration {
 	last := max(uint64(math.Ceil(q*float64(s.n))), 1)
 	for i, n := range s.counts {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Every range begins where the one before it ends, is no wider than it may be, and
-// has the durations that lie in it, its first and its last nanosecond among them.
+// Every range starts at the end of the one before, is not too wide, and
+// contains its first and its last nanosecond.
 func TestRanges(t *testing.T) {
 	begin := time.Duration(0)
 	for i := range ranges {
@@ -37,7 +37,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// What a sorted list would say, a histogram says too: never less, and at most an
+// A quantile is never less than that of the sorted durations, and at most one
 // eighth or a microsecond more.
 func TestQuantileAgainstASort(t *testing.T) {
 	seed := rand.Uint64()
@@ -59,7 +59,7 @@ func TestQuantileAgainstASort(t *testing.T) {
 			sorted := make([]time.Duration, n)
 			for i := range sorted {
 				sorted[i] = draw()
-				if i%3 == 0 { // two that are added up are as good as one
+				if i%3 == 0 { // the sum of two histograms counts the same
 					twin.Record(sorted[i])
 				} else {
 					h.Record(sorted[i])
@@ -74,7 +74,7 @@ func TestQuantileAgainstASort(t *testing.T) {
 			for _, q := range []float64{0, 0.01, 0.5, 0.9, 0.99, 0.999, 1} {
 				exact := sorted[max(int(math.Ceil(q*float64(n))), 1)-1]
 				if got := s.Quantile(q); got <= exact || got > exact+max(exact/perDouble, unit) {
-					t.Fatalf("%s, seed %d: the %v quantile of %d is %v, exactly it is %v", name, seed, q, n, got, exact)
+					t.Fatalf("%s, seed %d: the %v quantile of %d is %v, the exact one %v", name, seed, q, n, got, exact)
 				}
 			}
 		}

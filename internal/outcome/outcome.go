@@ -1,38 +1,38 @@
-// Package outcome names what became of one attempt, in the few words that the
-// rules need: a breaker, a retry schedule and a budget never see an error, a
-// status code or a socket.
+// Package outcome classifies the result of an attempt for the rules: a breaker,
+// a retry schedule and a budget do not see errors, status codes or sockets.
 package outcome
 
 import "time"
 
-// Outcome is what one attempt, or one whole operation, came to.
+// Outcome is the classified result of an attempt or of a whole operation.
 //
-// The zero value is Unknown, and Unknown moves nothing: an assignment that was
-// forgotten can neither close a breaker nor open one.
+// The zero value is Unknown, which changes nothing: a missing assignment
+// neither closes nor opens a breaker.
 type Outcome uint8
 
 const (
-	// Unknown says nothing about the service: it is not repeated and not counted.
-	// A panic in the caller's function ends here too.
+	// Unknown gives no information about the service: it is not repeated and
+	// not counted. It is also the outcome of a panic in the caller's function.
 	Unknown Outcome = iota
 	// Success is an answer that the caller can use.
 	Success
-	// Transient is a failure of the service or of the way to it: a timeout, a
-	// lost connection, a 5xx. It is worth repeating, and a breaker counts it.
+	// Transient is a failure of the service or of the connection: a timeout, a
+	// lost connection, a 5xx. It is repeated, and a breaker counts it.
 	Transient
-	// Throttled is the service asking for patience (429). It is worth repeating,
-	// later, and no breaker counts it: a service that throttles is alive.
+	// Throttled means that the service asked for fewer requests (429). It is
+	// repeated later. No breaker counts it: a service that throttles is up.
 	Throttled
-	// Permanent means answered, and answered no: a 404, a 422. Repeating it
-	// would bring the same answer. It proves that the service is up.
+	// Permanent is a negative answer: a 404, a 422. A repetition would get the
+	// same answer. It proves that the service is up.
 	Permanent
-	// Canceled is the caller's own wish, and says nothing about the service.
+	// Canceled means that the caller gave up. It gives no information about the
+	// service.
 	Canceled
 )
 
 var names = [...]string{"unknown", "success", "transient", "throttled", "permanent", "canceled"}
 
-// String gives the outcome's name in lower case.
+// String returns the outcome's name in lower case.
 func (o Outcome) String() string {
 	if int(o) < len(names) {
 		return names[o]
@@ -44,17 +44,16 @@ func (o Outcome) String() string {
 // spreads the callers that waited: a tenth of the wait.
 func Spread(asked time.Duration) time.Duration { return asked / 10 }
 
-// Result is the outcome of an attempt and what the service said about the next.
+// Result is the outcome of an attempt and its consequences for the next one.
 type Result struct {
 	Outcome Outcome
-	// RetryAfter is how long the service asked to be left alone; zero if it did
-	// not ask.
+	// RetryAfter is the wait that the service asked for, or zero.
 	RetryAfter time.Duration
-	// NoRepeat marks an attempt that must not be made again although its outcome
-	// would allow it: a host name that does not exist fails again, a body that
-	// was a stream is gone, a POST without a key may have done its work.
+	// NoRepeat forbids a repetition that the outcome would allow: a missing
+	// host name fails again, a streamed body is consumed, a POST without a key
+	// may have done its work.
 	NoRepeat bool
-	// Stands marks an attempt that says nothing about the service: the verdict of
-	// the attempt before it stands.
+	// Stands means that the attempt gives no information about the service: the
+	// verdict of the attempt before it stands.
 	Stands bool
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// The zero outcome is Unknown: a forgotten assignment neither closes a breaker
-// nor opens one.
+// The zero outcome is Unknown: a missing assignment neither closes nor opens a
+// breaker.
 func TestZero(t *testing.T) {
-	var forgotten Result
-	if forgotten.Outcome != Unknown {
-		t.Errorf("the zero outcome is %v", forgotten.Outcome)
+	var zero Result
+	if zero.Outcome != Unknown {
+		t.Errorf("the zero outcome is %v", zero.Outcome)
 	}
 }
 

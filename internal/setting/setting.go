@@ -41,7 +41,7 @@ type Row struct {
 	// Unset describes the zero value in files where that is not a value of the
 	// setting's own: "none", or the setting that it follows.
 	Unset string
-	// ZeroIsUnclear refuses zero in files, where it might mean none or the default.
+	// ZeroIsUnclear rejects zero in files, where it might mean none or the default.
 	ZeroIsUnclear bool
 	// Must describes what a text has to be, for problems that cannot show it.
 	Must string

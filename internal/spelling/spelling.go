@@ -1,10 +1,10 @@
-// Package spelling finds what a misspelt word was meant to be, for messages that
-// ask "did you mean".
+// Package spelling finds the correct form of a misspelt word for "did you mean"
+// messages.
 package spelling
 
-// Nearest gives the name that word most likely was meant to be; empty if none is
-// near: a third of its letters may be wrong, and one of a short word. Of names
-// that are equally near it is the first.
+// Nearest returns the name that is most similar to word, or "" if none is
+// similar. A third of the letters may be wrong, and one letter of a short word.
+// Of equally similar names it returns the first.
 func Nearest(word string, names []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	for _, name := range names {
@@ -15,9 +15,9 @@ func Nearest(word string, names []string) string {
 	return best
 }
 
-// distance is how many letters must be put in, taken out, replaced or swapped with
-// their neighbour to make b of a (optimal string alignment). A word of absurd
-// length is simply far from everything.
+// distance is the number of letters to insert, delete, replace or swap with
+// their neighbour to turn a into b (optimal string alignment). A very long word
+// is far from every name.
 func distance(a, b string) int {
 	if len(a) > 64 {
 		return len(a)

@@ -31,7 +31,7 @@ type connLimiter struct {
 	waiting atomic.Int64
 }
 
-// errFull is the error of a dial that the limiter has refused.
+// errFull is the error of a dial that the limiter has rejected.
 var errFull = errors.New("every connection is in use")
 
 // acquire takes a place for a dial; false if there is none.

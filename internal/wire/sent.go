@@ -79,7 +79,7 @@ func (c *connection) cause(err error, wrapped bool) error {
 	case wrapped:
 		c.ended = err
 	}
-	if refusedWithBody(err) {
+	if unprocessedWithBody(err) {
 		return &unread{err}
 	}
 	return err
@@ -120,11 +120,11 @@ func unprocessed(err error) bool {
 	// and closed".
 	s := err.Error()
 	return strings.HasPrefix(s, "http2: Transport received GOAWAY from server") ||
-		strings.Contains(s, "http2: Transport received Server's graceful shutdown GOAWAY") || refusedWithBody(err)
+		strings.Contains(s, "http2: Transport received Server's graceful shutdown GOAWAY") || unprocessedWithBody(err)
 }
 
-// refusedWithBody is unprocessed for a request that has a body.
-func refusedWithBody(err error) bool {
+// unprocessedWithBody is unprocessed for a request that has a body.
+func unprocessedWithBody(err error) bool {
 	s := err.Error()
 	return strings.HasPrefix(s, "http2: Transport: cannot retry err [stream error:") && strings.Contains(s, "; REFUSED_STREAM;")
 }

@@ -1,15 +1,15 @@
-// Package breaker is the circuit breaker as a pure machine: time and outcomes are
-// arguments, decisions are results. It has no clock, no lock and no timer; the
-// handle in internal/engine has the lock.
+// Package breaker is the circuit breaker as a pure machine: time and outcomes
+// are arguments, decisions are results. It has no clock, no lock and no timer;
+// the handle in internal/engine has the lock.
 //
 // A number of failures in a row opens it. An open breaker admits nothing for a
-// while. Then it admits a few probes, and as many successes in a row close it. The
-// difficulty is what arrives late, twice or never: a result from before the
-// outage, a ticket that is returned two times, a probe whose goroutine died. Three
-// devices handle all of them. Every change of state begins a new epoch, and
-// results of older epochs are ignored. Every probe has a generation, so that a
-// second return does not match it any more. Every probe has an expiry, so that
-// half-open cannot last for ever.
+// while. Then it admits a few probes, and as many successes in a row close it.
+// The difficulty is results that arrive late, twice or never: a result from
+// before the outage, a ticket that is returned twice, a probe with a dead
+// goroutine. Three devices handle them. Every change of state begins a new
+// epoch, and results of older epochs are ignored. Every probe has a generation,
+// so that a second return no longer matches. Every probe has an expiry, so that
+// half-open always ends.
 package breaker
 
 import (
@@ -33,7 +33,7 @@ const (
 
 var stateNames = [...]string{"closed", "open", "half_open"}
 
-// String gives closed, open or half_open.
+// String returns closed, open or half_open.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -44,7 +44,7 @@ func (s State) String() string {
 // MaxProbes bounds Config.Probes: more at once would be traffic.
 const MaxProbes = 1000
 
-// DefaultProbeLimit bounds a probe whose operation has no limit.
+// DefaultProbeLimit bounds a probe of an operation without a limit.
 const DefaultProbeLimit = 10 * time.Minute
 
 // Config has a breaker's settings. All must be positive; the caller of New has set
@@ -229,7 +229,7 @@ func (b *Breaker) holds(now time.Time, t Ticket) bool {
 	return p.generation == t.generation && p.expires.After(now)
 }
 
-// probeFree is the first instant at which a probe expires.
+// probeFree returns the first instant at which a probe expires.
 func (b *Breaker) probeFree() time.Time {
 	at := b.probes[0].expires
 	for _, p := range b.probes[1:] {
@@ -240,8 +240,8 @@ func (b *Breaker) probeFree() time.Time {
 	return at
 }
 
-// State is the state at now. An open breaker whose time is over is half-open, also
-// before the first call of Allow.
+// State returns the state at now. After its open time a breaker is half-open,
+// even before the next call of Allow.
 func (b *Breaker) State(now time.Time) State {
 	if b.state == Open && !now.Before(b.retryAt) {
 		return HalfOpen
@@ -249,8 +249,9 @@ func (b *Breaker) State(now time.Time) State {
 	return b.state
 }
 
-// Next is the next instant at which time alone changes an answer: the end of the
-// open time, or the first expiry if no probe is free. It is false if there is none.
+// Next returns the next instant at which time alone changes an answer: the end
+// of the open time, or the first expiry if no probe is free. It is false if
+// there is none.
 func (b *Breaker) Next(now time.Time) (time.Time, bool) {
 	switch {
 	case b.state == Open && now.Before(b.retryAt):
@@ -261,7 +262,7 @@ func (b *Breaker) Next(now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Stats is the state of a machine, for statistics.
+// Stats is the state of a breaker for statistics.
 type Stats struct {
 	State       State
 	Failures    int // in a row; those that opened it while it is not closed
@@ -269,7 +270,7 @@ type Stats struct {
 	OpenedAt    time.Time
 	RetryAt     time.Time
 	LastFailure time.Time
-	Probing     int // probes that are out
+	Probing     int // probes in use
 }
 
 // Stats reads the machine at now and changes nothing.
@@ -288,7 +289,7 @@ func (b *Breaker) Stats(now time.Time) Stats {
 	return s
 }
 
-// Clone gives an independent copy. Enumerations and simulations branch with it.
+// Clone returns an independent copy, for enumerations and simulations.
 func (b *Breaker) Clone() Breaker {
 	c := *b
 	c.probes = slices.Clone(b.probes)

@@ -8,10 +8,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// The timelines are about a breaker that three failures in a row open, for ten
-// seconds, and that then takes two probes at once. Instants are seconds after
-// noon; an operation may take five seconds, so that a probe
-// expires after fifteen.
+// The timelines use a breaker that three failures in a row open, for ten
+// seconds, and that then admits two probes at once. Instants are seconds after
+// noon. An operation may take five seconds, so a probe expires after fifteen.
 var (
 	noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	cfg  = Config{Threshold: 3, OpenFor: 10 * time.Second, Probes: 2}
@@ -38,7 +37,7 @@ type step struct {
 	do    string // ask, confirm, done, note, look
 	with  outcome.Outcome
 	ok    bool    // ask, confirm: admitted
-	retry float64 // ask, confirm: where refused, the instant that it comes with
+	retry float64 // ask, confirm: the instant of a rejection
 	state State
 }
 
@@ -51,7 +50,7 @@ func run(t *testing.T, b *Breaker, steps []step) map[string]Ticket {
 		now, line := at(s.at), fmt.Sprintf("step %d, %vs: %s %s %v", i+1, s.at, s.who, s.do, s.with)
 		before := b.Stats(now).State
 		if before == HalfOpen {
-			before = b.state // it may only read as half-open
+			before = b.state // the stored state, not the state at this instant
 		}
 		var ticket Ticket
 		var retryAt time.Time
@@ -76,7 +75,7 @@ func run(t *testing.T, b *Breaker, steps []step) map[string]Ticket {
 		if asks := s.do == "ask" || s.do == "confirm"; asks && ok {
 			tickets[s.who] = ticket
 		} else if asks && !retryAt.Equal(at(s.retry)) {
-			t.Fatalf("%s: come back at %v, want %vs", line, retryAt, s.retry)
+			t.Fatalf("%s: retry at %v, want %vs", line, retryAt, s.retry)
 		}
 		if got := b.State(now); got != s.state {
 			t.Fatalf("%s: then %v, want %v", line, got, s.state)
@@ -100,16 +99,16 @@ func TestTimelines(t *testing.T) {
 			{1, "c", "ask", 0, true, 0, Closed},
 			{2, "b", "done", transient, false, 0, Closed},
 			{3, "c", "done", transient, false, 0, Open}, // the third in a row
-			{4, "d", "ask", 0, false, 13, Open},         // open admits nothing, and says when to come back
+			{4, "d", "ask", 0, false, 13, Open},         // open admits nothing and gives the instant of the next probe
 			{12.999, "d", "ask", 0, false, 13, Open},
 			{13, "", "look", 0, false, 0, HalfOpen}, // state reads as half-open as soon as the timeout has passed
 			{13, "d", "ask", 0, true, 0, HalfOpen},
 			{14, "e", "ask", 0, true, 0, HalfOpen},
 			{14, "f", "ask", 0, false, 28, HalfOpen}, // at most two at once; d's probe would be the first to expire
 			{15, "d", "done", success, false, 0, HalfOpen},
-			{15, "f", "ask", 0, true, 0, HalfOpen}, // one at once: d's probe is free
+			{15, "f", "ask", 0, true, 0, HalfOpen}, // d's probe is free
 			{16, "e", "done", success, false, 0, Closed},
-			{17, "f", "done", transient, false, 0, Closed}, // its epoch is over: it neither opens nor counts
+			{17, "f", "done", transient, false, 0, Closed}, // an older epoch: it neither opens nor counts
 		}},
 		{"B1a: a success in closed resets the count", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
@@ -142,7 +141,7 @@ func TestTimelines(t *testing.T) {
 			{13, "c", "done", transient, false, 0, Open},
 			{14, "d", "ask", 0, false, 23, Open},
 			{23, "d", "ask", 0, true, 0, HalfOpen},
-			{24, "d", "done", success, false, 0, HalfOpen}, // b's success was of another half-open: it takes two anew
+			{24, "d", "done", success, false, 0, HalfOpen}, // b's success belongs to the half-open before
 			{24, "e", "ask", 0, true, 0, HalfOpen},
 			{25, "e", "done", success, false, 0, Closed},
 		}},
@@ -160,7 +159,7 @@ func TestTimelines(t *testing.T) {
 			{12, "d", "done", unknown, false, 0, HalfOpen},
 			{12, "e", "done", permanent, false, 0, HalfOpen},
 			{12, "f", "ask", 0, true, 0, HalfOpen},
-			{13, "f", "done", permanent, false, 0, Closed}, // or a service that answers 404 would never close its breaker
+			{13, "f", "done", permanent, false, 0, Closed}, // else a breaker of a service that answers 404 never closes
 		}},
 		{"half-open permits are returned once; a second or late return is ignored", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
@@ -169,22 +168,22 @@ func TestTimelines(t *testing.T) {
 			{0, "a", "done", transient, false, 0, Open},
 			{10, "b", "ask", 0, true, 0, HalfOpen},
 			{10, "b", "done", success, false, 0, HalfOpen},
-			{10, "b", "done", success, false, 0, HalfOpen}, // again: two would have closed it
+			{10, "b", "done", success, false, 0, HalfOpen}, // returned again: two successes would close
 			{10, "c", "ask", 0, true, 0, HalfOpen},         // in b's place
 			{11, "d", "ask", 0, true, 0, HalfOpen},
-			{11, "b", "done", transient, false, 0, HalfOpen}, // must neither open nor free c's probe
+			{11, "b", "done", transient, false, 0, HalfOpen}, // neither opens nor frees c's probe
 			{11, "e", "ask", 0, false, 25, HalfOpen},
-			{25, "c", "done", transient, false, 0, HalfOpen}, // c's probe expired in this instant: too late
-			{25, "e", "ask", 0, true, 0, HalfOpen},           // and is e's now
-			{25, "c", "done", transient, false, 0, HalfOpen}, // which changes nothing for c
+			{25, "c", "done", transient, false, 0, HalfOpen}, // c's probe expires at this instant: too late
+			{25, "e", "ask", 0, true, 0, HalfOpen},           // e takes the probe
+			{25, "c", "done", transient, false, 0, HalfOpen}, // no effect for c
 			{25, "f", "ask", 0, false, 26, HalfOpen},
 		}},
-		{"half-open always ends: a probe that never comes back expires, and its place is free again", []step{
+		{"half-open always ends: a probe that is never returned expires, and its place is free again", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "done", transient, false, 0, Open},
-			{10, "b", "ask", 0, true, 0, HalfOpen}, // b and c are never heard of again
+			{10, "b", "ask", 0, true, 0, HalfOpen}, // b and c are never returned
 			{12, "c", "ask", 0, true, 0, HalfOpen},
 			{24.999, "d", "ask", 0, false, 25, HalfOpen},
 			{25, "d", "ask", 0, true, 0, HalfOpen},
@@ -205,7 +204,7 @@ func TestTimelines(t *testing.T) {
 			{1, "old", "done", transient, false, 0, Open}, // must not prolong it
 			{9, "b", "ask", 0, false, 10, Open},
 			{10, "b", "ask", 0, true, 0, HalfOpen},
-			{11, "late", "done", success, false, 0, HalfOpen}, // was sent before the outage
+			{11, "late", "done", success, false, 0, HalfOpen}, // sent before the outage
 			{11, "late", "note", success, false, 0, HalfOpen},
 			{11, "late", "done", transient, false, 0, HalfOpen},
 			{11, "b", "done", success, false, 0, HalfOpen},
@@ -215,7 +214,7 @@ func TestTimelines(t *testing.T) {
 			{13, "old", "note", transient, false, 0, Closed},
 			{13, "late", "note", transient, false, 0, Closed},
 		}},
-		{"every attempt asks the breaker again: while open nothing starts, whoever was admitted when", []step{
+		{"every attempt asks the breaker again: while open nothing starts, also of operations admitted before", []step{
 			{0, "a", "ask", 0, true, 0, Closed},
 			{0, "b", "ask", 0, true, 0, Closed},
 			{1, "b", "confirm", 0, true, 0, Closed},
@@ -224,12 +223,12 @@ func TestTimelines(t *testing.T) {
 			{1, "a", "note", transient, false, 0, Open},
 			{2, "b", "confirm", 0, false, 11, Open},
 			{11, "b", "confirm", 0, true, 0, HalfOpen}, // admitted anew, as a probe
-			{12, "b", "confirm", 0, true, 0, HalfOpen}, // which it still is
+			{12, "b", "confirm", 0, true, 0, HalfOpen}, // still a probe
 			{12, "c", "ask", 0, true, 0, HalfOpen},
 			{13, "d", "ask", 0, false, 26, HalfOpen}, // so b has one probe and not two
 			{26, "d", "ask", 0, true, 0, HalfOpen},   // b's has expired
 			{26, "b", "confirm", 0, false, 27, HalfOpen},
-			{27, "b", "confirm", 0, true, 0, HalfOpen}, // in c's place, which c does not get back
+			{27, "b", "confirm", 0, true, 0, HalfOpen}, // in c's place, which c loses
 			{27, "c", "confirm", 0, false, 41, HalfOpen},
 		}},
 		{"a probe that has expired is admitted anew even if its place is free", []step{
@@ -238,7 +237,7 @@ func TestTimelines(t *testing.T) {
 			{0, "a", "note", transient, false, 0, Closed},
 			{0, "a", "done", transient, false, 0, Open},
 			{10, "b", "ask", 0, true, 0, HalfOpen},
-			{30, "b", "confirm", 0, true, 0, HalfOpen}, // else two more could start beside it
+			{30, "b", "confirm", 0, true, 0, HalfOpen}, // else two more could start
 			{30, "c", "ask", 0, true, 0, HalfOpen},
 			{30, "d", "ask", 0, false, 45, HalfOpen},
 		}},
@@ -263,7 +262,7 @@ func TestProbeWithoutLimit(t *testing.T) {
 	}
 }
 
-// opened is a breaker that opened at noon.
+// opened returns a breaker that opened at noon.
 func opened(t *testing.T) Breaker {
 	t.Helper()
 	b := New(cfg)
@@ -290,11 +289,11 @@ func TestNext(t *testing.T) {
 	expect(&b, 0, 0) // closed: time changes nothing
 	b = opened(t)
 	expect(&b, 1, 10)
-	expect(&b, 10, 0) // it may be asked, and nothing else will come
+	expect(&b, 10, 0) // half-open, without another change by time
 	first, _, _, _ := b.Allow(at(10), limit)
 	expect(&b, 10, 0) // a permit is free
 	b.Allow(at(11), limit)
-	expect(&b, 11, 25) // none is: the first expires
+	expect(&b, 11, 25) // no permit is free until the first expires
 	expect(&b, 25, 0)
 	b.Done(at(12), first, success)
 	expect(&b, 12, 0)
@@ -307,13 +306,13 @@ func TestClockStandsStill(t *testing.T) {
 	if _, _, _, ok := b.Allow(at(0), limit); ok {
 		t.Error("admitted while open")
 	}
-	b.cfg.OpenFor = 0 // even a breaker that is open for no time
+	b.cfg.OpenFor = 0 // an open time of zero
 	b = New(b.cfg)
 	run(t, &b, []step{
 		{0, "a", "ask", 0, true, 0, Closed},
 		{0, "a", "note", transient, false, 0, Closed},
 		{0, "a", "note", transient, false, 0, Closed},
-		{0, "a", "note", transient, false, 0, HalfOpen}, // reads as what the next one will find
+		{0, "a", "note", transient, false, 0, HalfOpen}, // the next call finds half-open
 		{0, "b", "ask", 0, true, 0, HalfOpen},
 		{0, "c", "ask", 0, true, 0, HalfOpen},
 		{0, "d", "ask", 0, false, 5, HalfOpen}, // no probe expires, so there are two
@@ -323,19 +322,19 @@ func TestClockStandsStill(t *testing.T) {
 }
 
 // "Time may run backwards; no answer may become wrong by it": an open breaker
-// stays open until its instant, a probe stays out until its own, and a probe
-// that is returned counts.
+// stays open until its instant, a probe stays in use until its own, and a
+// returned probe counts.
 func TestClockRunsBackwards(t *testing.T) {
 	b := opened(t)
 	run(t, &b, []step{
 		{-3600, "b", "ask", 0, false, 10, Open},
 		{10, "b", "ask", 0, true, 0, HalfOpen},
-		{-3600, "", "look", 0, false, 0, HalfOpen}, // it was asked at its time: it does not reopen
+		{-3600, "", "look", 0, false, 0, HalfOpen}, // it was asked at its time and does not reopen
 		{-3600, "c", "ask", 0, true, 0, HalfOpen},  // expires at -3585
 		{-3600, "d", "ask", 0, false, -3585, HalfOpen},
 		{9, "d", "ask", 0, true, 0, HalfOpen}, // c's place
 		{-3600, "e", "ask", 0, false, 24, HalfOpen},
-		{-3600, "c", "done", transient, false, 0, HalfOpen}, // c's generation is gone, whatever the clock says
+		{-3600, "c", "done", transient, false, 0, HalfOpen}, // c's generation is over at any time
 		{-3600, "b", "done", success, false, 0, HalfOpen},
 		{-7200, "d", "done", success, false, 0, Closed},
 	})

@@ -18,7 +18,7 @@ const (
 	closedState = Snapshot(Closed)
 )
 
-// Snapshot packs the machine as it is. That of a new machine is zero.
+// Snapshot packs the machine. That of a new machine is zero.
 func (b *Breaker) Snapshot() Snapshot {
 	s := Snapshot(b.epoch)<<epochShift | Snapshot(b.state)
 	if b.failures > 0 {

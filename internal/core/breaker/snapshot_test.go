@@ -32,7 +32,7 @@ func TestSnapshot(t *testing.T) {
 	if !b.Snapshot().Confirms(a) {
 		t.Error("a failure in a row keeps the snapshot from confirming")
 	}
-	noOp("unknown throttled permanent canceled ") // a success has a count to reset
+	noOp("unknown throttled permanent canceled ") // a success resets a count
 
 	b.Note(at(0), a, transient)
 	b.Note(at(0), a, transient)
@@ -56,7 +56,7 @@ func TestSnapshot(t *testing.T) {
 	}
 	noOp("") // a is of the first epoch
 
-	b.Note(at(11), p, transient) // of the epoch that its success ended: it does not count
+	b.Note(at(11), p, transient) // of an older epoch: it does not count
 	a, ok = b.Snapshot().Admit()
 	if same, _, _, _ := b.Allow(at(11), limit); !ok || a != same || !b.Snapshot().Confirms(a) {
 		t.Errorf("closed again: the snapshot admits %v, with %+v of the machine's %+v, and confirms it: %v", ok, a, same, b.Snapshot().Confirms(a))

@@ -38,8 +38,8 @@ type Bulkhead struct {
 // New returns a bulkhead with an empty queue.
 func New(cfg Config) Bulkhead { return Bulkhead{cfg: cfg} }
 
-// Enqueue adds a waiter and gives the end of its wait, zero for no limit. It is
-// false if the queue is full.
+// Enqueue adds a waiter and returns the end of its wait, zero for no limit. It
+// is false if the queue is full.
 func (b *Bulkhead) Enqueue(now time.Time) (t Ticket, until time.Time, ok bool) {
 	if b.queue.Len() >= b.cfg.Queue {
 		return 0, time.Time{}, false
@@ -61,8 +61,8 @@ func (b *Bulkhead) Dequeue() (Ticket, bool) {
 	return b.queue.Pop(), true
 }
 
-// Remove removes a waiter that gives up. It is false if the waiter is not in the
-// queue any more: then it has a permit.
+// Remove removes a waiter that gives up. It is false if the waiter has left the
+// queue: then it has a permit.
 func (b *Bulkhead) Remove(t Ticket) bool {
 	i, waits := slices.BinarySearch(b.queue.Values(), t)
 	if waits {
@@ -71,10 +71,10 @@ func (b *Bulkhead) Remove(t Ticket) bool {
 	return waits
 }
 
-// Waiting is the length of the queue.
+// Waiting returns the length of the queue.
 func (b *Bulkhead) Waiting() int { return b.queue.Len() }
 
-// Clone gives an independent copy. Enumerations and simulations branch with it.
+// Clone returns an independent copy, for enumerations and simulations.
 func (b *Bulkhead) Clone() Bulkhead {
 	c := *b
 	c.queue = b.queue.Clone()

@@ -8,8 +8,8 @@ import (
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// A8: the queue is bounded and in order of arrival, and nothing of a cancelled waiter
-// stays in it.
+// A8: the queue is bounded and in order of arrival, and a cancelled waiter
+// leaves it.
 func TestTimeline(t *testing.T) {
 	b := New(Config{Permits: 1, Queue: 3, MaxWait: 5 * time.Second})
 	enqueue := func(after time.Duration) Ticket {
@@ -37,7 +37,7 @@ func TestTimeline(t *testing.T) {
 	if b.Remove(first) {
 		t.Error("a waiter was removed after it got its permit")
 	}
-	fourth := enqueue(3 * time.Second) // first has left, so there is room
+	fourth := enqueue(3 * time.Second) // first has left: its place is free
 	if !b.Remove(third) || b.Remove(third) {
 		t.Error("a waiter must be removed once")
 	}

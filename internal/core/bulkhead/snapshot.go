@@ -9,14 +9,14 @@ type Snapshot uint64
 // the first waiter, and Acquire fails.
 const waitersBit Snapshot = 1 << 63
 
-// Acquire gives the snapshot with one more permit in use. It is false if none is
-// free or operations wait.
+// Acquire returns the snapshot with one more permit in use. It is false if none
+// is free or operations wait.
 func (s Snapshot) Acquire(permits int) (Snapshot, bool) {
 	return s + 1, s < Snapshot(permits) // with waitersBit, s is greater than any count
 }
 
-// Grant gives the snapshot with one more permit in use, for the first waiter, where
-// last says that no other waits. It is false if no permit is free.
+// Grant returns the snapshot with one more permit in use, for the first waiter.
+// last means that no other waits. It is false if no permit is free.
 func (s Snapshot) Grant(permits int, last bool) (Snapshot, bool) {
 	free := s.InUse() < permits
 	if s++; last {
@@ -25,10 +25,10 @@ func (s Snapshot) Grant(permits int, last bool) (Snapshot, bool) {
 	return s, free
 }
 
-// WithWaiters gives the snapshot once the first waiter is in the queue.
+// WithWaiters returns the snapshot after the first waiter has joined the queue.
 func (s Snapshot) WithWaiters() Snapshot { return s | waitersBit }
 
-// WithoutWaiters gives the snapshot once the last waiter has left the queue.
+// WithoutWaiters returns the snapshot after the last waiter has left the queue.
 func (s Snapshot) WithoutWaiters() Snapshot { return s &^ waitersBit }
 
 // Uncontended reports whether no operation waits, and no more permits were released
@@ -38,5 +38,5 @@ func (s Snapshot) Uncontended() bool { return s <= MaxPermits }
 // OverReleased reports whether more permits were released than acquired.
 func (s Snapshot) OverReleased() bool { return s.WithoutWaiters() > MaxPermits }
 
-// InUse is the number of permits in use.
+// InUse returns the number of permits in use.
 func (s Snapshot) InUse() int { return int(s.WithoutWaiters()) }

@@ -55,7 +55,7 @@ func TestOverReleased(t *testing.T) {
 			t.Errorf("%x: over-released %v, uncontended %v", s, s.OverReleased(), s.Uncontended())
 		}
 	}
-	const full Snapshot = math.MaxInt32 // what an int holds where it has 32 bits
+	const full Snapshot = math.MaxInt32 // the largest int of 32 bits
 	if s := full.WithWaiters(); !full.Uncontended() || s.OverReleased() || s.InUse() != math.MaxInt32 {
 		t.Errorf("the greatest number of permits: uncontended %v, over-released %v, %d in use", full.Uncontended(), s.OverReleased(), s.InUse())
 	}

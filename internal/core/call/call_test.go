@@ -154,7 +154,7 @@ func TestRecipes(t *testing.T) {
 				turn + ", attempt 2: transient, release, admits in 2s: yes, backoff 2s: goes on, " +
 				turn + ", attempt 3: transient, release, settle: transient"},
 		{"an answer that is no",
-			script{attempts: []outcome.Result{notFound}}, retry.Refused,
+			script{attempts: []outcome.Result{notFound}}, retry.NotWorthRepeating,
 			"admit: yes, " + turn + ", attempt 1: permanent, release, settle: permanent"},
 		{"the next wait does not fit: it is not begun, and the breaker is not asked about it",
 			script{attempts: []outcome.Result{transient}, deadline: noon.Add(time.Second)}, retry.NoTime,
@@ -189,7 +189,7 @@ func TestRecipes(t *testing.T) {
 			"admit: yes, " + turn + ", attempt 1: transient, release, admits in 1s: yes, backoff 1s: goes on, " +
 				"cooldown: goes on, acquire: no permit came free, settle: transient"},
 		{"cancelled during an attempt",
-			script{attempts: []outcome.Result{stopped}}, retry.Refused,
+			script{attempts: []outcome.Result{stopped}}, retry.NotWorthRepeating,
 			"admit: yes, " + turn + ", attempt 1: canceled, release, settle: canceled"},
 		{"attempts are counted: each that is followed by another is noted, and the last is the verdict",
 			script{attempts: []outcome.Result{transient, transient, transient}, notes: true}, retry.Exhausted,
@@ -201,12 +201,12 @@ func TestRecipes(t *testing.T) {
 			script{attempts: []outcome.Result{transient}, notes: true, backoff: retry.Ended}, retry.Ended,
 			"admit: yes, " + turn + ", attempt 1: transient, release, admits in 1s: yes, note: transient, backoff 1s: the caller's context ended, settle: unknown"},
 		{"an attempt that says nothing of the service: the verdict before it stands",
-			script{attempts: []outcome.Result{transient, noConnection}}, retry.Refused,
+			script{attempts: []outcome.Result{transient, noConnection}}, retry.NotWorthRepeating,
 			"admit: yes, " +
 				turn + ", attempt 1: transient, release, admits in 1s: yes, backoff 1s: goes on, " +
 				turn + ", attempt 2: unknown, release, settle: transient"},
 		{"a first attempt that says nothing of the service: there is no verdict",
-			script{attempts: []outcome.Result{noConnection}}, retry.Refused,
+			script{attempts: []outcome.Result{noConnection}}, retry.NotWorthRepeating,
 			"admit: yes, " + turn + ", attempt 1: unknown, release, settle: unknown"},
 		{"a check never gives a verdict",
 			script{attempts: []outcome.Result{transient}, deadline: noon.Add(time.Second), check: true}, retry.NoTime,

@@ -1,9 +1,9 @@
 // Package cooldown is the time for which a service asked to be left alone, as a
-// pure machine. It has neither a clock nor a lock; the handle in internal/engine
-// has the lock.
+// pure machine. It has neither a clock nor a lock; the handle in
+// internal/engine has the lock.
 //
-// One caller's 429 with Retry-After holds back all callers. After the cooldown
-// they start spread over a tenth of its length, so that they do not arrive in one
+// One caller's 429 with Retry-After delays all callers. After the cooldown they
+// start spread over a tenth of its length, so that they do not arrive in one
 // wave.
 package cooldown
 
@@ -27,8 +27,8 @@ func (c *Cooldown) Request(now time.Time, d time.Duration) {
 	}
 }
 
-// Until gives the instant at which a caller that arrives at now may send, where u
-// is chance in [0, 1). It is false if the caller may send at once.
+// Until returns the instant at which a caller that arrives at now may send,
+// spread by u in [0, 1). It is false if the caller may send at once.
 func (c *Cooldown) Until(now time.Time, u float64) (time.Time, bool) {
 	if !now.Before(c.until) {
 		return time.Time{}, false
@@ -36,5 +36,5 @@ func (c *Cooldown) Until(now time.Time, u float64) (time.Time, bool) {
 	return c.until.Add(time.Duration(u * float64(outcome.Spread(c.length)))), true
 }
 
-// End is the end of the last cooldown, zero if there was none.
+// End returns the end of the last cooldown, zero if there was none.
 func (c *Cooldown) End() time.Time { return c.until }

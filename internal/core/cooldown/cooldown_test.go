@@ -9,8 +9,8 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 const almostOne = 1 - 1.0/(1<<53)
 
-// B4c: one 429 with Retry-After holds back the other attempts to that origin for
-// that time, and they start spread by chance over a tenth of it.
+// B4c: one 429 with Retry-After delays the other attempts to that origin for
+// that time, and they start at random over a tenth of it.
 func TestTimeline(t *testing.T) {
 	at := func(s float64) time.Time { return noon.Add(time.Duration(s * float64(time.Second))) }
 	var c Cooldown
@@ -29,11 +29,11 @@ func TestTimeline(t *testing.T) {
 	c.Request(at(0), -time.Second)
 	until(0, 0.5, 0)
 	if !c.End().IsZero() {
-		t.Errorf("a request for nothing, until %v", c.End())
+		t.Errorf("a request for no time, until %v", c.End())
 	}
 
 	c.Request(at(0), 20*time.Second)
-	until(1, 0, 20) // never before the time
+	until(1, 0, 20) // never before the end
 	until(1, 0.5, 21)
 	until(1, almostOne, 22) // a tenth of twenty seconds
 	until(19.999, 0, 20)
@@ -49,11 +49,10 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("ends at %v", c.End())
 	}
 
-	// The clock stands still: the answer does too.
+	// The clock stands still: so does the answer.
 	until(11, 0.5, 52)
 	until(11, 0.5, 52)
-	// It runs backwards: the end stays, and a new cooldown that ends earlier does
-	// not cut it.
+	// It runs backwards: the end stays, and an earlier end does not shorten it.
 	c.Request(at(-3600), 20*time.Second)
 	until(-3600, 0, 50)
 	until(60, 0, 0)

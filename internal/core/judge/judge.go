@@ -149,7 +149,7 @@ type Meaning struct {
 	Why     Why  // the attempt must not be repeated; May if it may be
 	// AskUser: Retry.On or Classify has a say. See Filtered and Classified.
 	AskUser bool
-	// Cooldown: RetryAfter holds back every operation, and not this one alone.
+	// Cooldown: RetryAfter applies to every operation, not to this one alone.
 	Cooldown bool
 	// Stands: the attempt says nothing about the service, so the verdict of the
 	// attempt before it stands.

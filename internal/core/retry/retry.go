@@ -1,6 +1,6 @@
-// Package retry decides, after each attempt, whether there is another one and
-// when: a pure machine that is told the time, the attempt's result and a number
-// of chance, and that says why it stops.
+// Package retry decides after each attempt whether and when to make another
+// one. It is a pure machine: the time, the attempt's result and a random number
+// are arguments, and a decision with its reason is the result.
 package retry
 
 import (
@@ -9,25 +9,25 @@ import (
 	"github.com/holdfast-go/holdfast/internal/outcome"
 )
 
-// Jitter is how chance spreads the waits of many callers, so that those who
-// failed together do not come back together.
+// Jitter is the random spread of waits. It keeps callers that failed together
+// from retrying together.
 type Jitter uint8
 
 const (
-	// Full waits anything from nothing to the whole backoff. It spreads best.
+	// Full waits between zero and the whole backoff. It spreads best.
 	Full Jitter = iota
-	// Proportional waits the backoff give or take half of it. A wait may so reach
-	// one and a half times Config.Max.
+	// Proportional waits the backoff plus or minus half of it, so up to one and
+	// a half times Config.Max.
 	Proportional
-	// Decorrelated waits anything from Base to three times the wait before.
+	// Decorrelated waits between Base and three times the wait before.
 	Decorrelated
-	// None waits the backoff itself: for tests, and for a single caller.
+	// None waits exactly the backoff: for tests, and for a single caller.
 	None
 )
 
 var jitterNames = [...]string{"full", "proportional", "decorrelated", "none"}
 
-// String gives the jitter's name in lower case.
+// String returns the jitter's name in lower case.
 func (j Jitter) String() string {
 	if j.Valid() {
 		return jitterNames[j]
@@ -38,31 +38,32 @@ func (j Jitter) String() string {
 // Valid reports whether j is one of the four.
 func (j Jitter) Valid() bool { return int(j) < len(jitterNames) }
 
-// Config is a schedule's settings, its defaults filled in and its bounds checked.
+// Config has a schedule's settings. The caller of Start has set the defaults
+// and checked the bounds.
 type Config struct {
 	Retries       int           // after the first attempt
 	Base, Max     time.Duration // the backoff before retry n (from 0) is min(Base·2ⁿ, Max)
-	MaxRetryAfter time.Duration // a service that asks for more has ended the operation; zero: it is not listened to
+	MaxRetryAfter time.Duration // the longest wait that a service may ask for; zero ignores it
 	Jitter        Jitter
 }
 
-// Reason is why an operation made no further attempt.
+// Reason is the reason against a further attempt.
 type Reason uint8
 
 const (
-	// Go is no reason: the operation goes on.
+	// Go means that the operation goes on.
 	Go Reason = iota
 	// Answered: the last attempt succeeded.
 	Answered
-	// Refused: the last attempt's outcome is not one to repeat.
-	Refused
-	// NotRepeatable: the outcome is one to repeat, but this request is not.
+	// NotWorthRepeating: the last attempt's outcome is not repeated.
+	NotWorthRepeating
+	// NotRepeatable: the outcome is repeated, but this request cannot be.
 	NotRepeatable
 	// Exhausted: all retries were made.
 	Exhausted
-	// NoTime: the next wait does not fit into what is left of the operation's time.
+	// NoTime: the next wait exceeds the operation's remaining time.
 	NoTime
-	// AskedTooMuch: the service wants to be left alone for longer than MaxRetryAfter.
+	// AskedTooMuch: the service asked for a wait longer than MaxRetryAfter.
 	AskedTooMuch
 	// WasProbe: a half-open probe makes one attempt.
 	WasProbe
@@ -70,28 +71,29 @@ const (
 	BreakerOpened
 	// NoPermit: the bulkhead had no permit in time.
 	NoPermit
-	// CoolingDown: the service asked to be left alone, for longer than this operation can wait.
+	// CoolingDown: the service's cooldown is longer than this operation can
+	// wait.
 	CoolingDown
 	// Ended: the caller cancelled, or its deadline passed.
 	Ended
 )
 
 var reasons = [...]string{
-	Go:            "goes on",
-	Answered:      "answered",
-	Refused:       "not worth repeating",
-	NotRepeatable: "this request must not be repeated",
-	Exhausted:     "no retries left",
-	NoTime:        "the next wait does not fit into the time that is left",
-	AskedTooMuch:  "the service asked for a longer wait than is allowed",
-	WasProbe:      "a half-open probe makes one attempt",
-	BreakerOpened: "the circuit breaker opened",
-	NoPermit:      "no permit came free",
-	CoolingDown:   "the service asked to be left alone",
-	Ended:         "the caller's context ended",
+	Go:                "goes on",
+	Answered:          "answered",
+	NotWorthRepeating: "not worth repeating",
+	NotRepeatable:     "this request must not be repeated",
+	Exhausted:         "no retries left",
+	NoTime:            "the next wait does not fit into the time that is left",
+	AskedTooMuch:      "the service asked for a longer wait than is allowed",
+	WasProbe:          "a half-open probe makes one attempt",
+	BreakerOpened:     "the circuit breaker opened",
+	NoPermit:          "no permit came free",
+	CoolingDown:       "the service asked to be left alone",
+	Ended:             "the caller's context ended",
 }
 
-// String says it in a few words, for a line of an explanation.
+// String returns a short text for explanations.
 func (r Reason) String() string {
 	if int(r) < len(reasons) {
 		return reasons[r]
@@ -99,36 +101,36 @@ func (r Reason) String() string {
 	return "invalid"
 }
 
-// Decision is what follows an attempt.
+// Decision is the result of Next.
 type Decision struct {
 	Again bool
-	Why   Reason        // not Again: why not
-	At    time.Time     // Again: when
-	Wait  time.Duration // how long that is; for NoTime and AskedTooMuch, how long it would have been
-	Most  time.Duration // the wait's upper end, before chance shortened it
+	Why   Reason        // the reason if not Again
+	At    time.Time     // the start of the next attempt if Again
+	Wait  time.Duration // the length of the wait, also for NoTime and AskedTooMuch
+	Most  time.Duration // the upper end of the wait before jitter
 }
 
-// Schedule is one operation's way through its retries. Each operation starts
-// with a fresh one from Start.
+// Schedule is the state of one operation's retries. Start makes one for each
+// operation.
 type Schedule struct {
 	cfg  *Config
 	made int           // retries granted
-	last time.Duration // the wait before the last one, for Decorrelated
+	last time.Duration // the last wait, for Decorrelated
 }
 
 // Start begins an operation. cfg must not change while the schedule is in use.
 func Start(cfg *Config) Schedule { return Schedule{cfg: cfg} }
 
-// Next decides what follows an attempt that ended at now with r. u is chance, in
-// [0, 1). deadline is when the operation has to be over, zero if it has no end:
-// a wait that reaches it is not begun, since nothing could come after.
+// Next decides about another attempt after one that ended at now with r. u is a
+// random number in [0, 1). deadline is the end of the operation, zero for none:
+// a wait that reaches it is not begun, since no attempt could follow.
 func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) Decision {
 	switch r.Outcome {
 	case outcome.Success:
 		return Decision{Why: Answered}
 	case outcome.Transient, outcome.Throttled:
 	default:
-		return Decision{Why: Refused}
+		return Decision{Why: NotWorthRepeating}
 	}
 	if s.made >= s.cfg.Retries {
 		return Decision{Why: Exhausted}
@@ -142,8 +144,8 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 		if r.RetryAfter > s.cfg.MaxRetryAfter {
 			return Decision{Why: AskedTooMuch, Wait: r.RetryAfter, Most: r.RetryAfter}
 		}
-		// What the service asked for is the least; the own backoff may be longer.
-		// Chance only adds to it, or the first to come back would come too early.
+		// The asked wait is the minimum; the backoff may be longer. Jitter only
+		// adds to it, or some callers would be too early.
 		asked, spread := r.RetryAfter, outcome.Spread(r.RetryAfter)
 		wait = max(wait, asked+time.Duration(u*float64(spread)))
 		most = max(most, asked+spread)
@@ -157,19 +159,19 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	return Decision{Again: true, At: at, Wait: wait, Most: most}
 }
 
-// backoff gives the next wait and its upper end.
+// backoff returns the next wait and its upper end.
 func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
 	base, limit := s.cfg.Base, s.cfg.Max
 	if s.cfg.Jitter == Decorrelated {
 		most = limit
-		if prev := max(s.last, base); prev <= limit/3 { // else three times it is beyond the limit, or overflows
+		if prev := max(s.last, base); prev <= limit/3 { // else three times exceeds the limit, or overflows
 			most = 3 * prev
 		}
 		low := min(base, most)
 		return low + time.Duration(u*float64(most-low)), most
 	}
 	d := limit
-	// A shift that loses bits, or reaches the sign, is beyond any limit.
+	// A shift that loses bits or reaches the sign exceeds any limit.
 	if shifted := base << s.made; shifted>>s.made == base && shifted < limit {
 		d = shifted
 	}

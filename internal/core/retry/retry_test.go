@@ -16,7 +16,7 @@ var (
 	throttled = outcome.Result{Outcome: outcome.Throttled}
 )
 
-// The chance just below 1.
+// The largest random number below 1.
 const almostOne = 1 - 1.0/(1<<53)
 
 const (
@@ -24,7 +24,7 @@ const (
 	ms = time.Millisecond
 )
 
-// waits are the first waits of a schedule that always has the same chance.
+// waits returns the first waits of a schedule with a constant random number.
 func waits(cfg Config, u float64, n int) []time.Duration {
 	cfg.Retries = n
 	schedule := Start(&cfg)
@@ -36,7 +36,7 @@ func waits(cfg Config, u float64, n int) []time.Duration {
 }
 
 // The backoff before retry n is d = min(base·2ⁿ, max), here 1, 2, 4, 8, 10, 10
-// seconds, and chance spreads it.
+// seconds, and jitter spreads it.
 func TestJitter(t *testing.T) {
 	cfg := Config{Base: s, Max: 10 * s}
 	tests := []struct {
@@ -66,11 +66,11 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// No wait leaves its bounds, however large the base and however many the
-// retries: nothing overflows.
+// No wait leaves its bounds, for any base and any number of retries: nothing
+// overflows.
 func TestOverflow(t *testing.T) {
 	for _, cfg := range []Config{
-		{Base: s, Max: 365 * 24 * time.Hour}, // the longest that a setting may be
+		{Base: s, Max: 365 * 24 * time.Hour}, // the longest valid setting
 		{Base: 365 * 24 * time.Hour, Max: 365 * 24 * time.Hour},
 		{Base: 3, Max: math.MaxInt64 / 3}, // a shift that loses bits before it reaches the sign
 		{Base: 1 << 62, Max: math.MaxInt64 / 2},
@@ -98,7 +98,7 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-// Without a base there is no wait, however many the retries.
+// Without a base there is no wait, for any number of retries.
 func TestNoBase(t *testing.T) {
 	for jitter := Full; jitter.Valid(); jitter++ {
 		for n, wait := range waits(Config{Max: 10 * s, Jitter: jitter}, almostOne, 100) {
@@ -109,22 +109,22 @@ func TestNoBase(t *testing.T) {
 	}
 }
 
-// X1: Retry-After is parsed with bounds, never shortens the own backoff; up to
-// MaxRetryAfter obeyed in full, above MaxDelay too; a longer one ends the
+// X1: Retry-After is parsed with bounds and never shortens the backoff. Up to
+// MaxRetryAfter it is obeyed in full, above MaxDelay too; a longer one ends the
 // operation.
 func TestRetryAfter(t *testing.T) {
 	cfg := Config{Retries: 9, Base: s, Max: 4 * s, MaxRetryAfter: 60 * s, Jitter: None}
 	tests := []struct {
 		asked      time.Duration
 		u          float64
-		wait, most time.Duration // of the second retry, whose own backoff is 2s
+		wait, most time.Duration // of the second retry, with a backoff of 2s
 	}{
 		{0, 0.5, 2 * s, 2 * s},
-		{500 * ms, 0.5, 2 * s, 2 * s},                // the own is longer
-		{1900 * ms, almostOne, 2090 * ms, 2090 * ms}, // with its spread it is not
-		{10 * s, 0, 10 * s, 11 * s},                  // the least is what was asked for
-		{10 * s, 0.5, 10*s + 500*ms, 11 * s},         // chance only adds, a tenth at most
-		{60 * s, almostOne, 66 * s, 66 * s},          // just allowed, and above MaxDelay
+		{500 * ms, 0.5, 2 * s, 2 * s},                // the backoff is longer
+		{1900 * ms, almostOne, 2090 * ms, 2090 * ms}, // with jitter, the asked wait is longer
+		{10 * s, 0, 10 * s, 11 * s},                  // the asked wait is the minimum
+		{10 * s, 0.5, 10*s + 500*ms, 11 * s},         // jitter only adds, at most a tenth
+		{60 * s, almostOne, 66 * s, 66 * s},          // the longest allowed, above MaxDelay
 	}
 	for _, tt := range tests {
 		schedule := Start(&cfg)
@@ -140,14 +140,14 @@ func TestRetryAfter(t *testing.T) {
 	if d := schedule.Next(noon, forever, asks, 0.5); d != (Decision{Why: AskedTooMuch, Wait: 60*s + 1, Most: 60*s + 1}) {
 		t.Errorf("asked for more than is allowed: %+v", d)
 	}
-	cfg.MaxRetryAfter = 0 // Off: the service is not listened to
+	cfg.MaxRetryAfter = 0 // Off: the asked wait is ignored
 	schedule = Start(&cfg)
 	if d := schedule.Next(noon, forever, asks, 0.5); !d.Again || d.Wait != s {
-		t.Errorf("not listened to: %+v", d)
+		t.Errorf("ignored: %+v", d)
 	}
 }
 
-// Three times the wait before is the most, where that just fits too.
+// The limit is three times the wait before if that just fits.
 func TestDecorrelatedJustFits(t *testing.T) {
 	for limit, most := range map[time.Duration]time.Duration{8: 8, 9: 9, 10: 9, 11: 9} {
 		cfg := Config{Retries: 1, Base: 3, Max: limit, Jitter: Decorrelated}
@@ -158,7 +158,7 @@ func TestDecorrelatedJustFits(t *testing.T) {
 	}
 }
 
-// A wait that was asked for is the wait before, for Decorrelated as for others.
+// An asked wait is the wait before, for Decorrelated as for others.
 func TestDecorrelatedAfterAskedWait(t *testing.T) {
 	cfg := Config{Retries: 2, Base: s, Max: 100 * s, MaxRetryAfter: 60 * s, Jitter: Decorrelated}
 	schedule := Start(&cfg)
@@ -168,7 +168,7 @@ func TestDecorrelatedAfterAskedWait(t *testing.T) {
 	}
 }
 
-// Every reason that a schedule gives, and which comes first.
+// Every reason of a schedule, and their precedence.
 func TestReasons(t *testing.T) {
 	cfg := Config{Retries: 1, Base: s, Max: s, MaxRetryAfter: 60 * s, Jitter: None}
 	left := func(d time.Duration) time.Time { return noon.Add(d) }
@@ -181,9 +181,9 @@ func TestReasons(t *testing.T) {
 	}{
 		{"an answer", outcome.Result{Outcome: outcome.Success}, 0, forever, Decision{Why: Answered}},
 		{"an answer after the last retry", outcome.Result{Outcome: outcome.Success}, 1, forever, Decision{Why: Answered}},
-		{"A5b: other 4xx are not retried", outcome.Result{Outcome: outcome.Permanent}, 0, forever, Decision{Why: Refused}},
-		{"the caller cancelled", outcome.Result{Outcome: outcome.Canceled}, 0, forever, Decision{Why: Refused}},
-		{"the zero outcome is not repeated", outcome.Result{}, 0, forever, Decision{Why: Refused}},
+		{"A5b: other 4xx are not retried", outcome.Result{Outcome: outcome.Permanent}, 0, forever, Decision{Why: NotWorthRepeating}},
+		{"the caller cancelled", outcome.Result{Outcome: outcome.Canceled}, 0, forever, Decision{Why: NotWorthRepeating}},
+		{"the zero outcome is not repeated", outcome.Result{}, 0, forever, Decision{Why: NotWorthRepeating}},
 		{"B4b: max_retries after the first", failed, 0, forever, Decision{Again: true, At: left(s), Wait: s, Most: s}},
 		{"B4c: 429 is retried", throttled, 0, forever, Decision{Again: true, At: left(s), Wait: s, Most: s}},
 		{"B4b: and no more", failed, 1, forever, Decision{Why: Exhausted}},
@@ -206,7 +206,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// A retry that was not granted is none: the next backoff is no longer for it.
+// A retry that was not granted does not count for the next backoff.
 func TestNotGranted(t *testing.T) {
 	cfg := Config{Retries: 1, Base: s, Max: 10 * s, Jitter: None}
 	schedule := Start(&cfg)
@@ -216,7 +216,8 @@ func TestNotGranted(t *testing.T) {
 	}
 }
 
-// A clock that stands still or runs backwards: a wait is as long as it is.
+// A clock that stands still or runs backwards does not change the length of a
+// wait.
 func TestClock(t *testing.T) {
 	cfg := Config{Retries: 3, Base: s, Max: 10 * s, Jitter: None}
 	schedule := Start(&cfg)
