@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,30 +287,29 @@ func TestRetryAfter(t *testing.T) {
 			equal(t, "held back", len(seen.all(holdfast.EventCoolingDown)), 49)
 		})
 	})
-	t.Run("holds back a bounded number", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
-			c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{
-				Bulkhead: holdfast.BulkheadConfig{MaxQueue: 5},
-			})
-			var wg sync.WaitGroup
-			var mu sync.Mutex
-			refused := 0
-			for range 20 {
-				wg.Go(func() {
-					if _, err := c.Get(t.Context(), "/x"); errors.Is(err, holdfast.ErrRateLimited) {
-						mu.Lock()
-						refused++
-						mu.Unlock()
-					} else if err != nil {
-						t.Error(err)
-					}
+	for queue, most := range map[int]int{5: 5, holdfast.Off: 0} {
+		t.Run(fmt.Sprintf("holds back at most MaxQueue calls: %d", queue), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{
+					Bulkhead: holdfast.BulkheadConfig{MaxQueue: queue},
 				})
-				time.Sleep(time.Millisecond)
-			}
-			wg.Wait()
-			equal(t, "refused at once", refused, 14)
+				var wg sync.WaitGroup
+				var rejected atomic.Int32
+				for range 20 {
+					wg.Go(func() {
+						if _, err := c.Get(t.Context(), "/x"); errors.Is(err, holdfast.ErrRateLimited) {
+							rejected.Add(1)
+						} else if err != nil {
+							t.Error(err)
+						}
+					})
+					time.Sleep(time.Millisecond)
+				}
+				wg.Wait()
+				equal(t, "rejected at once", int(rejected.Load()), 19-most) // the first call retries
+			})
 		})
-	})
+	}
 	t.Run("of a 503 is a failure that asks for patience", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503, RetryAfter: 20 * time.Second})), holdfast.Config{})

@@ -575,3 +575,33 @@ holdfast: PolicyConfig.Retry.On is set beside Classify, which replaces it: set o
 	}()
 	holdfast.MustPolicy(holdfast.PolicyConfig{Total: -7})
 }
+
+// The first attempt on the fast path without a limit is not timed: its start is zero,
+// and so is its duration, as is the operation's without a retry.
+func TestUntimedAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fail := func(context.Context) error {
+			time.Sleep(time.Second)
+			return errDown
+		}
+		for _, tt := range []struct {
+			cfg   holdfast.PolicyConfig
+			timed bool
+		}{{holdfast.PolicyConfig{}, false}, {holdfast.PolicyConfig{AttemptTimeout: time.Minute}, true}, {holdfast.PolicyConfig{Total: time.Minute}, true}} {
+			tt.cfg.Retry = holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off}
+			var e *holdfast.Error
+			if err := holdfast.Run(t.Context(), policy(t, tt.cfg), fail); !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			first, second := e.Attempts[0], e.Attempts[1]
+			equal(t, "the first attempt has a start", !first.Start.IsZero(), tt.timed)
+			equal(t, "the first attempt has a duration", first.Took == time.Second, tt.timed)
+			equal(t, "the second attempt has both", !second.Start.IsZero() && second.Took == time.Second, true)
+			want := time.Second // since the first attempt ended
+			if tt.timed {
+				want = 2 * time.Second
+			}
+			equal(t, "the operation took", e.Took, want)
+		}
+	})
+}
