@@ -36,6 +36,7 @@ type Operation struct {
 	deadline time.Time // by Rules.Total; zero if it has none
 	ticket   breaker.Ticket
 	asked    time.Time // when the cooldown was last looked at; the next attempt starts then
+	ended    time.Time // when the latest failed attempt ended
 	permit   bool      // it holds one for the next attempt
 	resumed  bool      // its first attempt was made on the fast path
 	last     *Attempt  // the latest one that has ended
@@ -105,10 +106,13 @@ func (o *Operation) Last() *Attempt { return o.last }
 // Most is the most attempts that there can be.
 func (o *Operation) Most() int { return o.Schedule.Retries + 1 }
 
-// Now, Chance and Deadline are the world's.
+// Now reads the world's clock.
+func (o *Operation) Now() time.Time { return o.World.Now() }
 
-func (o *Operation) Now() time.Time  { return o.World.Now() }
-func (o *Operation) Chance() float64 { return o.World.Chance() }
+// Time and chance.
+
+func (o *Operation) Ended() time.Time { return o.ended }
+func (o *Operation) Chance() float64  { return o.World.Chance() }
 
 // Deadline is the earlier of the rules' and the caller's.
 func (o *Operation) Deadline() time.Time {
@@ -317,7 +321,10 @@ func (o *Operation) release(held *bool) {
 }
 
 func (o *Operation) Backoff(d retry.Decision) retry.Reason {
-	o.work.Retrying(o.Now(), o.last, d)
+	o.work.Retrying(o.ended, o.last, d)
+	if d.Wait <= 0 {
+		return retry.Go
+	}
 	return o.sleep(d.At)
 }
 
@@ -360,12 +367,12 @@ func (o *Operation) Attempt(n int) outcome.Result {
 	o.last, o.resumed = a, false
 	switch {
 	case a.Outcome != outcome.Success: // an error tells how long it took
-		now := o.Now()
+		o.ended = o.Now()
 		if !a.Started.IsZero() {
-			a.Took = now.Sub(a.Started)
+			a.Took = o.ended.Sub(a.Started)
 		}
 		if o.Began.IsZero() {
-			o.Began = now
+			o.Began = o.ended
 		}
 	case o.Engine.Timed || o.Watched:
 		a.Took = o.World.Since(a.Started)

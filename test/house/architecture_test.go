@@ -145,7 +145,7 @@ type recorder struct {
 
 func (r *recorder) step(s string) { r.steps = append(r.steps, s) }
 
-func (r *recorder) Now() time.Time            { return time.Time{} }
+func (r *recorder) Ended() time.Time          { return time.Time{} }
 func (r *recorder) Chance() float64           { return 0 }
 func (r *recorder) Deadline() time.Time       { return time.Time{} }
 func (r *recorder) Admit() bool               { r.step("Admit"); return !r.rejects }

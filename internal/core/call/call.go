@@ -21,7 +21,7 @@ import (
 // the reason why it gave up, and Go if it did not. The implementation keeps the
 // error that belongs to it.
 type Effects interface {
-	Now() time.Time
+	Ended() time.Time    // when the latest attempt ended
 	Chance() float64     // in [0, 1)
 	Deadline() time.Time // of the whole operation; zero if it has none
 
@@ -71,7 +71,7 @@ func Run(e Effects, cfg *retry.Config, check bool) retry.Decision {
 		if result.Outcome == outcome.Success {
 			return retry.Decision{Why: retry.Answered}
 		}
-		d := schedule.Next(e.Now(), e.Deadline(), result, e.Chance())
+		d := schedule.Next(e.Ended(), e.Deadline(), result, e.Chance())
 		switch {
 		case !d.Again:
 			return d

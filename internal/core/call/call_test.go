@@ -44,7 +44,7 @@ func (s *script) write(format string, args ...any) {
 
 func yes(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }
 
-func (s *script) Now() time.Time      { return s.now }
+func (s *script) Ended() time.Time    { return s.now }
 func (s *script) Chance() float64     { return 0.5 }
 func (s *script) Deadline() time.Time { return s.deadline }
 
