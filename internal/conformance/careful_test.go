@@ -13,31 +13,30 @@ import (
 	"time"
 )
 
-// careful is a client that does what most rules ask, written as plainly as can
-// be, with every care a switch of its own: a rule that does not notice when one is
-// left out is no rule.
+// careful is a simple client that follows most rules. Each care can be switched
+// off: a rule that does not detect the missing care is useless.
 type careful struct {
 	Setup
 	http *http.Client
-	not  map[care]bool // taken
+	not  map[care]bool // switched off
 }
 
 type care string
 
 const (
-	drain      care = "drain"              // before a repeat, so that the connection lives
-	keyed      care = "keyed"              // a POST is repeated with a key only
-	bounded    care = "bounded"            // Retry-After, by the terms
-	limited    care = "limited"            // an attempt
-	stops      care = "stops"              // after so many retries
+	drain      care = "drain"              // before a repeat, to keep the connection
+	keyed      care = "keyed"              // repeat a POST only with a key
+	bounded    care = "bounded"            // limit Retry-After by the terms
+	limited    care = "limited"            // limit an attempt
+	stops      care = "stops"              // stop after the last retry
 	obeys      care = "obeys"              // Retry-After
-	checks     care = "checks"             // that the body is whole
-	stays      care = "stays"              // with its origin
-	discreet   care = "discreet"           // in its log
-	tidy       care = "tidy"               // leaves no goroutine
-	closes     care = "closes"             // its connections
-	returns    care = "returns"            // at all
-	knowsCerts care = "knows certificates" // does not repeat what fails again
+	checks     care = "checks"             // check that the body is complete
+	stays      care = "stays"              // stay with the origin
+	discreet   care = "discreet"           // no secrets in the log
+	tidy       care = "tidy"               // leave no goroutine
+	closes     care = "closes"             // close connections
+	returns    care = "returns"            // return at all
+	knowsCerts care = "knows certificates" // do not repeat permanent failures
 )
 
 func newCareful(not ...care) Contender {
@@ -95,8 +94,8 @@ func (c *careful) Do(ctx context.Context, call Call) Answer {
 	}
 }
 
-// attempt says what it came to, how long the service asks to wait (0: it does
-// not), and whether to try again.
+// attempt returns the answer, the wait that the service asks for (0: none), and
+// whether to try again.
 func (c *careful) attempt(ctx context.Context, call Call) (a Answer, pause time.Duration, again bool) {
 	if !c.not[limited] {
 		var cancel context.CancelFunc
@@ -113,7 +112,7 @@ func (c *careful) attempt(ctx context.Context, call Call) (a Answer, pause time.
 		return Answer{Err: err}, 0, !errors.As(err, &cert) || c.not[knowsCerts]
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols { // what follows is no body, and no context ends its Read
+	if resp.StatusCode == http.StatusSwitchingProtocols { // no body follows, and no context ends its Read
 		return Answer{Status: resp.StatusCode}, 0, false
 	}
 	var body []byte

@@ -8,63 +8,64 @@ import (
 	"net/http"
 )
 
-// Contender is a client that is judged, and how to make one.
+// Contender is a client under test.
 type Contender struct {
 	Name    string
-	Version string // of the module or program; empty if there is none to name
-	// New makes a client for one service. It is called anew for each rule, and
-	// from several goroutines.
+	Version string // of the module or program; may be empty
+	// New makes a client for one service. It is called for each rule, and
+	// concurrently.
 	New func(Setup) (Client, error)
-	// Program: each call is a process of its own, so that nothing lives from one to
-	// the next and nothing of it is left in this one.
+	// Program means that each call is a separate process: it keeps no state
+	// between calls and leaves nothing in this process.
 	Program bool
-	// Proxy: it is a process of its own, and the same one for all rules. What New
-	// makes is its caller.
+	// Proxy means that the contender is one separate process for all rules. New
+	// makes its caller.
 	Proxy bool
-	// Asks says which rules the contender can be asked. Nil: all.
+	// Asks reports whether the contender can be tested by a rule. Nil means all
+	// rules.
 	Asks func(*Rule) bool
 }
 
-// isElsewhere says that what it holds cannot be counted.
-func (c *Contender) isElsewhere() bool { return c.Program || c.Proxy }
+// isSeparate reports whether the contender is another process, so that its
+// resources cannot be counted.
+func (c *Contender) isSeparate() bool { return c.Program || c.Proxy }
 
-// Client is an adapter over the client that is judged.
+// Client is an adapter for the client under test.
 type Client interface {
-	// Do makes one call and reads the whole answer. It returns when ctx ends, at the
-	// latest.
+	// Do makes one call and reads the whole answer. It returns at the latest
+	// when ctx ends.
 	Do(ctx context.Context, c Call) Answer
-	// Close gives back what the client holds: idle connections, for one.
+	// Close releases the client's resources, such as idle connections.
 	Close()
 }
 
-// Setup is what a client is made for.
+// Setup is the configuration of a client.
 type Setup struct {
 	// BaseURL of the service, without a path.
 	BaseURL string
-	// Roots are the authorities to trust, nil without TLS; Authority is the one
-	// among them, as PEM.
-	Roots     *x509.CertPool
+	// Roots are the trusted authorities, nil without TLS.
+	Roots *x509.CertPool
+	// Authority is the one authority in Roots as PEM.
 	Authority []byte
-	// Terms are the same for all.
+	// Terms are the same for all clients.
 	Terms Terms
-	// Log is where the client's own log goes, in the fullness in which it comes if
-	// nobody changes it; a client that is silent unless told otherwise is told to
-	// say all. It may be written to at any time.
+	// Log receives the client's log at its default level. A client that logs
+	// nothing by default logs everything. It may be written to at any time.
 	Log io.Writer
 }
 
-// Call is one call. Its URL, its headers and its body hold credentials.
+// Call is one call. Its URL, headers and body contain credentials.
 type Call struct {
 	Method string
 	URL    string
 	Path   string      // of the URL, with the query
-	Header http.Header // without Idempotency-Key; not to be changed
+	Header http.Header // without Idempotency-Key; do not change it
 	Body   []byte
-	// Key is to be sent as Idempotency-Key with every attempt; empty for none.
+	// Key is sent as Idempotency-Key with every attempt. Empty means none.
 	Key string
 }
 
-// Request makes the call's request, for clients that take one.
+// Request returns the call as an http.Request.
 func (c *Call) Request(ctx context.Context) (*http.Request, error) {
 	var body io.Reader
 	if c.Body != nil {
@@ -81,11 +82,12 @@ func (c *Call) Request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// Repeatable says whether a careful user lets the call be made again when it may
-// have been done: its method is idempotent, or it has a key.
+// Repeatable reports whether the call may be repeated after it may have been
+// executed: its method is idempotent, or it has a key.
 func (c *Call) Repeatable() bool { return c.Method != http.MethodPost || c.Key != "" }
 
-// Answer is what the caller got. Status and Body count only without Err.
+// Answer is the result for the caller. Status and Body are valid only if Err is
+// nil.
 type Answer struct {
 	Status int
 	Body   []byte

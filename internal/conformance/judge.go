@@ -13,28 +13,28 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Row is what became of one contender and one rule. A nil number is one that
-// cannot be known, of a program for one.
+// Row is the result of one contender and one rule. A nil number is unknown, for
+// example that of a program.
 type Row struct {
 	Fault       string  `json:"fault"` // the rule's ID
 	Client      string  `json:"client"`
-	Rule        string  `json:"rule"` // what was wanted
+	Rule        string  `json:"rule"` // the expected result
 	Right       bool    `json:"right"`
-	Why         string  `json:"why"` // it is not; empty if it is
+	Why         string  `json:"why"` // the reason if not Right, else empty
 	Attempts    int     `json:"attempts"`
 	Millis      float64 `json:"ms"` // of the longest call
 	Bounded     bool    `json:"bounded"`
 	Duplicates  int     `json:"duplicates"`
-	Reusable    bool    `json:"reusable"` // the next call went out on a connection that was there
+	Reusable    bool    `json:"reusable"` // the next call used an open connection
 	Goroutines  *int    `json:"goroutines"`
 	Descriptors *int    `json:"descriptors"`
-	Secrets     int     `json:"secrets"` // in its log, or brought to another origin
-	// InError: the text of its error shows the query with its credential. It is the
-	// caller who logs that, so that no rule judges it.
+	Secrets     int     `json:"secrets"` // in its log, or sent to another origin
+	// InError means that the error's text shows the credential of the query. No
+	// rule checks it, since the caller decides about logging the error.
 	InError bool `json:"in_error"`
 }
 
-// judge makes the row. notMet is why the meeting did not come about, or nil.
+// judge returns the row. notMet is the reason why the meeting failed, or nil.
 func (m *meeting) judge(notMet error) Row {
 	r := m.rule
 	row := Row{
@@ -50,7 +50,7 @@ func (m *meeting) judge(notMet error) Row {
 		row.Descriptors = &m.left.descriptors
 	}
 	if r.Fault == "http.redirect_elsewhere" {
-		row.Secrets += m.told
+		row.Secrets += m.leaked
 	}
 	var wrong []string
 	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -107,7 +107,7 @@ func (m *meeting) judge(notMet error) Row {
 	return row
 }
 
-// ending is what is wrong with how a call ended; empty if nothing is.
+// ending returns the error in the end of a call, or "".
 func (r *Rule) ending(a Answer, c Call) string {
 	answered := isAnswered(a, c)
 	refused := a.Err != nil || r.Status != 0 && a.Status == r.Status
@@ -135,7 +135,7 @@ func isAnswered(a Answer, c Call) bool {
 	return err == nil && a.Err == nil && a.Status == http.StatusOK && bytes.Equal(a.Body, answerTo(u.Path))
 }
 
-// describe says how a call ended, in a few words.
+// describe returns the end of a call as a short text.
 func describe(a Answer, c Call) string {
 	switch {
 	case isAnswered(a, c):
@@ -149,11 +149,11 @@ func describe(a Answer, c Call) string {
 	}
 }
 
-// maxWords is how much of an error's text a row shows, in bytes.
+// maxWords limits an error's text in a row, in bytes.
 const maxWords = 80
 
-// short is the beginning of an error's text, without the address, which would be
-// another the next time.
+// short returns the start of an error's text without addresses, which differ
+// between runs.
 func short(err error) string {
 	var in *url.Error
 	if errors.As(err, &in) {
@@ -169,19 +169,19 @@ func short(err error) string {
 
 var addresses = regexp.MustCompile(`(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?(->\S+)?`)
 
-// requests counts what reached the service: requests, and connections that ended
-// before their first.
+// requests counts the requests that reached the service, and the connections
+// that ended before their first request.
 func requests(record []faultserver.Attempt) int {
-	came := map[int]bool{}
+	seen := map[int]bool{}
 	n := 0
 	for _, a := range record {
 		if a.Method != "" {
 			n++
-			came[a.Connection] = true
+			seen[a.Connection] = true
 		}
 	}
 	for _, a := range record {
-		if a.Method == "" && !came[a.Connection] {
+		if a.Method == "" && !seen[a.Connection] {
 			n++
 		}
 	}
@@ -195,7 +195,7 @@ func (r *Rule) most() int {
 	return max(1, r.Calls) * (Usual.Retries + 1)
 }
 
-// text is the rule in one line.
+// text returns the rule in one line.
 func (r *Rule) text() string {
 	parts := []string{string(r.Want)}
 	if r.Want == Undetectable {

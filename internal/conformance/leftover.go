@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Goroutines and sockets are counted for each meeting by itself, so that
-// meetings can run side by side. Goroutines inherit the label of whoever started
-// them; a client's socket is one whose other end has the service's port.
+// Goroutines and sockets are counted for each meeting separately, so that
+// meetings can run concurrently. A goroutine inherits the label of its creator.
+// A client's socket is one with the service's port as its remote port.
 
 const labelName = "conformance"
 
-// label has f, and every goroutine that it starts, bear the label.
+// label runs f with the label, which all goroutines started by f inherit.
 func label(value string, f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -29,8 +29,8 @@ func label(value string, f func()) {
 	<-done
 }
 
-// snapshot is a count of all labelled goroutines. To take one stops the world, so
-// that those who ask at the same time share it.
+// snapshot is a count of all labelled goroutines. Since taking one stops the
+// world, concurrent callers share it.
 var snapshot struct {
 	sync.Mutex
 	taken time.Time
@@ -39,7 +39,8 @@ var snapshot struct {
 
 const snapshotLife = 5 * time.Millisecond
 
-// goroutines is how many bear the label, at some time after since.
+// goroutines returns the number of goroutines with the label at some time after
+// since.
 func goroutines(value string, since time.Time) int {
 	snapshot.Lock()
 	defer snapshot.Unlock()
@@ -50,7 +51,7 @@ func goroutines(value string, since time.Time) int {
 	return snapshot.count[value]
 }
 
-// countLabels reads the goroutine profile as text: "3 @ 0x…", and in the next
+// countLabels parses the goroutine profile as text: "3 @ 0x…", and in the next
 // line "# labels: {"conformance":"17"}".
 func countLabels() map[string]int {
 	var text bytes.Buffer
@@ -67,8 +68,8 @@ func countLabels() map[string]int {
 	return count
 }
 
-// descriptors is how many open sockets of this machine lead to the address's port,
-// and false where the system does not say.
+// descriptors returns the number of open sockets of this machine to the
+// address's port, and false if the system does not report them.
 func descriptors(addr string) (int, bool) {
 	_, text, _ := net.SplitHostPort(addr)
 	port, _ := strconv.Atoi(text)
@@ -81,7 +82,7 @@ func descriptors(addr string) (int, bool) {
 		// sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode …
 		for line := range strings.Lines(string(text)) {
 			f := strings.Fields(line)
-			if len(f) < 10 || f[9] == "0" { // closed: the kernel alone still has it
+			if len(f) < 10 || f[9] == "0" { // closed: only the kernel still has it
 				continue
 			}
 			_, hex, _ := strings.Cut(f[2], ":")
@@ -93,7 +94,7 @@ func descriptors(addr string) (int, bool) {
 	return n, true
 }
 
-// settle asks again and again until all says yes, for at most so long.
+// settle polls until all returns true or the limit is over.
 func settle(limit time.Duration, all func() bool) {
 	for end := time.Now().Add(limit); !all() && time.Now().Before(end); {
 		time.Sleep(snapshotLife)

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Program is a contender in any language: a command that makes one call each time
-// it is run. In its words, {url}, {method}, {body} (a file), {key}, {auth} (a line
-// of header) and {ca} (a file, PEM) stand for what the call is to have; SSL_CERT_FILE
-// and CURL_CA_BUNDLE name that last file as well. Exit status 0 and the answer's body
-// on its standard output are an answer, any other status is an error, and standard
-// error is its log. A command without {method} and {body} is asked for GET only, one
-// without {key} never for a call that has a key.
+// Program returns a contender in any language: a command that makes one call in
+// each run. In its words, {url}, {method}, {body} (a file), {key}, {auth} (a
+// header line) and {ca} (a PEM file) are replaced by the values of the call.
+// SSL_CERT_FILE and CURL_CA_BUNDLE also name the PEM file. With exit status 0
+// the standard output is the answer's body; any other status is an error.
+// Standard error is the log. A command without {method} and {body} is tested
+// with GET only, and one without {key} with calls without a key.
 //
-// Words are separated by spaces; one that is in quotes, ' or ", may have spaces.
+// Words are separated by spaces. A word in quotes, ' or ", may contain spaces.
 func Program(command string) (Contender, error) {
 	words, err := split(command)
 	switch {
@@ -47,7 +47,7 @@ func Program(command string) (Contender, error) {
 	}, nil
 }
 
-// split cuts a command into its words.
+// split splits a command into words.
 func split(command string) ([]string, error) {
 	var words []string
 	var word strings.Builder
@@ -79,7 +79,7 @@ func split(command string) ([]string, error) {
 	return words, nil
 }
 
-// program runs the command. It has a folder for the files that the words name.
+// program runs the command. It has a directory for the files of the words.
 type program struct {
 	words []string
 	setup Setup
@@ -102,9 +102,9 @@ func newProgram(words []string, s Setup) (*program, error) {
 
 func (p *program) Close() { os.RemoveAll(p.dir) }
 
-// lingering is how long a program that was killed may hold its output open, as one
-// does that has children.
-const lingering = time.Second
+// waitDelay is the time that a killed program may keep its output open, for
+// example because of its children.
+const waitDelay = time.Second
 
 func (p *program) Do(ctx context.Context, c Call) Answer {
 	body, err := os.CreateTemp(p.dir, "body")
@@ -122,7 +122,7 @@ func (p *program) Do(ctx context.Context, c Call) Answer {
 		words[i] = fill.Replace(w)
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.WaitDelay = lingering
+	cmd.WaitDelay = waitDelay
 	cmd.Env = os.Environ()
 	if p.setup.Authority != nil {
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+p.ca, "CURL_CA_BUNDLE="+p.ca)
@@ -139,7 +139,7 @@ func (p *program) Do(ctx context.Context, c Call) Answer {
 	return Answer{Status: http.StatusOK, Body: out.text.Bytes()}
 }
 
-// beginning keeps the beginning of what is written.
+// beginning keeps the start of the text written to it.
 type beginning struct {
 	text bytes.Buffer
 	room int

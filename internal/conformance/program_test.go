@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestMain lets the test's binary be a program that is judged: it makes one GET,
-// without a second try, and prints the answer.
+// TestMain makes the test binary usable as a program under test: it makes one
+// GET, without a retry, and prints the answer.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "as-program" {
 		os.Exit(get(os.Args[2]))
@@ -44,7 +44,7 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{ // by rule, what is wrong
+	want := map[string]string{ // the failures by rule
 		"time.latency":    "",
 		"http.status/404": "shows a credential",
 		"body.cut_fin":    "fails: exit status 3: cut off; 1 request of at least 2",
@@ -63,7 +63,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// What a command does not say how to do, it is not asked.
+// A command is not tested with calls that its words cannot express.
 func TestProgramIsAskedWhatItCan(t *testing.T) {
 	for command, want := range map[string][]string{
 		"true {url}":                          {"GET"},

@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// beforeService is a proxy whose every call is shown to see, and the address of
-// the service that it calls.
+// beforeService returns a proxy that passes each call to see, and the address
+// of its service.
 func beforeService(t *testing.T, see func(service string, r *http.Request)) (proxy, service string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close() // the service takes its place
+	l.Close() // the service takes the port
 	service = l.Addr().String()
 	forward := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: service}) },
@@ -46,8 +46,8 @@ func ask(t *testing.T, url string) {
 	resp.Body.Close()
 }
 
-// A call that its proxy leaves without an answer is not made again by the judge,
-// whether or not it has a body.
+// A call that the proxy does not answer is not repeated by the runner, with or
+// without a body.
 func TestProxyIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -55,7 +55,7 @@ func TestProxyIsAskedOnce(t *testing.T) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			t.Error(err)
 		}
-		if asked.Add(1)%2 == 0 { // on a connection that has served before
+		if asked.Add(1)%2 == 0 { // on a used connection
 			panic(http.ErrAbortHandler)
 		}
 	}))
@@ -80,9 +80,8 @@ func TestProxyIsAskedOnce(t *testing.T) {
 	}
 }
 
-// What a proxy still makes of calls that were given up on is over before the next
-// meeting begins.
-func TestProxyIsReadyWhenNothingComesAnyMore(t *testing.T) {
+// Requests of abandoned calls are over before the next meeting begins.
+func TestProxyIsReadyAfterAbandonedCalls(t *testing.T) {
 	t.Parallel()
 	const late = 3
 	var came, begun atomic.Int32
@@ -94,10 +93,10 @@ func TestProxyIsReadyWhenNothingComesAnyMore(t *testing.T) {
 		again = func() {
 			ask(t, "http://"+service+work+"/1")
 			if came.Add(1) < late {
-				time.AfterFunc(quiet/10, again)
+				time.AfterFunc(quietTime/10, again)
 			}
 		}
-		time.AfterFunc(quiet/10, again)
+		time.AfterFunc(quietTime/10, again)
 	})
 	c := Proxy(proxy)
 	r := &Runner{Listen: service, gaveUp: true}
@@ -130,7 +129,7 @@ func TestGaveUpOn(t *testing.T) {
 	}
 }
 
-// What keeps a proxy from being judged is said, and not taken for its rows.
+// An obstacle to the test is an error, not a result of the proxy.
 func TestProxyCannotBeJudged(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -138,7 +137,7 @@ func TestProxyCannotBeJudged(t *testing.T) {
 		see        func(service string, r *http.Request)
 	}{
 		{"another path", "passes off a wrong body as the answer; ", func(_ string, r *http.Request) { r.URL.Path = "/v1" + r.URL.Path }},
-		{"a health check", "GET /healthz came to 127.0.0.1:", func(service string, r *http.Request) {
+		{"a health check", "GET /healthz arrived at 127.0.0.1:", func(service string, r *http.Request) {
 			if strings.HasPrefix(r.URL.Path, work) {
 				ask(t, "http://"+service+"/healthz")
 			}
@@ -155,7 +154,7 @@ func TestProxyCannotBeJudged(t *testing.T) {
 	}
 }
 
-// A proxy that a fault has broken for good is wrong, and the run goes on.
+// A proxy that a fault has broken permanently is wrong, and the run continues.
 func TestProxyDoesNotRecover(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
@@ -170,7 +169,7 @@ func TestProxyDoesNotRecover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := rows[0]; r.Right || !strings.Contains(r.Why, "does not bring a call to "+service) || r.Fault != Rules()[0].ID() || !r.Bounded {
+	if r := rows[0]; r.Right || !strings.Contains(r.Why, "does not forward a call to "+service) || r.Fault != Rules()[0].ID() || !r.Bounded {
 		t.Errorf("%+v", r)
 	}
 }

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// pulse knows when the machine did not keep up: it asks to be woken again and again,
-// and notes when it was woken late.
+// pulse detects when the machine was too busy: it wakes up regularly and
+// records when it woke up late.
 type pulse struct {
 	end  chan struct{}
 	done chan struct{}
 
 	mu   sync.Mutex
-	last time.Time // of being late
+	last time.Time // last late wake-up
 }
 
 const (
 	beat = 10 * time.Millisecond
-	// late is a fifth of what is left of an attempt's limit to a service that takes
-	// 150 ms: what eats more of it may be what a client is blamed for.
+	// late is one fifth of the time that an attempt's limit leaves to a service
+	// that takes 150 ms. A longer delay may make a client fail.
 	late = 70 * time.Millisecond
 )
 
@@ -48,7 +48,7 @@ func (p *pulse) run() {
 	}
 }
 
-// stalled says whether the machine has been late since.
+// stalled reports whether the machine has been late since then.
 func (p *pulse) stalled(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

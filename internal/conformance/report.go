@@ -11,15 +11,15 @@ import (
 type Tally struct {
 	Client       string
 	Rules, Right int
-	Unbounded    int  // calls without an end in time
-	Duplicates   int  // of work
-	Leaks        int  // rules after which something was left
-	Counted      bool // what is left: it cannot be for a process of its own
-	Secrets      int  // rules under which a credential was shown
-	InError      int  // rules under which an error's text showed one
+	Unbounded    int  // calls that did not end in time
+	Duplicates   int  // executions of work
+	Leaks        int  // rules after which resources were left
+	Counted      bool // leaks were counted, which is impossible for a separate process
+	Secrets      int  // rules with a credential in the log
+	InError      int  // rules with a credential in an error's text
 }
 
-// Tallies are the clients' in the order in which they appear.
+// Tallies returns the tallies of all clients in order of appearance.
 func Tallies(rows []Row) []Tally {
 	var all []Tally
 	for _, row := range rows {
@@ -50,8 +50,8 @@ func one(is bool) int {
 
 func positive(n *int) bool { return n != nil && *n > 0 }
 
-// Matrix has a line for each rule and a column for each client. Cells are made by
-// mark; a rule that a client was not asked has none.
+// matrix returns a line for each rule and a column for each client. mark makes
+// the cells. A client has no cell for a rule that it was not tested with.
 func matrix(rows []Row, mark func(Row) string) (clients []string, lines []line) {
 	for _, row := range rows {
 		col := slices.Index(clients, row.Client)
@@ -76,7 +76,7 @@ type line struct {
 	cells       []string
 }
 
-// Table is for a terminal: the sums, the matrix, and what was wrong.
+// Table returns the sums, the matrix and the failures for a terminal.
 func Table(rows []Row) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "   %-22s %-9s %-9s %-10s %-5s %s\n", "client", "right", "unbounded", "duplicates", "leaks", "secrets shown")
@@ -121,12 +121,12 @@ func Table(rows []Row) string {
 	return b.String()
 }
 
-// losses are a client's wrong rows.
+// losses returns a client's wrong rows.
 func losses(rows []Row, client string) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.Client != client || r.Right })
 }
 
-// Markdown is the same for a page.
+// Markdown returns the same for a page.
 func Markdown(rows []Row) string {
 	var b strings.Builder
 	b.WriteString("| client | right | calls without a time limit | work done twice | rules with leaks | rules that showed a credential | rules with a credential in an error |\n|---|---|---|---|---|---|---|\n")
@@ -161,7 +161,7 @@ func Markdown(rows []Row) string {
 	return b.String()
 }
 
-// RulesMarkdown lists the rules with their reasons and sources, for a page.
+// RulesMarkdown returns the rules with their reasons and sources for a page.
 func RulesMarkdown(rules []Rule) string {
 	var b strings.Builder
 	for _, r := range rules {
@@ -170,7 +170,7 @@ func RulesMarkdown(rules []Rule) string {
 	return b.String()
 }
 
-// RulesText is the same for a terminal.
+// RulesText returns the same for a terminal.
 func RulesText(rules []Rule) string {
 	var b strings.Builder
 	for _, r := range rules {

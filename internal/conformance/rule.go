@@ -1,9 +1,8 @@
-// Package conformance judges HTTP clients, whoever wrote them. A client is given
-// a task that any of them can be set up for ([Terms]), and sent to a service that
-// fails in one way at a time; a [Rule] for each of those ways says what its user
-// would want, and on whose authority.
+// Package conformance tests how HTTP clients handle faults. Each client gets
+// the same configuration ([Terms]) and calls a service that fails in one way. A
+// [Rule] for each fault defines the expected result, with sources.
 //
-// Nothing here knows holdfast: it is judged as the others are.
+// The package does not import holdfast: it tests it like any other client.
 package conformance
 
 import (
@@ -12,52 +11,53 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Rule is what a user would want of a client that meets a fault.
+// Rule is the expected result of a client for one fault.
 type Rule struct {
 	Fault fault.ID
-	// Case tells the rule from others of the same fault; empty for the first.
+	// Case distinguishes rules of the same fault. It is empty for the first.
 	Case string
-	// Plan is what the service does until the call has ended. Afterwards it is
-	// healthy, and the client makes one call more, which has to be answered: a
-	// fault must not outlive its call.
+	// Plan is the service's plan until the end of the call. Then the service is
+	// healthy, and the client makes one more call, which must be answered: a
+	// fault must not affect later calls.
 	Plan fault.Plan
-	TLS  bool // the service speaks TLS, and the client knows its authority
-	H2   bool // it speaks HTTP/2 and nothing else, over TLS
+	TLS  bool // the service speaks TLS, and the client trusts its authority
+	H2   bool // the service speaks HTTP/2 only, over TLS
 
-	// The call: Method (empty: GET), with so many bytes of Body, with an
-	// Idempotency-Key of the caller's, with Expect: 100-continue.
+	// Method of the call. Empty means GET.
 	Method string
-	Body   int
-	Key    bool
-	Expect bool
-	// Calls is how many are made, one after the other or AtOnce; zero means 1. The
-	// rule holds for each.
+	Body   int  // bytes of the body
+	Key    bool // sends an Idempotency-Key
+	Expect bool // sends Expect: 100-continue
+	// Calls is the number of calls, in sequence or AtOnce. Zero means 1. The
+	// rule applies to each.
 	Calls  int
 	AtOnce bool
-	// Lives: the rule makes sense only for a client that lives from one call to
-	// the next and keeps its connections, not for a program that is run for each.
+	// Lives limits the rule to clients that keep connections between calls,
+	// unlike a program that runs once for each call.
 	Lives bool
-	// Attempt is the limit of one attempt. Zero: that of the Terms.
+	// Attempt is the limit of one attempt. Zero means that of the Terms.
 	Attempt time.Duration
 
 	Want Want
-	// Status that a call which is Refused may show instead of an error.
+	// Status is a status that a Refused call may return instead of an error.
 	Status int
-	// Least and Most requests that may reach the service, for all calls together; a
-	// connection that ends before its first request counts as one. Most 0: as many
-	// as the terms allow.
+	// Least and Most limit the number of requests that reach the service, for
+	// all calls together. A connection that ends before its first request
+	// counts as one. If Most is 0, the terms set it.
 	Least, Most int
-	// Apart is the least time between the first request and the second.
+	// Apart is the minimum time between the first and the second request.
 	Apart time.Duration
-	// KeepsConnection: all requests, and the call after them, share one connection.
+	// KeepsConnection requires one connection for all requests and the call
+	// after them.
 	KeepsConnection bool
 
-	// Why is one sentence for the reader of the table, Sources what it rests on.
-	Why     string
+	// Why is the reason of the rule in one sentence.
+	Why string
+	// Sources support the rule.
 	Sources []string
 }
 
-// ID names the rule: the fault's, and the case.
+// ID returns the fault's ID and the case.
 func (r *Rule) ID() string {
 	if r.Case == "" {
 		return string(r.Fault)
@@ -65,42 +65,43 @@ func (r *Rule) ID() string {
 	return string(r.Fault) + "/" + r.Case
 }
 
-// Want is how a call has to end.
+// Want is the expected end of a call.
 type Want string
 
 const (
-	// Answered: with the service's whole and healthy answer.
+	// Answered: with the service's complete, healthy answer.
 	Answered Want = "answered"
-	// Refused: with an error, or with the Status that the rule names. Anything that
-	// looks like success is wrong.
+	// Refused: with an error or the rule's Status. Anything that looks like
+	// success is wrong.
 	Refused Want = "refused"
-	// Honest: Answered or Refused, as the client likes. A part of an answer that is
-	// passed off as the whole is wrong.
+	// Honest: Answered or Refused. A part of an answer returned as the whole
+	// answer is wrong.
 	Honest Want = "honest"
-	// Undetectable: however it likes, since nothing on the wire shows that
-	// something is missing.
+	// Undetectable: any end, since the wire does not show that something is
+	// missing.
 	Undetectable Want = "undetectable"
 )
 
-// Terms are what every client is set up for, as near as it can be: what is
-// usual, scaled down so that a table of some hundred meetings takes minutes.
+// Terms are the configuration of every client, as far as it supports them:
+// usual values, scaled down so that some hundred meetings take minutes.
 type Terms struct {
-	// Retries is how many attempts may follow the first.
+	// Retries is the number of attempts after the first.
 	Retries int
-	// Base is the backoff before the first of them; it doubles, up to Max.
+	// Base is the backoff before the first retry. It doubles up to Max.
 	Base, Max time.Duration
-	// Attempt is the longest that one attempt may take, the body included.
+	// Attempt limits the duration of one attempt, including the body.
 	Attempt time.Duration
-	// RetryAfter is the longest pause that a service may ask for.
+	// RetryAfter is the longest wait that a service may ask for.
 	RetryAfter time.Duration
-	// Answer is the longest body that the caller can use, in bytes.
+	// Answer limits the body of an answer, in bytes.
 	Answer int
-	// Deadline is the caller's own, for all attempts and waits of a call.
+	// Deadline is the caller's limit of a call, including all attempts and
+	// waits.
 	Deadline time.Duration
 }
 
-// Usual are the terms of all rules, but for a rule's own Attempt. Base is as long
-// as it is so that three waits of full jitter are hardly ever all but nothing.
+// Usual are the terms of all rules, except for a rule's Attempt. Base is long
+// enough that three waits of full jitter are hardly ever almost zero.
 var Usual = Terms{
 	Retries:    3,
 	Base:       50 * time.Millisecond,
@@ -111,12 +112,12 @@ var Usual = Terms{
 	Deadline:   4 * time.Second,
 }
 
-// Bound is the longest that a call may take: all its attempts up to their limit,
-// and half as long again for its waits and for a busy machine. It lies below
-// Deadline, so that a client which only the caller's patience ends is seen.
+// Bound is the limit of a call: all attempts up to their limit, plus half as
+// much for waits and a busy machine. It is below Deadline, so that a client
+// that only the caller's deadline ends is detected.
 const Bound = 3 * time.Second
 
-// Rules are all of them, in the order of the catalogs.
+// Rules returns all rules in the order of the catalogs.
 func Rules() []Rule {
 	var all []Rule
 	for _, some := range [][]Rule{answerRules, connectionRules, bodyRules, protocolRules, tlsRules, capacityRules, h2Rules} {
@@ -125,29 +126,31 @@ func Rules() []Rule {
 	return all
 }
 
-// once strikes the first request, always every one.
+// once strikes the first request.
 func once(f fault.Fault) fault.Plan {
 	return fault.Plan{Rules: []fault.Rule{{Nth: "1", Fault: f}}}
 }
 
+// always strikes every request.
 func always(f fault.Fault) fault.Plan {
 	return fault.Plan{Rules: []fault.Rule{{Fault: f}}}
 }
 
-// onceConnection strikes the first connection, everyConnection every one.
+// onceConnection strikes the first connection.
 func onceConnection(f fault.ConnFault) fault.Plan {
 	return fault.Plan{Connections: []fault.ConnRule{{Nth: "1", Fault: f}}}
 }
 
+// everyConnection strikes every connection.
 func everyConnection(f fault.ConnFault) fault.Plan {
 	return fault.Plan{Connections: []fault.ConnRule{{Fault: f}}}
 }
 
-// What the rules rest on.
+// Sources of the rules.
 const (
 	mayRepeat    = "RFC 9110, 9.2.2: an idempotent request can be repeated automatically if communication fails before the client is able to read the response"
 	mustNotTwice = "RFC 9110, 9.2.2: a client should not automatically retry a non-idempotent request unless it can know that the semantics are idempotent, or that the first was never applied"
-	retryAfter   = "RFC 9110, 10.2.3: Retry-After says how long the user agent ought to wait before a follow-up request"
+	retryAfter   = "RFC 9110, 10.2.3: Retry-After indicates how long the user agent ought to wait before a follow-up request"
 	readAll      = "RFC 9112, 9.3: a client must read the entire response if it intends to reuse the connection"
 	incomplete   = "RFC 9112, 8: a response that breaks off, or has invalid framing or coding, is incomplete"
 	transient    = "curl(1), --retry: transient is a timeout, and the status 408, 429, 500, 502, 503 and 504"

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Every fault has a rule, every rule a fault, a reason and a source; and what it
-// asks for can be told apart from its opposite.
+// Every fault has a rule, every rule has a fault, a reason and a source, and
+// every expectation is distinguishable from its opposite.
 func TestRules(t *testing.T) {
 	catalog := fault.Catalog()
 	known := func(id fault.ID) bool {
@@ -27,10 +27,10 @@ func TestRules(t *testing.T) {
 		}
 		seen[r.ID()] = true
 		if !r.H2 && !known(r.Fault) {
-			t.Errorf("%s: no fault is called %s", r.ID(), r.Fault)
+			t.Errorf("%s: there is no fault %s", r.ID(), r.Fault)
 		}
 		if r.H2 && !strings.HasPrefix(string(r.Fault), "h2.") {
-			t.Errorf("%s is no fault of HTTP/2", r.ID())
+			t.Errorf("%s is not a fault of HTTP/2", r.ID())
 		}
 		if r.Why == "" || len(r.Sources) == 0 || slices.Contains(r.Sources, "") {
 			t.Errorf("%s gives no reason or no source", r.ID())

@@ -6,8 +6,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// answerRules are about answers that are well-formed, and late or unwelcome, and
-// about work whose answer was lost.
+// answerRules are about answers that are well-formed but late or negative, and
+// about work with a lost answer.
 var answerRules = []Rule{
 	{
 		Fault: fault.IDStatus, Plan: always(fault.Fault{Statuses: []int{503, 503, 200}}),

@@ -6,13 +6,14 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// repeated is the rule of a GET whose first answer fails in a way that can be
-// seen: it is made again, once, and the caller gets the answer.
+// repeated returns the rule of a GET with a first answer that fails visibly: it
+// is repeated once, and the caller gets the answer.
 func repeated(id fault.ID, f fault.Fault, why string, sources ...string) Rule {
 	return Rule{Fault: id, Plan: once(f), Want: Answered, Least: 2, Most: 2, Why: why, Sources: append(sources, mayRepeat)}
 }
 
-// drop is how slowly a drip comes: never a long silence, and minutes in all.
+// drop is the interval of a drip: each gap is short, but the whole takes
+// minutes.
 const drop = 40 * time.Millisecond
 
 // bodyRules are about answers that stop, break off or never end.
@@ -59,7 +60,7 @@ var bodyRules = []Rule{
 		"half of a compressed answer is not the answer", "RFC 1952, 2.3: a member ends with its trailer", incomplete),
 }
 
-// protocolRules are about services that break HTTP/1.1.
+// protocolRules are about services that violate HTTP/1.1.
 var protocolRules = []Rule{
 	repeated("h1.content_length_long", fault.Fault{H1: fault.ContentLengthLong},
 		"a body shorter than announced is not the answer", incomplete),

@@ -6,12 +6,11 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// upload is larger than the buffers and windows between two ends of a loopback
-// connection.
+// upload is larger than the buffers of a loopback connection.
 const upload = 8 << 20
 
-// connectionRules are about connections that fail, and about requests that are
-// not taken.
+// connectionRules are about connections that fail and about requests that are
+// not read.
 var connectionRules = []Rule{
 	{
 		Fault: fault.IDRefuse, Plan: everyConnection(fault.ConnFault{Refuse: true}),

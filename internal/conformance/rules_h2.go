@@ -2,13 +2,14 @@ package conformance
 
 import "github.com/holdfast-go/holdfast/fault"
 
-// overH2 makes a rule one of HTTP/2.
+// overH2 returns the rule for HTTP/2.
 func overH2(r Rule) Rule {
 	r.TLS, r.H2 = true, true
 	return r
 }
 
-// untouched is the rule of a POST that the server says it has not looked at.
+// untouched returns the rule of a POST that the server reports as not
+// processed.
 func untouched(id fault.ID, f fault.H2, why string) Rule {
 	return overH2(Rule{
 		Fault: id, Plan: once(fault.Fault{H2: f}), Method: "POST", Body: 200,
@@ -16,8 +17,7 @@ func untouched(id fault.ID, f fault.H2, why string) Rule {
 	})
 }
 
-// h2Rules are about the frames of HTTP/2. Their faults are those of a server of
-// its own, which the runner is given.
+// h2Rules are about the frames of HTTP/2. Runner.H2 starts their server.
 var h2Rules = []Rule{
 	overH2(Rule{
 		Fault: "h2.goaway_graceful", Plan: once(fault.Fault{H2: fault.GoAwayGraceful}),

@@ -2,7 +2,7 @@ package conformance
 
 import "github.com/holdfast-go/holdfast/fault"
 
-// certificateRule is the rule of a certificate that does not hold.
+// certificateRule returns the rule of an invalid certificate.
 func certificateRule(f fault.TLS, why string) Rule {
 	return Rule{
 		Fault: fault.ID("tls." + f), Plan: everyConnection(fault.ConnFault{TLS: f}), TLS: true,

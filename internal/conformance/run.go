@@ -15,41 +15,43 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Runner has contenders meet faults. Its zero value knows no HTTP/2.
+// Runner tests contenders. The zero value has no HTTP/2.
 type Runner struct {
-	// H2 starts a service that speaks HTTP/2 over TLS. Nil: the rules that need one
-	// are left out.
+	// H2 starts a service that speaks HTTP/2 over TLS. Nil omits the rules of
+	// HTTP/2.
 	H2 func(faultserver.Service) (Server, error)
-	// Listen is the address of the service, host and port, for a contender that
-	// cannot be told another each time. Empty: a free port each time.
+	// Listen is a fixed address of the service, host and port, for a contender
+	// with a fixed target. Empty means a free port for each meeting.
 	Listen string
-	// Workers is how many meetings run side by side. Default 8; 1 with Listen.
+	// Workers is the number of concurrent meetings. The default is 8, with
+	// Listen 1.
 	Workers int
-	// Patience is how much longer than the Terms and the Bound a call may take, for
-	// a contender that cannot wait for less than a second. Default none.
+	// Patience extends the Terms' deadline and the Bound, for a contender that
+	// cannot wait for less than a second. The default is none.
 	Patience time.Duration
 
 	pulse  *pulse
-	gaveUp bool // on a call that a proxy may be at work for still; it has one worker
+	gaveUp bool // a proxy may still work on a call; a proxy has one worker
 }
 
-// Limits of the runner itself.
+// Limits of the runner.
 const (
-	// stuck is how long after the caller's deadline a call may return; then it is
-	// left to itself.
+	// stuck is the time after the caller's deadline at which a call is
+	// abandoned.
 	stuck = 3 * time.Second
-	// leaving is how long what a client has left behind may take to go.
-	leaving = 1500 * time.Millisecond
-	// tries is how often a meeting is arranged in which the fault does not strike,
-	// as two calls at once may miss each other.
+	// leaveTime is the time in which a client's goroutines and sockets may end.
+	leaveTime = 1500 * time.Millisecond
+	// tries limits the meetings in which the fault does not strike, as two
+	// concurrent calls may miss each other.
 	tries = 5
-	// stallsBorne is how often a meeting is held again because the machine stalled.
-	stallsBorne = 4
+	// maxStalls limits the meetings that are repeated because the machine
+	// stalled.
+	maxStalls = 4
 )
 
-// Run has each contender meet each rule that it can be asked, and gives a row for
-// each, rule by rule. The error is one of the runner's own: ctx's, or a service
-// that cannot be started.
+// Run tests each contender with each rule that applies to it and returns the
+// rows, rule by rule. The error is one of the runner: ctx's, or a service that
+// cannot be started.
 func (r *Runner) Run(ctx context.Context, rules []Rule, contenders []Contender) ([]Row, error) {
 	type job struct {
 		rule      *Rule
@@ -115,12 +117,12 @@ func (r *Runner) Run(ctx context.Context, rules []Rule, contenders []Contender) 
 	return rows, nil
 }
 
-// asks says whether the contender meets the rule at all.
+// asks reports whether the contender is tested with the rule.
 func (r *Runner) asks(rule *Rule, c *Contender) bool {
 	return !(rule.H2 && r.H2 == nil) && !(rule.Lives && c.Program) && (c.Asks == nil || c.Asks(rule))
 }
 
-// start gives a service that is well.
+// start starts a healthy service.
 func (r *Runner) start(rule *Rule, w *witness) (Server, error) {
 	if rule.H2 {
 		return r.H2(w.serve)
@@ -135,9 +137,9 @@ func (r *Runner) start(rule *Rule, w *witness) (Server, error) {
 	return faultserver.New(fault.Plan{}, opts...)
 }
 
-// meet has one contender meet one fault. A busy machine can make a client look
-// wrong, and hardly ever right. So what is wrong counts only if the machine kept up
-// meanwhile, and only if it is wrong twice out of three.
+// meet tests one contender with one rule. A busy machine can make a client look
+// wrong, but hardly ever right. So a wrong result counts only if the machine
+// was not stalled, and only if two of three results are wrong.
 func (r *Runner) meet(ctx context.Context, rule *Rule, c *Contender) (Row, error) {
 	var row Row
 	right, wrong, uncounted := 0, 0, 0
@@ -152,7 +154,7 @@ func (r *Runner) meet(ctx context.Context, rule *Rule, c *Contender) (Row, error
 			return row, nil
 		case row.Right:
 			right++
-		case r.pulse.stalled(began) && uncounted < stallsBorne:
+		case r.pulse.stalled(began) && uncounted < maxStalls:
 			uncounted++
 		default:
 			wrong++
@@ -161,7 +163,7 @@ func (r *Runner) meet(ctx context.Context, rule *Rule, c *Contender) (Row, error
 	return row, nil
 }
 
-// meetOnce goes on until the fault strikes, within reason.
+// meetOnce repeats the meeting until the fault strikes, up to a limit.
 func (r *Runner) meetOnce(ctx context.Context, rule *Rule, c *Contender) (Row, error) {
 	for i := 1; ; i++ {
 		if c.Proxy {
@@ -181,12 +183,13 @@ func (r *Runner) meetOnce(ctx context.Context, rule *Rule, c *Contender) (Row, e
 	}
 }
 
-// meetings counts them, of every runner: goroutines are told apart by it.
+// meetings counts the meetings of all runners. The number is the label of a
+// meeting's goroutines.
 var meetings atomic.Int64
 
 var errNotMet = errors.New("the fault did not strike")
 
-// meeting is one contender, one rule, and what came of it.
+// meeting is one test of one contender with one rule.
 type meeting struct {
 	*Runner
 	rule      *Rule
@@ -207,7 +210,7 @@ type meeting struct {
 	after     Answer
 	afterCall Call
 	reused    bool
-	told      int // requests that brought credentials to another origin
+	leaked    int // requests that sent credentials to another origin
 	effects   faultserver.Effects
 	left      leftover
 }
@@ -217,7 +220,7 @@ type leftover struct {
 	knowsGoroutines, knowsDescriptors bool
 }
 
-// hold arranges the meeting.
+// hold runs the meeting.
 func (m *meeting) hold(ctx context.Context) error {
 	s, err := m.start(m.rule, &m.witness)
 	if err != nil {
@@ -232,7 +235,7 @@ func (m *meeting) hold(ctx context.Context) error {
 		m.setup.Terms.Attempt = m.rule.Attempt
 	}
 
-	usual, err := m.life(ctx) // what a client leaves behind that has met nothing
+	usual, err := m.life(ctx) // what a client without a fault leaves behind
 	if err != nil {
 		return err
 	}
@@ -250,7 +253,7 @@ func (m *meeting) hold(ctx context.Context) error {
 	}
 	label(m.name, func() { m.makeCalls(ctx, client) })
 	m.record, m.opened = s.Record(), s.Connections()-before
-	m.told = m.witness.toldAfterFirst()
+	m.leaked = m.witness.leakedAfterFirst()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -259,18 +262,17 @@ func (m *meeting) hold(ctx context.Context) error {
 	}
 	if m.contender.Proxy {
 		m.gaveUp = m.gaveUpOn()
-		if err := m.stranger(); err != nil {
+		if err := m.unexpected(); err != nil {
 			return err
 		}
 	}
 	if m.lost {
-		return m.struck() // to close a client that still runs may take as long
+		return m.struck() // closing a running client may take as long
 	}
 	label(m.name, client.Close)
 	m.left = m.count(m.name)
-	// The first client's connections, if it has left any, are still there. Its
-	// goroutines bear another label; as many again are the client's habit, and
-	// nothing that the fault has done.
+	// Connections and goroutines that the first client left are normal for this
+	// client and not an effect of the fault.
 	m.left.goroutines = max(0, m.left.goroutines-usual.goroutines)
 	m.left.descriptors = max(0, m.left.descriptors-usual.descriptors)
 	m.awaitWork()
@@ -278,9 +280,9 @@ func (m *meeting) hold(ctx context.Context) error {
 	return m.struck()
 }
 
-// life is a client's whole life without a fault: one call, and its end.
+// life runs a client without a fault: one call, then Close.
 func (m *meeting) life(ctx context.Context) (leftover, error) {
-	if m.contender.isElsewhere() {
+	if m.contender.isSeparate() {
 		return leftover{}, nil
 	}
 	name := m.name + ".usual"
@@ -297,7 +299,7 @@ func (m *meeting) life(ctx context.Context) (leftover, error) {
 	return m.count(name), nil
 }
 
-// makeCalls makes the rule's calls, and gives up on one that does not return.
+// makeCalls makes the rule's calls and abandons one that does not return.
 func (m *meeting) makeCalls(ctx context.Context, client Client) {
 	n := max(1, m.rule.Calls)
 	m.answers, m.took = make([]Answer, n), make([]time.Duration, n)
@@ -311,7 +313,7 @@ func (m *meeting) makeCalls(ctx context.Context, client Client) {
 		answer Answer
 		took   time.Duration
 	}
-	ends := make(chan ended, n) // a call that is given up on may still end
+	ends := make(chan ended, n) // an abandoned call may still end
 	begin := func(i int) {
 		go func() {
 			began := time.Now()
@@ -350,13 +352,13 @@ func (m *meeting) makeCalls(ctx context.Context, client Client) {
 	}
 }
 
-// recover makes the service well, and one call more.
+// recover makes the service healthy and makes one more call.
 func (m *meeting) recover(ctx context.Context, client Client) error {
 	if err := m.server.SetPlan(fault.Plan{}); err != nil {
 		return err
 	}
 	if m.rule.Fault == fault.IDRefuse {
-		settle(time.Second, func() bool { // until somebody listens again
+		settle(time.Second, func() bool { // until the server listens again
 			c, err := net.Dial("tcp", m.server.Addr())
 			if err == nil {
 				c.Close()
@@ -375,15 +377,15 @@ func (m *meeting) recover(ctx context.Context, client Client) error {
 	return ctx.Err()
 }
 
-// count waits until nothing is left, for so long, and says what is.
+// count waits until nothing is left, up to a limit, and returns what is left.
 func (m *meeting) count(name string) leftover {
 	var l leftover
-	if m.contender.isElsewhere() {
+	if m.contender.isSeparate() {
 		return l
 	}
 	l.knowsGoroutines = true
 	since := time.Now()
-	settle(leaving, func() bool {
+	settle(leaveTime, func() bool {
 		l.goroutines = goroutines(name, since)
 		l.descriptors, l.knowsDescriptors = descriptors(m.server.Addr())
 		return l.goroutines == 0 && l.descriptors == 0
@@ -391,8 +393,8 @@ func (m *meeting) count(name string) leftover {
 	return l
 }
 
-// awaitWork waits until the service has done what it was still about to do, for
-// callers that have left.
+// awaitWork waits until the service has finished its work for callers that have
+// left.
 func (m *meeting) awaitWork() {
 	var last time.Duration
 	for _, a := range m.record {
@@ -403,8 +405,8 @@ func (m *meeting) awaitWork() {
 	}
 }
 
-// struck says whether the client has met the fault that it was to meet. A refused
-// connection is seen by nobody.
+// struck returns an error if the client did not meet the fault. The service
+// does not see refused connections.
 func (m *meeting) struck() error {
 	if m.rule.Fault == fault.IDRefuse {
 		return nil
@@ -417,7 +419,8 @@ func (m *meeting) struck() error {
 	return errNotMet
 }
 
-// isShared: three faults of HTTP/2 go by a word that has another name elsewhere.
+// isShared reports three faults of HTTP/2 that have another name in package
+// fault.
 func (m *meeting) isShared(a faultserver.Attempt) bool {
 	return m.rule.H2 && len(a.Faults) > 0 && strings.HasPrefix(string(m.rule.Fault), "h2.")
 }

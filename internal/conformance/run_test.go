@@ -14,7 +14,7 @@ func judged(t *testing.T, rules []Rule, contenders ...Contender) []Row {
 	return rows
 }
 
-// A careful client can be right: the rules ask nothing impossible.
+// A careful client can be right: the rules are not impossible.
 func TestRulesCanBeKept(t *testing.T) {
 	for _, row := range judged(t, Rules(), newCareful()) {
 		if !row.Right {
@@ -23,7 +23,7 @@ func TestRulesCanBeKept(t *testing.T) {
 	}
 }
 
-// Each care that is left out makes the rows red that are about it.
+// Each care that is switched off makes the rows about it wrong.
 func TestRulesBite(t *testing.T) {
 	tests := []struct {
 		not  care

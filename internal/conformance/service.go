@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Server is a service that fails by plan: package faultserver's, or that of
-// HTTP/2.
+// Server is a service that fails by plan: that of package faultserver or of
+// h2fault.
 type Server interface {
 	URL() string
 	Addr() string
@@ -27,19 +27,20 @@ type Server interface {
 	Close() error
 }
 
-// canary is the secret of every call: in its query, two headers and its body.
+// canary is the secret in every call's query, headers and body.
 const canary = "canary-5f0c41d7"
 
-// work is where operations are, each at its number; the service counts work by the
-// path, and not by any key.
+// work is the path of operations, followed by their number. The service counts
+// work by path, not by key.
 const work = "/work"
 
-// answerTo is the service's healthy answer: long enough to be cut in many ways.
+// answerTo returns the service's healthy answer, long enough to be cut in many
+// ways.
 func answerTo(path string) []byte {
 	return fmt.Appendf(nil, `{"answer_to":%q,"text":%q}`, path, strings.Repeat("all is well. ", 16))
 }
 
-// newCall makes call n of a rule.
+// newCall returns a call of a rule.
 func newCall(r *Rule, base, path string) Call {
 	c := Call{Method: r.Method, Path: path + "?token=" + canary, Header: http.Header{
 		"Authorization": {"Bearer " + canary},
@@ -64,49 +65,51 @@ func newCall(r *Rule, base, path string) Call {
 	return c
 }
 
-// witness answers as a healthy service, and notes which requests brought the
-// credentials along.
+// witness is the healthy service. It records which requests contained
+// credentials.
 type witness struct {
-	mu   sync.Mutex
-	told []bool // by request, in the order in which they were read
+	mu     sync.Mutex
+	leaked []bool // by request, in order of reading
 }
 
 func (w *witness) serve(r faultserver.Request) faultserver.Answer {
-	told := false
+	leaked := false
 	for _, name := range []string{"Authorization", "X-Api-Key"} {
-		told = told || strings.Contains(r.Header.Get(name), canary)
+		leaked = leaked || strings.Contains(r.Header.Get(name), canary)
 	}
 	w.mu.Lock()
-	w.told = append(w.told, told)
+	w.leaked = append(w.leaked, leaked)
 	w.mu.Unlock()
 	a := faultserver.Answer{Status: http.StatusOK, ContentType: "application/json", Body: answerTo(r.Path)}
-	if r.Method == http.MethodPost { // what is idempotent may be done twice (RFC 9110, 9.2.2)
+	if r.Method == http.MethodPost { // idempotent requests may be done twice (RFC 9110, 9.2.2)
 		a.Operation = r.Path
 	}
 	return a
 }
 
-// forget begins anew.
+// forget resets the witness.
 func (w *witness) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told = nil
+	w.leaked = nil
 }
 
-// toldAfter is how many requests after the first brought the credentials along.
-func (w *witness) toldAfterFirst() int {
+// leakedAfterFirst returns the number of requests after the first that
+// contained credentials.
+func (w *witness) leakedAfterFirst() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
-	for i, told := range w.told {
-		if told && i > 0 {
+	for i, leaked := range w.leaked {
+		if leaked && i > 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// authority is the service's, as a pool and as PEM; nil without TLS.
+// authority returns the service's authority as a pool and as PEM, nil without
+// TLS.
 func authority(s Server) (*x509.CertPool, []byte) {
 	cert := s.Certificate()
 	if cert == nil {
@@ -123,7 +126,7 @@ type sink struct {
 	text bytes.Buffer
 }
 
-// maxLog bounds what is kept of a log, in bytes.
+// maxLog limits the kept part of a log, in bytes.
 const maxLog = 1 << 20
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -135,7 +138,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// secrets is how often the log shows the canary.
+// secrets returns how often the log contains the canary.
 func (s *sink) secrets() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

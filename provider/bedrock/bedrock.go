@@ -1,7 +1,6 @@
-// Package bedrock asks the models of Amazon Bedrock through the AWS SDK, with a
-// [holdfast.Policy] around each call instead of the SDK's own retries. It is the
-// template for any other SDK that is called by its methods: a Policy, a Classify,
-// a Wrap.
+// Package bedrock calls the models of Amazon Bedrock through the AWS SDK, with
+// a [holdfast.Policy] instead of the SDK's retries. It is a template for any
+// SDK that is used by its methods: a Policy, a Classify, a Wrap.
 package bedrock
 
 import (
@@ -20,9 +19,10 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// Policy is how a model's calls hold. Change what should differ, add a Breaker or
-// a Bulkhead, and give it to [holdfast.NewPolicy]. The numbers are the second
-// seed's ("@with_retry Decorator", and ollama_llm_timeout where it has none).
+// Policy returns the policy config of a model's calls. Change it as needed, for
+// example by a Breaker or a Bulkhead, and pass it to [holdfast.NewPolicy]. The
+// numbers and their names are those of requirement B9 (docs/requirements.md);
+// AttemptTimeout is ollama_llm_timeout.
 func Policy() holdfast.PolicyConfig {
 	return holdfast.PolicyConfig{
 		Name: "bedrock.converse",
@@ -32,18 +32,19 @@ func Policy() holdfast.PolicyConfig {
 			MaxDelay:   30 * time.Second,      // max_delay
 			Jitter:     holdfast.Proportional, // "±50% random variance"
 		},
-		AttemptTimeout: 120 * time.Second, // the SDK itself waits for ever
+		AttemptTimeout: 120 * time.Second, // the SDK has no timeout
 		Classify:       Classify,
 	}
 }
 
-// Classify says what an error of the SDK means. The service asks for patience by
-// 429, a model that is not ready yet included, or by one of the codes that the SDK
-// takes for throttling: Throttled. It fails by 5xx, 408, a timeout, a lost
-// connection or an answer that cannot be read to its end: Transient. Anything else
-// that it answers is Permanent. What never became a request that it could answer,
-// for want of credentials, of a host by that name or of a certificate that holds,
-// is Unknown: it is not repeated, and no failure of the service.
+// Classify returns the outcome of an SDK error.
+//
+// Throttled: the service answers 429, also for a model that is not ready yet,
+// or a code that the SDK treats as throttling. Transient: 5xx, 408, a timeout,
+// a lost connection, or an answer that cannot be read to its end. Permanent:
+// any other answer. Unknown: the request was not sent, for example without
+// credentials, with an unknown host or an untrusted certificate; it is not
+// repeated and not counted as a failure of the service.
 func Classify(err error) holdfast.Outcome {
 	status := 0
 	var answer interface{ HTTPStatusCode() int }
@@ -56,7 +57,7 @@ func Classify(err error) holdfast.Outcome {
 		return holdfast.Throttled
 	case status >= 500, status == http.StatusRequestTimeout:
 		return holdfast.Transient
-	case status/100 == 2: // an error all the same: the answer could not be read
+	case status/100 == 2: // the answer could not be read
 		return holdfast.Transient
 	case errors.As(err, &untrusted):
 		return holdfast.Unknown
@@ -68,21 +69,21 @@ func Classify(err error) holdfast.Outcome {
 	return holdfast.Unknown
 }
 
-// The SDK's own knowledge of its errors.
+// The SDK's classification of its errors.
 var (
 	throttle   = retry.IsErrorThrottles(retry.DefaultThrottles)
 	connection = retry.RetryableConnectionError{}
 )
 
-// Provider asks one model. It is safe for any number of goroutines.
+// Provider calls one model. It is safe for concurrent use.
 type Provider struct {
 	model    string
 	converse func(context.Context, *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error)
 }
 
-// New makes a provider of the SDK's client and a policy, for a model's id or the
-// ARN of an inference profile. The client may be any; its retries are off for the
-// provider's calls, or each of the policy's would be three.
+// New returns a provider for a model's id or the ARN of an inference profile.
+// It switches the client's retries off for its calls: else each attempt of the
+// policy would be up to three.
 func New(api *bedrockruntime.Client, policy *holdfast.Policy, model string) *Provider {
 	return &Provider{model, holdfast.Wrap(policy, func(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
 		return api.Converse(ctx, in, once)
@@ -94,15 +95,15 @@ func once(o *bedrockruntime.Options) { o.Retryer = aws.NopRetryer{} }
 // Reply is a model's answer.
 type Reply struct {
 	Text   string
-	Reason string // why it ended: "end_turn", "max_tokens" for one that was cut short
-	// PromptTokens and Tokens are what was read and written.
+	Reason string // the reason of the end: "end_turn", or "max_tokens" if the limit was reached
+	// PromptTokens and Tokens are the numbers of tokens read and written.
 	PromptTokens, Tokens int
 }
 
-// Generate asks the model to answer a prompt, and waits for the whole answer.
+// Generate returns the model's complete answer to a prompt.
 //
-// The error is a *holdfast.Error around the SDK's own, or, for an answer without
-// text, one that is [holdfast.ErrDecode].
+// The error is a *holdfast.Error around the SDK's error, or
+// [holdfast.ErrDecode] for an answer without text.
 func (p *Provider) Generate(ctx context.Context, prompt string) (Reply, error) {
 	out, err := p.Converse(ctx, &bedrockruntime.ConverseInput{Messages: []types.Message{{
 		Role:    types.ConversationRoleUser,
@@ -122,8 +123,9 @@ func (p *Provider) Generate(ctx context.Context, prompt string) (Reply, error) {
 	return reply, nil
 }
 
-// Converse is the API's own call, for what Generate leaves out (a system message,
-// limits, tools), under the same policy. An empty ModelId is the provider's.
+// Converse makes the API's Converse call under the same policy, with all its
+// fields (a system message, limits, tools). An empty ModelId means the
+// provider's model.
 func (p *Provider) Converse(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
 	if in.ModelId == nil {
 		own := *in
@@ -133,7 +135,7 @@ func (p *Provider) Converse(ctx context.Context, in *bedrockruntime.ConverseInpu
 	return p.converse(ctx, in)
 }
 
-// textOf puts an answer's text together; it may be in several blocks.
+// textOf joins the text blocks of an answer.
 func textOf(out *bedrockruntime.ConverseOutput) string {
 	answer, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {

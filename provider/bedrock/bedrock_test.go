@@ -20,9 +20,9 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-const model = "anthropic.claude-3-sonnet-20240229-v1:0" // the second seed's
+const model = "anthropic.claude-3-sonnet-20240229-v1:0" // the model of requirement B9
 
-// runtime answers as Bedrock's Converse does: it says the prompt again.
+// runtime answers like Bedrock's Converse: it repeats the prompt.
 func runtime(r faultserver.Request) faultserver.Answer {
 	if r.Method != http.MethodPost || r.Path != "/model/"+model+"/converse" || !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
 		return faultserver.Answer{Status: http.StatusForbidden, ContentType: "application/json", Body: []byte(`{"message":"no"}`)}
@@ -43,7 +43,7 @@ func runtime(r faultserver.Request) faultserver.Answer {
 			`"stopReason":"end_turn","usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7},"metrics":{"latencyMs":1}}`)}
 }
 
-// sdk is the SDK's own client of the service at url.
+// sdk returns the SDK's client of the service at url.
 func sdk(url string, dial func(context.Context, string, string) (net.Conn, error)) *bedrockruntime.Client {
 	return bedrockruntime.New(bedrockruntime.Options{
 		Region: "eu-central-1", BaseEndpoint: &url,
@@ -54,8 +54,8 @@ func sdk(url string, dial func(context.Context, string, string) (net.Conn, error
 	})
 }
 
-// ask runs a test in virtual time, with a policy as Policy has it, but for chance,
-// and a service that suffers the faults.
+// ask runs a test in virtual time, with a policy by Policy without jitter and a
+// service with the faults.
 func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provider), faults ...fault.Rule) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,24 +64,25 @@ func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provide
 		cfg.Retry.Jitter = holdfast.NoJitter
 		test(t, s, New(sdk(s.URL(), s.Dial), holdfast.MustPolicy(cfg), model))
 		synctest.Wait()
-		time.Sleep(time.Second) // net/http lingers half a second over a connection it cuts
+		time.Sleep(time.Second) // net/http closes a cut connection half a second later
 	})
 }
 
-// refuses is how the service says no.
-func refuses(nth, code string, status int) fault.Rule {
+// rejects returns a rule with an error answer of the service.
+func rejects(nth, code string, status int) fault.Rule {
 	return fault.Rule{Nth: nth, Fault: fault.Fault{
 		Status: status, Body: `{"message":"no"}`,
 		Header: map[string]string{"Content-Type": "application/json", "X-Amzn-ErrorType": code},
 	}}
 }
 
-// attempts are those of a failed call, and that the service has seen as many.
+// attempts returns the attempts of a failed call and checks that the service
+// has seen as many.
 func attempts(t *testing.T, s *faultserver.Server, err error, want int) []holdfast.Attempt {
 	t.Helper()
 	var e *holdfast.Error
 	if !errors.As(err, &e) {
-		t.Fatalf("%v is no *holdfast.Error", err)
+		t.Fatalf("%v is not a *holdfast.Error", err)
 	}
 	if len(e.Attempts) != want || len(s.Record()) != want {
 		t.Errorf("%d attempts, of which the service saw %d; want %d", len(e.Attempts), len(s.Record()), want)
@@ -101,15 +102,15 @@ func TestGenerate(t *testing.T) {
 	})
 }
 
-// TestGenerateOutlives what the policy is for, with the second seed's waits.
+// TestGenerateOutlives two failures with the waits of requirement B9.
 func TestGenerateOutlives(t *testing.T) {
 	for name, faults := range map[string][]fault.Rule{
-		"throttling": {refuses("1-2", "ThrottlingException", 429)},
-		"throttling by a code that has another status": {refuses("1-2", "ThrottlingException", 400)},
-		"a model that is not ready":                    {refuses("1-2", "ModelNotReadyException", 429)},
-		"500":                                          {refuses("1-2", "InternalServerException", 500)},
-		"503":                                          {refuses("1-2", "ServiceUnavailableException", 503)},
-		"a model that took too long":                   {refuses("1-2", "ModelTimeoutException", 408)},
+		"throttling": {rejects("1-2", "ThrottlingException", 429)},
+		"throttling by a code that has another status": {rejects("1-2", "ThrottlingException", 400)},
+		"a model that is not ready":                    {rejects("1-2", "ModelNotReadyException", 429)},
+		"500":                                          {rejects("1-2", "InternalServerException", 500)},
+		"503":                                          {rejects("1-2", "ServiceUnavailableException", 503)},
+		"a model that took too long":                   {rejects("1-2", "ModelTimeoutException", 408)},
 		"502 of something in between":                  {{Nth: "1-2", Fault: fault.Fault{Status: 502, Body: "<html>"}}},
 		"a reset":                                      {{Nth: "1-2", Fault: fault.Fault{Reset: fault.BeforeAnswer}}},
 		"a close":                                      {{Nth: "1-2", Fault: fault.Fault{Close: fault.BeforeAnswer}}},
@@ -140,7 +141,7 @@ func TestGenerateGivesUp(t *testing.T) {
 				t.Errorf("attempt %d is %v; want throttled", i+1, a.Outcome)
 			}
 		}
-	}, refuses("", "ThrottlingException", 429))
+	}, rejects("", "ThrottlingException", 429))
 }
 
 func TestGenerateIsToldNo(t *testing.T) {
@@ -154,12 +155,12 @@ func TestGenerateIsToldNo(t *testing.T) {
 				t.Errorf("%s: %v; want ErrStatus", code, err)
 			}
 			attempts(t, s, err, 1)
-		}, refuses("", code, status))
+		}, rejects("", code, status))
 	}
 }
 
-// A cancellation ends the call at once, in the middle of an attempt and of a wait,
-// and is the caller's.
+// A cancellation ends the call at once, within an attempt and within a wait,
+// and is not a failure of the service.
 func TestGenerateIsCanceled(t *testing.T) {
 	for name, f := range map[string]fault.Fault{
 		"in an attempt": {Hang: fault.BeforeAnswer},
@@ -180,7 +181,7 @@ func TestGenerateIsCanceled(t *testing.T) {
 	}
 }
 
-// A service that hangs is noticed, four times, by the limit of an attempt.
+// A service that hangs ends four attempts at their limit.
 func TestGenerateTimesOut(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		began := time.Now()
@@ -192,7 +193,8 @@ func TestGenerateTimesOut(t *testing.T) {
 	}, fault.Rule{Fault: fault.Fault{Hang: fault.BeforeAnswer}})
 }
 
-// What never became a request is neither repeated nor held against the service.
+// A request that was not sent is neither repeated nor counted as a failure of
+// the service.
 func TestNothingSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 1})
@@ -213,14 +215,13 @@ func TestNothingSent(t *testing.T) {
 			_, err := New(api, holdfast.MustPolicy(cfg), model).Generate(t.Context(), "rye")
 			var e *holdfast.Error
 			if !errors.As(err, &e) || len(e.Attempts) != 1 || e.Attempts[0].Outcome != holdfast.Unknown || breaker.State() != holdfast.Closed {
-				t.Errorf("%s: %+v, breaker %v; want one attempt that says nothing of the service", name, err, breaker.State())
+				t.Errorf("%s: %+v, breaker %v; want one attempt that the breaker does not count", name, err, breaker.State())
 			}
 		}
 	})
 }
 
-// A certificate that does not hold is tried once: it would not hold again. Over
-// real TLS.
+// An untrusted certificate is tried once. Over real TLS.
 func TestUntrustedCertificate(t *testing.T) {
 	s := faultserver.Start(t, fault.Plan{}, faultserver.TLS(), faultserver.Backend(runtime))
 	_, err := New(sdk(s.URL(), nil), holdfast.MustPolicy(Policy()), model).Generate(t.Context(), "rye")
@@ -235,7 +236,7 @@ func TestAnswerWithoutText(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		_, err := p.Generate(t.Context(), "rye")
 		if !errors.Is(err, holdfast.ErrDecode) || !strings.Contains(err.Error(), `"tool_use"`) || len(s.Record()) != 1 {
-			t.Errorf("%v after %d attempts; want ErrDecode that says tool_use, after 1", err, len(s.Record()))
+			t.Errorf("%v after %d attempts; want ErrDecode with tool_use, after 1", err, len(s.Record()))
 		}
 	}, fault.Rule{Fault: fault.Fault{
 		Status: 200, Header: map[string]string{"Content-Type": "application/json"},
@@ -243,7 +244,7 @@ func TestAnswerWithoutText(t *testing.T) {
 	}})
 }
 
-// TestConverse: the input stays the caller's own.
+// TestConverse: the caller's input is not changed.
 func TestConverse(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		in := &bedrockruntime.ConverseInput{Messages: []types.Message{{
@@ -255,7 +256,7 @@ func TestConverse(t *testing.T) {
 		}
 		in.ModelId = aws.String("another")
 		if _, err = p.Converse(t.Context(), in); !errors.Is(err, holdfast.ErrStatus) || s.Record()[1].Path != "/model/another/converse" {
-			t.Errorf("%v, %+v; want the other model to be asked, and refused", err, s.Record())
+			t.Errorf("%v, %+v; want a call of the other model, rejected", err, s.Record())
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/provider/bedrock"
 )
 
-// start makes a service that suffers the faults, and the SDK's client of it; a
-// program has bedrockruntime.NewFromConfig.
+// start starts a service with the faults and returns the SDK's client for it. A
+// program uses bedrockruntime.NewFromConfig.
 func start(faults ...fault.Rule) (api *bedrockruntime.Client, stop func()) {
 	service, err := faultserver.New(fault.Plan{Rules: faults}, faultserver.Backend(func(faultserver.Request) faultserver.Answer {
 		return faultserver.Answer{Status: 200, ContentType: "application/json", Body: []byte(
@@ -44,7 +44,7 @@ func Example() {
 	defer stop()
 
 	cfg := bedrock.Policy()
-	cfg.Retry.BaseDelay = 5 * time.Millisecond // leave this out: it is patient enough
+	cfg.Retry.BaseDelay = 5 * time.Millisecond // only for this example: the default is 1s
 	policy, err := holdfast.NewPolicy(cfg)     // once in a program
 	if err != nil {
 		fmt.Println(err)
@@ -55,7 +55,7 @@ func Example() {
 	// Output: Let it rest. <nil>
 }
 
-// The SDK's own error stays in reach.
+// The SDK's error is in the chain.
 func ExampleProvider_Generate() {
 	api, stop := start(fault.Rule{Fault: fault.Fault{
 		Status: 403, Header: map[string]string{"X-Amzn-ErrorType": "AccessDeniedException"}, Body: `{"message": "no"}`,
@@ -68,7 +68,7 @@ func ExampleProvider_Generate() {
 	// Output: true true
 }
 
-// Whatever else the API can is asked by Converse, under the same policy.
+// Converse gives access to the whole API under the same policy.
 func ExampleProvider_Converse() {
 	api, stop := start()
 	defer stop()

@@ -24,8 +24,8 @@ func Example() {
 	defer service.Close()
 
 	cfg := mixedbread.Config("a key")
-	cfg.BaseURL = service.URL() + "/v1"        // leave this out to ask the real one
-	cfg.Retry.BaseDelay = 5 * time.Millisecond // and this: it is patient enough
+	cfg.BaseURL = service.URL() + "/v1"        // only for this example
+	cfg.Retry.BaseDelay = 5 * time.Millisecond // only for this example: the default is 1s
 	client, err := holdfast.New(cfg)
 	if err != nil {
 		fmt.Println(err)
@@ -43,7 +43,7 @@ func Example() {
 	// 2 vectors after 3 attempts
 }
 
-// start makes what the Example above makes, for those below.
+// start makes a provider as in Example.
 func start(faults ...fault.Rule) (p *mixedbread.Provider, stop func()) {
 	service, err := faultserver.New(fault.Plan{Rules: faults}, faultserver.Backend(faultserver.Embeddings))
 	if err != nil {
@@ -59,7 +59,7 @@ func start(faults ...fault.Rule) (p *mixedbread.Provider, stop func()) {
 	return mixedbread.New(client, ""), func() { client.Close(); service.Close() }
 }
 
-// Most of a batch succeeds; what does not is named.
+// Most of a batch succeeds; the result names the rest.
 func ExampleProvider_EmbedBatch() {
 	provider, stop := start(fault.Rule{Nth: "2", Fault: fault.Fault{Status: 422}})
 	defer stop()

@@ -1,6 +1,6 @@
 // Package mixedbread calls the embeddings API of Mixedbread through a
-// [holdfast.Client], so that it holds while the service does not. It is small on
-// purpose: copy it to write a provider for another service.
+// [holdfast.Client], with retries, timeouts and a circuit breaker. It is a
+// small template for a provider of another service.
 package mixedbread
 
 import (
@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// BaseURL is where the API is served.
+	// BaseURL is the URL of the API.
 	BaseURL = "https://api.mixedbread.com/v1"
-	// DefaultModel gives vectors of 1024 numbers.
+	// DefaultModel returns vectors of 1024 numbers.
 	DefaultModel = "mxbai-embed-large-v1"
-	// MaxTexts is how many texts the API takes at once.
+	// MaxTexts is the API's limit of texts in one request.
 	MaxTexts = 256
 )
 
-// Config is what a client for this service needs. Change what should differ, a
-// BaseURL for one, and give it to [holdfast.New]. The numbers are the second
-// seed's ("Mixedbread Provider").
+// Config returns the config of a client for this service. Change it as needed,
+// for example BaseURL, and pass it to [holdfast.New]. The numbers and their
+// names are those of requirement B9 (docs/requirements.md).
 func Config(key string) holdfast.Config {
 	return holdfast.Config{
 		Name:     "mixedbread",
@@ -35,7 +35,7 @@ func Config(key string) holdfast.Config {
 			BaseDelay:  time.Second,           // mixedbread_retry_base_delay
 			MaxDelay:   10 * time.Second,      // mixedbread_retry_max_delay
 			Jitter:     holdfast.Proportional, // "±50% random variance"
-			Repeat:     holdfast.RepeatKeyed,  // an embedding made twice is the same one
+			Repeat:     holdfast.RepeatKeyed,  // a repeated request returns the same embedding
 		},
 		Breaker: holdfast.BreakerConfig{
 			// "Lower circuit breaker threshold (external APIs can fail more frequently)"
@@ -46,13 +46,13 @@ func Config(key string) holdfast.Config {
 	}
 }
 
-// Provider makes embeddings. It is safe for any number of goroutines.
+// Provider makes embeddings. It is safe for concurrent use.
 type Provider struct {
 	client *holdfast.Client
 	model  string
 }
 
-// New makes a provider of the client, which stays the caller's to close. An
+// New returns a provider that uses the client. The caller closes the client. An
 // empty model means [DefaultModel].
 func New(client *holdfast.Client, model string) *Provider {
 	if model == "" {
@@ -61,11 +61,12 @@ func New(client *holdfast.Client, model string) *Provider {
 	return &Provider{client, model}
 }
 
-// Embed gives one vector for each text, in the order of the texts: up to
-// [MaxTexts] in one call, more by EmbedBatch. For none at all nobody is asked.
+// Embed returns one vector for each text, in the order of the texts: up to
+// [MaxTexts] in one call. EmbedBatch takes more. Without texts it makes no
+// call.
 //
-// The error is the client's *holdfast.Error, or, for an answer that does not fit
-// the texts, one that is [holdfast.ErrDecode].
+// The error is the client's *holdfast.Error, or [holdfast.ErrDecode] if the
+// answer does not match the texts.
 func (p *Provider) Embed(ctx context.Context, texts []string, opts ...holdfast.CallOption) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -77,14 +78,15 @@ func (p *Provider) Embed(ctx context.Context, texts []string, opts ...holdfast.C
 	return out.inOrder(len(texts))
 }
 
-// EmbedBatch is Embed for any number of texts, cut into chunks of at most
-// [MaxTexts]; see [holdfast.Batch]. What was embedded is in the result even if the
-// error is not nil: the error is then a *holdfast.BatchError, and the result says
-// which texts are missing, and why.
+// EmbedBatch is Embed for any number of texts, in chunks of at most [MaxTexts];
+// see [holdfast.Batch]. If some chunks fail, the error is a
+// *holdfast.BatchError, and the result has all other vectors and the missing
+// texts with their errors.
 //
-// The options go with every chunk, holdfast.WithAttemptTimeout(90*time.Second) for
-// one where chunks are large; holdfast.WithIdempotencyKey must not be among them,
-// since each chunk is an operation of its own.
+// The options apply to every chunk, for example
+// holdfast.WithAttemptTimeout(90*time.Second) for large chunks.
+// holdfast.WithIdempotencyKey is not allowed, since each chunk is a separate
+// operation.
 func (p *Provider) EmbedBatch(ctx context.Context, texts []string, batch holdfast.BatchOptions, opts ...holdfast.CallOption) (holdfast.BatchResult[[]float32], error) {
 	batch.ChunkSize = min(batch.ChunkSize, MaxTexts)
 	return holdfast.Batch(ctx, texts, batch, func(ctx context.Context, chunk []string) ([][]float32, error) {
@@ -92,18 +94,18 @@ func (p *Provider) EmbedBatch(ctx context.Context, texts []string, batch holdfas
 	})
 }
 
-// Healthy is nil if the service answers and accepts the key, which must be one
-// that may read stores: the API has nothing lighter behind a key than a list of
-// one store. It waits 5s, unless an option says otherwise, and leaves a service
-// alone that the breaker knows to be down; see [holdfast.Client.Healthy].
+// Healthy returns nil if the service answers and accepts the key. The key must
+// permit reading stores: a list of one store is the API's cheapest call with a
+// key. The timeout is 5s, unless an option sets another. With an open breaker
+// it sends nothing; see [holdfast.Client.Healthy].
 func (p *Provider) Healthy(ctx context.Context, opts ...holdfast.CallOption) error {
 	limit := holdfast.WithAttemptTimeout(5 * time.Second) // "Short timeout for health checks"
 	return p.client.Healthy(ctx, "/stores?limit=1", append([]holdfast.CallOption{limit}, opts...)...)
 }
 
-// request and response are what is used of the API's format. The rest (prompt,
-// dimensions, normalized, encoding_format; usage) is left at its defaults, which
-// are normalized vectors of floats.
+// request and response are the used part of the API's format. The other fields
+// (prompt, dimensions, normalized, encoding_format; usage) have their defaults:
+// normalized vectors of floats.
 type request struct {
 	Model string   `json:"model"`
 	Input []string `json:"input"`
@@ -116,27 +118,27 @@ type response struct {
 	} `json:"data"`
 }
 
-// inOrder puts the embeddings where their indexes say, and sees that every one
-// of n texts has got one.
+// inOrder sorts the embeddings by index and checks that each of n texts has
+// one.
 func (r response) inOrder(n int) ([][]float32, error) {
 	if len(r.Data) != n {
-		return nil, unfit("%d texts were sent, %d embeddings came back", n, len(r.Data))
+		return nil, mismatch("%d texts were sent, %d embeddings came back", n, len(r.Data))
 	}
 	vectors := make([][]float32, n)
 	for _, d := range r.Data {
 		switch {
 		case d.Index < 0 || d.Index >= n:
-			return nil, unfit("%d texts were sent, an embedding came back for text %d", n, d.Index)
+			return nil, mismatch("%d texts were sent, an embedding came back for text %d", n, d.Index)
 		case vectors[d.Index] != nil:
-			return nil, unfit("two embeddings came back for text %d", d.Index)
+			return nil, mismatch("two embeddings came back for text %d", d.Index)
 		case len(d.Embedding) == 0:
-			return nil, unfit("an embedding without numbers came back for text %d", d.Index)
+			return nil, mismatch("an embedding without numbers came back for text %d", d.Index)
 		}
 		vectors[d.Index] = d.Embedding
 	}
 	return vectors, nil
 }
 
-func unfit(format string, args ...any) error {
+func mismatch(format string, args ...any) error {
 	return fmt.Errorf("mixedbread: "+format+": %w", append(args, holdfast.ErrDecode)...)
 }

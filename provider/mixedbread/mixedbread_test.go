@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// ask runs a test in virtual time, with a provider as Config has it and a service
-// that suffers the faults.
+// ask runs a test in virtual time, with a provider by Config and a service with
+// the faults.
 func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provider), faults ...fault.Rule) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,7 +32,7 @@ func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provide
 	})
 }
 
-// embed asks a service that suffers the faults for vectors.
+// embed asks a service with the faults for vectors.
 func embed(t *testing.T, texts []string, check func(t *testing.T, s *faultserver.Server, vectors [][]float32, err error), faults ...fault.Rule) {
 	t.Helper()
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
@@ -67,7 +67,7 @@ func TestEmbedOutlivesTwo503s(t *testing.T) {
 		if r[0].RequestID == "" || r[1].RequestID != r[0].RequestID || r[2].RequestID != r[0].RequestID {
 			t.Errorf("request ids %q, %q, %q; want the same one", r[0].RequestID, r[1].RequestID, r[2].RequestID)
 		}
-		// 1 s give or take half, then 2 s give or take half.
+		// 1 s ± 50 %, then 2 s ± 50 %.
 		for i, most := range []time.Duration{1500 * time.Millisecond, 3 * time.Second} {
 			if wait := r[i+1].At - r[i].At; wait < most/3 || wait > most {
 				t.Errorf("wait %d was %v; want %v to %v", i+1, wait, most/3, most)
@@ -87,8 +87,8 @@ func TestEmbedIsToldNo(t *testing.T) {
 	}, fault.Rule{Fault: fault.Fault{Status: http.StatusNotFound}})
 }
 
-// TestEmbedAuthorizes: the rule lets through what carries the key, and refuses
-// the rest.
+// TestEmbedAuthorizes: the rule accepts requests with the key and rejects
+// others.
 func TestEmbedAuthorizes(t *testing.T) {
 	embed(t, []string{"rye"}, func(t *testing.T, _ *faultserver.Server, _ [][]float32, err error) {
 		if err != nil {
@@ -110,7 +110,7 @@ func TestEmbedLosesNothingSilently(t *testing.T) {
 		{"an index below zero", rye + `,{"embedding":[1],"index":-1}`, "an embedding came back for text -1"},
 		{"an empty one", rye + `,{"embedding":[],"index":1}`, "an embedding without numbers came back for text 1"},
 		{"a null one", rye + `,{"embedding":null,"index":1}`, "an embedding without numbers came back for text 1"},
-		{"the other way round, which is fine", spelt + "," + rye, ""},
+		{"in another order, which is valid", spelt + "," + rye, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestEmbedNothingAsksNobody(t *testing.T) {
 	})
 }
 
-// TestConfig compares with the second seed, "Mixedbread Provider".
+// TestConfig compares with requirement B9, "Mixedbread Provider".
 func TestConfig(t *testing.T) {
 	client, err := holdfast.New(Config("secret"))
 	if err != nil {
@@ -159,7 +159,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestEmbedEndsWithItsContext: the caller's wish is no failure of the service.
+// TestEmbedEndsWithItsContext: the caller's deadline is not a failure of the
+// service.
 func TestEmbedEndsWithItsContext(t *testing.T) {
 	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -174,8 +175,8 @@ func TestEmbedEndsWithItsContext(t *testing.T) {
 
 var grains = []string{"rye", "spelt", "oat", "barley", "emmer", "millet", "teff"}
 
-// check fails the test unless the result has each text's own vector, except from
-// one text up to but not including another.
+// check fails the test unless the result has each text's vector, except for the
+// texts from one index up to, but not including, another.
 func check(t *testing.T, p *Provider, got holdfast.BatchResult[[]float32], from, to int) {
 	t.Helper()
 	if len(got.Out) != len(grains) {
@@ -188,7 +189,7 @@ func check(t *testing.T, p *Provider, got holdfast.BatchResult[[]float32], from,
 		case !missing:
 			alone, err := p.Embed(t.Context(), []string{text})
 			if err != nil || !slices.Equal(got.Out[i], alone[0]) {
-				t.Errorf("%s has not its own vector (%v)", text, err)
+				t.Errorf("%s has a wrong vector (%v)", text, err)
 			}
 		}
 	}
@@ -209,8 +210,8 @@ func TestEmbedBatch(t *testing.T) {
 	}, fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}})
 }
 
-// TestEmbedBatchLosesNothing: what was embedded is there, and what was not says
-// why.
+// TestEmbedBatchLosesNothing: embedded texts are in the result, the others have
+// an error.
 func TestEmbedBatchLosesNothing(t *testing.T) {
 	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		got, err := p.EmbedBatch(t.Context(), grains, inThrees)
@@ -225,8 +226,9 @@ func TestEmbedBatchLosesNothing(t *testing.T) {
 	}, fault.Rule{Nth: "2", Fault: fault.Fault{Status: 422}})
 }
 
-// TestEmbedBatchStopsAtAnOpenBreaker: eight calls have failed before, so that the
-// second chunk's failure is the tenth, and opens it; what follows is not sent.
+// TestEmbedBatchStopsAtAnOpenBreaker: eight calls have failed before, so the
+// second chunk's failure is the tenth and opens the breaker. The rest is not
+// sent.
 func TestEmbedBatchStopsAtAnOpenBreaker(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		if _, err := p.Embed(t.Context(), grains); err != nil {

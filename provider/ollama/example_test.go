@@ -26,8 +26,8 @@ func Example() {
 	defer server.Close()
 
 	cfg := ollama.Config()
-	cfg.BaseURL = server.URL()                 // leave this out to ask the real one
-	cfg.Retry.BaseDelay = 5 * time.Millisecond // and this: it is patient enough
+	cfg.BaseURL = server.URL()                 // only for this example
+	cfg.Retry.BaseDelay = 5 * time.Millisecond // only for this example: the default is 1s
 	client, err := holdfast.New(cfg)
 	if err != nil {
 		fmt.Println(err)
@@ -49,7 +49,7 @@ func Example() {
 	// fold starter crust shape after 2 attempts
 }
 
-// start makes what the Example above makes, for those below.
+// start makes a provider as in Example.
 func start(faults ...fault.Rule) (p *ollama.Provider, stop func()) {
 	server, err := faultserver.New(fault.Plan{Rules: faults}, faultserver.Backend(faultserver.Ollama))
 	if err != nil {
@@ -65,7 +65,7 @@ func start(faults ...fault.Rule) (p *ollama.Provider, stop func()) {
 	return ollama.New(client, ollama.Timeouts{}), func() { client.Close(); server.Close() }
 }
 
-// Settings from the environment, and one client for all of the program.
+// Settings from the environment, and one client for the whole program.
 func ExampleNew() {
 	s, err := settings.Load("", os.LookupEnv) // or with the path of a file
 	if err != nil {
@@ -109,7 +109,7 @@ func ExampleProvider_Chat() {
 	// Output: crumb water rest stop <nil>
 }
 
-// The words as they come.
+// The words as they arrive.
 func ExampleProvider_ChatStream() {
 	provider, stop := start()
 	defer stop()
@@ -132,7 +132,7 @@ func ExampleProvider_ChatStream() {
 	// Output: rest score crumb: 3 tokens, then stop
 }
 
-// An answer that breaks off: what there was of it is kept.
+// An answer that breaks off: the error has the text so far.
 func ExampleIncompleteError() {
 	provider, stop := start(fault.Rule{Fault: fault.Fault{Cut: &fault.Cut{After: 2, Of: fault.Chunks}}})
 	defer stop()

@@ -1,7 +1,6 @@
-// Package ollama calls an Ollama server through a [holdfast.Client]: embeddings,
-// and text whole or as it is made. What it leaves out (tools, images, models to
-// be pulled) is in the official client, which can be given a holdfast client's
-// transport.
+// Package ollama calls an Ollama server through a [holdfast.Client]: embeddings
+// and text, complete or as a stream. For other functions (tools, images, model
+// downloads) use the official client with the transport of a holdfast client.
 package ollama
 
 import (
@@ -12,12 +11,13 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// BaseURL is where Ollama listens unless it is told otherwise.
+// BaseURL is Ollama's default URL.
 const BaseURL = "http://localhost:11434"
 
-// Config is what a client for Ollama needs. Change what should differ, BaseURL
-// for one, and give it to [holdfast.New]. The numbers are the second seed's
-// ("Ollama Provider"); the limit of an attempt is that of embedding.
+// Config returns the config of a client for Ollama. Change it as needed, for
+// example BaseURL, and pass it to [holdfast.New]. The numbers and their names
+// are those of requirement B9 (docs/requirements.md). The attempt timeout is
+// that of embeddings.
 func Config() holdfast.Config {
 	return holdfast.Config{
 		Name:    "ollama",
@@ -31,7 +31,7 @@ func Config() holdfast.Config {
 			BaseDelay:  time.Second,           // ollama_retry_base_delay
 			MaxDelay:   10 * time.Second,      // ollama_retry_max_delay
 			Jitter:     holdfast.Proportional, // "±50% random variance"
-			Repeat:     holdfast.RepeatKeyed,  // an answer made twice costs time, and does no harm
+			Repeat:     holdfast.RepeatKeyed,  // a repeated request costs time but does no harm
 		},
 		Breaker: holdfast.BreakerConfig{
 			// "Higher circuit breaker threshold (local service can handle burst failures)"
@@ -42,25 +42,25 @@ func Config() holdfast.Config {
 	}
 }
 
-// Timeouts are the limits of one attempt where it is not the client's own, which
-// is for embedding. They may be [holdfast.Off]; an option of the call wins.
+// Timeouts bound one attempt of the other calls. Each may be [holdfast.Off]. An
+// option of a call has precedence.
 type Timeouts struct {
-	// LLM is for Generate and Chat. In a stream it is the longest silence: before
-	// the first piece, and then between two. Default 120s (second seed,
-	// ollama_llm_timeout).
+	// LLM applies to Generate and Chat. In a stream it bounds the time without
+	// bytes: before the first piece and between two pieces. Default 120s
+	// (ollama_llm_timeout).
 	LLM time.Duration
-	// HealthCheck is for Healthy. Default 5s: "no point waiting long for unhealthy
-	// local service" (ollama_health_check_timeout).
+	// HealthCheck applies to Healthy. Default 5s: "no point waiting long for
+	// unhealthy local service" (ollama_health_check_timeout).
 	HealthCheck time.Duration
 }
 
-// Provider asks one Ollama server. It is safe for any number of goroutines.
+// Provider calls one Ollama server. It is safe for concurrent use.
 type Provider struct {
 	client      *holdfast.Client
 	llm, health holdfast.CallOption
 }
 
-// New makes a provider of the client, which stays the caller's to close.
+// New returns a provider that uses the client. The caller closes the client.
 func New(client *holdfast.Client, timeouts Timeouts) *Provider {
 	if timeouts.LLM == 0 {
 		timeouts.LLM = 120 * time.Second
@@ -71,16 +71,16 @@ func New(client *holdfast.Client, timeouts Timeouts) *Provider {
 	return &Provider{client, holdfast.WithAttemptTimeout(timeouts.LLM), holdfast.WithAttemptTimeout(timeouts.HealthCheck)}
 }
 
-// first puts an option before the caller's, which so win.
+// first puts an option before the caller's options, which have precedence.
 func first(own holdfast.CallOption, opts []holdfast.CallOption) []holdfast.CallOption {
 	return append([]holdfast.CallOption{own}, opts...)
 }
 
-// Embed gives one vector for each text, in the order of the texts; for many, call
-// it from [holdfast.Batch]. For none at all nobody is asked.
+// Embed returns one vector for each text, in the order of the texts. For many
+// texts use [holdfast.Batch]. Without texts it makes no call.
 //
-// The error is the client's *holdfast.Error, or, for an answer that does not fit
-// the texts, one that is [holdfast.ErrDecode].
+// The error is the client's *holdfast.Error, or [holdfast.ErrDecode] if the
+// answer does not match the texts.
 func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts ...holdfast.CallOption) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -97,22 +97,22 @@ func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts
 		return nil, err
 	}
 	if len(out.Embeddings) != len(texts) {
-		return nil, unfit("%d texts were sent, %d embeddings came back", len(texts), len(out.Embeddings))
+		return nil, mismatch("%d texts were sent, %d embeddings came back", len(texts), len(out.Embeddings))
 	}
 	for i, vector := range out.Embeddings {
 		if len(vector) == 0 {
-			return nil, unfit("an embedding without numbers came back for text %d", i)
+			return nil, mismatch("an embedding without numbers came back for text %d", i)
 		}
 	}
 	return out.Embeddings, nil
 }
 
-// Healthy is nil if the server answers. It leaves a server alone that the breaker
-// knows to be down; see [holdfast.Client.Healthy].
+// Healthy returns nil if the server answers. With an open breaker it sends
+// nothing; see [holdfast.Client.Healthy].
 func (p *Provider) Healthy(ctx context.Context, opts ...holdfast.CallOption) error {
 	return p.client.Healthy(ctx, "/api/version", first(p.health, opts)...)
 }
 
-func unfit(format string, args ...any) error {
+func mismatch(format string, args ...any) error {
 	return fmt.Errorf("ollama: "+format+": %w", append(args, holdfast.ErrDecode)...)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/settings"
 )
 
-// ask runs a test in virtual time, with a provider as Config has it and a server
-// that suffers the faults.
+// ask runs a test in virtual time, with a provider by Config and a server with
+// the faults.
 func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provider), faults ...fault.Rule) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -30,20 +30,20 @@ func ask(t *testing.T, test func(t *testing.T, s *faultserver.Server, p *Provide
 		t.Cleanup(func() {
 			client.Close()
 			synctest.Wait()
-			time.Sleep(time.Second) // net/http lingers half a second over a connection it cuts
+			time.Sleep(time.Second) // net/http closes a cut connection half a second later
 		})
 		test(t, s, New(client, Timeouts{}))
 	})
 }
 
-// answer is a rule that makes the server answer so.
+// answer returns a rule with that answer.
 func answer(body string) fault.Rule {
 	return fault.Rule{Fault: fault.Fault{Status: http.StatusOK, Header: map[string]string{"Content-Type": "application/json"}, Body: body}}
 }
 
 var hang = fault.Rule{Fault: fault.Fault{Hang: fault.BeforeAnswer}}
 
-// timesOut fails the test unless f ends by a timeout after that long.
+// timesOut fails the test unless f ends with a timeout after that time.
 func timesOut(t *testing.T, what string, want time.Duration, f func() error) {
 	t.Helper()
 	began := time.Now()
@@ -120,7 +120,7 @@ func TestChat(t *testing.T) {
 		}
 		_, err = p.Chat(t.Context(), ChatRequest{Model: "llama3.2", Messages: []Message{{"baker", "why rye"}}})
 		if !errors.Is(err, holdfast.ErrInvalidRequest) {
-			t.Errorf("a role that there is not: %v; want ErrInvalidRequest", err)
+			t.Errorf("an unknown role: %v; want ErrInvalidRequest", err)
 		}
 	})
 }
@@ -133,8 +133,8 @@ func TestAnswerThatIsNotDone(t *testing.T) {
 	}, answer(`{"model":"llama3.2","response":"flour"}`))
 }
 
-// TestLimits compares with the second seed, "Ollama Provider". What an option says
-// wins.
+// TestLimits compares with requirement B9, "Ollama Provider". An option has
+// precedence.
 func TestLimits(t *testing.T) {
 	once := holdfast.WithNoRepeat()
 	second := holdfast.WithAttemptTimeout(time.Second)
@@ -178,8 +178,7 @@ func TestHealthy(t *testing.T) {
 	}, fault.Rule{Nth: "2", Fault: fault.Fault{Status: 503}})
 }
 
-// TestConfig compares with what the settings have for Ollama by default, where
-// each number stands beside its name in the second seed.
+// TestConfig compares with the defaults of the settings for Ollama.
 func TestConfig(t *testing.T) {
 	s, err := settings.Load("", nil)
 	if err != nil {

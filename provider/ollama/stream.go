@@ -11,45 +11,43 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// maxKept bounds the text that an IncompleteError keeps: some fifty thousand words,
-// so that it is a server without an end that is cut short, and no answer.
+// maxKept limits the text of an IncompleteError. It is about fifty thousand
+// words, more than an answer has.
 const maxKept = 256 << 10
 
-// GenerateStream is Generate that hands on each piece of the answer as it is made;
-// see ChatStream.
+// GenerateStream is Generate as a stream; see ChatStream.
 func (p *Provider) GenerateStream(ctx context.Context, in GenerateRequest, opts ...holdfast.CallOption) iter.Seq2[Reply, error] {
 	return p.pieces(ctx, "/api/generate", generation{in, true}, opts)
 }
 
-// ChatStream is Chat that hands on each piece of the message as it is made. The
-// last piece is Done and has what is known of the whole. Leaving the loop ends the
-// call; to range over it again asks again.
+// ChatStream is Chat as a stream: it yields each piece of the message as it
+// arrives. The last piece is Done and has the totals. Leaving the loop ends the
+// call; another range makes another call.
 //
-// Until the first piece, a call that fails is repeated as any other, and the error
-// is the client's *holdfast.Error. Afterwards nothing is repeated: an answer that
-// breaks off, and one that ends without being done, yields an *[IncompleteError]
-// last, which keeps the text.
+// Before the first piece, a failed call is repeated like any other, and the
+// error is the client's *holdfast.Error. After it, nothing is repeated: if the
+// answer breaks off or ends without Done, the last error is an
+// *[IncompleteError] with the text so far.
 func (p *Provider) ChatStream(ctx context.Context, in ChatRequest, opts ...holdfast.CallOption) iter.Seq2[Reply, error] {
 	return p.pieces(ctx, "/api/chat", conversation{in, true}, opts)
 }
 
-// IncompleteError is a streamed answer that did not come to its end.
+// IncompleteError is a streamed answer that broke off.
 type IncompleteError struct {
-	// Text is what the model had said, the pieces put together: the first 256 KiB.
+	// Text is the text so far, at most its first 256 KiB.
 	Text string
-	// Err is why there is no more: the client's *holdfast.Error; or one that is
-	// [holdfast.ErrConnection], for an answer that ended without being done; or
-	// [holdfast.ErrServer], if the server said what went wrong in the middle of it.
+	// Err is the cause: the client's *holdfast.Error, [holdfast.ErrConnection]
+	// for an answer that ended without Done, or [holdfast.ErrServer] for an
+	// error that the server sent in the stream.
 	Err error
 }
 
-// Error says how far the answer had come, and why no further. The text stays out
-// of it.
+// Error returns the length of the text and the cause, without the text.
 func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("ollama: the answer broke off after %d bytes of text: %v", len(e.Text), e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *IncompleteError) Unwrap() error { return e.Err }
 
 func (p *Provider) pieces(ctx context.Context, path string, in any, opts []holdfast.CallOption) iter.Seq2[Reply, error] {
@@ -63,7 +61,7 @@ func (p *Provider) pieces(ctx context.Context, path string, in any, opts []holdf
 		isDone := false
 		for l, err := range holdfast.DecodeLines[line](stream) {
 			if isDone {
-				return // the answer is whole, whatever follows it
+				return // the answer is complete: ignore the rest
 			}
 			if err == nil && l.Error != "" {
 				err = fmt.Errorf("the server said %.500q: %w", l.Error, holdfast.ErrServer)

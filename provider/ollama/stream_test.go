@@ -15,8 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// collect takes a stream to its end, which is to have pieces and then perhaps an
-// error.
+// collect reads a stream to its end: pieces, then perhaps an error.
 func collect(t *testing.T, stream iter.Seq2[Reply, error]) (text string, pieces []Reply, err error) {
 	t.Helper()
 	for piece, e := range stream {
@@ -35,8 +34,8 @@ func collect(t *testing.T, stream iter.Seq2[Reply, error]) (text string, pieces 
 	return text, pieces, err
 }
 
-// TestStream: what fails before the first piece is repeated, and the pieces are
-// the whole.
+// TestStream: failures before the first piece are repeated, and the pieces make
+// the complete answer.
 func TestStream(t *testing.T) {
 	for name, asked := range map[string]struct {
 		stream func(context.Context, *Provider) iter.Seq2[Reply, error]
@@ -82,7 +81,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// lines is a rule that makes the server answer with these lines.
+// lines returns a rule with these lines as the answer.
 func lines(ls ...string) fault.Rule {
 	r := answer(strings.Join(ls, "\n") + "\n")
 	r.Fault.Header["Content-Type"] = "application/x-ndjson"
@@ -97,7 +96,7 @@ const (
 )
 
 // TestStreamThatIsIncomplete: nothing is repeated after the first piece, and
-// nothing of what there was is lost.
+// the error has the text so far.
 func TestStreamThatIsIncomplete(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault  fault.Rule
@@ -125,7 +124,7 @@ func TestStreamThatIsIncomplete(t *testing.T) {
 					}
 				}
 				if !strings.Contains(err.Error(), tt.says) || tt.text != "" && strings.Contains(err.Error(), tt.text) {
-					t.Errorf("%v; want it to say %q, and not what the model said", err, tt.says)
+					t.Errorf("%v; want it to contain %q, and not the model's text", err, tt.says)
 				}
 				if n := len(s.Record()); n != 1 {
 					t.Errorf("%d attempts; want 1", n)
@@ -135,7 +134,7 @@ func TestStreamThatIsIncomplete(t *testing.T) {
 	}
 }
 
-// TestStreamThatIsCut: between two lines and in one, by both ends of a connection.
+// TestStreamThatIsCut: between two lines and within one, by a FIN and by a RST.
 func TestStreamThatIsCut(t *testing.T) {
 	for name, cut := range map[string]fault.Cut{
 		"after two lines":               {After: 2, Of: fault.Chunks},
@@ -163,7 +162,8 @@ func TestStreamThatIsCut(t *testing.T) {
 	}
 }
 
-// TestStreamKeepsNoMoreThanItMay: an answer without end is not kept without end.
+// TestStreamKeepsNoMoreThanItMay: the kept text of an endless answer is
+// limited.
 func TestStreamKeepsNoMoreThanItMay(t *testing.T) {
 	long := strings.Repeat("rye ", 30_000)
 	line := `{"response":"` + long + `"}`
@@ -176,7 +176,7 @@ func TestStreamKeepsNoMoreThanItMay(t *testing.T) {
 	}, lines(line, line, line, line))
 }
 
-// TestStreamIsWholeOnceDone: what follows the last line is no part of the answer.
+// TestStreamIsWholeOnceDone: bytes after the last line are ignored.
 func TestStreamIsWholeOnceDone(t *testing.T) {
 	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		if text, pieces, err := collect(t, p.ChatStream(t.Context(), whyChat)); text != "rye" || len(pieces) != 2 || err != nil {
@@ -185,8 +185,8 @@ func TestStreamIsWholeOnceDone(t *testing.T) {
 	}, lines(rye, done, cause))
 }
 
-// TestStreamThatIsRefused: the error is that of any call.
-func TestStreamThatIsRefused(t *testing.T) {
+// TestStreamThatIsRejected: the error is that of any call.
+func TestStreamThatIsRejected(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		_, pieces, err := collect(t, p.ChatStream(t.Context(), whyChat))
 		var incomplete *IncompleteError
@@ -196,8 +196,8 @@ func TestStreamThatIsRefused(t *testing.T) {
 	}, fault.Rule{Fault: fault.Fault{Status: http.StatusNotFound}})
 }
 
-// TestStreamThatIsLeft: the call ends with the loop, and says nothing of the
-// service.
+// TestStreamThatIsLeft: the call ends with the loop and does not count for the
+// breaker.
 func TestStreamThatIsLeft(t *testing.T) {
 	ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
 		for range p.ChatStream(t.Context(), whyChat) {
@@ -209,9 +209,9 @@ func TestStreamThatIsLeft(t *testing.T) {
 	})
 }
 
-// TestStreamFallsSilent: the limit is that of the longest silence, however long
-// the answer is; it is the caller's to change.
-func TestStreamFallsSilent(t *testing.T) {
+// TestStreamStalls: the limit bounds the time without bytes, not the whole
+// answer. An option changes it.
+func TestStreamStalls(t *testing.T) {
 	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		began := time.Now()
 		_, pieces, err := collect(t, p.ChatStream(t.Context(), whyChat))
@@ -228,7 +228,7 @@ func TestStreamFallsSilent(t *testing.T) {
 		fault.Rule{Fault: fault.Fault{Stall: &fault.Stall{After: 2, Of: fault.Chunks, For: 100 * time.Second}}})
 }
 
-// TestStreamIsCanceled: by its caller, which is no failure of the service.
+// TestStreamIsCanceled: a cancellation is not a failure of the service.
 func TestStreamIsCanceled(t *testing.T) {
 	ask(t, func(t *testing.T, _ *faultserver.Server, p *Provider) {
 		ctx, cancel := context.WithCancelCause(t.Context())

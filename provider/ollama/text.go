@@ -7,13 +7,13 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// GenerateRequest asks a model to go on from a prompt.
+// GenerateRequest asks a model to continue a prompt.
 type GenerateRequest struct {
 	Model  string `json:"model"`
 	Prompt string `json:"prompt"`
-	// System replaces the model's own system message, if it is not empty.
+	// System replaces the model's system message. Empty keeps it.
 	System string `json:"system,omitempty"`
-	// Options are the model's, "temperature" and "num_predict" for two.
+	// Options are the model's options, such as "temperature" and "num_predict".
 	Options map[string]any `json:"options,omitempty"`
 }
 
@@ -21,42 +21,41 @@ type GenerateRequest struct {
 type ChatRequest struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
-	// Options are the model's, "temperature" and "num_predict" for two.
+	// Options are the model's options, such as "temperature" and "num_predict".
 	Options map[string]any `json:"options,omitempty"`
 }
 
-// Message is one of a conversation.
+// Message is one message of a conversation.
 type Message struct {
 	Role    string `json:"role"` // system, user or assistant
 	Content string `json:"content"`
 }
 
-// Reply is a model's answer, or one piece of it where it is streamed.
+// Reply is a model's answer, or one piece of a stream.
 type Reply struct {
 	Model string
 	Text  string
-	// Done is true of a whole answer, and of the last piece, which seldom has text.
-	// What follows is known of no other.
+	// Done is true for a complete answer and for the last piece of a stream,
+	// which rarely has text. The fields below are set only with Done.
 	Done   bool
-	Reason string // why it ended: "stop", "length" for one that was cut short by num_predict
-	// PromptTokens and Tokens are what was read and written.
+	Reason string // the reason of the end: "stop", or "length" if num_predict was reached
+	// PromptTokens and Tokens are the numbers of tokens read and written.
 	PromptTokens, Tokens int
-	// Took is how long the server was at it.
+	// Took is the server's total duration.
 	Took time.Duration
 }
 
-// Generate asks for text and waits for the whole of it.
+// Generate returns the complete text of an answer.
 func (p *Provider) Generate(ctx context.Context, in GenerateRequest, opts ...holdfast.CallOption) (Reply, error) {
 	return p.whole(ctx, "/api/generate", generation{in, false}, opts)
 }
 
-// Chat asks for the conversation's next message and waits for the whole of it.
+// Chat returns the conversation's next message, complete.
 func (p *Provider) Chat(ctx context.Context, in ChatRequest, opts ...holdfast.CallOption) (Reply, error) {
 	return p.whole(ctx, "/api/chat", conversation{in, false}, opts)
 }
 
-// generation and conversation say the one thing that a request leaves to the
-// method it is given to.
+// generation and conversation add the field that selects a stream.
 type generation struct {
 	GenerateRequest
 	Stream bool `json:"stream"`
@@ -73,20 +72,20 @@ func (p *Provider) whole(ctx context.Context, path string, in any, opts []holdfa
 		return Reply{}, err
 	}
 	if !out.Done {
-		return Reply{}, unfit("the answer is not marked as done")
+		return Reply{}, mismatch("the answer is not marked as done")
 	}
 	return out.reply(), nil
 }
 
-// line is what is used of an answer's format: of generate, with a response, and
-// of chat, with a message.
+// line is the used part of an answer's format. generate sets Response, chat
+// sets Message.
 type line struct {
 	Model      string  `json:"model"`
 	Response   string  `json:"response"`
 	Message    Message `json:"message"`
 	Done       bool    `json:"done"`
 	DoneReason string  `json:"done_reason"`
-	Error      string  `json:"error"` // in a stream, instead of all else
+	Error      string  `json:"error"` // in a stream, instead of all other fields
 
 	TotalDuration   time.Duration `json:"total_duration"` // nanoseconds
 	PromptEvalCount int           `json:"prompt_eval_count"`
