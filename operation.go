@@ -15,6 +15,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
+// cooldownWaiters is the most operations that wait out a cooldown at once, where no
+// bulkhead's queue bounds them.
+const cooldownWaiters = 1000
+
 // shared is what the operations of one client or policy share.
 type shared struct {
 	engine.Engine
