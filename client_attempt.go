@@ -181,8 +181,11 @@ func (a *clientAttempt) begin(ctx *lazyctx.Context, mem *roundTrip) {
 // send makes the round trips of the attempt and concludes it.
 func (a *clientAttempt) send() {
 	defer func() {
-		if !a.HandedOver() {
+		switch {
+		case !a.HandedOver():
 			a.roundTrip.End()
+		case !a.Concluded(): // a panic of Retry.On
+			_ = a.live.Close()
 		}
 	}()
 	o := a.call
