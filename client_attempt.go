@@ -57,10 +57,11 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
-	redirected  bool        // it followed a redirect
-	crossOrigin bool        // to another origin
-	added       http.Header // by instruments
-	answer      any         // from the receiver: *Response, *http.Response or *Stream
+	redirected  bool            // it followed a redirect
+	crossOrigin bool            // to another origin
+	parent      context.Context // of the contexts of its round trips
+	added       http.Header     // by instruments
+	answer      any             // from the receiver: *Response, *http.Response or *Stream
 
 	once roundTrip
 	live liveBody
@@ -147,7 +148,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.out, o.spare = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	a.added = o.start(&a.Attempt, n, &a.once.watch)
+	a.parent, a.added = o.start(&a.Attempt, n, &a.once.watch)
 	a.begin(&a.Context, &a.once)
 	a.send()
 	if a.HandedOver() {

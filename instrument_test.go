@@ -87,6 +87,33 @@ func TestInstrumentOfAClient(t *testing.T) {
 	})
 }
 
+// A redirect is a part of its attempt, with the attempt's context, and with its
+// headers while it stays at the origin.
+func TestInstrumentOfARedirect(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent []string
+		rt := roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent = append(sent, fmt.Sprintf("%v %v %v", req.URL, req.Header["Traceparent"], req.Context().Value(spanKey{"a "})))
+			to := map[string]string{"/x": "/y", "/y": "http://other.test/z"}[req.URL.Path]
+			if to == "" {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			}
+			return &http.Response{StatusCode: 307, Header: http.Header{"Location": {to}}, Body: http.NoBody}, nil
+		})
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://api.test", MaxRedirects: 2},
+			holdfast.WithTransport(rt), holdfast.WithInstrument(&tracer{name: "a "}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Get(t.Context(), "/x"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "what the transport saw", strings.Join(sent, "; "),
+			"http://api.test/x [a 1] attempt 1; http://api.test/y [a 1] attempt 1; http://other.test/z [] attempt 1")
+	})
+}
+
 // Through real connections, the headers arrive, and answers are unpacked.
 func TestInstrumentOnTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -123,9 +123,10 @@ func (o *operation) CooledOff(until time.Time) {
 
 func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 
-// start begins attempt n in a, and returns the headers that instruments add to it.
-func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added http.Header) {
-	parent := o.Caller
+// start begins attempt n in a. It returns what instruments give the attempt: the
+// parent of its context, and more headers.
+func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
+	parent = o.Caller
 	if o.ends != nil {
 		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
 		if o.request != nil {
@@ -138,7 +139,7 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added
 	if o.Watched {
 		o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 	}
-	return added
+	return parent, added
 }
 
 func (o *operation) Ended(a *engine.Attempt) {
