@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -233,8 +232,10 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	a.roundTrip.Unpack = o.unpack
 	if own { // what one attempt is given is not for the next, nor for the caller's request
 		req.Header = req.Header.Clone()
-		if !a.crossOrigin {
-			maps.Copy(req.Header, a.added)
+		for name, values := range a.added {
+			if !a.crossOrigin {
+				req.Header[http.CanonicalHeaderKey(name)] = values
+			}
 		}
 	}
 	if authorize := o.with.authorize; authorize != nil {
@@ -246,6 +247,15 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 			}
 		}
 		a.roundTrip.Unpack = wire.AsksGzip(o.with.transport, req) // now: it need not be signed
+	}
+	if own { // net/http's error for a bad header would look like a lost connection
+		ck := check{}
+		for name, values := range req.Header {
+			ck.header("the request", name, values)
+		}
+		if err := ck.err(); err != nil {
+			return nil, err
+		}
 	}
 	if o.body == nil || h != nil && h.noBody {
 		return req, nil
