@@ -301,7 +301,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.Ended:
 		e.last = e.Err
 		e.kind, e.Err = o.ended()
-	case bad.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
+	case bad.kind == ErrCanceled && o.Caller.Err() != nil && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
 		e.last, e.Err = e.Err, context.Cause(o.Caller)
 	case len(bad.failures) == 0: // stopped before the first attempt
 		e.Err, e.kind = bad.rejected, ErrRateLimited
