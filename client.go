@@ -73,7 +73,10 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	c.shared.init(s.name, all, b, h)
 	c.shared.Timed = true
-	r.Rules = engine.Rules{Retry: s.retry, Attempt: t.Attempt, Total: t.Total, Waiters: s.bulkhead.Queue}
+	r.Rules = engine.Rules{Retry: s.retry, Attempt: t.Attempt, Total: t.Total, Waiters: cooldownWaiters}
+	if h != nil {
+		r.Waiters = s.bulkhead.Queue
+	}
 	r.Fast = c.shared.FastPath(&r.Rules)
 	c.resolved.Store(r)
 	return c, nil

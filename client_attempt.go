@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -57,10 +56,11 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
-	redirected  bool        // it followed a redirect
-	crossOrigin bool        // to another origin
-	added       http.Header // by instruments
-	answer      any         // from the receiver: *Response, *http.Response or *Stream
+	redirected  bool            // it followed a redirect
+	crossOrigin bool            // to another origin
+	parent      context.Context // of the contexts of its round trips
+	added       http.Header     // by instruments
+	answer      any             // from the receiver: *Response, *http.Response or *Stream
 
 	once roundTrip
 	live liveBody
@@ -147,7 +147,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.out, o.spare = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	a.added = o.start(&a.Attempt, n, &a.once.watch)
+	a.parent, a.added = o.start(&a.Attempt, n, &a.once.watch)
 	a.begin(&a.Context, &a.once)
 	a.send()
 	if a.HandedOver() {
@@ -181,8 +181,11 @@ func (a *clientAttempt) begin(ctx *lazyctx.Context, mem *roundTrip) {
 // send makes the round trips of the attempt and concludes it.
 func (a *clientAttempt) send() {
 	defer func() {
-		if !a.HandedOver() {
+		switch {
+		case !a.HandedOver():
 			a.roundTrip.End()
+		case !a.Concluded(): // a panic of Retry.On
+			_ = a.live.Close()
 		}
 	}()
 	o := a.call
@@ -229,8 +232,10 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	a.roundTrip.Unpack = o.unpack
 	if own { // what one attempt is given is not for the next, nor for the caller's request
 		req.Header = req.Header.Clone()
-		if !a.crossOrigin {
-			maps.Copy(req.Header, a.added)
+		for name, values := range a.added {
+			if !a.crossOrigin {
+				req.Header[http.CanonicalHeaderKey(name)] = values
+			}
 		}
 	}
 	if authorize := o.with.authorize; authorize != nil {
@@ -242,6 +247,15 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 			}
 		}
 		a.roundTrip.Unpack = wire.AsksGzip(o.with.transport, req) // now: it need not be signed
+	}
+	if own { // net/http's error for a bad header would look like a lost connection
+		ck := check{}
+		for name, values := range req.Header {
+			ck.header("the request", name, values)
+		}
+		if err := ck.err(); err != nil {
+			return nil, err
+		}
 	}
 	if o.body == nil || h != nil && h.noBody {
 		return req, nil

@@ -2,11 +2,13 @@ package holdfast
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/wire"
@@ -35,6 +37,7 @@ type liveBody struct {
 	io.ReadCloser
 	a      *clientAttempt
 	status int
+	closed atomic.Bool // by the caller
 	once   sync.Once
 	err    error // why reading it failed
 }
@@ -58,6 +61,9 @@ func (b *liveBody) Read(p []byte) (int, error) {
 
 // why judges the end of a body that ended early.
 func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
+	if b.closed.Load() {
+		return judge.Meaning{Outcome: Canceled, Kind: judge.Canceled}, errBodyClosed
+	}
 	err = wire.Redacted(err)
 	f := judge.Facts{Ending: judge.NoAnswer, Sent: true}
 	limit, struck := b.a.limit()
@@ -75,6 +81,8 @@ func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
 	}
 	return b.a.judge(f), cause
 }
+
+var errBodyClosed = errors.New("the body was closed")
 
 // failed is the error of a body that ended early. The verdict was given when the
 // answer began: a service that failed afterwards is a failure of its own.
@@ -103,8 +111,10 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	return e
 }
 
-// Close gives back the permit and the connection.
+// Close gives back the permit and the connection. A Read that it ends is no failure
+// of the service.
 func (b *liveBody) Close() error {
+	b.closed.Store(true)
 	err := b.ReadCloser.Close()
 	b.release()
 	return err

@@ -168,6 +168,52 @@ func TestLiveBody(t *testing.T) {
 	})
 }
 
+// blockedBody is a body whose Close ends the Read that waits, and returns after it.
+type blockedBody struct{ closed, read chan struct{} }
+
+func (b blockedBody) Read([]byte) (int, error) {
+	<-b.closed
+	return 0, errors.New("used when it was closed")
+}
+
+func (b blockedBody) Close() error {
+	close(b.closed)
+	<-b.read
+	return nil
+}
+
+// A Close by another goroutine while the body is read is the caller's own.
+func TestCloseDuringARead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		body, events := blockedBody{make(chan struct{}), make(chan struct{})}, new(recorder)
+		fake := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, Request: r}, nil
+		})
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Breaker: holdfast.BreakerConfig{FailureThreshold: 1}},
+			holdfast.WithTransport(fake), holdfast.WithObserver(events))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer close(body.read)
+			_, err := io.ReadAll(resp.Body)
+			is(t, err, holdfast.ErrCanceled)
+			isNot(t, err, holdfast.ErrConnection, holdfast.ErrClosed)
+		}()
+		synctest.Wait()
+		resp.Body.Close()
+		equal(t, "the breaker", c.Stats().BreakerState, holdfast.StateClosed)
+		equal(t, "answers that broke off", len(events.all(holdfast.EventBrokeOff)), 0)
+		equal(t, "in flight", c.Stats().InFlight, 0)
+	})
+}
+
 func TestUploads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "1-2", fault.Fault{Status: 503})), holdfast.Config{})

@@ -73,7 +73,7 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 
 		ctx, mem := new(lazyctx.Context), new(roundTrip)
-		ctx.InitWatched(o.Caller, deadline, &mem.watch)
+		ctx.InitWatched(a.parent, deadline, &mem.watch)
 		a.begin(ctx, mem)
 		req, err := a.request(h)
 		if err != nil {

@@ -106,7 +106,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*clientCall, error) 
 	if err := c.rejectEarly(ctx, method, target, in.Header, &with); err != nil {
 		return nil, err
 	}
-	o := &clientCall{client: c, receiver: with.receiver, chunked: true, upgrade: in.Header["Upgrade"] != nil}
+	o := &clientCall{client: c, receiver: with.receiver, chunked: true}
 	o.ask(in)
 	req := o.request
 	if req.Header = in.Header.Clone(); req.Header == nil {
@@ -129,6 +129,7 @@ func (c *Client) live(in *http.Request, opts []CallOption) (*clientCall, error) 
 		o.body = o.upload.Open
 	}
 	with.addHeaders(req.Header)
+	o.upgrade = req.Header["Upgrade"] != nil
 	o.prepare(ctx, &with)
 	return o, nil
 }

@@ -195,6 +195,33 @@ func TestRefusalsKeepTheirConnection(t *testing.T) {
 	})
 }
 
+// An option or Config.Header can ask for another protocol as well.
+func TestUpgradeByAHeaderOfTheCall(t *testing.T) {
+	switching := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 101, Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
+	})
+	for name, c := range map[string]struct {
+		header http.Header
+		opts   []holdfast.CallOption
+	}{
+		"an option":     {nil, []holdfast.CallOption{holdfast.WithHeader("Upgrade", "shout")}},
+		"Config.Header": {http.Header{"Upgrade": {"shout"}}, nil},
+	} {
+		client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Header: c.header}, holdfast.WithTransport(switching))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		resp, err := client.Do(req, c.opts...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		resp.Body.Close()
+	}
+}
+
 // A switched protocol keeps its connection, in both directions.
 func TestUpgradePassesThrough(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

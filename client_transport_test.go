@@ -478,6 +478,24 @@ func TestDoorPanic(t *testing.T) {
 	}
 }
 
+// So does a panic of Retry.On, which is asked about an answer that is kept.
+func TestTransportPanicOfRetryOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, s := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{
+			Bulkhead: one, Retry: holdfast.Retry{On: func(error) bool { panic("shaky") }},
+		})
+		func() {
+			defer func() { equal(t, "the panic", recover(), any("shaky")) }()
+			req, _ := http.NewRequest("GET", s.URL()+"/x", nil) // its context does not end, and so does not hide what is left over
+			_, _ = client.HTTPClient().Do(req)
+		}()
+		equal(t, "in flight", client.Stats().InFlight, 0)
+		if _, _, err := send(t, client.HTTPClient(), "GET", s.URL()+"/x", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A refusal that comes while the request is still being sent is the last one where
 // its body can be read only once: the end of the attempt may take it along.
 func TestDoorEarlyRefusal(t *testing.T) {

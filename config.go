@@ -218,7 +218,8 @@ type BulkheadConfig struct {
 	// Config only.
 	MaxConcurrent int
 	// MaxQueue is the number of calls that may wait for a permit. One more is
-	// ErrPoolTimeout at once. Default 1000, at most 1048576; Off for none.
+	// ErrPoolTimeout at once. Default 1000, at most 1048576; Off for none. In Config,
+	// as many calls may wait out a cooldown; one more is ErrRateLimited at once.
 	MaxQueue int
 	// MaxWait bounds the wait for a permit. A longer one is ErrPoolTimeout. Default
 	// 5s; Off for no limit. In Config it must be zero: there, set Timeouts.Acquire.

@@ -51,7 +51,8 @@ type instruments []Instrument
 func (is instruments) startOperation(ctx context.Context, op Operation) (context.Context, func(Event)) {
 	ends := make([]func(Event), len(is))
 	for n, i := range is {
-		ctx, ends[n] = i.StartOperation(ctx, op)
+		next, end := i.StartOperation(ctx, op)
+		ctx, ends[n] = followed(ctx, next), end
 	}
 	return ctx, inReverse(ends)
 }
@@ -59,9 +60,18 @@ func (is instruments) startOperation(ctx context.Context, op Operation) (context
 func (is instruments) startAttempt(ctx context.Context, at AttemptStart) (context.Context, func(Event)) {
 	ends := make([]func(Event), len(is))
 	for n, i := range is {
-		ctx, ends[n] = i.StartAttempt(ctx, at)
+		next, end := i.StartAttempt(ctx, at)
+		ctx, ends[n] = followed(ctx, next), end
 	}
 	return ctx, inReverse(ends)
+}
+
+// followed is next, or ctx if an instrument has returned nil.
+func followed(ctx, next context.Context) context.Context {
+	if next == nil {
+		return ctx
+	}
+	return next
 }
 
 func inReverse(ends []func(Event)) func(Event) {

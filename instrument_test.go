@@ -87,6 +87,33 @@ func TestInstrumentOfAClient(t *testing.T) {
 	})
 }
 
+// A redirect is a part of its attempt, with the attempt's context, and with its
+// headers while it stays at the origin.
+func TestInstrumentOfARedirect(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent []string
+		rt := roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent = append(sent, fmt.Sprintf("%v %v %v", req.URL, req.Header["Traceparent"], req.Context().Value(spanKey{"a "})))
+			to := map[string]string{"/x": "/y", "/y": "http://other.test/z"}[req.URL.Path]
+			if to == "" {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			}
+			return &http.Response{StatusCode: 307, Header: http.Header{"Location": {to}}, Body: http.NoBody}, nil
+		})
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://api.test", MaxRedirects: 2},
+			holdfast.WithTransport(rt), holdfast.WithInstrument(&tracer{name: "a "}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Get(t.Context(), "/x"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "what the transport saw", strings.Join(sent, "; "),
+			"http://api.test/x [a 1] attempt 1; http://api.test/y [a 1] attempt 1; http://other.test/z [] attempt 1")
+	})
+}
+
 // Through real connections, the headers arrive, and answers are unpacked.
 func TestInstrumentOnTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -149,5 +176,79 @@ func TestInstrumentOfARejection(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr.expect(t, "operation api GET/x", "operation failed after 0: true")
+	})
+}
+
+// instrument is made of its two methods.
+type instrument struct {
+	operation func(context.Context) context.Context
+	attempt   func(context.Context, http.Header) context.Context
+}
+
+func (i instrument) StartOperation(ctx context.Context, _ holdfast.Operation) (context.Context, func(holdfast.Event)) {
+	return i.operation(ctx), nil
+}
+
+func (i instrument) StartAttempt(ctx context.Context, at holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
+	return i.attempt(ctx, at.Header), nil
+}
+
+// An instrument that returns no context leaves it as it is.
+func TestInstrumentWithoutAContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		none := instrument{func(context.Context) context.Context { return nil }, func(context.Context, http.Header) context.Context { return nil }}
+		tr := &tracer{name: "a "}
+		p := policy(t, holdfast.PolicyConfig{}, holdfast.WithInstrument(tr), holdfast.WithInstrument(none))
+		if err := holdfast.Run(t.Context(), p, func(ctx context.Context) error {
+			equal(t, "the context of the other instrument", ctx.Value(spanKey{"a "}), any("attempt 1"))
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A header that cannot be sent is a mistake of the instrument, or of Authorize: it is
+// not repeated, and the breaker does not count it. One in another spelling replaces
+// the caller's as well.
+func TestHeadersOfAnAttempt(t *testing.T) {
+	add := func(name, value string) holdfast.Option {
+		return holdfast.WithInstrument(instrument{
+			func(ctx context.Context) context.Context { return ctx },
+			func(ctx context.Context, h http.Header) context.Context { h[name] = []string{value}; return ctx },
+		})
+	}
+	bubble(t, func(t *testing.T) {
+		cfg := holdfast.Config{Breaker: holdfast.BreakerConfig{FailureThreshold: 1}, Header: http.Header{"Traceparent": {"the caller's"}}}
+		refused := func(what string, c *holdfast.Client) {
+			err := get(t.Context(), c, "/x")
+			if a := attempts(t, err); len(a) != 1 || a[0].Sent || a[0].Outcome != holdfast.Unknown {
+				t.Errorf("%s: %+v", what, a)
+			}
+			isNot(t, err, holdfast.ErrConnection)
+			equal(t, what+": the breaker", c.Stats().BreakerState, holdfast.StateClosed)
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s: the error shows the value: %v", what, err)
+			}
+		}
+		c, _ := service(t, plan(), cfg, add("Baggage", "a\nsecret"))
+		refused("a value of an instrument", c)
+		c, _ = service(t, plan(), cfg, add("Bag gage", "a"))
+		refused("a name of an instrument", c)
+		signed := cfg
+		signed.Authorize = func(r *http.Request) error { r.Header.Set("Authorization", "secret\n"); return nil }
+		c, _ = service(t, plan(), signed)
+		refused("a value of Authorize", c)
+
+		var got []string
+		backend := func(req faultserver.Request) faultserver.Answer {
+			got = req.Header["Traceparent"]
+			return faultserver.Answer{Status: 200}
+		}
+		c, _ = serving(t, backend, plan(), cfg, add("traceparent", "the attempt's"))
+		if err := get(t.Context(), c, "/x"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the header", strings.Join(got, ", "), "the attempt's")
 	})
 }

@@ -15,6 +15,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
+// cooldownWaiters is the most operations that wait out a cooldown at once, where no
+// bulkhead's queue bounds them.
+const cooldownWaiters = 1000
+
 // shared is what the operations of one client or policy share.
 type shared struct {
 	engine.Engine
@@ -119,9 +123,10 @@ func (o *operation) CooledOff(until time.Time) {
 
 func (o *operation) Rejected(err error) { o.trouble().rejected = err }
 
-// start begins attempt n in a, and returns the headers that instruments add to it.
-func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added http.Header) {
-	parent := o.Caller
+// start begins attempt n in a. It returns what instruments give the attempt: the
+// parent of its context, and more headers.
+func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
+	parent = o.Caller
 	if o.ends != nil {
 		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
 		if o.request != nil {
@@ -134,7 +139,7 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added
 	if o.Watched {
 		o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 	}
-	return added
+	return parent, added
 }
 
 func (o *operation) Ended(a *engine.Attempt) {
@@ -296,7 +301,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.Ended:
 		e.last = e.Err
 		e.kind, e.Err = o.ended()
-	case bad.kind == ErrCanceled && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
+	case bad.kind == ErrCanceled && o.Caller.Err() != nil && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
 		e.last, e.Err = e.Err, context.Cause(o.Caller)
 	case len(bad.failures) == 0: // stopped before the first attempt
 		e.Err, e.kind = bad.rejected, ErrRateLimited

@@ -62,7 +62,7 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	ck := &check{in: "PolicyConfig."}
 	ck.policy(&cfg)
 	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
-		Retry: retryRules(cfg.Retry), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: 1000,
+		Retry: retryRules(cfg.Retry), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: cooldownWaiters,
 	}}
 	all := ck.collect(opts, forPolicy)
 	if err := ck.err(); err != nil {

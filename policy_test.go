@@ -125,6 +125,17 @@ func TestClassifyAndFilters(t *testing.T) {
 	})
 }
 
+// Classify can call an error Canceled although the caller has not canceled: the
+// error stays the cause.
+func TestClassifiedAsCanceled(t *testing.T) {
+	p := policy(t, holdfast.PolicyConfig{Classify: func(error) holdfast.Outcome { return holdfast.Canceled }})
+	err := holdfast.Run(t.Context(), p, func(context.Context) error { return errDown })
+	is(t, err, errDown, holdfast.ErrCanceled)
+	if e := new(holdfast.Error); !errors.As(err, &e) || e.Err != errDown || !strings.HasSuffix(err.Error(), errDown.Error()) {
+		t.Errorf("%v has the cause %v", err, e.Err)
+	}
+}
+
 // The caller's own end: a cancellation is never a timeout, a deadline is one.
 func TestTheCallersContext(t *testing.T) {
 	hang := func(ctx context.Context) (int, error) {

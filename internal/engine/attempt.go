@@ -36,6 +36,9 @@ func (a *Attempt) Conclude(m judge.Meaning, err error) {
 	a.Meaning, a.Err, a.concluded = m, err, true
 }
 
+// Concluded reports whether the attempt has ended with a conclusion.
+func (a *Attempt) Concluded() bool { return a.concluded }
+
 // HandOver leaves permit and context to the attempt's answer: the attempt ends,
 // and they are given back by Operation.ReleaseHeld and End.
 func (a *Attempt) HandOver() { a.handedOver = true }
