@@ -107,7 +107,7 @@ func (o *options) observer() Observer {
 		if o.retryLevel != nil {
 			level = *o.retryLevel
 		}
-		all = append(all, newLog(o.logger, level))
+		all = append(all, &log{logger: o.logger, retryLevel: level})
 	}
 	switch len(all) {
 	case 0:
