@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
+
+	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
 // Registry keeps one client for each service, by name, so that all callers share its
@@ -179,34 +180,31 @@ func statistics[T, S any](all map[string]*T, of func(*T) S) map[string]S {
 	return stats
 }
 
-// differences has an error for each setting that differs in d, with both values.
-func (c Config) differences(d Config) (differ []error) {
-	for _, row := range table {
-		if was, asks, other := row.Difference(&c, &d); other {
-			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", row.Info().Name, was, asks))
+func (c Config) differences(d Config) []error { return differences(table, "Config.", &c, &d) }
+
+func (c PolicyConfig) differences(d PolicyConfig) []error {
+	const in = "PolicyConfig."
+	differ := differences(table, in, &Config{Retry: c.Retry}, &Config{Retry: d.Retry})
+	differ = append(differ, differences(policyTable, in, &c, &d)...)
+	if c.Breaker != d.Breaker {
+		differ = append(differ, differs(in+"Breaker", "one", "another"))
+	}
+	if c.Bulkhead != d.Bulkhead {
+		differ = append(differ, differs(in+"Bulkhead", "one", "another"))
+	}
+	return differ
+}
+
+// differences returns an error for each setting that differs between open and asked.
+func differences[C any](rows []setting.Setting[C], in string, open, asked *C) (differ []error) {
+	for _, row := range rows {
+		if was, is, other := row.Difference(open, asked); other {
+			differ = append(differ, differs(in+row.Info().Name, was, is))
 		}
 	}
 	return differ
 }
 
-// differences has an error for each setting that differs in d, with both values.
-func (c PolicyConfig) differences(d PolicyConfig) (differ []error) {
-	add := func(field, was, asks string, other bool) {
-		if other {
-			differ = append(differ, fmt.Errorf("its PolicyConfig.%s is %s, asked for is %s", field, was, asks))
-		}
-	}
-	for _, row := range table {
-		if name := row.Info().Name; strings.HasPrefix(name, "Retry.") {
-			was, asks, other := row.Difference(&Config{Retry: c.Retry}, &Config{Retry: d.Retry})
-			add(name, was, asks, other)
-		}
-	}
-	for _, row := range policyTable {
-		was, asks, other := row.Difference(&c, &d)
-		add(row.Info().Name, was, asks, other)
-	}
-	add("Breaker", "one", "another", c.Breaker != d.Breaker)
-	add("Bulkhead", "one", "another", c.Bulkhead != d.Bulkhead)
-	return differ
+func differs(field, was, is string) error {
+	return fmt.Errorf("its %s is %s, asked for is %s", field, was, is)
 }
