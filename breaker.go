@@ -103,7 +103,7 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return BreakerPermit{b, t}, nil
 	}
-	t, err := b.admit(context.Background(), world.World{}, 0)
+	t, err := b.hooks().Admit(context.Background(), world.World{}, 0)
 	if err != nil {
 		return BreakerPermit{}, err
 	}
@@ -169,16 +169,21 @@ func (p BreakerPermit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
-	p.b.done(context.Background(), world.World{}, p.t, o, nil)
+	p.b.hooks().Done(context.Background(), world.World{}, p.t, o, nil)
 }
 
 // Probe reports whether the permit is a probe of a half-open breaker. Make one attempt
 // with it: retries would multiply the load on a service that is recovering.
 func (p BreakerPermit) Probe() bool { return p.t.Probe() }
 
-// admit asks the machine, for a call that the snapshot does not admit. limit is the
+// gateHooks is a Breaker with the methods that the engine calls.
+type gateHooks Breaker
+
+func (b *Breaker) hooks() *gateHooks { return (*gateHooks)(b) }
+
+// Admit asks the machine, for a call that the snapshot does not admit. limit is the
 // longest time that the operation may take, zero for no limit.
-func (b *Breaker) admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error) {
+func (b *gateHooks) Admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error) {
 	if r := b.rejects(w); r != nil {
 		return breaker.Ticket{}, b.reject(ctx, w, r)
 	}
@@ -187,8 +192,8 @@ func (b *Breaker) admit(ctx context.Context, w world.World, limit time.Duration)
 	return b.admitted(ctx, w, now, t, retryAt, c, ok)
 }
 
-// confirm asks again, for a ticket that the snapshot does not confirm.
-func (b *Breaker) confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error) {
+// Confirm asks again, for a ticket that the snapshot does not confirm.
+func (b *gateHooks) Confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error) {
 	now := w.Now()
 	again, retryAt, c, ok := b.handle.Confirm(now, t, limit)
 	if ok && again == t {
@@ -197,8 +202,20 @@ func (b *Breaker) confirm(ctx context.Context, w world.World, t breaker.Ticket, 
 	return b.admitted(ctx, w, now, again, retryAt, c, ok)
 }
 
+// Done returns a ticket. cause is the failure, if it is known.
+func (b *gateHooks) Done(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	now := w.Now()
+	b.changed(ctx, w, now, b.handle.Done(now, t, o), cause)
+}
+
+// Note counts an outcome and leaves the ticket.
+func (b *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	now := w.Now()
+	b.changed(ctx, w, now, b.handle.Note(now, t, o), cause)
+}
+
 // admitted reports the machine's decision.
-func (b *Breaker) admitted(ctx context.Context, w world.World, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, error) {
+func (b *gateHooks) admitted(ctx context.Context, w world.World, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, error) {
 	b.changed(ctx, w, now, c, nil)
 	if !ok {
 		return breaker.Ticket{}, b.reject(ctx, w, &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen})
@@ -212,7 +229,7 @@ func (b *Breaker) admitted(ctx context.Context, w world.World, now time.Time, t 
 // rejects returns the rejection by a breaker that is open and stays open for now, and
 // nil if the machine has to be asked. It reads the time until an instant, which costs
 // a third of reading the current time, and is nearly the whole cost of a rejection.
-func (b *Breaker) rejects(w world.World) *RejectedError {
+func (b *gateHooks) rejects(w world.World) *RejectedError {
 	if epoch, open := b.handle.Load().Open(); open {
 		if r := b.rejection.Load(); r != nil && r.epoch == epoch && w.Until(r.RetryAt) > 0 {
 			return r
@@ -222,7 +239,7 @@ func (b *Breaker) rejects(w world.World) *RejectedError {
 }
 
 // reject counts and reports a rejection, and returns it.
-func (b *Breaker) reject(ctx context.Context, w world.World, r *RejectedError) *RejectedError {
+func (b *gateHooks) reject(ctx context.Context, w world.World, r *RejectedError) *RejectedError {
 	if b.rejected.Add(1); b.observer != nil {
 		b.observeRejection(ctx, w.Now(), r)
 	}
@@ -233,19 +250,13 @@ func (b *Breaker) reject(ctx context.Context, w world.World, r *RejectedError) *
 // call is rejected on a small stack.
 //
 //go:noinline
-func (b *Breaker) observeRejection(ctx context.Context, now time.Time, r *RejectedError) {
+func (b *gateHooks) observeRejection(ctx context.Context, now time.Time, r *RejectedError) {
 	b.observer.Observe(ctx, Event{Kind: EventRejected, Time: now, Name: b.name, RetryAt: r.RetryAt, Rejected: b.rejected.Load()})
-}
-
-// done returns a ticket. cause is the failure, if it is known.
-func (b *Breaker) done(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
-	now := w.Now()
-	b.changed(ctx, w, now, b.handle.Done(now, t, o), cause)
 }
 
 // changed reports a change of state. For a breaker that has opened it prepares the
 // rejection, which is the same for every call until the open timeout is over.
-func (b *Breaker) changed(ctx context.Context, w world.World, now time.Time, c breaker.Change, cause error) {
+func (b *gateHooks) changed(ctx context.Context, w world.World, now time.Time, c breaker.Change, cause error) {
 	if !c.Happened() {
 		return
 	}
@@ -268,29 +279,4 @@ func (b *Breaker) changed(ctx context.Context, w world.World, now time.Time, c b
 		e.Kind = EventBreakerClosed
 	}
 	b.observer.Observe(ctx, e)
-}
-
-// gate is the breaker as the engine asks it.
-func (b *Breaker) gate() engine.Gate {
-	return engine.Gate{Breaker: b.handle, CountAttempts: b.countAttempts, Hooks: (*gateHooks)(b)}
-}
-
-// gateHooks is a Breaker with the methods that the engine calls.
-type gateHooks Breaker
-
-func (g *gateHooks) Admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error) {
-	return (*Breaker)(g).admit(ctx, w, limit)
-}
-
-func (g *gateHooks) Confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error) {
-	return (*Breaker)(g).confirm(ctx, w, t, limit)
-}
-
-func (g *gateHooks) Done(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
-	(*Breaker)(g).done(ctx, w, t, o, cause)
-}
-
-func (g *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
-	b, now := (*Breaker)(g), w.Now()
-	b.changed(ctx, w, now, b.handle.Note(now, t, o), cause)
 }

@@ -170,7 +170,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 		return nil
 	}
 	w := world.Of(ctx)
-	r := b.rejects(w)
+	r := b.hooks().rejects(w)
 	if r == nil {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	}
 	e := &Error{
 		Name: c.shared.name, Method: method, URL: wire.Shown(target), RequestID: with.givenID(h),
-		Stopped: breakerIsOpen, Allowed: allowed, Err: b.reject(ctx, w, r), kind: ErrCircuitOpen,
+		Stopped: breakerIsOpen, Allowed: allowed, Err: b.hooks().reject(ctx, w, r), kind: ErrCircuitOpen,
 	}
 	if e.RequestID == "" {
 		e.RequestID = unsentID()

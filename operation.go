@@ -35,7 +35,7 @@ func (s *shared) init(name string, all *options, b *Breaker, h *Bulkhead) {
 		s.Listener.All = s.observer != nil || s.instruments != nil
 	}
 	if b != nil {
-		s.Breaker = b.gate()
+		s.Breaker = engine.Gate{Breaker: b.handle, CountAttempts: b.countAttempts, Hooks: b.hooks()}
 	}
 	if h != nil {
 		s.Bulkhead = h.handle
