@@ -9,12 +9,12 @@ import (
 	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
-// BatchOptions say how a batch is cut and how much of it runs at once.
+// BatchOptions divide a batch into calls.
 type BatchOptions struct {
-	// ChunkSize is how many items one call gets. Default 100 (second seed, "Batch
-	// Processing Pattern").
+	// ChunkSize is the number of items of one call. Default 100 (requirement B13), at
+	// most 1073741824.
 	ChunkSize int
-	// Width is how many calls run at once. Default 4.
+	// Width is the number of calls that run at once. Default 4, at most 65536.
 	Width int
 }
 
@@ -27,47 +27,45 @@ var batchTable = []setting.Setting[BatchOptions]{
 	},
 }
 
-// BatchResult is what came of a batch.
+// BatchResult has the results of a batch.
 type BatchResult[Out any] struct {
-	// Out has one value for each item, in the items' order; the zero value where
-	// an item is missing.
+	// Out has one value for each item, in the order of the items. It is the zero value
+	// if the item is missing.
 	Out []Out
-	// Missing are the items that have none, in order. It is empty if all have.
+	// Missing lists the items without a result, in order. It is empty if all have one.
 	Missing []Missing
 }
 
-// Missing are items of a batch, from index From up to but not including To, that
-// have no result, and why.
+// Missing is a range of items without a result: from index From up to, but not
+// including, To. Err is the reason.
 type Missing struct {
 	From, To int
 	Err      error
 }
 
-// Batch calls fn with chunks of items, several at once, and puts the results
-// together in order. What was paid for is never lost: chunks that failed are
-// missing, and all others are there. Once the breaker refuses a chunk, or ctx
-// ends, no further one is started; those that run are awaited.
+// Batch calls fn with chunks of items, several at once, and returns the results in
+// the order of the items. Every result that fn returned is kept: only the items of
+// failed chunks are missing. Once the breaker rejects a chunk, or ctx ends, no further
+// chunk is started, and Batch waits for the running ones.
 //
-// The error is nil if nothing is missing. Otherwise it says how much is, and is
-// each of the errors that the chunks ended with. A panic in fn is passed on when
-// the other chunks have ended.
+// The error is nil if no item is missing. Otherwise it is a *BatchError, which wraps
+// the errors of the chunks. A panic in fn is raised again after the other chunks have
+// ended.
 func Batch[In, Out any](ctx context.Context, items []In, opts BatchOptions, fn func(ctx context.Context, chunk []In) ([]Out, error)) (BatchResult[Out], error) {
-	ck := &check{in: "BatchOptions."}
-	resolve(ck, &opts, batchTable)
-	if err := ck.err(); err != nil {
+	v := &validation{in: "BatchOptions."}
+	resolve(v, &opts, batchTable)
+	if err := v.err(); err != nil {
 		return BatchResult[Out]{Missing: []Missing{{0, len(items), err}}}, err
 	}
-	size, width := opts.ChunkSize, opts.Width
+	size := opts.ChunkSize
 	b := &batch[In, Out]{items: items, size: size, fn: fn, out: make([]Out, len(items))}
 	b.errs = make([]error, (len(items)+size-1)/size)
 	var running sync.WaitGroup
-	for range min(width, len(b.errs)) {
-		running.Add(1)
-		go func() {
-			defer running.Done()
+	for range min(opts.Width, len(b.errs)) {
+		running.Go(func() {
 			for b.next(ctx) {
 			}
-		}()
+		})
 	}
 	running.Wait()
 	if b.panicked != nil {
@@ -76,37 +74,43 @@ func Batch[In, Out any](ctx context.Context, items []In, opts BatchOptions, fn f
 	return b.result()
 }
 
+// BatchError is the error of a batch with missing items.
+type BatchError struct {
+	Missing, Of int // numbers of items
+
+	causes []error
+}
+
+// Error has the number of missing items and the first cause.
+func (e *BatchError) Error() string {
+	return fmt.Sprintf("holdfast: batch: %d of %d items are missing: %v", e.Missing, e.Of, e.causes[0])
+}
+
+// Unwrap returns the errors of the chunks.
+func (e *BatchError) Unwrap() []error { return e.causes }
+
 type batch[In, Out any] struct {
 	items []In
 	size  int
 	fn    func(context.Context, []In) ([]Out, error)
 	out   []Out   // each chunk writes its own part
-	errs  []error // of each chunk, nil for one that is done
+	errs  []error // of each chunk; nil if it succeeded
 
 	mu       sync.Mutex
 	started  int   // chunks
-	stop     error // why no further one is started
+	stop     error // the reason to start no further chunk
 	panicked any
 }
 
-// errUnfinished stands until a chunk has ended in its ordinary way.
+// errUnfinished is the error of a chunk until fn returns.
 var errUnfinished = errors.New("the function did not return")
 
-// next runs the next chunk, and is false if there is none to run.
+// next runs the next chunk, and returns false if there is none.
 func (b *batch[In, Out]) next(ctx context.Context) bool {
-	b.mu.Lock()
-	if b.stop == nil && ctx.Err() != nil {
-		kind, cause := contextKind(ctx)
-		b.stop = &Error{Name: "batch", kind: kind, Err: cause}
-	}
-	if b.stop != nil || b.started == len(b.errs) {
-		b.mu.Unlock()
+	n, ok := b.start(ctx)
+	if !ok {
 		return false
 	}
-	n := b.started
-	b.started++
-	b.mu.Unlock()
-
 	b.errs[n] = errUnfinished
 	defer func() {
 		if p := recover(); p != nil {
@@ -125,10 +129,25 @@ func (b *batch[In, Out]) next(ctx context.Context) bool {
 		copy(b.out[from:], out)
 	} else if errors.Is(err, ErrCircuitOpen) {
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.stop = err
-		b.mu.Unlock()
 	}
 	return true
+}
+
+// start returns the number of the next chunk, and false if none is to be started.
+func (b *batch[In, Out]) start(ctx context.Context) (n int, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stop == nil && ctx.Err() != nil {
+		kind, cause := contextKind(ctx, 0)
+		b.stop = &Error{Name: "batch", kind: kind, Err: cause}
+	}
+	if b.stop != nil || b.started == len(b.errs) {
+		return 0, false
+	}
+	b.started++
+	return b.started - 1, true
 }
 
 func (b *batch[In, Out]) result() (BatchResult[Out], error) {
@@ -155,18 +174,3 @@ func (b *batch[In, Out]) result() (BatchResult[Out], error) {
 	}
 	return r, &BatchError{Missing: missing, Of: len(b.items), causes: causes}
 }
-
-// BatchError is a batch of which something is missing.
-type BatchError struct {
-	Missing, Of int // items
-
-	causes []error
-}
-
-// Error says how much is missing, and why the first of it is.
-func (e *BatchError) Error() string {
-	return fmt.Sprintf("holdfast: batch: %d of %d items are missing: %v", e.Missing, e.Of, e.causes[0])
-}
-
-// Unwrap gives what the chunks ended with.
-func (e *BatchError) Unwrap() []error { return e.causes }

@@ -9,72 +9,73 @@ import (
 	"github.com/holdfast-go/holdfast/internal/world"
 )
 
-// Bulkhead is a limit, shared by those who call, on how much runs at once, with
-// a bounded queue that is served in order. It is safe for any number of
-// goroutines.
+// Bulkhead limits the number of calls that run at once. The calls above it wait in a
+// bounded queue, in order. It is safe for concurrent use.
 //
-// Most callers get theirs with a Client or hand one to a Policy. On its own, use
-// Do; use Acquire where the work cannot be put into a function.
+// Most callers have the bulkhead of a Client, or give one to a Policy. To use it
+// alone, call Do, or Acquire if the work does not fit into a function.
 type Bulkhead struct {
 	name    string
 	handle  *engine.Bulkhead
 	permits int
-	limits  bool // how long one waits
+	limited bool // the wait is
 }
 
-// NewBulkhead returns an empty bulkhead. The error names every field that is out
-// of bounds.
+// NewBulkhead returns an empty bulkhead. The error names every field that is out of
+// bounds.
 func NewBulkhead(cfg BulkheadConfig) (*Bulkhead, error) {
-	ck := &check{in: "BulkheadConfig."}
-	ck.bulkhead(&cfg)
-	if err := ck.err(); err != nil {
+	v := &validation{in: "BulkheadConfig."}
+	cfg = v.part(Config{Bulkhead: cfg}, "Bulkhead.", "").Bulkhead
+	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return newBulkhead(cfg.Name, bulkheadRules(cfg)), nil
+	return newBulkhead(cfg), nil
 }
 
-// MustBulkhead is NewBulkhead for package variables: it panics on a bad setting.
+// MustBulkhead is NewBulkhead for package variables. It panics where NewBulkhead
+// returns an error.
 func MustBulkhead(cfg BulkheadConfig) *Bulkhead { return must(NewBulkhead(cfg)) }
 
-func newBulkhead(name string, rules bulkhead.Config) *Bulkhead {
-	return &Bulkhead{name: name, handle: engine.NewBulkhead(rules), permits: rules.Permits, limits: rules.MaxWait > 0}
+// newBulkhead makes a bulkhead of a resolved configuration.
+func newBulkhead(cfg BulkheadConfig) *Bulkhead {
+	rules := bulkhead.Config{Permits: cfg.MaxConcurrent, Queue: cfg.MaxQueue, MaxWait: cfg.MaxWait}
+	return &Bulkhead{name: cfg.Name, handle: engine.NewBulkhead(rules), permits: cfg.MaxConcurrent, limited: cfg.MaxWait > 0}
 }
 
-// Do runs fn in a slot, and gives the slot back whatever happens, a panic
-// included. fn's error is returned as it is; without a slot the error is
-// ErrPoolTimeout, ErrCanceled or ErrTimeout and fn was not called.
+// Do calls fn with a permit, and releases the permit afterwards, also after a panic.
+// It returns fn's error unchanged. Without a permit it does not call fn, and the error
+// is that of Acquire.
 func (b *Bulkhead) Do(ctx context.Context, fn func(context.Context) error) error {
-	s, err := b.Acquire(ctx)
+	p, err := b.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.Release()
+	defer p.Release()
 	return fn(ctx)
 }
 
-// Acquire waits for a slot, in line. Whoever gets one gives it back with
-// Release, once. The error is ErrPoolTimeout if no permit came free in time or too
-// many wait already, and ErrCanceled or ErrTimeout if ctx ended first.
+// Acquire waits for a permit, in order. The caller releases the permit once. The error
+// is ErrPoolTimeout if the queue is full or no permit came free within
+// BulkheadConfig.MaxWait, and ErrCanceled or ErrTimeout if ctx ended first.
 func (b *Bulkhead) Acquire(ctx context.Context) (BulkheadPermit, error) {
 	if b.handle.TryAcquire() {
 		return BulkheadPermit{b.handle}, nil
 	}
 	var start time.Time
-	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
+	if b.limited || ctx.Done() != nil { // otherwise only a permit ends the wait
 		start = time.Now()
 	}
+	kind, cause := ErrPoolTimeout, ErrPoolTimeout
 	switch b.handle.Acquire(ctx, world.Of(ctx), start, time.Time{}) {
 	case engine.Acquired:
 		return BulkheadPermit{b.handle}, nil
 	case engine.ContextEnded:
-		kind, cause := contextKind(ctx)
-		return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
-	default:
-		return BulkheadPermit{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, time.Now())}
+		kind, cause = contextKind(ctx, 0)
 	}
+	return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
 }
 
-// TryAcquire takes a slot if one is free and nobody waits for it.
+// TryAcquire takes a permit if one is free and no other caller waits.
 func (b *Bulkhead) TryAcquire() (BulkheadPermit, bool) {
 	if b.handle.TryAcquire() {
 		return BulkheadPermit{b.handle}, true
@@ -82,20 +83,21 @@ func (b *Bulkhead) TryAcquire() (BulkheadPermit, bool) {
 	return BulkheadPermit{}, false
 }
 
-// InUse is the number of slots that are taken now.
+// InUse is the number of permits in use now.
 func (b *Bulkhead) InUse() int { return b.handle.InUse() }
 
-// Waiting is the number of callers that wait for a slot now.
+// Waiting is the number of callers that wait for a permit now.
 func (b *Bulkhead) Waiting() int { return b.handle.Waiting() }
 
-// BulkheadPermit is a place in a bulkhead. It is a small value; copies of it are the same
-// slot, and the zero BulkheadPermit is none.
+// BulkheadPermit is the right to run in a bulkhead. It is a small value, and its
+// copies are the same permit. Release does nothing on the zero BulkheadPermit.
 type BulkheadPermit struct{ b *engine.Bulkhead }
 
-// Release gives the slot back, to the first in line if there is one. It must be
-// called once: a second call would give back somebody else's.
-func (s BulkheadPermit) Release() {
-	if s.b != nil {
-		s.b.Release()
+// Release gives the permit back, to the first waiting caller if there is one. Call it
+// once: a second call releases the permit of another caller, or panics if no permit
+// is in use.
+func (p BulkheadPermit) Release() {
+	if p.b != nil {
+		p.b.Release()
 	}
 }

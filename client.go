@@ -1,105 +1,99 @@
 package holdfast
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
-	"github.com/holdfast-go/holdfast/internal/world"
 )
 
-// Client calls one service over HTTP: one pool of connections, one breaker, one
-// bulkhead, shared by all who call. Make one for each service, keep it as long
-// as the program runs, and Close it at the end. It is safe for any number of
-// goroutines.
+// Client calls one service over HTTP. All its callers share one pool of connections,
+// one breaker and one bulkhead. Make one for each service, keep it as long as the
+// program runs, and close it at the end. It is safe for concurrent use.
 //
-// A call blocks its goroutine, and its context bounds it; there are no other
-// variants.
+// Every call blocks its goroutine, and its context bounds it. There are no
+// asynchronous methods.
 type Client struct {
 	shared   shared
 	resolved atomic.Pointer[resolved]
 	running  running
 }
 
-// resolved is a client's settings as operations need them. An operation loads them
-// once, and they never change.
+// resolved has a client's settings. An operation loads it once, and it never changes.
 type resolved struct {
 	engine.Rules
-	settings
-	limits    wire.Limits // of an attempt's phases, for a call without a limit of its own
-	transport http.RoundTripper
-	own       *wire.Transport // nil for a transport of WithTransport
+	config        Config      // resolved
+	base          *url.URL    // config.BaseURL
+	limits        wire.Limits // of an attempt's phases, for a call without an option for them
+	readIsAttempt bool        // Timeouts.Read follows the limit of the call's attempts
+	transport     http.RoundTripper
+	own           *wire.Transport // the same; nil for a transport of WithTransport
 }
 
-// New makes a client, to be closed when it is no longer needed. It opens no
-// connection yet. The error names every field of cfg that is out of bounds.
+// New returns a client, which has to be closed. It opens no connection yet. The error
+// names every field of cfg that is out of bounds.
 func New(cfg Config, opts ...Option) (*Client, error) {
-	ck := check{}
-	all := ck.collect(opts, forClient)
-	s, err := cfg.resolve()
-	if err := errors.Join(err, ck.err()); err != nil {
+	readIsAttempt := cfg.Timeouts.Read == 0
+	cfg, err := cfg.resolve()
+	v := &validation{}
+	all := v.options(opts, forClient)
+	if err := errors.Join(err, v.err()); err != nil {
 		return nil, err
 	}
-	c := new(Client)
-	r := &resolved{settings: s, transport: all.transport}
+	t, c := &cfg.Timeouts, new(Client)
+	r := &resolved{
+		Rules:  engine.Rules{Retry: cfg.Retry.schedule(), Attempt: t.Attempt, Total: t.Total, Waiters: cfg.Bulkhead.MaxQueue},
+		config: cfg, base: parsed(cfg.BaseURL), readIsAttempt: readIsAttempt, transport: all.transport,
+		limits: wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire},
+	}
 	if r.transport == nil {
 		r.own = wire.NewTransport(wire.TransportConfig{
-			Connect: s.timeouts.Connect, MaxConns: s.pool.MaxConns, MaxIdleConns: s.pool.MaxIdleConns,
-			IdleExpiry: s.pool.IdleExpiry, Dial: all.dial, TLS: all.tls,
+			Connect: t.Connect, MaxConns: cfg.Pool.MaxConns, MaxIdleConns: cfg.Pool.MaxIdleConns,
+			IdleExpiry: cfg.Pool.IdleExpiry, Dial: all.dial, TLS: all.tls,
 		})
 		r.transport = r.own
 	}
-	t := &s.timeouts
-	r.limits = wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire}
-	if s.readIsAttempt {
-		r.limits.Read = t.Attempt
-	}
 	var b *Breaker
-	if s.breaker.Threshold > 0 {
-		b = newBreaker(s.breakerName, s.breaker, s.eachCounts, all.observer())
+	if cfg.Breaker.FailureThreshold > 0 {
+		b = newBreaker(cfg.Breaker, all.observer)
 	}
 	var h *Bulkhead
-	if s.bulkhead.Permits > 0 {
-		h = newBulkhead(s.bulkheadName, s.bulkhead)
+	if cfg.Bulkhead.MaxConcurrent > 0 {
+		h = newBulkhead(cfg.Bulkhead)
+	} else {
+		r.Waiters = cooldownWaiters
 	}
-	c.shared.init(s.name, all, b, h)
+	c.shared.init(cfg.Name, all, b, h)
 	c.shared.Timed = true
-	r.Rules = engine.Rules{Retry: s.retry, Attempt: t.Attempt, Total: t.Total, Waiters: cooldownWaiters}
-	if h != nil {
-		r.Waiters = s.bulkhead.Queue
-	}
 	r.Fast = c.shared.FastPath(&r.Rules)
 	c.resolved.Store(r)
 	return c, nil
 }
 
-// Get calls path below the base URL and reads the whole answer, within the attempt.
-// The error, also of an answer of 400 and above and of a redirect, is an *Error.
-// The other methods do the same.
+// Get calls path below the base URL and reads the whole answer, within the attempt. The
+// error is an *Error, also for a redirect and for a status of 400 and above. The other
+// methods do the same.
 func (c *Client) Get(ctx context.Context, path string, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodGet, path, nil, opts)
 }
 
-// Post sends in, as JSON or as Call says, and reads the whole answer; see Get.
+// Post sends in, encoded as Call does, and reads the whole answer; see Get.
 func (c *Client) Post(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPost, path, in, opts)
 }
 
-// Put sends in, as JSON or as Call says, and reads the whole answer; see Get.
+// Put sends in, encoded as Call does, and reads the whole answer; see Get.
 func (c *Client) Put(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPut, path, in, opts)
 }
 
-// Patch sends in, as JSON or as Call says, and reads the whole answer; see Get.
+// Patch sends in, encoded as Call does, and reads the whole answer; see Get.
 func (c *Client) Patch(ctx context.Context, path string, in any, opts ...CallOption) (*Response, error) {
 	return c.buffered(ctx, http.MethodPatch, path, in, opts)
 }
@@ -109,25 +103,24 @@ func (c *Client) Delete(ctx context.Context, path string, opts ...CallOption) (*
 	return c.buffered(ctx, http.MethodDelete, path, nil, opts)
 }
 
-// Healthy asks the service whether it is well: a GET of path, once. The error is
-// nil for an answer that the caller could use, and otherwise what any call's
-// would be. It asks the breaker, so that a service which is known to be down is
-// left alone, and never feeds it: a health check says nothing of the calls that
-// are made for somebody. Give it a limit of its own, by WithAttemptTimeout or the
-// context; there is no point in waiting long for a service that is not well.
+// Healthy checks the service with a GET of path, once. The error is nil for an answer
+// that the caller can use, and otherwise that of any call. The breaker can reject the
+// check, so a service that is known to be down is left alone, but the result of the
+// check never counts for the breaker. Set a short limit with WithAttemptTimeout or the
+// context.
 func (c *Client) Healthy(ctx context.Context, path string, opts ...CallOption) error {
-	check := func(o *callOptions) { o.check = true }
+	check := func(o *callOptions) { o.healthCheck = true }
 	_, err := c.buffered(ctx, http.MethodGet, path, nil, append([]CallOption{check}, opts...))
 	return err
 }
 
-// Call sends in as JSON to path below the client's base URL, and decodes the
-// answer into an Out. The answer is read within the attempt, so that one which
-// breaks off is repeated.
+// Call sends in as JSON to path below the client's base URL, and decodes the answer into
+// an Out. The answer is read within the attempt, so an answer that breaks off is
+// repeated.
 //
-// in may be nil for no body, and a []byte or json.RawMessage is sent as it is.
-// A body that is a reader goes through Client.Do. The error is an *Error; one
-// that is ErrDecode means that the call was made and answered.
+// in is nil for no body. A []byte or a json.RawMessage is sent unchanged. Use Client.Do
+// to send a reader. The error is an *Error. ErrDecode means that the service answered,
+// and the answer is no Out.
 func Call[Out any](ctx context.Context, c *Client, method, path string, in any, opts ...CallOption) (Out, error) {
 	var out Out
 	resp, err := c.buffered(ctx, method, path, in, opts)
@@ -136,7 +129,7 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	}
 	if err := json.Unmarshal(resp.Body, &out); err != nil {
 		return out, &Error{
-			Name: c.shared.name, Method: method, URL: shown(resp.target), RequestID: resp.RequestID,
+			Name: c.shared.name, Method: method, URL: wire.Shown(resp.target), RequestID: resp.RequestID,
 			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.RedactedJSON(err)), kind: ErrDecode,
 		}
 	}
@@ -153,133 +146,71 @@ func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...
 	return Call[Out](ctx, c, http.MethodPost, path, in, opts...)
 }
 
-// Do makes a request of the caller's own and hands out the answer with its body
-// still to be read: for uploads and downloads, and for what must not be held in
-// memory. The caller closes the body; until then it occupies its slot.
+// Do sends a request and returns the answer with its body unread: for uploads and
+// downloads, and for answers that are too large for memory. The caller closes the body;
+// until then the call keeps its permit.
 //
-// req's URL may be relative, and is then below the base URL; an absolute one has
-// to be at the base URL's origin, since the client's headers go with it. A body
-// is repeated if req.GetBody is set, as http.NewRequest does for readers that it
-// knows; one that can be read once is sent once. The attempt's limit ends with
-// the headers; from there the context and Timeouts.Total count.
+// The URL of req may be relative to the base URL. An absolute URL must have the origin
+// of the base URL, because the client's headers are sent with it. A retry needs the body
+// again: it is had from req.GetBody, which http.NewRequest sets for the readers that it
+// knows, or from a file. Of another reader the first MiB is kept, and a request that is
+// longer is not repeated. The attempt's limit ends with the headers of the answer; from
+// there the context, Timeouts.Read and Timeouts.Total bound the call.
 //
-// An answer of 400 and above, or a redirect, is an *Error whose *StatusError has
-// the beginning of its body.
+// For a redirect, or a status of 400 and above, the error is an *Error with a
+// *StatusError that has the beginning of the body.
 func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, error) {
-	o, err := c.live(req, opts)
+	o, err := c.requestCall(req, opts)
 	if err != nil {
-		if req.Body != nil { // a RoundTripper would close it, whatever happens
-			_ = req.Body.Close()
+		if req.Body != nil {
+			_ = req.Body.Close() // as a RoundTripper does
 		}
 		return nil, err
 	}
 	err = o.run()
 	switch {
-	case o.out != nil: // with an error, too: a declining answer of the SDK transport
-		return o.out.answer.(*http.Response), nil
-	case o.spare != nil:
-		return o.spare, nil
+	case o.handedOver != nil: // with an error, too: a declining answer of the SDK transport
+		return o.handedOver.answer.(*http.Response), nil
+	case o.declined != nil:
+		return o.declined, nil
 	}
 	return nil, err
 }
 
-// Breaker is the client's circuit breaker, nil if it has none.
+// Breaker returns the client's circuit breaker, nil if it has none.
 func (c *Client) Breaker() *Breaker { return c.shared.breaker }
 
-// Close ends the client at once: running calls end with ErrClosed, their
-// connections are closed, and so does every later call. Calling it again does
-// nothing.
+// Close ends the client at once: running calls end with ErrClosed, and so does every
+// later call. It closes the connections. Calling it again does nothing.
 func (c *Client) Close() error {
 	c.running.close()
-	c.running.endAll()
-	c.closeAll()
+	c.running.abortAll()
+	c.closeConnections()
 	return nil
 }
 
-// Shutdown refuses new calls with ErrClosed, waits for the running ones, bodies
-// that callers still read among them, and then closes the connections. If ctx ends
-// first, Shutdown returns its error, and the running calls go on; Close ends
-// them.
+// Shutdown rejects new calls with ErrClosed, waits for the running ones, with the bodies
+// that callers still read, and then closes the connections. If ctx ends first, Shutdown
+// returns its error and the running calls go on; Close ends them.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.running.close()
 	select {
-	case <-c.running.none():
+	case <-c.running.drained():
 	case <-ctx.Done():
 		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.shared.name, c.running.count(), context.Cause(ctx))
 	}
-	c.closeAll()
+	c.closeConnections()
 	return nil
 }
 
-// Format prints the client's name and address, whatever the verb: among its
-// settings are credentials.
+// Format prints the client's name and address for every verb, since its settings have
+// credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "holdfast.Client{%s %s}", c.shared.name, wire.Shown(c.resolved.Load().base))
 }
 
-func (c *Client) closeAll() {
+func (c *Client) closeConnections() {
 	if own := c.resolved.Load().own; own != nil {
 		own.Close()
 	}
-}
-
-func (c *Client) closeIdle() {
-	if own := c.resolved.Load().own; own != nil {
-		own.CloseIdleConnections()
-	}
-}
-
-// rejectEarly returns the error of a call that an open breaker rejects, nil if the
-// call has to take the long way. In an outage nearly every call is rejected, each
-// with a small stack and a cold cache: so it is rejected before it has a request.
-// A call that an observer listens to, a closed client, and a breaker whose time is
-// over have the long way, which returns the same error.
-func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
-	b := c.shared.breaker
-	if b == nil {
-		return nil
-	}
-	if _, open := b.handle.Load().Open(); !open || c.shared.Listener.Wants(ctx) || c.running.closed.Load() {
-		return nil
-	}
-	w := world.Of(ctx)
-	r := b.rejects(w)
-	if r == nil {
-		return nil
-	}
-	allowed := with.Total
-	if theirs, ok := ctx.Deadline(); ok {
-		if left := w.Until(theirs); allowed == 0 || left < allowed {
-			allowed = left
-		}
-	}
-	e := rejected(b.reject(ctx, w, r), allowed)
-	e.Name, e.Method, e.URL, e.RequestID = c.shared.name, method, wire.Shown(target), with.givenID(h)
-	if e.RequestID == "" {
-		e.RequestID = unsentID()
-	}
-	c.shared.counts.ended(false, 0, 0)
-	return e
-}
-
-// unsentID is an id that no service sees, so that the system's source of chance is
-// not needed.
-//
-//go:noinline
-func unsentID() string {
-	var b [16]byte
-	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
-	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
-	return uuid(b)
-}
-
-// givenID is the id that a call's options or its header h bring along; empty if it
-// is to be made.
-func (with *callOptions) givenID(h http.Header) string {
-	for _, h := range [...]http.Header{with.header, h, with.resolved.header} {
-		if ids := h[with.idHeader]; len(ids) > 0 {
-			return cmp.Or(ids[0], with.key)
-		}
-	}
-	return with.key
 }

@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +13,19 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// handOut leaves the answer to the caller with its body still to be read. The
-// permit, the attempt's context and the operation's place on the client's list stay
-// with the body until it is closed.
-func (a *clientAttempt) handOut(resp *http.Response) {
+// liveBody is the body of an answer that the caller reads.
+type liveBody struct {
+	io.ReadCloser
+	a      *clientAttempt
+	status int
+	closed atomic.Bool // by the caller
+	once   sync.Once
+	err    error // of Read
+}
+
+// leaveBody leaves the answer to the caller with its body unread. Until the body is
+// closed, it has the permit and the attempt's context, and the operation runs.
+func (a *clientAttempt) leaveBody(resp *http.Response) {
 	a.HandOver()
 	a.roundTrip.Extend(a.call.OwnDeadline())
 	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode}
@@ -32,16 +40,6 @@ func (a *clientAttempt) handOut(resp *http.Response) {
 	a.answer = resp
 }
 
-// liveBody is a body that the caller reads.
-type liveBody struct {
-	io.ReadCloser
-	a      *clientAttempt
-	status int
-	closed atomic.Bool // by the caller
-	once   sync.Once
-	err    error // why reading it failed
-}
-
 func (b *liveBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -54,27 +52,46 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		b.release()
 		return n, err
 	}
-	b.err = b.failed(b.why(err))
+	b.err = b.failed(b.judge(err))
 	b.release()
 	return n, b.err
 }
 
-// why judges the end of a body that ended early.
-func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
+// Close releases the permit and the connection. A Read that it ends is no failure of
+// the service.
+func (b *liveBody) Close() error {
+	b.closed.Store(true)
+	err := b.ReadCloser.Close()
+	b.release()
+	return err
+}
+
+func (b *liveBody) release() {
+	b.once.Do(func() {
+		b.releaseAttempt()
+		b.a.call.finish()
+	})
+}
+
+// releaseAttempt releases what the attempt holds.
+func (b *liveBody) releaseAttempt() {
+	b.a.roundTrip.End()
+	b.a.call.ReleaseHeld(&b.a.Attempt)
+}
+
+// judge judges the error of a Read.
+func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	if b.closed.Load() {
 		return judge.Meaning{Outcome: Canceled, Kind: judge.Canceled}, errBodyClosed
 	}
 	err = wire.Redacted(err)
 	f := judge.Facts{Ending: judge.NoAnswer, Sent: true}
-	limit, struck := b.a.limit()
-	switch f.Limit = struck; {
+	limit, reached := b.a.limit()
+	switch f.Limit = reached; {
 	case limit != nil:
-		cause = limitedBy(limit, err)
+		cause = withLimit(limit, err)
 	case b.a.roundTrip.Err() != nil:
-		f.Canceled = judge.ByClose
-		if b.a.call.Caller.Err() == context.Canceled {
-			f.Canceled = judge.ByCaller
-		}
+		f.Canceled = b.a.call.canceledBy()
 		_, cause = b.a.call.ended()
 	default:
 		cause = fmt.Errorf("the answer broke off: %w", err)
@@ -84,11 +101,11 @@ func (b *liveBody) why(err error) (m judge.Meaning, cause error) {
 
 var errBodyClosed = errors.New("the body was closed")
 
-// failed is the error of a body that ended early. The verdict was given when the
-// answer began: a service that failed afterwards is a failure of its own.
+// failed reports the failure of a body that ended too early, and returns its error. The
+// breaker had its verdict when the answer began, and counts this failure apart from it.
 func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	a, o := b.a, b.a.call
-	before, counted := o.trouble().failures, m.Outcome != Transient
+	before, counted := o.failure().attempts, m.Outcome != Transient
 	if n := len(before); n > 0 && before[n-1].Number == a.Number { // a declining answer of the SDK transport
 		counted = counted || before[n-1].Outcome == Transient
 		before = before[:n-1]
@@ -103,32 +120,10 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	})
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
-		o.tell(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Status: b.status, Err: e, Sent: true, Duration: e.Took})
+		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Status: b.status, Err: e, Sent: true, Duration: e.Took})
 	}
 	if !counted {
 		o.NoteLate(Transient, e)
 	}
 	return e
-}
-
-// Close gives back the permit and the connection. A Read that it ends is no failure
-// of the service.
-func (b *liveBody) Close() error {
-	b.closed.Store(true)
-	err := b.ReadCloser.Close()
-	b.release()
-	return err
-}
-
-func (b *liveBody) release() {
-	b.once.Do(func() {
-		b.giveBack()
-		b.a.call.finish()
-	})
-}
-
-// giveBack returns what the attempt holds.
-func (b *liveBody) giveBack() {
-	b.a.roundTrip.End()
-	b.a.call.ReleaseHeld(&b.a.Attempt)
 }

@@ -11,61 +11,61 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// RedirectError is a redirect that was not followed although redirects are: it
-// leads in a circle, too far, or where a request must not go.
+// RedirectError is a redirect that must not be followed: it leads in a circle, through
+// more than Config.MaxRedirects hops, to another scheme than http and https, or from
+// https to http.
 type RedirectError struct {
-	// Hops are the addresses asked, in order, and then the one that was not, all
-	// without userinfo and query.
+	// Hops are the addresses that were called, in order, and then the one that was not.
+	// They have no user, password or query.
 	Hops []string
-	// Reason says why it was not.
+	// Reason is the reason, for people to read.
 	Reason string
 
 	answer *StatusError
 }
 
-// Error gives the reason and the way.
+// Error returns the reason and the hops.
 func (e *RedirectError) Error() string {
 	return fmt.Sprintf("%s: %s", e.Reason, strings.Join(e.Hops, " → "))
 }
 
-// Unwrap gives the *StatusError of the redirect itself.
+// Unwrap returns the *StatusError of the redirect.
 func (e *RedirectError) Unwrap() error { return e.answer }
 
-// unmadeError is a request that a redirect asks for and that could not be made.
-type unmadeError struct{ error }
+// notMadeError is a request that a redirect asks for and that cannot be made.
+type notMadeError struct{ error }
 
-func (e *unmadeError) Unwrap() error { return e.error }
+func (e *notMadeError) Unwrap() error { return e.error }
 
-// hop is where an attempt stands among its redirects.
+// hop is one request of an attempt that is redirected.
 type hop struct {
 	request     http.Request
-	crossOrigin bool // it has left the origin of the base URL, and stays without its headers
+	crossOrigin bool // a hop left the origin of the base URL: all later ones are without its headers
 	noBody      bool
-	visited     []string // method and address, to find circles
-	shown       []string
+	visited     []string // the method and the address of each hop so far
+	shown       []string // the addresses as errors show them
 }
 
-// follow makes the requests that redirects ask for, within the attempt and its
-// limits, until there is another answer, or a redirect that is not followed and so
-// is one.
+// follow follows redirects, within the attempt and its limits. It returns the first
+// answer that is no redirect, or a redirect that cannot be followed.
 func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 	o := a.call
 	h := &hop{request: o.initial}
 	h.request.Body = nil // each hop has a body of its own
-	h.arrived()
+	h.visit()
 	for {
 		next, ok := h.next(resp)
 		if !ok || !next.noBody && o.upload != nil && !(o.upload.Again() && o.upload.Settled()) {
 			return resp, nil
 		}
-		next.crossOrigin = next.crossOrigin || !wire.SameOrigin(next.request.URL, o.with.base)
+		next.crossOrigin = next.crossOrigin || !wire.SameOrigin(next.request.URL, o.resolved.base)
 		if next.crossOrigin {
 			next.request.Header = crossOriginHeader(next.request.Header)
 		}
-		next.arrived()
-		if reason := h.forbids(next, o.with.redirects); reason != "" {
-			refusal, _ := readRefusal(resp, resp.Body, nil)
-			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: refusal}
+		next.visit()
+		if reason := h.forbids(next, o.resolved.config.MaxRedirects); reason != "" {
+			answer, _ := readStatusError(resp, resp.Body, nil)
+			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: answer}
 		}
 		deadline, _ := a.roundTrip.Deadline()
 		wire.Drain(resp.Body, a.roundTrip.End)
@@ -74,18 +74,19 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 
 		ctx, mem := new(lazyctx.Context), new(roundTrip)
 		ctx.InitWatched(a.parent, deadline, &mem.watch)
-		a.begin(ctx, mem)
+		a.startRoundTrip(ctx, mem)
 		req, err := a.request(h)
 		if err != nil {
-			return nil, &unmadeError{err}
+			return nil, &notMadeError{err}
 		}
-		if resp, err = a.roundTrip.Do(o.with.transport, req); err != nil {
+		if resp, err = a.roundTrip.Do(o.resolved.transport, req); err != nil {
 			return nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Redacted(err))
 		}
 	}
 }
 
-// forbids returns why a redirect from h to next is not followed, empty if it is.
+// forbids returns the reason why a redirect from h to next must not be followed, empty if
+// there is none.
 func (h *hop) forbids(next *hop, most int) string {
 	switch to := next.request.URL.Scheme; {
 	case to != "https" && to != "http":
@@ -100,15 +101,15 @@ func (h *hop) forbids(next *hop, most int) string {
 	return ""
 }
 
-func (h *hop) arrived() {
+func (h *hop) visit() {
 	u := *h.request.URL
 	u.Fragment, u.RawFragment = "", ""
 	h.visited = append(slices.Clip(h.visited), h.request.Method+" "+u.String())
 	h.shown = append(slices.Clip(h.shown), wire.Shown(&u))
 }
 
-// next is the request that a redirect asks for (RFC 9110, 15.4); false if the
-// answer is none.
+// next returns the request that a redirect asks for (RFC 9110, 15.4), and false if the
+// answer is no redirect.
 func (h *hop) next(resp *http.Response) (*hop, bool) {
 	location := resp.Header.Get("Location")
 	if location == "" {
@@ -118,7 +119,7 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	if err != nil {
 		return nil, false
 	}
-	target.User = nil // whoever sends us away does not say who we are
+	target.User = nil // the service does not choose the client's credentials
 	n := &hop{request: h.request, crossOrigin: h.crossOrigin, noBody: h.noBody, visited: h.visited, shown: h.shown}
 	switch method := h.request.Method; resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound:
@@ -147,20 +148,20 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	return n, true
 }
 
-// crossOriginHeaders are the headers that another origin gets: what the answer may
-// be, and what the body is. Any other header may carry a credential.
+// crossOriginHeaders are the headers that another origin gets. They describe the answer
+// or the body. Any other header may be a credential.
 var crossOriginHeaders = []string{
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Language", "Content-Type",
 	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "User-Agent",
 }
 
-// crossOriginHeader is the part of a header that another origin gets.
+// crossOriginHeader returns the part of h that another origin gets.
 func crossOriginHeader(h http.Header) http.Header {
-	left := http.Header{}
+	allowed := http.Header{}
 	for _, name := range crossOriginHeaders {
 		if values, ok := h[name]; ok {
-			left[name] = values
+			allowed[name] = values
 		}
 	}
-	return left
+	return allowed
 }

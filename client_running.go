@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// running is the list of calls that have begun and not ended, so that Close can
-// end them and Shutdown can wait. A call is on it until its body is closed.
+// running lists the calls that have started and not ended, so that Close can end them
+// and Shutdown can wait for them. A call ends when its body is closed.
 type running struct {
-	closed atomic.Bool // written under mu
-	mu     sync.Mutex
-	newest *clientCall // linked to the others
-	calls  int
-	empty  chan struct{} // made by the first Shutdown that waits; closed by the last call
-	told   func()        // called once, when the list is closed; may be nil
+	closed  atomic.Bool // written under mu
+	mu      sync.Mutex
+	newest  *clientCall // of a linked list
+	calls   int
+	empty   chan struct{} // closed with the last call; nil if no Shutdown waits
+	onClose func()        // may be nil; set before the client is used
 }
 
-// add is false if the client is closed.
+// add returns false if the client is closed.
 func (r *running) add(o *clientCall) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +39,7 @@ func (r *running) remove(o *clientCall) {
 		o.newer.older = o.older
 	case r.newest == o:
 		r.newest = o.older
-	default: // it is none of them
+	default: // not in the list
 		return
 	}
 	if o.older != nil {
@@ -47,32 +47,20 @@ func (r *running) remove(o *clientCall) {
 	}
 	o.newer, o.older = nil, nil
 	r.calls--
-	if r.calls == 0 && r.empty != nil {
-		close(r.empty)
-		r.empty = nil
-	}
+	r.signal()
 }
 
-// close refuses later calls.
+// close makes add return false.
 func (r *running) close() {
 	r.mu.Lock()
 	r.closed.Store(true)
-	told := r.told
-	r.told = nil
 	r.mu.Unlock()
-	if told != nil {
-		told()
+	if r.onClose != nil {
+		r.onClose()
 	}
 }
 
-// whenClosed has f called when the list is closed.
-func (r *running) whenClosed(f func()) {
-	r.mu.Lock()
-	r.told = f
-	r.mu.Unlock()
-}
-
-func (r *running) endAll() {
+func (r *running) abortAll() {
 	r.mu.Lock()
 	all := make([]*clientCall, 0, r.calls)
 	for o := r.newest; o != nil; o = o.older {
@@ -84,20 +72,24 @@ func (r *running) endAll() {
 	}
 }
 
-// none is closed when the last call has ended.
-func (r *running) none() <-chan struct{} {
+// drained returns a channel that is closed when no call runs.
+func (r *running) drained() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.empty == nil {
 		r.empty = make(chan struct{})
-		if r.calls == 0 {
-			done := r.empty
-			r.empty = nil
-			close(done)
-			return done
-		}
 	}
-	return r.empty
+	empty := r.empty
+	r.signal()
+	return empty
+}
+
+// signal closes empty if no call runs.
+func (r *running) signal() {
+	if r.calls == 0 && r.empty != nil {
+		close(r.empty)
+		r.empty = nil
+	}
 }
 
 func (r *running) count() int {

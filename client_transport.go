@@ -8,41 +8,36 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// The door for SDKs: code that has its own ideas of a request and of an answer
-// calls through the client's rules, and sees what the service says.
-
-// TransportOption changes what goes through HTTPClient and Transport.
+// TransportOption changes Client.HTTPClient and Client.Transport.
 type TransportOption func(*transport)
 
-// RepeatPOST lets POST and PATCH be sent again after they may have reached the
-// service, whether or not they carry a key: what most SDKs of model APIs do
-// themselves. It has no effect if Retry.Repeat is RepeatNever.
+// RepeatPOST allows POST and PATCH to be sent again after they may have reached the
+// service, with or without a key, as most SDKs of model APIs do. It has no effect if
+// Retry.Repeat is RepeatNever.
 func RepeatPOST() TransportOption {
 	return func(t *transport) { t.repeatPOST = true }
 }
 
-// HTTPClient is the client for code that wants an *http.Client: an SDK gets
-// breaker, bulkhead, retries, limits, events and logs by this one value. Switch
-// the SDK's own retries off, or each of its attempts is an operation with
-// retries of its own.
+// HTTPClient returns the client as an *http.Client, for an SDK: it gives the SDK the
+// breaker, the bulkhead, retries, limits, events and logs. Switch off the SDK's own
+// retries; otherwise each of its attempts is an operation with retries of its own.
 //
-// Every answer comes back as an answer, whatever its status and however long its
-// body, once no retry follows; an error is what never became an answer: an open
-// breaker (*RejectedError), no slot, a lost connection, a limit. http.Client
-// wraps it in a *url.Error, through which errors.Is and errors.As find it, and
-// whose text has the URL's query: keys belong in headers.
+// Every answer is returned as an answer once no retry follows, with any status and any
+// length of its body. An error means that there is no answer: an open breaker
+// (*RejectedError), no permit, a lost connection, a limit. http.Client wraps the error
+// in a *url.Error, through which errors.Is and errors.As find it. The text of the
+// *url.Error has the URL's query, so send keys in headers.
 //
-// GET, HEAD, OPTIONS, TRACE, PUT and DELETE are repeated. POST and PATCH are
-// where they provably never left, where the service refused to do them (429, 503
-// with Retry-After), and where they carry a key of the caller's: Idempotency-Key,
-// X-Idempotency-Key or Config.RequestIDHeader. RepeatPOST opts into the rest.
-// Retry.Repeat can only restrict this.
+// GET, HEAD, OPTIONS, TRACE, PUT and DELETE are repeated. POST and PATCH are repeated if
+// they certainly never left, if the service declined them (429, or 503 with
+// Retry-After), or if the caller gave them a key: Idempotency-Key, X-Idempotency-Key or
+// Config.RequestIDHeader. RepeatPOST allows all of them. Retry.Repeat can only forbid
+// more.
 //
-// Timeouts.Attempt ends with the headers, whatever follows them; from there
-// Timeouts.Read, Timeouts.Total and the request's context count. A body occupies
-// its slot until it is read to its end or closed. Redirects come back as answers.
-// A request has to be at the base URL's origin, at any path; Config.Header adds
-// what the request does not have.
+// Timeouts.Attempt ends with the headers; from there Timeouts.Read, Timeouts.Total and
+// the request's context bound the call. A body keeps its permit until it is read to its
+// end or closed. Redirects are returned as answers. A request must be at the base URL's
+// origin, at any path. Config.Header adds the headers that the request does not have.
 func (c *Client) HTTPClient(opts ...TransportOption) *http.Client {
 	return &http.Client{
 		Transport:     c.Transport(opts...),
@@ -50,9 +45,9 @@ func (c *Client) HTTPClient(opts ...TransportOption) *http.Client {
 	}
 }
 
-// Transport is the same for code that wants an http.RoundTripper. An http.Client
-// made of it follows redirects on its own, each as an operation of its own;
-// HTTPClient does not.
+// Transport returns the transport of HTTPClient, for code that takes an
+// http.RoundTripper. An http.Client with this transport follows redirects itself, each
+// as an operation of its own.
 func (c *Client) Transport(opts ...TransportOption) http.RoundTripper {
 	t := &transport{client: c}
 	for _, opt := range opts {
@@ -66,57 +61,60 @@ type transport struct {
 	repeatPOST bool
 }
 
-// RoundTrip is one operation.
+// RoundTrip makes one operation.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.client.Do(req, t.rules(req))
+	resp, err := t.client.Do(req, t.options(req))
 	if err != nil {
 		return nil, err
 	}
-	asked := req // and not what the last attempt was given
-	if last := resp.Request; last != nil && t.client.resolved.Load().redirects > 0 && last.URL.String() != req.URL.String() {
-		asked = last.WithContext(req.Context()) // where redirects have led to
+	asked := req // not the request of the last attempt
+	if last := resp.Request; last != nil && t.client.resolved.Load().config.MaxRedirects > 0 && last.URL.String() != req.URL.String() {
+		asked = last.WithContext(req.Context()) // the last redirect's
 		asked.Body = nil
 	}
 	resp.Request = asked
 	return resp, nil
 }
 
-// CloseIdleConnections is what http.Client's method of that name looks for.
-func (t *transport) CloseIdleConnections() { t.client.closeIdle() }
+// CloseIdleConnections is called by the method of that name of http.Client.
+func (t *transport) CloseIdleConnections() {
+	if own := t.client.resolved.Load().own; own != nil {
+		own.CloseIdleConnections()
+	}
+}
 
-// rules are those of an operation that comes through the door.
-func (t *transport) rules(req *http.Request) CallOption {
+func (t *transport) options(req *http.Request) CallOption {
 	return func(o *callOptions) {
-		o.receiver = viaTransport{}
+		o.receiver = transportReceiver{}
 		switch {
 		case o.repeat == RepeatNever:
 		case t.repeatPOST:
 			o.repeat = RepeatKeyed
-		case !t.hasKey(req.Header):
+		case !o.hasKey(req.Header):
 			o.repeat = RepeatSafe
 		}
 	}
 }
 
-// hasKey reports whether the caller has given the request a name of its own, by
-// which the service can recognize the second one. The client's id does not count
-// here: who wrote the SDK did not ask for it.
-func (t *transport) hasKey(h http.Header) bool {
-	return h.Get("Idempotency-Key") != "" || h.Get("X-Idempotency-Key") != "" || h.Get(t.client.resolved.Load().idHeader) != ""
+// hasKey reports whether the caller gave the request a key, by which the service can
+// recognize a repeat. The id that the client makes does not count, because the SDK did
+// not ask for it.
+func (o *callOptions) hasKey(h http.Header) bool {
+	return h.Get("Idempotency-Key") != "" || h.Get("X-Idempotency-Key") != "" || h.Get(o.config.RequestIDHeader) != ""
 }
 
-// giveUp reads the beginning of a kept answer, for the error or for the case that
-// there is no better answer, and frees its permit and its connection.
-func (o *clientCall) giveUp() {
-	a := o.out
-	o.out = nil
+// keepDeclined reads the beginning of a declining answer, for the error and for the case
+// that no better answer follows. It releases the permit and the connection.
+func (o *clientCall) keepDeclined() {
+	a := o.handedOver
+	o.handedOver = nil
 	resp, body := a.answer.(*http.Response), a.live.ReadCloser
-	refusal, whole := readRefusal(resp, body, a.roundTrip.End)
+	e, whole := readStatusError(resp, body, a.roundTrip.End)
 	wire.Drain(body, a.roundTrip.End)
-	a.live.giveBack()
-	o.last().Err = refusal
+	a.live.releaseAttempt()
+	o.lastFailed().Err = e
 	if whole {
-		resp.Body = io.NopCloser(bytes.NewReader(refusal.Body))
-		o.spare = resp
+		resp.Body = io.NopCloser(bytes.NewReader(e.Body))
+		o.declined = resp
 	}
 }

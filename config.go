@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/retry"
@@ -149,6 +150,26 @@ type Retry struct {
 //	On: holdfast.Any(holdfast.DefaultRetryOn, holdfast.Is(holdfast.ErrNotFound))
 func DefaultRetryOn(err error) bool {
 	return errors.Is(err, ErrConnection) || errors.Is(err, ErrRateLimited)
+}
+
+// Is returns a filter for Retry.On that matches errors that are target.
+func Is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+// As returns a filter for Retry.On that matches errors with a T in their chain.
+func As[T error]() func(error) bool {
+	return func(err error) bool {
+		_, ok := errors.AsType[T](err)
+		return ok
+	}
+}
+
+// Any returns a filter for Retry.On that matches errors that one of filters matches.
+func Any(filters ...func(error) bool) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(filters, func(matches func(error) bool) bool { return matches(err) })
+	}
 }
 
 // Jitter is the way in which chance spreads the waits between attempts.

@@ -26,8 +26,7 @@ var table = []setting.Setting[Config]{
 	of[string]{
 		Row: row{Name: "BaseURL", Key: "base_url", Env: "BASE_URL",
 			Must: `must be an address like "https://api.example.com/v1"`, Doc: "the address of the API"},
-		At:    func(c *Config) *string { return &c.BaseURL },
-		Check: checkBaseURL,
+		At: func(c *Config) *string { return &c.BaseURL }, Check: checkBaseURL,
 	},
 	of[string]{
 		Row:     row{Name: "Name", Doc: "the service's name in errors, events and logs"},
@@ -45,20 +44,17 @@ var table = []setting.Setting[Config]{
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Connect", Key: "timeouts.connect", Env: "CONNECT_TIMEOUT", Off: setting.Always,
 			Source: "B2b", Doc: "opening a connection, and again its TLS handshake"},
-		At:      func(c *Config) *time.Duration { return &c.Timeouts.Connect },
-		Default: 10 * time.Second,
+		At: func(c *Config) *time.Duration { return &c.Timeouts.Connect }, Default: 10 * time.Second,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Write", Key: "timeouts.write", Env: "WRITE_TIMEOUT", Off: setting.Always,
 			Source: "B2b", Doc: "sending one chunk of a request, 32 KiB of its body"},
-		At:      func(c *Config) *time.Duration { return &c.Timeouts.Write },
-		Default: 10 * time.Second,
+		At: func(c *Config) *time.Duration { return &c.Timeouts.Write }, Default: 10 * time.Second,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Attempt", Key: "timeouts.attempt", Env: "TIMEOUT", Off: setting.Always,
 			Source: "B2b", Doc: "one attempt"},
-		At:      func(c *Config) *time.Duration { return &c.Timeouts.Attempt },
-		Default: time.Minute,
+		At: func(c *Config) *time.Duration { return &c.Timeouts.Attempt }, Default: time.Minute,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Read", Key: "timeouts.read", Env: "READ_TIMEOUT", Off: setting.Always,
@@ -70,8 +66,7 @@ var table = []setting.Setting[Config]{
 		Row: row{Name: "Timeouts.Acquire", Key: "timeouts.acquire", Env: "ACQUIRE_TIMEOUT", Off: setting.Always,
 			OldKey: "timeouts.pool", OldEnv: "POOL_TIMEOUT",
 			Source: "B2b", Doc: "the wait for a permit of the bulkhead, and again for a connection"},
-		At:      func(c *Config) *time.Duration { return &c.Timeouts.Acquire },
-		Default: 5 * time.Second,
+		At: func(c *Config) *time.Duration { return &c.Timeouts.Acquire }, Default: 5 * time.Second,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Total", Key: "timeouts.total", Env: "TOTAL_TIMEOUT", Off: setting.Always,
@@ -82,20 +77,17 @@ var table = []setting.Setting[Config]{
 	of[int]{
 		Row: row{Name: "Pool.MaxConns", Key: "pool.max_conns", Env: "MAX_CONNECTIONS", Off: setting.Always,
 			Source: "B2b", Doc: "connections at once"},
-		At:      func(c *Config) *int { return &c.Pool.MaxConns },
-		Default: 50, Most: 1 << 20,
+		At: func(c *Config) *int { return &c.Pool.MaxConns }, Default: 50, Most: 1 << 20,
 	},
 	of[int]{
 		Row: row{Name: "Pool.MaxIdleConns", Key: "pool.max_idle_conns", Env: "MAX_KEEPALIVE_CONNECTIONS", Off: setting.Always,
 			Source: "B2b", Doc: "connections that are kept while idle"},
-		At:      func(c *Config) *int { return &c.Pool.MaxIdleConns },
-		Default: 20, Most: 1 << 20,
+		At: func(c *Config) *int { return &c.Pool.MaxIdleConns }, Default: 20, Most: 1 << 20,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Pool.IdleExpiry", Key: "pool.idle_expiry", Env: "KEEPALIVE_EXPIRY", Off: setting.Always,
 			Source: "B2b", Doc: "how long an idle connection is kept"},
-		At:      func(c *Config) *time.Duration { return &c.Pool.IdleExpiry },
-		Default: 30 * time.Second,
+		At: func(c *Config) *time.Duration { return &c.Pool.IdleExpiry }, Default: 30 * time.Second,
 	},
 
 	of[int]{
@@ -113,15 +105,13 @@ var table = []setting.Setting[Config]{
 	of[time.Duration]{
 		Row: row{Name: "Retry.MaxDelay", Key: "retry.max_delay", Env: "RETRY_MAX_DELAY",
 			Source: "B2b", Doc: "the longest backoff; `base_delay` if that is longer"},
-		At:      func(c *Config) *time.Duration { return &c.Retry.MaxDelay },
-		Default: 10 * time.Second,
+		At: func(c *Config) *time.Duration { return &c.Retry.MaxDelay }, Default: 10 * time.Second,
 		Follows: func(c *Config, def time.Duration) time.Duration { return max(def, c.Retry.BaseDelay) },
 	},
 	of[time.Duration]{
 		Row: row{Name: "Retry.MaxRetryAfter", Key: "retry.max_retry_after", Env: "RETRY_MAX_RETRY_AFTER", Off: setting.Always,
 			Doc: "the longest `Retry-After` that is obeyed"},
-		At:      func(c *Config) *time.Duration { return &c.Retry.MaxRetryAfter },
-		Default: time.Minute,
+		At: func(c *Config) *time.Duration { return &c.Retry.MaxRetryAfter }, Default: time.Minute,
 	},
 	of[Jitter]{
 		Row: row{Name: "Retry.Jitter", Key: "retry.jitter", Env: "RETRY_JITTER",
@@ -151,26 +141,22 @@ var table = []setting.Setting[Config]{
 	of[int]{
 		Row: row{Name: "Breaker.FailureThreshold", Key: "breaker.failure_threshold", Env: "CIRCUIT_BREAKER_THRESHOLD", Off: setting.InClient,
 			Source: "B2b", Doc: "failed calls in a row that open the breaker"},
-		At:      func(c *Config) *int { return &c.Breaker.FailureThreshold },
-		Default: 15, Most: 1 << 30,
+		At: func(c *Config) *int { return &c.Breaker.FailureThreshold }, Default: 15, Most: 1 << 30,
 	},
 	of[string]{
-		Row:     row{Name: "Breaker.Name", Doc: "the breaker's name in events, logs and errors"},
-		At:      func(c *Config) *string { return &c.Breaker.Name },
-		Follows: func(c *Config, _ string) string { return c.Name },
-		Alone:   new("breaker"),
+		Row: row{Name: "Breaker.Name", Doc: "the breaker's name in events, logs and errors"},
+		At:  func(c *Config) *string { return &c.Breaker.Name }, Follows: func(c *Config, _ string) string { return c.Name },
+		Alone: new("breaker"),
 	},
 	of[time.Duration]{
 		Row: row{Name: "Breaker.OpenTimeout", Key: "breaker.open_timeout", Env: "CIRCUIT_BREAKER_TIMEOUT",
 			Source: "B2b", Doc: "how long it stays open before it admits probes"},
-		At:      func(c *Config) *time.Duration { return &c.Breaker.OpenTimeout },
-		Default: time.Minute,
+		At: func(c *Config) *time.Duration { return &c.Breaker.OpenTimeout }, Default: time.Minute,
 	},
 	of[int]{
 		Row: row{Name: "Breaker.HalfOpenMaxCalls", Key: "breaker.half_open_max_calls", Env: "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS",
 			Source: "B2b", Doc: "probes at once, all of which have to succeed"},
-		At:      func(c *Config) *int { return &c.Breaker.HalfOpenMaxCalls },
-		Default: 3, Most: breaker.MaxProbes,
+		At: func(c *Config) *int { return &c.Breaker.HalfOpenMaxCalls }, Default: 3, Most: breaker.MaxProbes,
 	},
 	of[bool]{
 		Row: row{Name: "Breaker.CountAttempts", Key: "breaker.count_attempts", Env: "CIRCUIT_BREAKER_COUNT_ATTEMPTS",
@@ -181,21 +167,18 @@ var table = []setting.Setting[Config]{
 	of[int]{
 		Row: row{Name: "Bulkhead.MaxConcurrent", Key: "bulkhead.max_concurrent", Env: "BULKHEAD_MAX_CONCURRENT", Off: setting.InClient,
 			Unset: "pool.max_conns", Doc: "attempts at once"},
-		At:      func(c *Config) *int { return &c.Bulkhead.MaxConcurrent },
-		Default: 50, Most: bulkhead.MaxPermits,
+		At: func(c *Config) *int { return &c.Bulkhead.MaxConcurrent }, Default: 50, Most: bulkhead.MaxPermits,
 		Follows: func(c *Config, def int) int { return cmp.Or(c.Pool.MaxConns, def) },
 	},
 	of[string]{
-		Row:     row{Name: "Bulkhead.Name", Doc: "the bulkhead's name in errors"},
-		At:      func(c *Config) *string { return &c.Bulkhead.Name },
-		Follows: func(c *Config, _ string) string { return c.Name },
-		Alone:   new("bulkhead"),
+		Row: row{Name: "Bulkhead.Name", Doc: "the bulkhead's name in errors"},
+		At:  func(c *Config) *string { return &c.Bulkhead.Name }, Follows: func(c *Config, _ string) string { return c.Name },
+		Alone: new("bulkhead"),
 	},
 	of[int]{
 		Row: row{Name: "Bulkhead.MaxQueue", Key: "bulkhead.max_queue", Env: "BULKHEAD_MAX_QUEUE", Off: setting.Always,
 			Doc: "calls that may wait for a permit"},
-		At:      func(c *Config) *int { return &c.Bulkhead.MaxQueue },
-		Default: 1000, Most: 1 << 20,
+		At: func(c *Config) *int { return &c.Bulkhead.MaxQueue }, Default: 1000, Most: 1 << 20,
 	},
 	of[time.Duration]{
 		Row: row{Name: "Bulkhead.MaxWait", Off: setting.Always, Instead: "Timeouts.Acquire",
@@ -208,9 +191,7 @@ var table = []setting.Setting[Config]{
 	of[string]{
 		Row: row{Name: "RequestIDHeader", Key: "request_id_header", Env: "REQUEST_ID_HEADER", Must: "must be letters, digits and hyphens",
 			Source: "A4", Doc: "the header of the call's id, the same on all its attempts"},
-		At:      func(c *Config) *string { return &c.RequestIDHeader },
-		Default: "X-Request-ID",
-		Check:   checkIDHeader,
+		At: func(c *Config) *string { return &c.RequestIDHeader }, Default: "X-Request-ID", Check: checkIDHeader,
 	},
 	of[bool]{
 		Row: row{Name: "IdempotencyKey", Key: "idempotency_key", Env: "IDEMPOTENCY_KEY",
@@ -220,20 +201,17 @@ var table = []setting.Setting[Config]{
 	of[int]{
 		Row: row{Name: "MaxRedirects", Key: "max_redirects", Env: "MAX_REDIRECTS", Off: setting.Always,
 			Unset: "none", Doc: "redirects that an attempt follows"},
-		At:   func(c *Config) *int { return &c.MaxRedirects },
-		Most: 20,
+		At: func(c *Config) *int { return &c.MaxRedirects }, Most: 20,
 	},
 	of[int64]{
 		Row: row{Name: "MaxResponseBytes", Key: "max_response_bytes", Env: "MAX_RESPONSE_BYTES", Off: setting.Always,
 			Doc: "the longest answer that is read into memory, in bytes"},
-		At:      func(c *Config) *int64 { return &c.MaxResponseBytes },
-		Default: 32 << 20, Most: 1<<63 - 1,
+		At: func(c *Config) *int64 { return &c.MaxResponseBytes }, Default: 32 << 20, Most: 1<<63 - 1,
 	},
 	of[int]{
 		Row: row{Name: "MaxEventBytes", Key: "max_event_bytes", Env: "MAX_EVENT_BYTES", Off: setting.Always,
 			Doc: "the longest line or event of a stream, in bytes"},
-		At:      func(c *Config) *int { return &c.MaxEventBytes },
-		Default: 8 << 20, Most: 1 << 30,
+		At: func(c *Config) *int { return &c.MaxEventBytes }, Default: 8 << 20, Most: 1 << 30,
 	},
 }
 

@@ -1,10 +1,11 @@
-// Package holdfast makes outbound calls hold when the other side does not.
+// Package holdfast calls services that can be slow, overloaded or down. It applies
+// retries, a circuit breaker, a bulkhead and time limits in one fixed order.
 //
 // # A service over HTTP
 //
-// Make one [Client] for it with [New], and share it. It retries with jittered
-// backoff, obeys Retry-After, opens a circuit breaker when the service is down,
-// limits how much runs at once, and bounds every wait:
+// Make one [Client] for each service with [New], and share it. It retries with
+// jittered backoff, obeys Retry-After, opens a circuit breaker when the service is
+// down, limits the calls that run at once, and bounds every wait:
 //
 //	client, err := holdfast.New(holdfast.Config{BaseURL: "https://api.example.com/v1"})
 //	if err != nil {
@@ -13,58 +14,58 @@
 //	defer client.Close()
 //	answer, err := holdfast.Post[Answer](ctx, client, "/questions", question)
 //
-// [Get], [Post] and [Call] decode JSON; [Client.Get], [Client.Post] and the other
-// methods give a [Response], read to its end. [Client.Do] hands out a body that is
-// still to be read, for uploads and downloads. A [CallOption] changes one call, and
-// the context bounds it. A program with several services keeps their clients in a
-// [Registry]; [Client.Healthy] is for its health checks.
+// [Get], [Post] and [Call] decode JSON. [Client.Get], [Client.Post] and the other
+// methods return a [Response], read to its end. [Client.Do] returns a body that is
+// not read yet, for uploads and downloads, and [Client.Stream] an answer that arrives
+// in lines or events. A [CallOption] changes one call, and the context bounds it. A
+// program with several services keeps their clients in a [Registry].
+// [Client.Healthy] is for health checks.
 //
 // # Any other function
 //
-// For an SDK's method or a query, make one [Policy] and call the function through
-// [Do] or [Wrap]. A [Breaker] and a [Bulkhead] also stand on their own. [Fallback]
-// asks another service if the first cannot be had, and [Batch] sends many items in
-// chunks and loses none that was paid for.
+// For a method of an SDK or a query, make one [Policy] and call the function through
+// [Do], [Run] or [Wrap]. A [Breaker] and a [Bulkhead] can also be used alone.
+// [Fallback] calls another service if the first is not available. [Batch] sends many
+// items in chunks and keeps every result.
 //
 // # What happens to a call
 //
-// There is one order. The breaker is asked first, and gets one verdict for the
-// whole operation, the [Outcome] of its last attempt. Inside it are the attempts:
-// each waits until the service's last Retry-After is over, takes a slot of the
-// bulkhead, asks the breaker once more, and is made under a limit. What failed is
-// repeated after a backoff, as long as there are retries, time, and a breaker that
-// is not open. [Retry], [Timeouts], [BreakerConfig] and [BulkheadConfig] have the
-// numbers, [Repeat] says which requests may be sent twice, and docs/semantics.md
-// says what is guaranteed, with the test of each sentence.
+// The order is the same for every call. The breaker is asked first, and gets one
+// verdict for the whole call: the [Outcome] of its last attempt. Each attempt waits
+// until the service's last Retry-After is over, takes a permit of the bulkhead, asks
+// the breaker again, and runs under a time limit. A failed attempt is repeated after
+// a backoff, while retries and time are left and the breaker is not open. [Retry],
+// [Timeouts], [BreakerConfig] and [BulkheadConfig] have the numbers, and [Repeat]
+// selects the requests that may be sent twice. docs/semantics.md lists the
+// guarantees, each with its tests.
 //
 // # Errors
 //
-// Every failed call returns an [*Error]. Ask errors.Is for its kind
-// ([ErrCircuitOpen], [ErrTimeout], [ErrNotFound], ...), errors.As for a
-// [*StatusError] with the answer, and [Error.Explain] for the whole story, attempt
-// by attempt:
+// Every failed call returns an [*Error]. errors.Is tells its kind ([ErrCircuitOpen],
+// [ErrTimeout], [ErrNotFound], ...), errors.As finds the [*StatusError] with the
+// answer, and [Error.Explain] lists the attempts:
 //
 //	switch {
 //	case errors.Is(err, holdfast.ErrCircuitOpen): // nothing was sent
 //	case errors.Is(err, holdfast.ErrConnection): // it may pass: every retry is used up
 //	}
 //
-// # What can be seen
+// # Logs, events and statistics
 //
-// Without [WithLogger] holdfast is silent; with it, a breaker that opens is a
-// warning. An [Observer] gets every [Event]; [Client.Stats] and [Registry.Stats]
-// count. No error, event, log or statistic shows a header's value, a body, a query
-// or a password, however it is printed; SECURITY.md says what that promises.
+// Nothing is logged without [WithLogger]; with it, a breaker that opens is a warning.
+// An [Observer] receives every [Event]. [Client.Stats] and [Registry.Stats] count. No
+// error, event, log or statistic shows a header's value, a body, a query or a
+// password; SECURITY.md has this promise and its limits.
 //
 // # Settings
 //
-// A field left zero means its documented default; [Off] switches off what it
-// sets. New reports every problem with the settings at once. Package settings
-// reads them from a file and the environment, and has presets.
+// A field that is zero means its documented default; [Off] switches off what it
+// sets. New reports every problem with the settings at once. Package settings reads
+// them from a file and the environment, and has presets.
 //
 // # Tests
 //
 // Package faultserver is a service that fails by plan, on real sockets or in the
-// memory of a testing/synctest bubble ([WithDialContext]); [WithTransport] takes a
-// fake; [Registry.Reset] keeps one test's breakers from the next.
+// memory of a testing/synctest bubble ([WithDialContext]). [WithTransport] takes a
+// fake. [Registry.Reset] separates the breakers of one test from those of the next.
 package holdfast

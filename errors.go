@@ -13,15 +13,15 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// The kinds of an *Error, for errors.Is. Each failed call returns an *Error of one
-// kind. A kind may include others: ErrUnavailable is also ErrServer, and ErrServer
+// The kinds of an *Error, for errors.Is. Every failed call returns an *Error of one
+// kind. A kind may be part of others: ErrUnavailable is also ErrServer, and ErrServer
 // is also ErrConnection.
 var (
-	// ErrConnection is a failure that may pass: a timeout, a lost connection, 408 or
-	// 5xx. It includes the four kinds below.
+	// ErrConnection is a failure that may pass: a timeout, a lost connection, a 408 or
+	// a 5xx. The next four kinds are part of it.
 	ErrConnection error = &sentinel{text: "connection failed", code: CodeUnavailable}
-	// ErrTimeout is a limit of this side that was reached: a *TimeoutError names it.
-	// It is also context.DeadlineExceeded.
+	// ErrTimeout is a limit on this side that was reached. A *TimeoutError names it. It
+	// is also context.DeadlineExceeded.
 	ErrTimeout error = &sentinel{text: "timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection, context.DeadlineExceeded}}
 	// ErrServerTimeout is a 408.
 	ErrServerTimeout error = &sentinel{text: "server timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection}}
@@ -31,25 +31,25 @@ var (
 	ErrUnavailable error = &sentinel{text: "service unavailable", code: CodeUnavailable, is: []error{ErrServer}}
 
 	// ErrStatus is an answer that declines the request: a 4xx other than 408, or a
-	// redirect that was not followed. A *StatusError in the chain has the answer.
-	ErrStatus error = &sentinel{text: "refused by the service", code: CodeFailedPrecondition}
+	// redirect that was not followed. A *StatusError has the answer.
+	ErrStatus error = &sentinel{text: "declined by the service", code: CodeFailedPrecondition}
 	// ErrAuthentication is a 401 or 403.
 	ErrAuthentication error = &sentinel{text: "not authorized", code: CodeUnauthenticated, is: []error{ErrStatus}}
 	// ErrNotFound is a 404.
 	ErrNotFound error = &sentinel{text: "not found", code: CodeNotFound, is: []error{ErrStatus}}
-	// ErrInvalidRequest is a 400 or 422, which is also ErrStatus, or a request that
-	// cannot be made: nothing was sent, and it is no ErrStatus.
+	// ErrInvalidRequest is a 400 or 422, which is also ErrStatus. It is also a request
+	// that cannot be made: nothing was sent, and it is not ErrStatus.
 	ErrInvalidRequest error = &sentinel{text: "invalid request", code: CodeInvalidArgument}
-	// ErrRateLimited is a 429, which is also ErrStatus and has a *StatusError, or a
-	// call that was not sent because of a cooldown, which is no ErrStatus and has a
-	// *RejectedError.
+	// ErrRateLimited is a 429, which is also ErrStatus and has a *StatusError. It is
+	// also a call that was not sent because the service's Retry-After is not over: that
+	// is not ErrStatus and has a *RejectedError.
 	ErrRateLimited error = &sentinel{text: "rate limited", code: CodeResourceExhausted}
 
 	// ErrCircuitOpen is a call that the breaker rejected: nothing was sent. A
-	// *RejectedError has the time at which to call again.
+	// *RejectedError has the time for the next call.
 	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request", code: CodeUnavailable}
-	// ErrPoolTimeout means that this client is saturated: no permit of the bulkhead
-	// and no connection came free in time, or its queue is full.
+	// ErrPoolTimeout is a saturated client: no permit of the bulkhead or no connection
+	// came free in time, or the queue is full.
 	ErrPoolTimeout error = &sentinel{text: "no permit came free in time", code: CodeResourceExhausted}
 	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
 	ErrCanceled error = &sentinel{text: "canceled by the caller", code: CodeCanceled, is: []error{context.Canceled}}
@@ -58,18 +58,16 @@ var (
 	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
 	// event of one longer than Config.MaxEventBytes.
 	ErrBodyTooLarge error = &sentinel{text: "response body too large", code: CodeOutOfRange}
-	// ErrDecode is an answer that cannot be decoded into the type that the caller
-	// asked for.
+	// ErrDecode is an answer that cannot be decoded into the caller's type.
 	ErrDecode error = &sentinel{text: "response could not be decoded", code: CodeInternal}
 
-	// errThrottled and errInvalid are ErrRateLimited and ErrInvalidRequest of an
-	// answer.
+	// errThrottled and errInvalid are ErrRateLimited and ErrInvalidRequest for an answer.
 	errThrottled error = &sentinel{text: "rate limited", code: CodeResourceExhausted, is: []error{ErrRateLimited, ErrStatus}}
 	errInvalid   error = &sentinel{text: "invalid request", code: CodeInvalidArgument, is: []error{ErrInvalidRequest, ErrStatus}}
 )
 
-// Code is an error in the canonical words of gRPC, lower case, with which an
-// adapter needs no table of its own. It is never empty.
+// Code is the name of a gRPC status code in lower case. An adapter for gRPC needs no
+// table of its own. A Code is never empty.
 type Code string
 
 // The codes. Their texts do not change.
@@ -88,7 +86,7 @@ const (
 	CodePermissionDenied   Code = "permission_denied"
 )
 
-// sentinel is a kind of error that includes others.
+// sentinel is a kind of error, and part of the kinds in is.
 type sentinel struct {
 	text string
 	code Code
@@ -98,63 +96,63 @@ type sentinel struct {
 func (s *sentinel) Error() string   { return "holdfast: " + s.text }
 func (s *sentinel) Unwrap() []error { return s.is }
 
-// Error is the failure of one operation: every failed call returns one. It knows
-// each attempt and why there was no further one; Explain tells it to a person.
+// Error is the error of one operation: every failed call returns one. It has every
+// attempt and the reason why no other followed. Explain describes it in full.
 //
-// Use errors.Is with ErrTimeout and the others for its kind, errors.As for the
-// *StatusError, *TimeoutError, *RejectedError or error of the standard library
-// that it was caused by.
+// errors.Is tells its kind: ErrTimeout and the others. errors.As finds its cause: a
+// *StatusError, *TimeoutError, *RejectedError, or an error of the standard library.
 type Error struct {
-	// Name is the client's or the policy's.
+	// Name is the name of the client or the policy.
 	Name string
-	// Method and URL are those of the request, empty for a policy. The URL has
-	// neither userinfo nor query values.
+	// Method and URL are those of the request, and empty for a policy. The URL has no
+	// user, password or query values.
 	Method, URL string
-	// RequestID is the operation's, the same on all its attempts.
+	// RequestID is the operation's id, the same for all its attempts. It is empty for a
+	// policy.
 	RequestID string
-	// Attempts are those that were made, in order; empty if nothing was sent.
+	// Attempts are the attempts in order. It is empty if nothing was sent.
 	Attempts []Attempt
-	// Stopped says why there was no further attempt.
+	// Stopped is the reason why there was no further attempt, for people to read.
 	Stopped string
-	// Took is how long the operation lasted, its waits included.
+	// Took is the duration of the operation, waits included.
 	Took time.Duration
-	// Allowed is how long it might have taken, zero if it had no limit.
+	// Allowed is the limit of Took, zero if there was none.
 	Allowed time.Duration
-	// Err is the cause: what the last attempt came to, or what kept it from
-	// being made.
+	// Err is the cause: the error of the last attempt, or the reason why it was not
+	// made.
 	Err error
 
-	kind error // the sentinel; nil for a policy's error that nothing classified
-	last error // the last attempt's failure, where Err is something that came after it
+	kind error // the sentinel; nil for a policy's error that was not classified
+	last error // the last attempt's error, if Err is a later one
 }
 
 // Attempt is one attempt of an operation that failed.
 type Attempt struct {
-	Number int       // from 1
-	Start  time.Time // when it started
-	// Took is how long it was until its answer, or what stood for one, was known.
-	// The first attempt of a Policy without AttemptTimeout, Total, observer and a
-	// logger at DEBUG is not timed, since reading the clock costs more than all else
-	// that is done for a call that succeeds: Took is zero, and Start is when it ended.
+	Number int // from 1
+	// Start is the time at which the attempt started. It is zero if the attempt was not
+	// timed: that is the first attempt of a Policy without AttemptTimeout, Total and
+	// observer, and without a logger at DEBUG.
+	Start time.Time
+	// Took is the attempt's duration. It is zero if the attempt was not timed.
 	Took    time.Duration
 	Outcome Outcome
-	Err     error // what went wrong
+	Err     error // the reason for the failure
 	Status  int   // of the answer; zero if there was none
-	Reused  bool  // it went over a connection that others had used before
-	Probe   bool  // it was a half-open breaker's probe
-	// Sent means that a client's request may have reached the service. It is false
-	// only where that is ruled out: there was no connection, nothing was written to
-	// it, or the service said that it did not read the request.
+	Reused  bool  // the connection was used before
+	Probe   bool  // the attempt was a probe of a half-open breaker
+	// Sent means that a client's request may have reached the service. It is false only
+	// if that is impossible: there was no connection, nothing was written to it, or the
+	// service reported that it did not read the request.
 	Sent bool
-	// RetryAfter is what the service asked for, zero if it did not ask.
+	// RetryAfter is the wait that the service asked for, zero if it did not ask.
 	RetryAfter time.Duration
-	// Wait is the wait that followed, MaxWait the most that chance might have
-	// made of it. Both are zero after the last attempt.
+	// Wait is the wait that followed, and MaxWait the longest wait that the jitter
+	// allowed. Both are zero after the last attempt.
 	Wait, MaxWait time.Duration
 }
 
-// Error is one line: what failed, how often and how long, and the cause. It has
-// no credential and no query value.
+// Error returns one line with the call, the kind, the number of attempts, the time and
+// the cause. It has no credential and no query value.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("holdfast: ")
@@ -179,41 +177,35 @@ func (e *Error) subject() string {
 	return e.Method + " " + e.URL
 }
 
-// summary says what it came to: "rate limited after 3 attempts in 4.1s".
+// summary is "rate limited after 3 attempts in 4.1s", for example.
 func (e *Error) summary() string {
-	what := "failed"
+	kind := "failed"
 	if s, ok := e.kind.(*sentinel); ok {
-		what = s.text
+		kind = s.text
 	}
 	switch n := len(e.Attempts); n {
 	case 0:
-		return what
+		return kind
 	case 1:
-		return fmt.Sprintf("%s after 1 attempt in %v", what, rounded(e.Took))
+		return fmt.Sprintf("%s after 1 attempt in %v", kind, rounded(e.Took))
 	default:
-		return fmt.Sprintf("%s after %d attempts in %v", what, n, rounded(e.Took))
+		return fmt.Sprintf("%s after %d attempts in %v", kind, n, rounded(e.Took))
 	}
 }
 
-// cause is the text of Err where it says more than the kind does.
+// cause is the text of Err, empty if it only repeats the kind.
 func (e *Error) cause() string {
-	switch err := e.Err.(type) {
-	case nil, *RejectedError:
+	if _, rejected := e.Err.(*RejectedError); rejected || e.Err == nil || e.Err == e.kind {
 		return ""
-	default:
-		if err == e.kind {
-			return ""
-		}
-		return text(err)
 	}
+	return text(e.Err)
 }
 
-// text is an error's text without the URL that net/http's own errors carry,
-// whose query may hold a secret.
+// text is an error's text without the URL of net/http's errors: its query may have a
+// secret.
 func text(err error) string { return wire.WithoutURL(err).Error() }
 
-// Unwrap gives the kind, the cause, and the last attempt's failure where
-// something else ended the operation after it.
+// Unwrap returns the kind, Err, and the last attempt's error if Err is a later one.
 func (e *Error) Unwrap() []error {
 	chain := make([]error, 0, 3)
 	for _, err := range []error{e.kind, e.Err, e.last} {
@@ -224,8 +216,8 @@ func (e *Error) Unwrap() []error {
 	return chain
 }
 
-// Code is the error's kind in canonical words: CodeUnknown for a policy's error
-// that was not classified, CodePermissionDenied for a 403.
+// Code returns the error's kind as a gRPC code. It is CodeUnknown for a policy's error
+// that was not classified, and CodePermissionDenied for a 403.
 func (e *Error) Code() Code {
 	kind, ok := e.kind.(*sentinel)
 	if !ok {
@@ -238,28 +230,27 @@ func (e *Error) Code() Code {
 	return kind.code
 }
 
-// Timeout reports whether the operation ended by a limit on this side. With
-// Temporary it makes an Error a net.Error.
+// Timeout reports whether a limit on this side ended the operation. With Temporary it
+// makes an *Error a net.Error.
 func (e *Error) Timeout() bool { return errors.Is(e.kind, ErrTimeout) }
 
-// Temporary reports whether the failure is one that may pass. It is there for
-// net.Error; ask errors.Is(err, ErrConnection) instead.
+// Temporary reports whether the failure may pass. It is for net.Error; programs call
+// errors.Is(err, ErrConnection).
 func (e *Error) Temporary() bool { return errors.Is(e.kind, ErrConnection) }
 
-// StatusError is an answer that was a refusal or a failure: any 4xx and 5xx, and
-// a redirect that was not followed.
+// StatusError is an answer that declines the request: a 4xx, a 5xx, or a redirect that
+// was not followed.
 type StatusError struct {
 	Status int
 	Header http.Header
-	// Body is the beginning of the answer's body, at most 64 KiB of it.
+	// Body is the beginning of the answer's body, at most 64 KiB.
 	Body []byte
-	// Problem is what the service says of it as application/problem+json, empty
-	// if it does not.
+	// Problem is the body if it is application/problem+json, and empty otherwise.
 	Problem Problem
 }
 
-// Problem is a refusal explained by the service (RFC 9457). Each field is as it
-// was sent, at most 4 KiB of it: treat it as a stranger's text.
+// Problem is the service's own description of a problem (RFC 9457). Each field is the
+// text that was sent, at most 4 KiB of it: do not trust it.
 type Problem struct {
 	Type     string // a URI that names the kind of problem
 	Title    string // its kind in a few words
@@ -267,8 +258,8 @@ type Problem struct {
 	Instance string // a URI that names this occurrence
 }
 
-// Error gives the status and its name. The body stays out of it: it may repeat
-// what was sent.
+// Error returns the status and its name, and not the body, which may repeat the
+// request.
 func (e *StatusError) Error() string {
 	if name := http.StatusText(e.Status); name != "" {
 		return fmt.Sprintf("%d %s", e.Status, name)
@@ -276,12 +267,12 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("status %d", e.Status)
 }
 
-// GoString, which %#v prints, leaves header and body out as well.
+// GoString is the text for %#v, also without header and body.
 func (e *StatusError) GoString() string {
 	return fmt.Sprintf("&holdfast.StatusError{Status:%d}", e.Status)
 }
 
-// kindErrors are the errors of the judge's kinds.
+// kindErrors has the error for each kind of the judge.
 var kindErrors = [...]error{
 	judge.NoKind:         nil,
 	judge.Connection:     ErrConnection,
@@ -302,18 +293,18 @@ var kindErrors = [...]error{
 
 // TimeoutError is a limit on this side that was reached.
 type TimeoutError struct {
-	// Phase names the limit. "connect", "write", "read" and "attempt" are limits of
-	// one attempt, "total" is the call's, "deadline" the caller's own. "acquire",
-	// below an ErrPoolTimeout, means that the attempt got no connection.
+	// Phase names the limit. "connect", "write", "read" and "attempt" are limits of one
+	// attempt, "total" is the limit of the call, and "deadline" is the caller's own.
+	// "acquire", below an ErrPoolTimeout, is the limit of the wait for a connection.
 	Phase string
-	// Limit is what it was set to, zero for the caller's own.
+	// Limit is the value of the setting, zero for the caller's own deadline.
 	Limit time.Duration
-	// After is how long what it limits had taken: the limit, and what the timer
-	// was late. Zero where nobody timed it, as for a Policy without limits.
+	// After is the time that had passed: Limit, and the delay of the timer. It is zero
+	// if it was not measured, as for a Policy without limits.
 	After time.Duration
 }
 
-// Error names the phase and the limit.
+// Error returns the phase and the limit.
 func (e *TimeoutError) Error() string {
 	if e.Limit <= 0 {
 		return e.Phase + " passed"
@@ -321,30 +312,42 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("%s timeout of %v", e.Phase, rounded(e.Limit))
 }
 
-// Unwrap makes every TimeoutError a context.DeadlineExceeded.
+// Unwrap returns context.DeadlineExceeded.
 func (e *TimeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// Timeout is true: with Temporary it makes a TimeoutError a net.Error.
+// Timeout returns true. With Temporary it makes a *TimeoutError a net.Error.
 func (e *TimeoutError) Timeout() bool { return true }
 
-// Temporary is true; see Timeout.
+// Temporary returns true; see Timeout.
 func (e *TimeoutError) Temporary() bool { return true }
 
-// RejectedError is a call that was not let through: nothing was sent.
+// RejectedError is a call that was not sent.
 type RejectedError struct {
-	// Name is the breaker's, or the client's that is holding back.
+	// Name is the name of the breaker, or of the client or policy in a cooldown.
 	Name string
-	// RetryAt is when asking again makes sense. A half-open breaker whose probes
-	// are all out names the instant at which it will not wait for them any longer.
+	// RetryAt is the earliest time at which the next call can be sent. If all probes of
+	// a half-open breaker are running, it is the time at which the breaker stops waiting
+	// for them.
 	RetryAt time.Time
 
 	kind  error
-	epoch uint64 // of the opening that this refusal was prepared for; zero for none
+	epoch uint64 // of the breaker's opening that this error was made for; zero for none
 }
 
-// Error is the text of what refused.
+// Error returns the text of the kind.
 func (e *RejectedError) Error() string { return e.kind.Error() }
 
-// Unwrap gives ErrCircuitOpen for a breaker, ErrRateLimited for a silence that
-// the service had asked for.
+// Unwrap returns ErrCircuitOpen for a breaker, and ErrRateLimited for a cooldown.
 func (e *RejectedError) Unwrap() error { return e.kind }
+
+// limited is an attempt's error together with the limit that caused it.
+type limited struct{ limit, err error }
+
+func (l *limited) Error() string {
+	if l.err == context.DeadlineExceeded {
+		return l.limit.Error()
+	}
+	return l.limit.Error() + ": " + text(l.err)
+}
+
+func (l *limited) Unwrap() []error { return []error{l.limit, l.err} }

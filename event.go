@@ -5,54 +5,55 @@ import (
 	"time"
 )
 
-// EventKind says what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
+// The comment of each kind lists the fields of Event that it sets, besides those that
+// every event has: Kind, Time, Name, RequestID, Method and Path.
 const (
-	// EventStarted: an operation begins. Method, Path, Limit (of one attempt).
+	// EventStarted: an operation starts. Limit (of one attempt).
 	EventStarted EventKind = iota + 1
-	// EventKeyGenerated: RequestID was made for the operation.
+	// EventKeyGenerated: a RequestID was made for the operation.
 	EventKeyGenerated
-	// EventWaiting: no slot is free, the operation waits for one.
+	// EventWaiting: no permit is free, and the operation waits for one.
 	EventWaiting
-	// EventPermitAcquired: it has one. Remaining, Duration (of the wait).
+	// EventPermitAcquired: the operation has a permit. Remaining, Duration (of the
+	// wait).
 	EventPermitAcquired
-	// EventCoolingDown: the operation waits out a silence that the service asked
-	// for. Delay.
+	// EventCoolingDown: the operation waits until the service's Retry-After is over.
+	// Delay.
 	EventCoolingDown
-	// EventAttempt: an attempt starts. Attempt, Of, Probe. Its Time is earlier
-	// than the breaker's last yes to it, and than the last look at what the service
-	// had asked for.
+	// EventAttempt: an attempt starts. Attempt, Of, Probe. Time is earlier than the last
+	// check of the breaker and of the cooldown.
 	EventAttempt
-	// EventAttemptDone: it has ended. Attempt, Of, Probe, Outcome, Err, Status,
-	// Sent, Duration, RetryAfter, and RetryAt where all attempts are held back until
-	// then.
+	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Err, Status,
+	// Sent, Duration, RetryAfter, and RetryAt if it started a cooldown, which ends then.
 	EventAttemptDone
-	// EventRetrying: another attempt follows. Attempt (that failed), Of, Err, Sent,
+	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Err, Sent,
 	// Delay.
 	EventRetrying
-	// EventSucceeded: the operation succeeded. Attempt (their number), Duration.
+	// EventSucceeded: the operation succeeded. Attempt (their number), Of, Outcome,
+	// Duration.
 	EventSucceeded
-	// EventFailed: it did not. Attempt (their number, 0 if nothing was sent),
-	// Err, Sent (by any of them), Duration.
+	// EventFailed: the operation failed. Attempt (their number, 0 if nothing was sent),
+	// Of, Err, Sent (by any attempt), Duration.
 	EventFailed
-	// EventBrokeOff: an answer that the caller reads, a stream or the body of Do and
-	// the door, ended before its end by the service's failure or a limit; its
-	// operation had been told when it began. Attempt (their number), Status, Err,
-	// Sent, Duration (since the operation began).
+	// EventBrokeOff: a body that the caller reads, or a stream, ended too early because
+	// the service failed or a limit was reached. EventSucceeded came before it, when the
+	// answer began. Attempt (their number), Of, Outcome, Status, Err, Sent, Duration
+	// (since the operation started).
 	EventBrokeOff
-	// EventBreakerOpened: the breaker opened. Failures, Delay (how long it stays
-	// open), RetryAt, Epoch, and Err where the failure that opened it is known. Its
-	// Time is later than the change itself: what starts after it, started while the
-	// breaker was open.
+	// EventBreakerOpened: the breaker opened. Failures, Delay (until it admits probes),
+	// RetryAt, Epoch, and Err if the failure that opened it is known. Time is later than
+	// the change: an attempt with a later Time started while the breaker was open.
 	EventBreakerOpened
-	// EventBreakerHalfOpen: it lets probes through. Duration (since it opened), Epoch.
+	// EventBreakerHalfOpen: the breaker admits probes. Duration (since it opened), Epoch.
 	EventBreakerHalfOpen
-	// EventBreakerClosed: it recovered. Duration (since it opened), Epoch.
+	// EventBreakerClosed: the breaker closed. Duration (since it opened), Epoch.
 	EventBreakerClosed
-	// EventProbe: a half-open permit was given out.
+	// EventProbe: a half-open breaker admitted a probe. Probe.
 	EventProbe
-	// EventRejected: the breaker refused an operation. RetryAt, Rejected (so far).
+	// EventRejected: the breaker rejected an operation. RetryAt, Rejected (their number).
 	EventRejected
 )
 
@@ -61,7 +62,7 @@ var eventNames = [...]string{
 	EventKeyGenerated:    "idempotency key generated",
 	EventWaiting:         "waiting for a slot",
 	EventPermitAcquired:  "slot acquired",
-	EventCoolingDown:     "held back",
+	EventCoolingDown:     "cooling down",
 	EventAttempt:         "attempt started",
 	EventAttemptDone:     "attempt ended",
 	EventRetrying:        "retrying",
@@ -75,7 +76,7 @@ var eventNames = [...]string{
 	EventRejected:        "circuit breaker open: rejecting request",
 }
 
-// String is the message under which the event is logged.
+// String is the event's message in the log.
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) && eventNames[k] != "" {
 		return eventNames[k]
@@ -83,52 +84,50 @@ func (k EventKind) String() string {
 	return "invalid"
 }
 
-// Event is something that happened to an operation or to a breaker. Kind says
-// which fields it has; the others are zero. An Event has no credential: no
-// header, no body, no query.
+// Event is something that happened to an operation or to a breaker. Fields that Kind
+// does not set are zero. An Event has no credential: no header, no body, no query.
 type Event struct {
 	Kind EventKind
 	Time time.Time
-	// Name is the client's, the policy's or the breaker's.
+	// Name is the name of the client, the policy or the breaker.
 	Name string
-	// RequestID is the operation's; empty for a policy and for a breaker's events.
+	// RequestID is the operation's id. It is empty for a policy and a breaker, as are
+	// Method and Path.
 	RequestID    string
 	Method, Path string
 
-	Attempt, Of int // counted from 1; Of is the most that there can be
+	Attempt, Of int // Attempt counts from 1; Of is the largest number possible
 	Probe       bool
 	Outcome     Outcome
-	Status      int
+	Status      int // of the answer
 	Err         error
-	Sent        bool // a client's request may have reached the service: see Attempt.Sent
+	Sent        bool // a client's request may have reached the service; see Attempt.Sent
 	Limit       time.Duration
 	Delay       time.Duration
 	Duration    time.Duration
-	RetryAfter  time.Duration
+	RetryAfter  time.Duration // the wait that the service asked for
 
-	Failures  int
+	Failures  int    // in a row
 	Epoch     uint64 // orders the changes of one breaker
 	RetryAt   time.Time
 	Rejected  uint64
-	Remaining int
+	Remaining int // free permits
 }
 
-// Observer receives every event of what it was given to (WithObserver). Observe
-// is called by the goroutine to which it happened, never under a lock, and from
-// many goroutines at once; the call goes on when it returns. ctx is the
-// caller's, for whatever a tracer put into it; for a breaker's events it is that
-// of the call which caused them.
+// Observer receives the events of a client, a policy or a breaker; see WithObserver.
+// Observe is called by many goroutines at once, each the one in which the event
+// happened, and never under a lock. The call continues when Observe returns. ctx is
+// the caller's. A breaker's event has the context of the call that caused it.
 type Observer interface {
 	Observe(ctx context.Context, e Event)
 }
 
-// ObserverFunc makes an Observer of a function.
+// ObserverFunc is a function as an Observer.
 type ObserverFunc func(ctx context.Context, e Event)
 
 // Observe calls f.
 func (f ObserverFunc) Observe(ctx context.Context, e Event) { f(ctx, e) }
 
-// observers tells several.
 type observers []Observer
 
 func (os observers) Observe(ctx context.Context, e Event) {

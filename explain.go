@@ -8,17 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// Explain tells the whole operation, a line for each attempt: what it came to,
-// what was waited and why it ended. It has no credential and no query value.
+// Explain describes the whole operation for people, with one line for each attempt:
+// its result, the wait that followed, and the reason to stop. It has no credential and
+// no query value.
 func (e *Error) Explain() string {
 	var b strings.Builder
-	head := e.Name
 	if e.Method != "" {
-		head = e.Method + " " + e.URL
+		b.WriteString(e.Method + " " + e.URL)
+	} else {
+		b.WriteString(e.Name)
 	}
-	b.WriteString(head)
-	if e.RequestID != "" {
-		b.WriteString(" · request " + shortID(e.RequestID))
+	if id := e.RequestID; id != "" {
+		b.WriteString(" · request " + id[:min(len(id), 8)]) // enough to find it in a log
 	}
 	if e.Allowed > 0 {
 		fmt.Fprintf(&b, " · %v allowed", rounded(e.Allowed))
@@ -28,7 +29,7 @@ func (e *Error) Explain() string {
 	rows := make([][3]string, len(e.Attempts))
 	var widths [2]int
 	for i, a := range e.Attempts {
-		rows[i] = [3]string{a.what(), a.connection(), a.then()}
+		rows[i] = [3]string{a.result(), a.connection(), a.wait()}
 		if i == len(rows)-1 {
 			rows[i][2] = "stopped: " + e.Stopped
 		}
@@ -50,43 +51,37 @@ func (e *Error) Explain() string {
 	return b.String()
 }
 
-func (a Attempt) what() string {
-	var refusal *StatusError
+func (a Attempt) result() string {
+	_, declined := errors.AsType[*StatusError](a.Err)
 	switch {
-	case a.Status != 0 && !errors.As(a.Err, &refusal): // it had begun well
+	case a.Status == 0:
+		return fmt.Sprintf("%s (%v)", text(a.Err), rounded(a.Took))
+	case !declined: // the answer began well
 		return fmt.Sprintf("%d, but %s (%v)", a.Status, text(a.Err), rounded(a.Took))
-	case a.Status != 0:
-		s := fmt.Sprintf("%d after %v", a.Status, rounded(a.Took))
-		if a.RetryAfter > 0 {
-			s += fmt.Sprintf(", Retry-After %v", rounded(a.RetryAfter))
-		}
-		return s
+	case a.RetryAfter > 0:
+		return fmt.Sprintf("%d after %v, Retry-After %v", a.Status, rounded(a.Took), rounded(a.RetryAfter))
 	}
-	return fmt.Sprintf("%s (%v)", text(a.Err), rounded(a.Took))
+	return fmt.Sprintf("%d after %v", a.Status, rounded(a.Took))
 }
 
 func (a Attempt) connection() string {
-	var status *StatusError
-	switch {
-	case a.Reused:
+	if a.Reused {
 		return "reused connection"
-	case errors.As(a.Err, &status):
+	}
+	if _, declined := errors.AsType[*StatusError](a.Err); declined {
 		return "new connection"
 	}
 	return ""
 }
 
-func (a Attempt) then() string {
+func (a Attempt) wait() string {
 	if a.MaxWait == 0 {
 		return ""
 	}
 	return fmt.Sprintf("waited %v of at most %v", rounded(a.Wait), rounded(a.MaxWait))
 }
 
-// shortID is the part of a request id that is enough to find it in a log.
-func shortID(id string) string { return id[:min(len(id), 8)] }
-
-// rounded is a duration as a person reads it: three digits, not nine.
+// rounded is a duration in three digits.
 func rounded(d time.Duration) time.Duration {
 	for unit := time.Second * 10; unit >= time.Microsecond; unit /= 10 {
 		if d >= unit {

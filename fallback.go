@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// Fallback calls primary and, if its service cannot be had, each of the others
-// in turn until one answers. A service cannot be had if the error is
-// ErrCircuitOpen, ErrConnection, ErrRateLimited or ErrPoolTimeout. Any other
-// error is an answer, which another service must not hide: it is returned at
-// once, and so is whatever ends with the caller's context.
+// Fallback calls primary and, while the service is unavailable, each of the others in
+// turn. A service is unavailable if the error is ErrCircuitOpen, ErrConnection,
+// ErrRateLimited or ErrPoolTimeout. Any other error is an answer, which a fallback
+// must not hide: Fallback returns it at once. It also returns at once when ctx ends.
 //
-// The primary is asked first each time, so that it has the calls back as soon as
-// its breaker lets them through; while the breaker is open that costs a
-// microsecond. If more than one failed, the error is all of theirs, joined.
+// Each call starts with primary, so that primary gets its calls back as soon as its
+// breaker admits them. An open breaker rejects within a microsecond. If more than one
+// function failed, the error joins all of theirs.
 func Fallback[T any](ctx context.Context, primary func(context.Context) (T, error), others ...func(context.Context) (T, error)) (T, error) {
 	out, err := primary(ctx)
 	if err == nil {
@@ -22,7 +21,7 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 	}
 	failures := []error{err}
 	for _, next := range others {
-		if isOver(ctx) || !cannotBeHad(err) {
+		if hasEnded(ctx) || !isUnavailable(err) {
 			break
 		}
 		if out, err = next(ctx); err == nil {
@@ -36,13 +35,13 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 	return out, errors.Join(failures...)
 }
 
-// isOver reports whether ctx has ended. A call that is bound by its deadline may
-// notice that before ctx itself does.
-func isOver(ctx context.Context) bool {
+// hasEnded reports whether ctx has ended. A call may notice the deadline earlier than
+// ctx does.
+func hasEnded(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-func cannotBeHad(err error) bool {
+func isUnavailable(err error) bool {
 	return errors.Is(err, ErrCircuitOpen) || errors.Is(err, ErrConnection) || errors.Is(err, ErrRateLimited) || errors.Is(err, ErrPoolTimeout)
 }

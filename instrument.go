@@ -5,22 +5,22 @@ import (
 	"net/http"
 )
 
-// Instrument is told when an operation and each of its attempts start and end, and
-// can change their contexts and headers: a tracer starts its spans here. An
-// Observer is told more, and can change nothing.
+// Instrument is called at the start and at the end of an operation and of each attempt,
+// and can change their contexts and headers: a tracer starts its spans here. An
+// Observer receives more events, and can change nothing.
 //
-// The methods and the functions that they return are called by many goroutines at
-// once, never under a lock. The returned function is called once, when the
-// operation or attempt has ended; it may be nil.
+// Many goroutines call the methods and the functions that they return, and never under
+// a lock. The returned function is called once, at the end of the operation or the
+// attempt. It may be nil.
 type Instrument interface {
-	// StartOperation returns the context of the operation, which follows ctx, the
-	// caller's. Its values reach the policy's function, or net/http. end gets
-	// EventSucceeded or EventFailed. A body that the caller reads ends its operation
-	// with the headers, a stream with its first line or event.
+	// StartOperation returns the context of the operation, a child of ctx, the caller's.
+	// Its values reach the policy's function, or net/http. end gets EventSucceeded or
+	// EventFailed. If the caller reads the body, the operation ends with the headers; a
+	// stream's operation ends with its first line or event.
 	StartOperation(ctx context.Context, op Operation) (_ context.Context, end func(Event))
-	// StartAttempt does the same for one attempt; ctx is the operation's. end gets
-	// EventAttemptDone. Headers that it adds to at.Header are sent with the attempt,
-	// in the place of those with the same name, and not to another origin.
+	// StartAttempt does the same for one attempt. ctx is the operation's. end gets
+	// EventAttemptDone. Headers added to at.Header are sent with the attempt, in the
+	// place of those with the same name, but not to another origin.
 	StartAttempt(ctx context.Context, at AttemptStart) (_ context.Context, end func(Event))
 }
 
@@ -34,8 +34,8 @@ type Operation struct {
 // AttemptStart is an attempt that starts.
 type AttemptStart struct {
 	Operation
-	Number, Of int         // counted from 1; Of is the most that there can be
-	Probe      bool        // it is a half-open breaker's probe
+	Number, Of int         // Number counts from 1; Of is the largest number possible
+	Probe      bool        // the attempt is a probe of a half-open breaker
 	Header     http.Header // empty; nil for a policy
 }
 
@@ -45,7 +45,6 @@ func WithInstrument(i Instrument) Option {
 	return func(all *options) { all.instruments = append(all.instruments, i) }
 }
 
-// instruments starts several.
 type instruments []Instrument
 
 func (is instruments) startOperation(ctx context.Context, op Operation) (context.Context, func(Event)) {

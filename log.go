@@ -7,20 +7,16 @@ import (
 	"time"
 )
 
-// log is the observer that writes to a slog.Logger: constant messages, the
-// particulars in attributes. Nothing is formatted for a level that is off.
+// log is an observer that writes to a slog.Logger. Messages are constant, and values
+// are attributes. Nothing is formatted for a level that is off.
 type log struct {
 	logger     *slog.Logger
 	retryLevel slog.Level
-	rejected   atomic.Int64 // when a rejection was last logged, in Unix nanoseconds
+	rejected   atomic.Int64 // time of the last rejection that was logged, in Unix nanoseconds
 }
 
-func newLog(l *slog.Logger, retryLevel slog.Level) *log {
-	return &log{logger: l, retryLevel: retryLevel}
-}
-
-// rejectedEvery is how often a rejection is logged at most: an open breaker may
-// refuse thousands of calls a second, and one line with their count says it.
+// rejectedEvery is the shortest time between two logged rejections: an open breaker may
+// reject thousands of calls a second, and the message has their number.
 const rejectedEvery = time.Second
 
 func (l *log) Observe(ctx context.Context, e Event) {
@@ -50,15 +46,11 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("method", e.Method), slog.String("path", e.Path), slog.Duration("timeout", e.Limit))
 	case EventSucceeded:
 		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration))
-	case EventFailed:
-		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
-		attrs = sent(attrs, e)
-	case EventBrokeOff:
+	case EventFailed, EventBrokeOff:
 		attrs = append(attrs, slog.Int("attempts", e.Attempt), slog.Duration("duration", e.Duration), slog.String("error", text(e.Err)))
 	case EventRetrying:
 		attrs = append(attrs, slog.String("error", text(e.Err)), slog.Duration("delay", e.Delay),
 			slog.Int("attempt", e.Attempt), slog.Int("of", e.Of))
-		attrs = sent(attrs, e)
 	case EventPermitAcquired:
 		attrs = append(attrs, slog.Int("remaining", e.Remaining), slog.Duration("waited", e.Duration))
 	case EventCoolingDown:
@@ -66,19 +58,15 @@ func (l *log) Observe(ctx context.Context, e Event) {
 	case EventKeyGenerated:
 		attrs = append(attrs, slog.String("key", e.RequestID))
 	}
+	// Whether a failed request may have reached the service decides what a second one
+	// would do. A policy has no request.
+	if e.Method != "" && (e.Kind == EventFailed || e.Kind == EventRetrying) {
+		attrs = append(attrs, slog.Bool("sent", e.Sent))
+	}
 	l.logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
 }
 
-// sent says whether a failed request may have reached the service, which decides
-// what a second one would do. What a policy does is no request.
-func sent(attrs []slog.Attr, e Event) []slog.Attr {
-	if e.Method == "" {
-		return attrs
-	}
-	return append(attrs, slog.Bool("sent", e.Sent))
-}
-
-// level is an event's level, and false for events that are too fine for a log.
+// level returns an event's level, and false for an event that is not logged.
 func (l *log) level(e Event) (slog.Level, bool) {
 	switch e.Kind {
 	case EventBreakerOpened, EventRejected:
@@ -93,7 +81,7 @@ func (l *log) level(e Event) (slog.Level, bool) {
 	return slog.LevelDebug, true
 }
 
-// due reports whether a rejection at now may be logged, and takes the turn.
+// due reports whether a rejection at now is logged, and if so records it.
 func (l *log) due(now time.Time) bool {
 	last, at := l.rejected.Load(), now.UnixNano()
 	return at-last >= int64(rejectedEvery) && l.rejected.CompareAndSwap(last, at)

@@ -98,7 +98,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	})
 	got := buf.String()
 	// The end of a silence is a matter of chance.
-	if i := strings.Index(got, `msg="held back"`); i >= 0 {
+	if i := strings.Index(got, `msg="cooling down"`); i >= 0 {
 		got = got[:i] + regexp.MustCompile(`(time|delay|after|duration)=\S+`).ReplaceAllString(got[i:], "$1=…")
 	}
 	const golden = "testdata/outage.log"

@@ -23,108 +23,75 @@ const cooldownWaiters = 1000
 type shared struct {
 	engine.Engine
 	name        string
-	breaker     *Breaker  // nil is none
-	bulkhead    *Bulkhead // nil is none
-	observer    Observer  // nil is none
+	breaker     *Breaker  // nil for none
+	bulkhead    *Bulkhead // nil for none
+	observer    Observer  // nil for none
 	instruments instruments
 	counts      counters
 }
 
 func (s *shared) init(name string, all *options, b *Breaker, h *Bulkhead) {
-	s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, b, h, all.observer(), all.instruments
-	s.Cooldown, s.Listener = new(engine.Cooldown), listener(s.observer)
-	s.Listener.All = s.Listener.All || s.instruments != nil
+	s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, b, h, all.observer, all.instruments
+	s.Cooldown = new(engine.Cooldown)
+	if l, ok := s.observer.(*log); ok && s.instruments == nil {
+		s.Listener.Log = l.logger // below DEBUG it has no event of an operation that succeeds
+	} else {
+		s.Listener.All = s.observer != nil || s.instruments != nil
+	}
 	if b != nil {
-		s.Breaker = b.gate()
+		s.Breaker = engine.Gate{Breaker: b.handle, CountAttempts: b.countAttempts, Hooks: b.hooks()}
 	}
 	if h != nil {
 		s.Bulkhead = h.handle
 	}
 }
 
-// listener is an observer as the engine knows it: a logger wants nothing of an
-// operation that goes well unless its DEBUG is enabled.
-func listener(o Observer) engine.Listener {
-	if l, ok := o.(*log); ok {
-		return engine.Listener{Log: l.logger}
-	}
-	return engine.Listener{All: o != nil}
-}
-
-// operation is the record of one operation: the events that it tells, what is
-// counted of it, and the attempts that its error lists.
+// operation records one operation: it reports the events, counts, and keeps the failed
+// attempts for the error.
 type operation struct {
 	engine.Operation
-	shared *shared
-	bad    *trouble // nil as long as all goes well
-	ends   *ends    // nil without instruments
+	shared      *shared
+	lazyFailure *failure // nil until something fails
+	ends        *ends    // nil without instruments
 
 	// A policy's operation has neither.
 	id      string
 	request *http.Request
 }
 
-// ends are the instruments' functions for what is under way.
+// failure has the parts of an operation's error.
+type failure struct {
+	attempts []Attempt
+	kind     error     // of the last attempt
+	why      judge.Why // the reason why the last attempt must not be repeated
+	rejected error     // the reason why the next attempt was not made
+}
+
+// ends are the functions that instruments returned.
 type ends struct {
 	operation func(Event)
 	attempts  map[*engine.Attempt]func(Event)
 }
 
-// trouble is what an error tells. An operation whose first attempt succeeds has
-// none.
-type trouble struct {
-	failures []Attempt
-	kind     error     // the last attempt's, among the Err variables
-	why      judge.Why // why the last attempt must not be repeated
-	rejected error     // why the next attempt was not made
-}
-
-func (o *operation) trouble() *trouble {
-	if o.bad == nil {
-		o.bad = new(trouble)
+func (es *ends) endAttempt(a *engine.Attempt, e Event) {
+	if end := es.attempts[a]; end != nil {
+		delete(es.attempts, a)
+		end(e)
 	}
-	return o.bad
 }
 
-// last is the last attempt that failed, nil if none has.
-func (o *operation) last() *Attempt {
-	if o.bad == nil || len(o.bad.failures) == 0 {
-		return nil
+// instrument starts the instruments, and returns the context for the operation.
+func (o *operation) instrument(ctx context.Context) context.Context {
+	if o.shared.instruments == nil {
+		return ctx
 	}
-	return &o.bad.failures[len(o.bad.failures)-1]
+	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
+	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.info())
+	return ctx
 }
 
-// The records of package engine.
-
-func (o *operation) Waiting(now time.Time) { o.tell(Event{Kind: EventWaiting, Time: now}) }
-
-func (o *operation) Acquired(now time.Time, waited time.Duration, queued bool) {
-	if queued {
-		o.shared.counts.waited(waited)
-	}
-	h := o.shared.bulkhead
-	o.tell(Event{Kind: EventPermitAcquired, Time: now, Remaining: h.permits - h.InUse(), Duration: waited})
-}
-
-func (o *operation) Saturated() {
-	o.trouble().rejected = ErrPoolTimeout
-	o.shared.counts.poolTimeouts.Add(1)
-}
-
-func (o *operation) CoolingDown(now, until time.Time) {
-	o.shared.counts.cooldowns.Add(1)
-	o.tell(Event{Kind: EventCoolingDown, Time: now, Delay: until.Sub(now)})
-}
-
-func (o *operation) CooledOff(until time.Time) {
-	o.shared.counts.cooldowns.Add(1)
-	o.trouble().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrRateLimited}
-}
-
-func (o *operation) Rejected(err error) { o.trouble().rejected = err }
-
-// start begins attempt n in a. It returns what instruments give the attempt: the
-// parent of its context, and more headers.
+// start begins attempt n in a. It returns the instruments' parent for the attempt's
+// context, and the headers that they add. watch is memory for the context; it may be nil.
 func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
 	parent = o.Caller
 	if o.ends != nil {
@@ -137,115 +104,12 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (paren
 	}
 	o.Start(a, n, parent, watch)
 	if o.Watched {
-		o.tell(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
+		o.report(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 	}
 	return parent, added
 }
 
-func (o *operation) Ended(a *engine.Attempt) {
-	switch {
-	case a.Outcome == Success && o.beganWith(a):
-		o.shared.counts.together.Record(a.Took) // and end has nothing more to count
-	default:
-		o.shared.counts.attempt(a.Outcome, a.Took)
-	}
-	if a.Outcome != Success {
-		bad := o.trouble()
-		bad.failures = append(bad.failures, Attempt{
-			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Err: a.Err, Status: a.Status,
-			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
-		})
-		if bad.kind, bad.why = kindErrors[a.Kind], a.Why; a.Kind == judge.Timeout {
-			o.shared.counts.timeouts.Add(1)
-		}
-	}
-	if o.Watched {
-		o.endAttempt(a, Event{
-			Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome,
-			Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
-		})
-	}
-}
-
-// Abandoned ends attempt and operation for the instruments; a panic tells no
-// observer.
-func (o *operation) Abandoned(a *engine.Attempt) {
-	if o.ends == nil {
-		return
-	}
-	now := o.Now()
-	if end := o.ends.attempts[a]; end != nil {
-		end(o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
-	}
-	o.ends.operation(o.named(Event{Kind: EventFailed, Time: now, Attempt: a.Number, Of: o.Most()}))
-}
-
-// endAttempt tells the observer and the instruments.
-func (o *operation) endAttempt(a *engine.Attempt, e Event) {
-	o.tell(e)
-	if o.ends == nil {
-		return
-	}
-	if end := o.ends.attempts[a]; end != nil {
-		delete(o.ends.attempts, a)
-		end(o.named(e))
-	}
-}
-
-func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision) {
-	failed := o.last()
-	failed.Wait, failed.MaxWait = d.Wait, d.Most
-	o.shared.counts.retries.Add(1)
-	o.tell(Event{Kind: EventRetrying, Time: now, Attempt: failed.Number, Of: o.Most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
-}
-
-// beganWith reports whether the operation began with attempt a, and so takes as
-// long: nothing was waited for. Nearly all do.
-func (o *operation) beganWith(a *engine.Attempt) bool { return o.Began == a.Started }
-
-// info is what names the operation.
-func (o *operation) info() Operation {
-	op := Operation{Name: o.shared.name}
-	if o.request != nil {
-		op.RequestID, op.Method, op.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
-	}
-	return op
-}
-
-// named is e with what names the operation.
-func (o *operation) named(e Event) Event {
-	op := o.info()
-	e.Name, e.RequestID, e.Method, e.Path = op.Name, op.RequestID, op.Method, op.Path
-	return e
-}
-
-// tell tells the observer, if there is one.
-func (o *operation) tell(e Event) {
-	if o.shared.observer != nil {
-		o.shared.observer.Observe(o.Caller, o.named(e))
-	}
-}
-
-// instrument starts the instruments, and returns the context that they give the
-// operation.
-func (o *operation) instrument(ctx context.Context) context.Context {
-	if o.shared.instruments == nil {
-		return ctx
-	}
-	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
-	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.info())
-	return ctx
-}
-
-// endOperation tells the observer and the instruments.
-func (o *operation) endOperation(e Event) {
-	o.tell(e)
-	if o.ends != nil {
-		o.ends.operation(o.named(e))
-	}
-}
-
-// end counts and tells how the operation ended, and returns its error: nil for
+// end counts and reports the end of the operation, and returns its error, nil for a
 // success.
 func (o *operation) end(d retry.Decision) error {
 	if d.Why == retry.Answered {
@@ -253,22 +117,57 @@ func (o *operation) end(d retry.Decision) error {
 		done := a.Started.Add(a.Took)
 		took := since(o.Began, done)
 		if !o.beganWith(a) {
-			o.shared.counts.ended(true, o.Made, took)
+			o.shared.counts.operation(true, o.Made, took)
 		}
 		if o.Watched {
-			o.endOperation(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
+			o.reportEnd(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
 	now := o.Now()
 	e := o.error(d, now)
-	o.shared.counts.ended(false, o.Made, e.Took)
-	sent := slices.ContainsFunc(o.trouble().failures, func(a Attempt) bool { return a.Sent })
-	o.endOperation(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
+	o.shared.counts.operation(false, o.Made, e.Took)
+	sent := slices.ContainsFunc(e.Attempts, func(a Attempt) bool { return a.Sent })
+	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
 	return e
 }
 
-// describe is e with what names the operation.
+// beganWith reports whether the operation began with attempt a, and so takes as long:
+// it waited for nothing.
+func (o *operation) beganWith(a *engine.Attempt) bool { return o.Began == a.Started }
+
+// error is the error of an operation that ended by d.
+func (o *operation) error(d retry.Decision, now time.Time) *Error {
+	f := o.failure()
+	began := o.Began
+	if began.IsZero() { // the breaker rejected it before the clock was read
+		began = now
+	}
+	e := o.describe(&Error{Attempts: f.attempts, Stopped: o.stopped(d, now), Took: now.Sub(began), kind: f.kind})
+	if deadline := o.Deadline(); !deadline.IsZero() {
+		e.Allowed = deadline.Sub(began)
+	}
+	if a := o.lastFailed(); a != nil {
+		e.Err = a.Err
+	}
+	switch {
+	case d.Why == retry.Ended:
+		e.last = e.Err
+		e.kind, e.Err = o.ended()
+	case f.kind == ErrCanceled && o.Caller.Err() != nil && !errors.Is(e.Err, context.Cause(o.Caller)): // the error has the caller's reason too
+		e.last, e.Err = e.Err, context.Cause(o.Caller)
+	case len(f.attempts) > 0:
+	case d.Why == retry.BreakerOpened:
+		e.Err, e.kind = f.rejected, ErrCircuitOpen
+	case d.Why == retry.NoPermit:
+		e.Err, e.kind = f.rejected, ErrPoolTimeout
+	default:
+		e.Err, e.kind = f.rejected, ErrRateLimited
+	}
+	return e
+}
+
+// describe adds the names of the operation to e.
 func (o *operation) describe(e *Error) *Error {
 	e.Name = o.shared.name
 	if o.request != nil {
@@ -277,94 +176,23 @@ func (o *operation) describe(e *Error) *Error {
 	return e
 }
 
-// error is the error of an operation that ended by d.
-func (o *operation) error(d retry.Decision, now time.Time) *Error {
-	bad := o.trouble()
-	began := o.Began
-	if began.IsZero() { // it was rejected at once
-		began = now
-	}
-	var allowed time.Duration
-	if deadline := o.Deadline(); !deadline.IsZero() {
-		allowed = deadline.Sub(began)
-	}
-	if len(bad.failures) == 0 && d.Why == retry.BreakerOpened {
-		e := o.describe(rejected(bad.rejected, allowed))
-		e.Took = now.Sub(began)
-		return e
-	}
-	e := o.describe(&Error{Attempts: bad.failures, Stopped: o.stopped(d, now), Took: now.Sub(began), Allowed: allowed, kind: bad.kind})
-	if a := o.last(); a != nil {
-		e.Err = a.Err
-	}
-	switch {
-	case d.Why == retry.Ended:
-		e.last = e.Err
-		e.kind, e.Err = o.ended()
-	case bad.kind == ErrCanceled && o.Caller.Err() != nil && !errors.Is(e.Err, context.Cause(o.Caller)): // the caller's reason must not be lost
-		e.last, e.Err = e.Err, context.Cause(o.Caller)
-	case len(bad.failures) == 0: // stopped before the first attempt
-		e.Err, e.kind = bad.rejected, ErrRateLimited
-		if d.Why == retry.NoPermit {
-			e.kind = ErrPoolTimeout
-		}
-	}
-	return e
-}
+const breakerIsOpen = "the circuit breaker is open"
 
-// rejected is the error of an operation that the breaker did not let through:
-// nothing was sent.
-func rejected(err error, allowed time.Duration) *Error {
-	return &Error{Stopped: "the circuit breaker is open", Allowed: allowed, Err: err, kind: ErrCircuitOpen}
-}
-
-// ended returns why the operation's context, or its own time, is over.
-func (o *operation) ended() (kind, cause error) {
-	switch theirs := o.Caller.Err(); {
-	case o.Context.Err() == context.Canceled && theirs != context.Canceled: // a deadline passed later, or not at all
-		return ErrClosed, ErrClosed
-	case theirs != nil:
-		return contextKindSince(o.Caller, o.Began, o.Now())
-	}
-	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.Rules.Total, After: since(o.Began, o.Now())}
-}
-
-// contextKind tells a caller's deadline from its cancellation, and keeps the
-// cause that the caller gave.
-func contextKind(ctx context.Context) (kind, cause error) {
-	return contextKindSince(ctx, time.Time{}, time.Time{})
-}
-
-// contextKindSince is the same for an operation that began then.
-func contextKindSince(ctx context.Context, began, now time.Time) (kind, cause error) {
-	if ctx.Err() == context.DeadlineExceeded {
-		if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
-			return ErrTimeout, cause
-		}
-		return ErrTimeout, &TimeoutError{Phase: "deadline", After: since(began, now)}
-	}
-	return ErrCanceled, context.Cause(ctx)
-}
-
-// since is the time from then to now; zero if then was not timed.
-func since(then, now time.Time) time.Duration {
-	if then.IsZero() {
-		return 0
-	}
-	return now.Sub(then)
-}
-
-// stopped explains in words why there was no further attempt.
+// stopped is Error.Stopped.
 func (o *operation) stopped(d retry.Decision, now time.Time) string {
 	switch d.Why {
+	case retry.BreakerOpened:
+		if o.Made == 0 {
+			return breakerIsOpen
+		}
 	case retry.NotRepeatable:
-		if why := o.trouble().why.String(); why != "" {
+		if why := o.failure().why.String(); why != "" {
 			return why
 		}
 	case retry.NoTime:
 		wait := d.Wait
-		if asked := o.last().RetryAfter; asked > 0 {
-			wait = asked // without the part that jitter added
+		if asked := o.lastFailed().RetryAfter; asked > 0 {
+			wait = asked // without the jitter
 		}
 		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))
 	case retry.AskedTooMuch:
@@ -373,7 +201,163 @@ func (o *operation) stopped(d retry.Decision, now time.Time) string {
 	return d.Why.String()
 }
 
-// limitOf is a limit that ended an attempt, as errors tell it.
-func limitOf(s engine.Struck) *TimeoutError {
+// ended returns the reason why the operation's context, or its own time, is over.
+func (o *operation) ended() (kind, cause error) {
+	switch caller := o.Caller.Err(); {
+	case o.Context.Err() == context.Canceled && caller != context.Canceled: // a deadline passed later, or not at all
+		return ErrClosed, ErrClosed
+	case caller != nil:
+		return contextKind(o.Caller, since(o.Began, o.Now()))
+	}
+	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.Rules.Total, After: since(o.Began, o.Now())}
+}
+
+// contextKind returns the kind and the cause of the error for a caller's context that
+// has ended: its deadline or its cancellation. after is the time until then, zero if it
+// was not measured.
+func contextKind(ctx context.Context, after time.Duration) (kind, cause error) {
+	switch cause = context.Cause(ctx); {
+	case ctx.Err() != context.DeadlineExceeded:
+		return ErrCanceled, cause
+	case cause == context.DeadlineExceeded:
+		cause = &TimeoutError{Phase: "deadline", After: after}
+	}
+	return ErrTimeout, cause
+}
+
+// timeoutOf is the error of a limit that ended an attempt.
+func timeoutOf(s engine.Struck) *TimeoutError {
 	return &TimeoutError{Phase: s.Phase, Limit: s.Is, After: s.After}
+}
+
+// since is the time from then to now, zero if then was not measured.
+func since(then, now time.Time) time.Duration {
+	if then.IsZero() {
+		return 0
+	}
+	return now.Sub(then)
+}
+
+func (o *operation) failure() *failure {
+	if o.lazyFailure == nil {
+		o.lazyFailure = new(failure)
+	}
+	return o.lazyFailure
+}
+
+// lastFailed is the last attempt that failed, nil if none has.
+func (o *operation) lastFailed() *Attempt {
+	if o.lazyFailure == nil || len(o.lazyFailure.attempts) == 0 {
+		return nil
+	}
+	return &o.lazyFailure.attempts[len(o.lazyFailure.attempts)-1]
+}
+
+// info names the operation for instruments and events.
+func (o *operation) info() Operation {
+	op := Operation{Name: o.shared.name}
+	if o.request != nil {
+		op.RequestID, op.Method, op.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
+	}
+	return op
+}
+
+// named returns e with the names of the operation.
+func (o *operation) named(e Event) Event {
+	op := o.info()
+	e.Name, e.RequestID, e.Method, e.Path = op.Name, op.RequestID, op.Method, op.Path
+	return e
+}
+
+// report sends an event to the observer, if there is one.
+func (o *operation) report(e Event) {
+	if o.shared.observer != nil {
+		o.shared.observer.Observe(o.Caller, o.named(e))
+	}
+}
+
+// reportEnd reports the end of the operation, to the instruments too.
+func (o *operation) reportEnd(e Event) {
+	o.report(e)
+	if o.ends != nil {
+		o.ends.operation(o.named(e))
+	}
+}
+
+// The methods of engine.Records.
+
+func (o *operation) Waiting(now time.Time) { o.report(Event{Kind: EventWaiting, Time: now}) }
+
+func (o *operation) Acquired(now time.Time, waited time.Duration, queued bool) {
+	if queued {
+		o.shared.counts.waits.Add(1)
+		o.shared.counts.waited.Add(int64(waited))
+	}
+	h := o.shared.bulkhead
+	o.report(Event{Kind: EventPermitAcquired, Time: now, Remaining: h.permits - h.InUse(), Duration: waited})
+}
+
+func (o *operation) Saturated() {
+	o.failure().rejected = ErrPoolTimeout
+	o.shared.counts.poolTimeouts.Add(1)
+}
+
+func (o *operation) CoolingDown(now, until time.Time) {
+	o.shared.counts.cooldowns.Add(1)
+	o.report(Event{Kind: EventCoolingDown, Time: now, Delay: until.Sub(now)})
+}
+
+func (o *operation) CooldownTooLong(until time.Time) {
+	o.shared.counts.cooldowns.Add(1)
+	o.failure().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrRateLimited}
+}
+
+func (o *operation) Rejected(err error) { o.failure().rejected = err }
+
+func (o *operation) Ended(a *engine.Attempt) {
+	if a.Outcome == Success && o.beganWith(a) {
+		o.shared.counts.together.Record(a.Took) // and end counts nothing more
+	} else {
+		o.shared.counts.attempt(a.Outcome, a.Took)
+	}
+	if a.Outcome != Success {
+		f := o.failure()
+		f.kind, f.why = kindErrors[a.Kind], a.Why
+		f.attempts = append(f.attempts, Attempt{
+			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Err: a.Err, Status: a.Status,
+			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
+		})
+		if a.Kind == judge.Timeout {
+			o.shared.counts.timeouts.Add(1)
+		}
+	}
+	if !o.Watched {
+		return
+	}
+	e := Event{
+		Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome,
+		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
+	}
+	o.report(e)
+	if o.ends != nil {
+		o.ends.endAttempt(a, o.named(e))
+	}
+}
+
+// Abandoned ends the attempt and the operation for the instruments. An observer has no
+// event of a panic.
+func (o *operation) Abandoned(a *engine.Attempt) {
+	if o.ends == nil {
+		return
+	}
+	now := o.Now()
+	o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
+	o.ends.operation(o.named(Event{Kind: EventFailed, Time: now, Attempt: a.Number, Of: o.Most()}))
+}
+
+func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision) {
+	failed := o.lastFailed()
+	failed.Wait, failed.MaxWait = d.Wait, d.Most
+	o.shared.counts.retries.Add(1)
+	o.report(Event{Kind: EventRetrying, Time: now, Attempt: failed.Number, Of: o.Most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
 }

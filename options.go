@@ -14,10 +14,11 @@ import (
 type Option func(*options)
 
 type options struct {
+	observer    Observer // made of the three below by validation.options; nil for none
 	observers   observers
-	instruments instruments
 	logger      *slog.Logger
 	retryLevel  *slog.Level // nil for DEBUG
+	instruments instruments
 	transport   http.RoundTripper
 	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
 	tls         *tls.Config // nil for the defaults
@@ -29,8 +30,8 @@ func WithObserver(o Observer) Option {
 	return func(all *options) { all.observers = append(all.observers, o) }
 }
 
-// WithLogger logs to l: a breaker that opens and calls that it rejects at WARN, a
-// breaker that recovers at INFO, all else at DEBUG. Default: no log.
+// WithLogger logs to l. A breaker that opens and the calls that it rejects are at
+// WARN, a breaker that recovers is at INFO, and the rest is at DEBUG. Default: no log.
 func WithLogger(l *slog.Logger) Option {
 	return func(all *options) { all.logger = l }
 }
@@ -41,10 +42,10 @@ func WithRetryLevel(l slog.Level) Option {
 	return func(all *options) { all.retryLevel = &l }
 }
 
-// WithTransport makes a client send through rt instead of a transport of its own:
-// a fake in a test, or a transport that is shared. Timeouts.Connect and Pool do not
-// apply to rt, and Close does not close it. For a private authority or a client
-// certificate use WithTLSConfig, which leaves all else as it is.
+// WithTransport makes a client send through rt instead of a transport of its own: a
+// fake in a test, or a shared transport. Timeouts.Connect and Pool do not apply to rt,
+// and Close does not close it. For a private certificate authority or a client
+// certificate, use WithTLSConfig, which changes nothing else.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(all *options) { all.transport = rt }
 }
@@ -57,9 +58,9 @@ func WithDialContext(dial func(ctx context.Context, network, addr string) (net.C
 }
 
 // WithTLSConfig makes a client's TLS connections with cfg: RootCAs for a private
-// authority, Certificates or GetClientCertificate for a service that asks for a
-// client certificate. New takes a copy. HTTP/2 stays on, whatever NextProtos
-// contains. It cannot be used beside WithTransport.
+// certificate authority, Certificates or GetClientCertificate for a service that asks
+// for a client certificate. New copies cfg. HTTP/2 stays on for every NextProtos. It
+// cannot be used beside WithTransport.
 func WithTLSConfig(cfg *tls.Config) Option {
 	return func(all *options) { all.tls = cfg }
 }
@@ -71,49 +72,43 @@ const (
 	forClient
 )
 
-// collect applies opts, and adds a problem for each that has no use in constructor.
-func (c *check) collect(opts []Option, constructor int) *options {
+// options applies opts, and adds a problem for each option that constructor does not
+// use.
+func (v *validation) options(opts []Option, constructor int) *options {
 	all := new(options)
 	for _, o := range opts {
 		o(all)
 	}
-	useless := func(option string, is bool, why string) {
+	unused := func(option string, is bool, why string) {
 		if is {
-			c.problems = append(c.problems, fmt.Errorf("holdfast: %s is set %s", option, why))
+			v.problems = append(v.problems, fmt.Errorf("holdfast: %s is set %s", option, why))
 		}
 	}
 	const elsewhere = "although only a client opens connections: leave it out"
-	useless("WithTransport", all.transport != nil && constructor != forClient, elsewhere)
-	useless("WithDialContext", all.dial != nil && constructor != forClient, elsewhere)
-	useless("WithTLSConfig", all.tls != nil && constructor != forClient, elsewhere)
+	unused("WithTransport", all.transport != nil && constructor != forClient, elsewhere)
+	unused("WithDialContext", all.dial != nil && constructor != forClient, elsewhere)
+	unused("WithTLSConfig", all.tls != nil && constructor != forClient, elsewhere)
 	if all.transport != nil && constructor == forClient {
 		const beside = "beside WithTransport, which opens connections itself: set one of them"
-		useless("WithDialContext", all.dial != nil, beside)
-		useless("WithTLSConfig", all.tls != nil, beside)
+		unused("WithDialContext", all.dial != nil, beside)
+		unused("WithTLSConfig", all.tls != nil, beside)
 	}
-	useless("WithInstrument", all.instruments != nil && constructor == forBreaker, "although a breaker makes no attempt: leave it out")
+	unused("WithInstrument", all.instruments != nil && constructor == forBreaker, "although a breaker makes no attempt: leave it out")
+	level := slog.LevelDebug
 	if all.retryLevel != nil {
-		useless("WithRetryLevel", constructor == forBreaker, "although a breaker has no retries: leave it out")
-		useless("WithRetryLevel", constructor != forBreaker && all.logger == nil, "without a logger: add WithLogger")
+		level = *all.retryLevel
+		unused("WithRetryLevel", constructor == forBreaker, "although a breaker has no retries: leave it out")
+		unused("WithRetryLevel", constructor != forBreaker && all.logger == nil, "without a logger: add WithLogger")
 	}
-	return all
-}
-
-// observer is the one observer that is told of everything, nil if there is none.
-func (o *options) observer() Observer {
-	all := o.observers
-	if o.logger != nil {
-		level := slog.LevelDebug
-		if o.retryLevel != nil {
-			level = *o.retryLevel
-		}
-		all = append(all, newLog(o.logger, level))
+	if all.logger != nil {
+		all.observers = append(all.observers, &log{logger: all.logger, retryLevel: level})
 	}
-	switch len(all) {
+	switch len(all.observers) {
 	case 0:
-		return nil
 	case 1:
-		return all[0]
+		all.observer = all.observers[0]
+	default:
+		all.observer = all.observers
 	}
 	return all
 }

@@ -13,12 +13,39 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// Policy protects any function that may fail: an SDK's method, a query. It is
-// made once and shared by any number of goroutines; Do, Run and Wrap use it. For
-// calls over HTTP that are your own, use a Client.
+// Policy applies the rules to any function that may fail, such as a method of an SDK or
+// a query. Make it once, share it, and use it with Do, Run or Wrap. It is safe for
+// concurrent use. For your own calls over HTTP, use a Client.
 type Policy struct {
 	shared   shared
 	resolved atomic.Pointer[policyRules]
+}
+
+// PolicyConfig describes a policy. A field that is zero means its documented default.
+//
+// Breaker and Bulkhead are pointers because calls share them. Two policies may have the
+// same one. Make it once: a breaker of a single call never opens.
+type PolicyConfig struct {
+	// Name is the operation's name in errors, events and logs. Default "operation".
+	Name string
+	// Retry describes how a failed attempt is repeated. Its BaseDelay defaults to 500ms
+	// (requirement B7).
+	Retry Retry
+	// AttemptTimeout bounds one attempt: it ends the attempt's context. Default none.
+	AttemptTimeout time.Duration
+	// Total bounds the call, with all its attempts and waits. Default none: the caller's
+	// context bounds it.
+	Total time.Duration
+	// Breaker is asked before every attempt, and gets one verdict for each operation.
+	// Default none.
+	Breaker *Breaker
+	// Bulkhead gives a permit to each attempt. Default none.
+	Bulkhead *Bulkhead
+	// Classify returns the outcome of an error, in the place of Retry.On: Throttled for
+	// a service that asks for fewer calls, Unknown for an error that is not repeated and
+	// not counted. It is not called for the caller's own cancellation. An error with a
+	// method RetryAfter() time.Duration sets a minimum for the wait.
+	Classify func(error) Outcome
 }
 
 // policyRules are a policy's settings. An operation loads them once.
@@ -28,67 +55,39 @@ type policyRules struct {
 	classify func(error) Outcome
 }
 
-// PolicyConfig describes a policy. A zero field means its documented default.
-//
-// Breaker and Bulkhead are pointers because calls share them: two policies may
-// have the same, and one that was made anew for each call would never open.
-type PolicyConfig struct {
-	// Name names the operation in errors, events and logs. Default "operation".
-	Name string
-	// Retry repeats what failed. Its BaseDelay defaults to 500ms here.
-	Retry Retry
-	// AttemptTimeout ends the context of an attempt that takes longer. Default
-	// none.
-	AttemptTimeout time.Duration
-	// Total bounds the operation, its attempts and waits together. Default none:
-	// the caller's context bounds it.
-	Total time.Duration
-	// Breaker, if there is one, is asked before every attempt and gets one verdict
-	// an operation.
-	Breaker *Breaker
-	// Bulkhead, if there is one, gives each attempt a slot.
-	Bulkhead *Bulkhead
-	// Classify says what an error means, where Retry.On is not enough: Throttled
-	// for a service that asks for patience, Unknown for what shall be neither
-	// repeated nor counted. It replaces Retry.On, and is not asked about the
-	// caller's own cancellation. An error that has a method RetryAfter() of type
-	// func() time.Duration is asked how long to wait at least.
-	Classify func(error) Outcome
-}
-
-// NewPolicy returns a policy, which holds nothing that has to be closed. The error
-// names every field that is out of bounds.
+// NewPolicy returns a policy. It does not have to be closed. The error names every field
+// that is out of bounds.
 func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
-	ck := &check{in: "PolicyConfig."}
-	ck.policy(&cfg)
-	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
-		Retry: retryRules(cfg.Retry), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: cooldownWaiters,
-	}}
-	all := ck.collect(opts, forPolicy)
-	if err := ck.err(); err != nil {
+	v := &validation{in: "PolicyConfig."}
+	cfg = cfg.resolve(v)
+	all := v.options(opts, forPolicy)
+	if err := v.err(); err != nil {
 		return nil, err
 	}
 	p := new(Policy)
 	p.shared.init(cmp.Or(cfg.Name, "operation"), all, cfg.Breaker, cfg.Bulkhead)
+	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
+		Retry: cfg.Retry.schedule(), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: cooldownWaiters,
+	}}
 	r.Fast = p.shared.FastPath(&r.Rules)
 	p.resolved.Store(r)
 	return p, nil
 }
 
-// MustPolicy is NewPolicy for package variables: it panics on a bad setting.
+// MustPolicy is NewPolicy for package variables. It panics where NewPolicy returns an
+// error.
 func MustPolicy(cfg PolicyConfig, opts ...Option) *Policy { return must(NewPolicy(cfg, opts...)) }
 
-// Do calls fn, again where the policy says so, and returns what the last call
-// returned. The error is an *Error that wraps fn's own.
+// Do calls fn, repeats it as the policy describes, and returns the last result. The
+// error is an *Error that wraps fn's.
 //
-// Each attempt's context ends when fn returns: consume rows and bodies inside. A
-// panic or runtime.Goexit in fn passes through, and leaves neither a slot nor a
-// permit behind.
+// Each attempt's context ends when fn returns, so read rows and bodies inside fn. A
+// panic or runtime.Goexit in fn passes through, and its permits are released.
 //
-// Do not put one policy around another, or around an SDK that repeats by itself:
-// each counts for itself, so that two retries inside two are nine attempts, three
-// deep 27, all of them at a service that is down already. Repeat where most is
-// known of the call, which is innermost, and give the outer policy MaxRetries: Off.
+// Do not put one policy around another, or around an SDK with retries of its own. The
+// attempts multiply: two retries inside two retries are nine attempts, and three levels
+// are 27, all at a service that is down. Retry at the innermost level, where most is
+// known about the call, and give the outer policy MaxRetries: Off.
 func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, error)) (T, error) {
 	var fast engine.FastPath
 	r := p.resolved.Load()
@@ -99,7 +98,7 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 	}
 	returned := false
 	defer func() {
-		if !returned { // it panicked, or called Goexit
+		if !returned { // a panic or Goexit
 			fast.Leave(&p.shared.Engine, Unknown)
 		}
 	}()
@@ -122,8 +121,7 @@ func Run(ctx context.Context, p *Policy, fn func(context.Context) error) error {
 	return err
 }
 
-// Wrap gives fn with the policy around it: each call of what it returns is an
-// operation of its own, as with Do.
+// Wrap returns a function that calls fn through Do.
 func Wrap[In, Out any](p *Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		return Do(ctx, p, func(ctx context.Context) (Out, error) { return fn(ctx, in) })
@@ -138,8 +136,8 @@ type function[T any] struct {
 	out   T
 	first engine.Attempt
 
-	made *lazyctx.Context // the context of the first attempt, if the fast path made it
-	err  error            // and what it returned
+	made *lazyctx.Context // the context of an attempt that the fast path made
+	err  error            // the error of that attempt
 }
 
 func (f *function[T]) begin(ctx context.Context, p *Policy) {
@@ -171,8 +169,8 @@ func (f *function[T]) Try(n int) *engine.Attempt {
 	return a
 }
 
-// judge concludes an attempt with the error that the function returned. Where a
-// limit ended the attempt, the error becomes one that names it.
+// judge concludes an attempt with the error that the function returned. If a limit ended
+// the attempt, the error names it.
 func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	if err == nil {
 		a.Conclude(judge.Meaning{Outcome: Success}, nil)
@@ -182,15 +180,17 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	if f.Caller.Err() == context.Canceled {
 		facts.Canceled = judge.ByCaller
 	} else if s, ok := f.Struck(ctx, a.Started); ok {
-		facts.Limit, err = s.Limit, &limited{limitOf(s), wire.WithoutURL(err)}
+		facts.Limit, err = s.Limit, &limited{timeoutOf(s), wire.WithoutURL(err)}
 	}
-	var asks interface{ RetryAfter() time.Duration }
-	if errors.As(err, &asks) {
-		facts.RetryAfter = max(0, asks.RetryAfter())
+	if asking, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		facts.RetryAfter = max(0, asking.RetryAfter())
 	}
 	m := judge.Judge(facts, judge.Rules{})
 	if m.AskUser {
-		m = f.rules.asked(m, err)
+		m = f.rules.classified(m, err)
 	}
 	if m.Cooldown {
 		a.Arrived = f.Now()
@@ -198,8 +198,8 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	a.Conclude(m, wire.WithoutURL(err))
 }
 
-// asked is m after Classify or Retry.On.
-func (r *policyRules) asked(m judge.Meaning, err error) judge.Meaning {
+// classified is m after Classify or Retry.On.
+func (r *policyRules) classified(m judge.Meaning, err error) judge.Meaning {
 	o := Transient
 	switch {
 	case r.classify != nil:
@@ -211,44 +211,4 @@ func (r *policyRules) asked(m judge.Meaning, err error) judge.Meaning {
 		o = Permanent
 	}
 	return m.Classified(o, judge.Rules{MaxRetryAfter: r.Retry.MaxRetryAfter})
-}
-
-// limited is an attempt's error together with the limit that caused it.
-type limited struct {
-	limit error
-	err   error
-}
-
-func (l *limited) Error() string {
-	if l.err == context.DeadlineExceeded {
-		return l.limit.Error()
-	}
-	return l.limit.Error() + ": " + text(l.err)
-}
-
-func (l *limited) Unwrap() []error { return []error{l.limit, l.err} }
-
-// Is is a filter for Retry.On: errors that are target.
-func Is(target error) func(error) bool {
-	return func(err error) bool { return errors.Is(err, target) }
-}
-
-// As is a filter for Retry.On: errors of type T, anywhere in the chain.
-func As[T error]() func(error) bool {
-	return func(err error) bool {
-		var target T
-		return errors.As(err, &target)
-	}
-}
-
-// Any is a filter for Retry.On: errors that at least one of the filters matches.
-func Any(filters ...func(error) bool) func(error) bool {
-	return func(err error) bool {
-		for _, f := range filters {
-			if f(err) {
-				return true
-			}
-		}
-		return false
-	}
 }

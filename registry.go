@@ -1,240 +1,210 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
+
+	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
-// Registry keeps one client for each provider, so that all who call a service
-// share its connections and its breaker. The zero Registry is empty and ready;
-// it is safe for any number of goroutines.
-//
-// Names are independent of each other: one provider's breaker says nothing about
-// another's service.
+// Registry keeps one client for each service, by name, so that all callers share its
+// connections and its breaker. It keeps policies in the same way. The zero Registry
+// is empty and ready to use. A Registry is safe for concurrent use.
 type Registry struct {
-	clients  sync.Map   // name to *registered
-	policies sync.Map   // name to *registeredPolicy
-	opening  sync.Mutex // one at a time: two first calls get the same client
+	clients  entries[Client, Config]
+	policies entries[Policy, PolicyConfig]
 }
 
-type registered struct {
-	client   *Client
-	settings settings
-}
-
-type registeredPolicy struct {
-	policy *Policy
-	config PolicyConfig // resolved
-}
-
-// DefaultRegistry is for programs that want one for all.
+// DefaultRegistry is a Registry for programs that need one.
 var DefaultRegistry = new(Registry)
 
-// ErrConfigConflict means that a name is open already, with other settings.
+// ErrConfigConflict is a name that is already open with other settings.
 var ErrConfigConflict error = &sentinel{text: "already open with other settings"}
 
-// Open gives the client of that name, and makes it if there is none, once,
-// however many goroutines ask. An empty Config.Name becomes the name.
+// Open returns the client of that name. It makes the client if there is none, once
+// for any number of goroutines. The default of Config.Name is name.
 //
-// To ask again with the same settings gives the same client; with others the
-// error is ErrConfigConflict and names what differs. Compared is what can be
-// compared: not the values of headers, so that a rotated key is no conflict, and
-// not functions and options. The options count for the first who asks.
+// If the client exists, its settings must equal cfg; otherwise the error is
+// ErrConfigConflict and names the settings that differ. The values of headers,
+// functions and opts are not compared, so that a new key is no conflict. opts have an
+// effect in the call that makes the client only.
 //
-// Close on the client takes it out of the registry.
+// Closing the client removes it from the registry.
 func (r *Registry) Open(name string, cfg Config, opts ...Option) (*Client, error) {
-	if cfg.Name == "" {
-		cfg.Name = name
-	}
-	s, err := cfg.resolve()
-	if err != nil {
-		return nil, fmt.Errorf("holdfast: opening %q: %w", name, err)
-	}
-	if known, ok := r.lookup(name); ok {
-		return known.sameAs(name, s)
-	}
-	r.opening.Lock()
-	defer r.opening.Unlock()
-	if known, ok := r.lookup(name); ok {
-		return known.sameAs(name, s)
-	}
-	c, err := New(cfg, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("holdfast: opening %q: %w", name, err)
-	}
-	entry := &registered{client: c, settings: s}
-	c.running.whenClosed(func() { r.clients.CompareAndDelete(name, entry) })
-	r.clients.Store(name, entry)
-	return c, nil
-}
-
-// Get gives the client of that name, if there is one.
-func (r *Registry) Get(name string) (*Client, bool) {
-	known, ok := r.lookup(name)
-	if !ok {
-		return nil, false
-	}
-	return known.client, true
-}
-
-func (r *Registry) lookup(name string) (*registered, bool) {
-	v, ok := r.clients.Load(name)
-	if !ok {
-		return nil, false
-	}
-	return v.(*registered), true
-}
-
-// Names gives the names of all clients, in order.
-func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.all())) }
-
-// Stats gives the statistics of all clients, by name. It can be written as JSON.
-func (r *Registry) Stats() map[string]ClientStats {
-	stats := map[string]ClientStats{}
-	for name, c := range r.all() {
-		stats[name] = c.Stats()
-	}
-	return stats
-}
-
-func (r *Registry) all() map[string]*Client {
-	all := map[string]*Client{}
-	r.clients.Range(func(name, entry any) bool {
-		all[name.(string)] = entry.(*registered).client
-		return true
+	cfg.Name = cmp.Or(cfg.Name, name)
+	resolved, err := cfg.resolve()
+	return r.clients.open(name, resolved, err, Config.differences, func() (*Client, error) {
+		c, err := New(cfg, opts...)
+		if err == nil {
+			c.running.onClose = func() { r.clients.remove(name, c) }
+		}
+		return c, err
 	})
-	return all
 }
 
-// OpenPolicy gives the policy of that name, and makes it if there is none, as Open
-// does for clients. Policies and clients have names of their own. Retry.On and
-// Classify are not compared; Breaker and Bulkhead have to be the same.
+// OpenPolicy returns the policy of that name, and makes it if there is none, as Open
+// does for clients. A policy and a client may have the same name. Retry.On and
+// Classify are not compared. Breaker and Bulkhead must be the same pointers.
 func (r *Registry) OpenPolicy(name string, cfg PolicyConfig, opts ...Option) (*Policy, error) {
-	if cfg.Name == "" {
-		cfg.Name = name
-	}
-	r.opening.Lock()
-	defer r.opening.Unlock()
-	if v, ok := r.policies.Load(name); ok {
-		known := v.(*registeredPolicy)
-		ck := &check{in: "PolicyConfig."}
-		if ck.policy(&cfg); ck.err() != nil {
-			return nil, fmt.Errorf("holdfast: opening %q: %w", name, ck.err())
-		}
-		if differ := known.config.differences(&cfg); len(differ) > 0 {
-			return nil, fmt.Errorf("holdfast: opening %q: %w: %w", name, ErrConfigConflict, errors.Join(differ...))
-		}
-		return known.policy, nil
-	}
-	p, err := NewPolicy(cfg, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("holdfast: opening %q: %w", name, err)
-	}
-	(&check{}).policy(&cfg)
-	r.policies.Store(name, &registeredPolicy{p, cfg})
-	return p, nil
+	cfg.Name = cmp.Or(cfg.Name, name)
+	v := &validation{in: "PolicyConfig."}
+	resolved := cfg.resolve(v)
+	return r.policies.open(name, resolved, v.err(), PolicyConfig.differences, func() (*Policy, error) { return NewPolicy(cfg, opts...) })
 }
 
-// GetPolicy gives the policy of that name, if there is one.
-func (r *Registry) GetPolicy(name string) (*Policy, bool) {
-	v, ok := r.policies.Load(name)
-	if !ok {
-		return nil, false
-	}
-	return v.(*registeredPolicy).policy, true
+// Get returns the client of that name, and false if there is none.
+func (r *Registry) Get(name string) (*Client, bool) { return r.clients.get(name) }
+
+// GetPolicy returns the policy of that name, and false if there is none.
+func (r *Registry) GetPolicy(name string) (*Policy, bool) { return r.policies.get(name) }
+
+// Names returns the names of all clients in alphabetical order.
+func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.clients.all())) }
+
+// Stats returns the statistics of all clients, by name. They encode as JSON.
+func (r *Registry) Stats() map[string]ClientStats {
+	return statistics(r.clients.all(), (*Client).Stats)
 }
 
-// PolicyStats gives the statistics of all policies, by name. It can be written as
-// JSON.
+// PolicyStats returns the statistics of all policies, by name. They encode as JSON.
 func (r *Registry) PolicyStats() map[string]PolicyStats {
-	stats := map[string]PolicyStats{}
-	r.policies.Range(func(name, entry any) bool {
-		stats[name.(string)] = entry.(*registeredPolicy).policy.Stats()
-		return true
-	})
-	return stats
+	return statistics(r.policies.all(), (*Policy).Stats)
 }
 
-// Shutdown shuts down all clients at once, each as Client.Shutdown does, and
-// empties the registry. The error is that of every client whose calls were still
-// running when ctx ended.
+// Shutdown shuts down all clients at once, each as Client.Shutdown does, and removes
+// them. The error joins those of the clients with calls that still ran when ctx ended.
 func (r *Registry) Shutdown(ctx context.Context) error {
-	all := r.all()
+	all := r.clients.all()
 	errs := make(chan error, len(all))
 	for _, c := range all {
 		go func() { errs <- c.Shutdown(ctx) }()
 	}
 	var failed []error
 	for range all {
-		if err := <-errs; err != nil {
-			failed = append(failed, err)
-		}
+		failed = append(failed, <-errs)
 	}
 	return errors.Join(failed...)
 }
 
-// Reset closes all clients and empties the registry, now and when the test ends,
-// so that one test's breakers are not another's.
+// Reset closes all clients and empties the registry, now and at the end of the test,
+// so that tests do not share breakers.
 func (r *Registry) Reset(tb interface {
 	Helper()
 	Cleanup(func())
 }) {
 	tb.Helper()
 	closeAll := func() {
-		for _, c := range r.all() {
+		for _, c := range r.clients.all() {
 			_ = c.Close()
 		}
-		r.policies.Clear()
+		r.policies.byName.Clear()
 	}
 	closeAll()
 	tb.Cleanup(closeAll)
 }
 
-// sameAs gives the client if it was opened with the same settings.
-func (e *registered) sameAs(name string, s settings) (*Client, error) {
-	if differ := e.settings.differences(s); len(differ) > 0 {
-		return nil, fmt.Errorf("holdfast: opening %q: %w: %w", name, ErrConfigConflict, errors.Join(differ...))
-	}
-	return e.client, nil
+// entries are the clients or the policies of a registry, of type T with resolved
+// settings of type S.
+type entries[T, S any] struct {
+	byName sync.Map   // to entry[T, S]
+	making sync.Mutex // so that two first calls get the same T
 }
 
-// differences names each setting in which t differs from s, with both values.
-func (s settings) differences(t settings) (differ []error) {
-	for _, row := range table {
-		if was, asks, other := row.Difference(&s.config, &t.config); other {
-			differ = append(differ, fmt.Errorf("its Config.%s is %s, asked for is %s", row.Info().Name, was, asks))
-		}
-	}
-	return differ
+type entry[T, S any] struct {
+	value    *T
+	settings S
 }
 
-// differences names each setting in which d differs from c, with both values.
-func (c *PolicyConfig) differences(d *PolicyConfig) (differ []error) {
-	add := func(field string, was, asks any) {
-		differ = append(differ, fmt.Errorf("its PolicyConfig.%s is %v, asked for is %v", field, was, asks))
+// open returns the T of that name, and calls build if there is none. invalid is what is
+// wrong with the settings.
+func (es *entries[T, S]) open(name string, settings S, invalid error, differences func(S, S) []error, build func() (*T, error)) (*T, error) {
+	known, ok := es.byName.Load(name)
+	if !ok {
+		es.making.Lock()
+		defer es.making.Unlock()
+		known, ok = es.byName.Load(name)
 	}
-	for _, row := range table {
-		if name := row.Info().Name; strings.HasPrefix(name, "Retry.") {
-			if was, asks, other := row.Difference(&Config{Retry: c.Retry}, &Config{Retry: d.Retry}); other {
-				add(name, was, asks)
-			}
+	var made *T
+	err := invalid
+	switch {
+	case !ok:
+		if made, err = build(); err == nil {
+			es.byName.Store(name, &entry[T, S]{made, settings})
+		}
+	case invalid == nil:
+		e := known.(*entry[T, S])
+		made = e.value
+		if differ := differences(e.settings, settings); len(differ) > 0 {
+			err = fmt.Errorf("%w: %w", ErrConfigConflict, errors.Join(differ...))
 		}
 	}
-	for _, row := range policyTable {
-		if was, asks, other := row.Difference(c, d); other {
-			add(row.Info().Name, was, asks)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("holdfast: opening %q: %w", name, err)
 	}
+	return made, nil
+}
+
+func (es *entries[T, S]) get(name string) (*T, bool) {
+	if e, ok := es.byName.Load(name); ok {
+		return e.(*entry[T, S]).value, true
+	}
+	return nil, false
+}
+
+// remove removes the entry of that name if it still is t.
+func (es *entries[T, S]) remove(name string, t *T) {
+	if e, ok := es.byName.Load(name); ok && e.(*entry[T, S]).value == t {
+		es.byName.CompareAndDelete(name, e)
+	}
+}
+
+func (es *entries[T, S]) all() map[string]*T {
+	all := map[string]*T{}
+	es.byName.Range(func(name, e any) bool {
+		all[name.(string)] = e.(*entry[T, S]).value
+		return true
+	})
+	return all
+}
+
+func statistics[T, S any](all map[string]*T, of func(*T) S) map[string]S {
+	stats := make(map[string]S, len(all))
+	for name, t := range all {
+		stats[name] = of(t)
+	}
+	return stats
+}
+
+func (c Config) differences(d Config) []error { return differences(table, "Config.", &c, &d) }
+
+func (c PolicyConfig) differences(d PolicyConfig) []error {
+	const in = "PolicyConfig."
+	differ := differences(table, in, &Config{Retry: c.Retry}, &Config{Retry: d.Retry})
+	differ = append(differ, differences(policyTable, in, &c, &d)...)
 	if c.Breaker != d.Breaker {
-		add("Breaker", "one", "another")
+		differ = append(differ, differs(in+"Breaker", "one", "another"))
 	}
 	if c.Bulkhead != d.Bulkhead {
-		add("Bulkhead", "one", "another")
+		differ = append(differ, differs(in+"Bulkhead", "one", "another"))
 	}
 	return differ
+}
+
+// differences returns an error for each setting that differs between open and asked.
+func differences[C any](rows []setting.Setting[C], in string, open, asked *C) (differ []error) {
+	for _, row := range rows {
+		if was, is, other := row.Difference(open, asked); other {
+			differ = append(differ, differs(in+row.Info().Name, was, is))
+		}
+	}
+	return differ
+}
+
+func differs(field, was, is string) error {
+	return fmt.Errorf("its %s is %s, asked for is %s", field, was, is)
 }

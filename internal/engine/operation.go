@@ -64,8 +64,8 @@ type Records interface {
 	Saturated()
 	// CoolingDown: the operation waits until the cooldown is over.
 	CoolingDown(now, until time.Time)
-	// CooledOff: it cannot wait that long, or too many do already.
-	CooledOff(until time.Time)
+	// CooldownTooLong: it cannot wait that long, or too many do already.
+	CooldownTooLong(until time.Time)
 	// Rejected: the breaker rejected the operation, or its next attempt.
 	Rejected(err error)
 	// Ended: an attempt has ended.
@@ -228,7 +228,7 @@ func (o *Operation) Cooldown() retry.Reason {
 	full := o.Engine.coolingDown.Add(1) > int64(o.Rules.Waiters)
 	defer o.Engine.coolingDown.Add(-1)
 	if full || !deadline.IsZero() && !until.Before(deadline) {
-		o.work.CooledOff(until)
+		o.work.CooldownTooLong(until)
 		return retry.CoolingDown
 	}
 	o.work.CoolingDown(now, until)

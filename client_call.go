@@ -1,0 +1,193 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/engine"
+	"github.com/holdfast-go/holdfast/internal/lazyctx"
+	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
+)
+
+// clientCall is the operation of a client: one request and its answer.
+type clientCall struct {
+	operation
+	client   *Client
+	resolved *resolved   // the settings when it began
+	newer    *clientCall // in the list of running calls
+	older    *clientCall
+	own      lazyctx.Context               // its context: Timeouts.Total and Close end it
+	attempts atomic.Pointer[clientAttempt] // the newest, linked to the older ones
+	aborted  atomic.Bool
+	limits   *wire.Limits
+	repeat   Repeat
+	receiver receiver
+	upgrade  bool // the request asks for another protocol
+	chunked  bool // the body comes from the caller, in pieces of any size
+	unpack   bool // the request asks for a compressed answer
+	bodyUsed bool
+
+	// Parts for nearly every call, without allocations of their own.
+	first   clientAttempt
+	initial http.Request // of the first attempt, copied for the others; body makes its body
+	ids     [1]string    // the value of the header with the id
+
+	body   func() (io.ReadCloser, error)
+	upload *wire.Upload // the body if it can be read only once
+
+	handedOver *clientAttempt // the attempt with an answer that the caller reads
+	declined   *http.Response // SDK transport: the last declining answer, for the case that no better one follows
+}
+
+// setRequest copies req. Its header, URL and body are still the caller's.
+func (o *clientCall) setRequest(req *http.Request) {
+	o.initial = *req.WithContext(&o.first.once.wire)
+	o.initial.Method = cmp.Or(req.Method, http.MethodGet)
+	o.request = &o.initial
+}
+
+// begin sets the settings, the id, the start and the context of the operation.
+func (o *clientCall) begin(ctx context.Context, with *callOptions) {
+	o.shared, o.resolved, o.repeat = &o.client.shared, with.resolved, with.repeat
+	h, idHeader := o.request.Header, with.config.RequestIDHeader
+	if ids := h[idHeader]; len(ids) > 0 {
+		o.id = ids[0]
+	}
+	made := o.id == ""
+	if made {
+		if o.id = with.key; o.id == "" {
+			o.id = newID(world.Of(ctx))
+		}
+		o.ids[0] = o.id
+		h[idHeader] = o.ids[:]
+	}
+	switch {
+	case with.key != "":
+		h.Set("Idempotency-Key", with.key)
+	case with.config.IdempotencyKey && h.Get("Idempotency-Key") == "":
+		h.Set("Idempotency-Key", o.id)
+	}
+
+	if with.config.Authorize == nil { // otherwise it may change the headers of each attempt
+		o.unpack = wire.AsksGzip(with.transport, o.request)
+	}
+
+	o.Begin(o.instrument(ctx), &o.shared.Engine, &with.Rules, o)
+	o.AttemptLimit, o.Check = with.attempt, with.healthCheck
+	if o.Check {
+		o.Schedule = new(retry.Config) // without retries
+	}
+	o.limits = &with.limits
+	if with.readIsAttempt && with.attempt != o.limits.Read {
+		limits := *o.limits
+		limits.Read = with.attempt
+		o.limits = &limits
+	}
+	o.own.Init(o.Caller, o.OwnDeadline())
+	o.Context = &o.own
+	if !o.Watched {
+		return
+	}
+	if made && with.key == "" {
+		o.report(Event{Kind: EventKeyGenerated, Time: o.Began})
+	}
+	o.report(Event{Kind: EventStarted, Time: o.Began, Limit: with.attempt})
+}
+
+// run takes the request through the rules.
+func (o *clientCall) run() error {
+	if !o.client.running.add(o) {
+		o.abort()
+		o.closeBody()
+		return o.end(retry.Decision{Why: retry.Ended})
+	}
+	done := false
+	defer func() { // after a panic of Authorize, too
+		switch {
+		case done && o.handedOver != nil: // the caller closes the body
+		case o.handedOver != nil: // a panic of an observer
+			_ = o.handedOver.live.Close()
+		default:
+			o.finish()
+		}
+	}()
+	d := o.Run()
+	err := o.end(d)
+	done = true
+	if o.handedOver != nil {
+		if o.handedOver.live.ReadCloser == http.NoBody { // many callers do not close it
+			o.handedOver.live.release()
+		}
+		return err
+	}
+	if d.Why == retry.Ended {
+		o.declined = nil
+	}
+	return err
+}
+
+// finish ends the operation's context and removes it from the running calls.
+func (o *clientCall) finish() {
+	o.own.End()
+	o.closeBody()
+	o.client.running.remove(o)
+}
+
+// closeBody closes a body that was not sent, as an http.RoundTripper does, or that the
+// attempts shared.
+func (o *clientCall) closeBody() {
+	if o.upload != nil {
+		o.upload.Close()
+		return
+	}
+	if o.body == nil || o.bodyUsed {
+		return
+	}
+	o.bodyUsed = true
+	if body, err := o.body(); err == nil {
+		_ = body.Close()
+	}
+}
+
+// abort ends the operation and its attempts. Any goroutine may call it.
+func (o *clientCall) abort() {
+	o.aborted.Store(true)
+	o.own.End()
+	for a := o.attempts.Load(); a != nil; a = a.older {
+		if ctx := a.onWire.Load(); ctx != nil {
+			ctx.End()
+		}
+	}
+}
+
+// Try sends the request once.
+func (o *clientCall) Try(n int) *engine.Attempt {
+	a := &o.first
+	if n > 1 {
+		a = new(clientAttempt)
+	}
+	a.call, o.handedOver, o.declined = o, nil, nil
+	a.older = o.attempts.Load()
+	o.attempts.Store(a)
+	a.parent, a.added = o.start(&a.Attempt, n, &a.once.watch)
+	a.startRoundTrip(&a.Context, &a.once)
+	a.send()
+	if a.HandedOver() {
+		o.handedOver = a
+	}
+	return &a.Attempt
+}
+
+// Retrying reads a declining answer before the wait for a better one.
+func (o *clientCall) Retrying(now time.Time, a *engine.Attempt, d retry.Decision) {
+	if o.handedOver != nil {
+		o.keepDeclined()
+	}
+	o.operation.Retrying(now, a, d)
+}

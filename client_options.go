@@ -1,0 +1,104 @@
+package holdfast
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/setting"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// CallOption changes one call.
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	*resolved   // the client's settings
+	attempt     time.Duration
+	header      http.Header
+	key         string
+	repeat      Repeat
+	healthCheck bool
+	receiver    receiver // of Do
+	problem     error
+}
+
+// WithAttemptTimeout bounds each attempt of this call, in the place of
+// Timeouts.Attempt. Off is for no limit. The context bounds the whole call.
+func WithAttemptTimeout(d time.Duration) CallOption {
+	return func(o *callOptions) {
+		switch {
+		case d == Off:
+			o.attempt = 0
+		case d <= 0 || d > setting.Longest:
+			o.problem = fmt.Errorf("holdfast: WithAttemptTimeout is %v: must be positive and at most %v, or Off", d, setting.Longest)
+		default:
+			o.attempt = d
+		}
+	}
+}
+
+// WithHeader sends a header with this call, in the place of one in Config.Header.
+func WithHeader(name, value string) CallOption {
+	return func(o *callOptions) {
+		v := validation{}
+		v.header("WithHeader", name, []string{value})
+		if err := v.err(); err != nil {
+			o.problem = err
+			return
+		}
+		if o.header == nil {
+			o.header = http.Header{}
+		}
+		o.header.Set(name, value)
+	}
+}
+
+// WithIdempotencyKey sends key as Idempotency-Key, and as the call's id unless the call
+// has one. Use it for a call that must not be made twice, not even by two processes.
+func WithIdempotencyKey(key string) CallOption {
+	return func(o *callOptions) {
+		if key == "" || !isHeaderValue(key) {
+			o.problem = fmt.Errorf("holdfast: WithIdempotencyKey is empty or has a control character: must be printable")
+			return
+		}
+		o.key = key
+	}
+}
+
+// WithNoRepeat does not send this call again if it may have reached the service, for
+// every method; see RepeatNever.
+func WithNoRepeat() CallOption {
+	return func(o *callOptions) { o.repeat = RepeatNever }
+}
+
+// options applies opts to the client's settings.
+func (c *Client) options(r *resolved, method string, target *url.URL, opts []CallOption) (callOptions, error) {
+	all := callOptions{resolved: r, attempt: r.Attempt, repeat: r.config.Retry.Repeat, receiver: liveReceiver{}}
+	if len(opts) == 0 {
+		return all, nil
+	}
+	changed := new(callOptions) // apart from all, so that a call without options allocates nothing
+	*changed = all
+	for _, opt := range opts {
+		opt(changed)
+	}
+	if changed.problem != nil {
+		return all, c.invalid(method, wire.Shown(target), changed.problem)
+	}
+	return *changed, nil
+}
+
+// addHeaders adds the call's headers and the client's. The call's replace those of the
+// request, and the client's do not.
+func (o *callOptions) addHeaders(h http.Header) {
+	for name, values := range o.header {
+		h[name] = values
+	}
+	for name, values := range o.config.Header {
+		if h[name] == nil {
+			h[name] = values
+		}
+	}
+}

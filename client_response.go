@@ -1,0 +1,146 @@
+package holdfast
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// Response is an answer that was read to its end. There is nothing to close.
+type Response struct {
+	Status    int
+	Proto     string // HTTP/1.1 or HTTP/2.0
+	Header    http.Header
+	Body      []byte
+	RequestID string // the call's id
+	Attempts  int    // the number of attempts of the call
+
+	target *url.URL
+}
+
+// Decode decodes the body as JSON into v. The error is an *Error that is ErrDecode.
+func (r *Response) Decode(v any) error {
+	if err := json.Unmarshal(r.Body, v); err != nil {
+		e := &Error{RequestID: r.RequestID, Err: wire.RedactedJSON(err), kind: ErrDecode}
+		if r.target != nil {
+			e.URL = wire.Shown(r.target)
+		}
+		return e
+	}
+	return nil
+}
+
+// receiver takes the answer of an attempt and concludes the attempt. The attempt closes
+// the answer's body unless the receiver hands it over.
+type receiver interface {
+	receive(a *clientAttempt, resp *http.Response) // an answer that the caller can use
+	decline(a *clientAttempt, resp *http.Response) // any other answer
+}
+
+type (
+	bufferedReceiver  struct{} // Get, Post and Call: the attempt reads the answer
+	liveReceiver      struct{} // Do: the caller reads it
+	transportReceiver struct{} // the SDK transport: the caller also reads a declining answer
+	streamReceiver    struct{} // Stream: the attempt ends with the first line or event
+)
+
+func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
+	o := a.call
+	limit := o.resolved.config.MaxResponseBytes
+	body, err := wire.ReadAll(resp.Body, resp.ContentLength, limit)
+	if errors.Is(err, wire.ErrTooLong) {
+		wire.Drain(resp.Body, a.roundTrip.End)
+		a.tooLong(resp, fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", limit))
+		return
+	}
+	_ = resp.Body.Close()
+	if err != nil {
+		a.brokeOff(resp, int64(len(body)), err)
+		return
+	}
+	a.answer = &Response{
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.request.URL,
+	}
+	a.succeed()
+}
+
+func (liveReceiver) receive(a *clientAttempt, resp *http.Response) {
+	a.leaveBody(resp)
+	a.succeed()
+}
+
+func (transportReceiver) receive(a *clientAttempt, resp *http.Response) {
+	liveReceiver{}.receive(a, resp)
+}
+
+func (streamReceiver) receive(a *clientAttempt, resp *http.Response) { a.openStream(resp) }
+
+func (bufferedReceiver) decline(a *clientAttempt, resp *http.Response) { a.decline(resp) }
+func (liveReceiver) decline(a *clientAttempt, resp *http.Response)     { a.decline(resp) }
+func (streamReceiver) decline(a *clientAttempt, resp *http.Response)   { a.decline(resp) }
+
+// The schedule decides later whether a declining answer is the last one. Until then its
+// body is unread and keeps the permit, as that of any live answer.
+func (transportReceiver) decline(a *clientAttempt, resp *http.Response) {
+	a.Arrived = a.call.Now()
+	a.leaveBody(resp)
+	a.declined(&StatusError{Status: resp.StatusCode, Header: resp.Header}, false)
+}
+
+// succeed concludes an attempt with an answer that was received.
+func (a *clientAttempt) succeed() {
+	a.Sent = true
+	a.Conclude(judge.Meaning{Outcome: Success}, nil)
+}
+
+// tooLong concludes an attempt with an answer above a bound.
+func (a *clientAttempt) tooLong(resp *http.Response, err error) {
+	f := a.facts(judge.TooLong)
+	f.Status, f.Sent = resp.StatusCode, true
+	a.conclude(f, err)
+}
+
+// brokeOff concludes an attempt with an answer that ended too early, after n bytes.
+func (a *clientAttempt) brokeOff(resp *http.Response, n int64, err error) {
+	a.noAnswer(fmt.Errorf("the answer broke off after %d bytes: %w", n, wire.Redacted(err)), resp.StatusCode)
+}
+
+// decline reads the beginning of a declining answer and concludes the attempt.
+func (a *clientAttempt) decline(resp *http.Response) {
+	a.Arrived = a.call.Now()
+	f := a.facts(judge.Answered)
+	f.Status = resp.StatusCode
+	var hurry func()
+	if o := a.judge(f).Outcome; a.Number < a.call.Most() && (o == Throttled || o == Transient) {
+		hurry = a.roundTrip.End // a retry may follow, and matters more than the end of the body
+	}
+	e, _ := readStatusError(resp, resp.Body, hurry)
+	wire.Drain(resp.Body, a.roundTrip.End)
+	a.roundTrip.End()
+	a.declined(e, true)
+}
+
+// declined concludes an attempt that the service declined. ended means that the round
+// trip has ended.
+func (a *clientAttempt) declined(e *StatusError, ended bool) {
+	f, h := a.facts(judge.Answered), e.Header
+	f.Status, f.Sent, f.Ended = e.Status, true, ended
+	f.RetryAfter = judge.RetryAfter(h.Get("Retry-After-Ms"), h.Get("Retry-After"), h.Get("Date"), a.Arrived)
+	f.Advice = judge.ParseAdvice(h.Get("X-Should-Retry"))
+	a.conclude(f, e)
+}
+
+// readStatusError makes the error of a declining answer, with the beginning of its body.
+// whole reports whether that is the whole body.
+func readStatusError(resp *http.Response, body io.Reader, hurry func()) (e *StatusError, whole bool) {
+	b, whole := wire.ReadError(body, hurry)
+	return &StatusError{
+		Status: resp.StatusCode, Header: resp.Header, Body: b, Problem: Problem(wire.ParseProblem(resp.Header, b)),
+	}, whole
+}
