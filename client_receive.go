@@ -29,7 +29,7 @@ func (buffered) receive(a *clientAttempt, resp *http.Response) {
 	o := a.call
 	body, err := wire.ReadAll(resp.Body, resp.ContentLength, o.with.maxBody)
 	if errors.Is(err, wire.ErrTooLong) {
-		wire.Drain(resp.Body, a.roundTrip.End)
+		a.roundTrip.Drain(resp.Body)
 		a.tooLong(resp, fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", o.with.maxBody))
 		return
 	}
@@ -84,20 +84,19 @@ func (a *clientAttempt) decline(resp *http.Response) {
 	a.Arrived = a.call.Now()
 	f := a.facts(judge.Answered)
 	f.Status = resp.StatusCode
-	var hurry func()
-	if o := a.judge(f).Outcome; a.Number < a.call.Most() && (o == Throttled || o == Transient) {
-		hurry = a.roundTrip.End // a retry may follow, which is worth more than the end of a body
-	}
-	refusal, _ := readRefusal(resp, resp.Body, hurry)
-	wire.Drain(resp.Body, a.roundTrip.End)
+	// A retry that may follow is worth more than the end of a body.
+	o := a.judge(f).Outcome
+	hurry := a.Number < a.call.Most() && (o == Throttled || o == Transient)
+	refusal, _ := a.readRefusal(resp, resp.Body, hurry)
+	a.roundTrip.Drain(resp.Body)
 	a.roundTrip.End()
 	a.declined(refusal, true)
 }
 
 // readRefusal makes the error of a declining answer and of the beginning of its
 // body. whole reports whether that is all of it.
-func readRefusal(resp *http.Response, body io.Reader, hurry func()) (refusal *StatusError, whole bool) {
-	b, whole := wire.ReadError(body, hurry)
+func (a *clientAttempt) readRefusal(resp *http.Response, body io.Reader, hurry bool) (refusal *StatusError, whole bool) {
+	b, whole := a.roundTrip.ReadError(body, hurry)
 	return &StatusError{
 		Status: resp.StatusCode, Header: resp.Header, Body: b, Problem: Problem(wire.ParseProblem(resp.Header, b)),
 	}, whole

@@ -64,11 +64,11 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		}
 		next.arrived()
 		if reason := h.forbids(next, o.with.redirects); reason != "" {
-			refusal, _ := readRefusal(resp, resp.Body, nil)
+			refusal, _ := a.readRefusal(resp, resp.Body, false)
 			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: refusal}
 		}
 		deadline, _ := a.roundTrip.Deadline()
-		wire.Drain(resp.Body, a.roundTrip.End)
+		a.roundTrip.Drain(resp.Body)
 		a.roundTrip.End()
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 

@@ -314,7 +314,7 @@ func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 // its end on the wire, which the connection needs for its next answer.
 func (s *Stream) finish() {
 	s.err, s.finished = io.EOF, true
-	wire.Drain(s.body.ReadCloser, s.body.a.roundTrip.End)
+	s.body.a.roundTrip.Drain(s.body.ReadCloser)
 }
 
 func decoded[T any](s *Stream, data []byte, err error) (T, error) {

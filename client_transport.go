@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // The door for SDKs: code that has its own ideas of a request and of an answer
@@ -111,8 +109,8 @@ func (o *clientCall) giveUp() {
 	a := o.out
 	o.out = nil
 	resp, body := a.answer.(*http.Response), a.live.ReadCloser
-	refusal, whole := readRefusal(resp, body, a.roundTrip.End)
-	wire.Drain(body, a.roundTrip.End)
+	refusal, whole := a.readRefusal(resp, body, true)
+	a.roundTrip.Drain(body)
 	a.live.giveBack()
 	o.last().Err = refusal
 	if whole {
