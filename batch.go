@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-go/holdfast/internal/setting"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // BatchOptions say how a batch is cut and how much of it runs at once.
@@ -60,16 +61,10 @@ func Batch[In, Out any](ctx context.Context, items []In, opts BatchOptions, fn f
 	size, width := opts.ChunkSize, opts.Width
 	b := &batch[In, Out]{items: items, size: size, fn: fn, out: make([]Out, len(items))}
 	b.errs = make([]error, (len(items)+size-1)/size)
-	var running sync.WaitGroup
-	for range min(width, len(b.errs)) {
-		running.Add(1)
-		go func() {
-			defer running.Done()
-			for b.next(ctx) {
-			}
-		}()
-	}
-	running.Wait()
+	world.Of(ctx).Each(min(width, len(b.errs)), func(int) {
+		for b.next(ctx) {
+		}
+	})
 	if b.panicked != nil {
 		panic(b.panicked)
 	}

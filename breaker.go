@@ -86,13 +86,21 @@ func newBreaker(name string, rules breaker.Config, each bool, o Observer) *Break
 // Transient. fn's error is returned as it is; a refusal is a *RejectedError. A
 // panic passes through and is not counted.
 func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error {
-	p, err := b.Acquire()
-	if err != nil {
-		return err
+	w := world.Of(ctx)
+	t, ok := b.handle.Load().Admit()
+	if !ok {
+		var rejected *RejectedError
+		if t, rejected = b.admit(ctx, w, 0); rejected != nil {
+			return rejected
+		}
 	}
 	verdict := Unknown
-	defer func() { p.Done(verdict) }()
-	err = fn(ctx)
+	defer func() {
+		if !b.handle.Load().NoOp(t, verdict) {
+			b.done(ctx, w, t, verdict, nil)
+		}
+	}()
+	err := fn(ctx)
 	switch {
 	case err == nil:
 		verdict = Success
@@ -113,12 +121,15 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return BreakerPermit{b, t}, nil
 	}
-	t, rejected := b.admit(context.Background(), world.World{}, 0)
+	t, rejected := b.admit(context.Background(), realWorld, 0)
 	if rejected != nil {
 		return BreakerPermit{}, rejected
 	}
 	return BreakerPermit{b, t}, nil
 }
+
+// realWorld is the World of those that have no context.
+var realWorld world.World
 
 // BreakerPermit is the right to make one call. It is a small value: copies of it are
 // the same permit, and the zero BreakerPermit is none.
@@ -135,7 +146,7 @@ func (p BreakerPermit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
-	p.b.done(context.Background(), world.World{}, p.t, o, nil)
+	p.b.done(context.Background(), realWorld, p.t, o, nil)
 }
 
 // Probe reports whether the permit is one of a half-open breaker's. Make one
@@ -260,7 +271,7 @@ const (
 
 // State is the state now. An open breaker whose time is over is half-open,
 // although nothing has asked it yet.
-func (b *Breaker) State() State { return b.handle.Stats(time.Now()).State }
+func (b *Breaker) State() State { return b.handle.Stats(realWorld.Now()).State }
 
 // BreakerStats is a breaker at one moment.
 type BreakerStats struct {
@@ -276,7 +287,7 @@ type BreakerStats struct {
 
 // Stats reads the breaker.
 func (b *Breaker) Stats() BreakerStats {
-	s := b.handle.Stats(time.Now())
+	s := b.handle.Stats(realWorld.Now())
 	return BreakerStats{
 		Name: b.name, State: s.State, FailureCount: s.Failures, SuccessCount: s.Successes,
 		LastFailure: s.LastFailure, OpenedAt: s.OpenedAt, RetryAt: s.RetryAt, Rejected: b.rejected.Load(),

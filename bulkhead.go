@@ -59,18 +59,19 @@ func (b *Bulkhead) Acquire(ctx context.Context) (BulkheadPermit, error) {
 	if b.handle.TryAcquire() {
 		return BulkheadPermit{b.handle}, nil
 	}
+	w := world.Of(ctx)
 	var start time.Time
 	if b.limits || ctx.Done() != nil { // else the wait has no end but a slot, and needs no clock
-		start = time.Now()
+		start = w.Now()
 	}
-	switch b.handle.Acquire(ctx, world.Of(ctx), start, time.Time{}) {
+	switch b.handle.Acquire(ctx, w, start, time.Time{}) {
 	case engine.Acquired:
 		return BulkheadPermit{b.handle}, nil
 	case engine.ContextEnded:
 		kind, cause := contextKind(ctx)
-		return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
+		return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, w.Now())}
 	default:
-		return BulkheadPermit{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, time.Now())}
+		return BulkheadPermit{}, &Error{Name: b.name, Err: ErrPoolTimeout, kind: ErrPoolTimeout, Took: since(start, w.Now())}
 	}
 }
 

@@ -3,11 +3,9 @@ package holdfast
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -199,9 +197,7 @@ func (c *Client) Close() error {
 // them.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.running.close()
-	select {
-	case <-c.running.none():
-	case <-ctx.Done():
+	if !c.running.wait(ctx) {
 		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.shared.name, c.running.count(), context.Cause(ctx))
 	}
 	c.closeAll()
@@ -253,7 +249,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	e := rejected(b.reject(ctx, w, r), allowed)
 	e.Name, e.Method, e.URL, e.RequestID = c.shared.name, method, wire.Shown(target), with.givenID(h)
 	if e.RequestID == "" {
-		e.RequestID = unsentID()
+		e.RequestID = unsentID(w)
 	}
 	c.shared.counts.ended(false, 0, 0)
 	return e
@@ -263,10 +259,9 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 // not needed.
 //
 //go:noinline
-func unsentID() string {
+func unsentID(w world.World) string {
 	var b [16]byte
-	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
-	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	w.Noise(&b)
 	return uuid(b)
 }
 

@@ -1,8 +1,13 @@
 package holdfast
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // running is the list of calls that have begun and not ended, so that Close can
@@ -12,8 +17,8 @@ type running struct {
 	mu     sync.Mutex
 	newest *clientCall // linked to the others
 	calls  int
-	empty  chan struct{} // made by the first Shutdown that waits; closed by the last call
-	told   func()        // called once, when the list is closed; may be nil
+	waits  []world.Parker // of Shutdown, until the last call has ended
+	told   func()         // called once, when the list is closed; may be nil
 }
 
 // add is false if the client is closed.
@@ -47,9 +52,11 @@ func (r *running) remove(o *clientCall) {
 	}
 	o.newer, o.older = nil, nil
 	r.calls--
-	if r.calls == 0 && r.empty != nil {
-		close(r.empty)
-		r.empty = nil
+	if r.calls == 0 {
+		for _, p := range r.waits {
+			p.Wake()
+		}
+		r.waits = nil
 	}
 }
 
@@ -84,20 +91,28 @@ func (r *running) endAll() {
 	}
 }
 
-// none is closed when the last call has ended.
-func (r *running) none() <-chan struct{} {
+// wait waits until the last call has ended; false if ctx ends before.
+func (r *running) wait(ctx context.Context) bool {
+	p := world.Of(ctx).Parker()
+	defer p.Free()
+	r.mu.Lock()
+	if r.calls == 0 {
+		r.mu.Unlock()
+		return true
+	}
+	r.waits = append(r.waits, p)
+	r.mu.Unlock()
+	if p.Park(ctx, time.Time{}) == world.ByWake {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.empty == nil {
-		r.empty = make(chan struct{})
-		if r.calls == 0 {
-			done := r.empty
-			r.empty = nil
-			close(done)
-			return done
-		}
+	i := slices.Index(r.waits, p)
+	if i < 0 { // woken at the same moment
+		return true
 	}
-	return r.empty
+	r.waits = slices.Delete(r.waits, i, i+1)
+	return false
 }
 
 func (r *running) count() int {

@@ -3,7 +3,8 @@ package holdfast
 import (
 	"context"
 	"errors"
-	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Fallback calls primary and, if its service cannot be had, each of the others
@@ -40,7 +41,7 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 // notice that before ctx itself does.
 func isOver(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+	return ctx.Err() != nil || ok && world.Of(ctx).Until(deadline) <= 0
 }
 
 func cannotBeHad(err error) bool {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Registry keeps one client for each provider, so that all who call a service
@@ -165,16 +167,9 @@ func (r *Registry) PolicyStats() map[string]PolicyStats {
 // running when ctx ended.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	all := r.all()
-	errs := make(chan error, len(all))
-	for _, c := range all {
-		go func() { errs <- c.Shutdown(ctx) }()
-	}
-	var failed []error
-	for range all {
-		if err := <-errs; err != nil {
-			failed = append(failed, err)
-		}
-	}
+	names := slices.Sorted(maps.Keys(all))
+	failed := make([]error, len(names))
+	world.Of(ctx).Each(len(names), func(i int) { failed[i] = all[names[i]].Shutdown(ctx) })
 	return errors.Join(failed...)
 }
 
