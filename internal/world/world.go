@@ -152,12 +152,26 @@ func (w World) Each(n int, f func(i int)) {
 // World, and Of need not search it.
 var named atomic.Bool
 
+// of is a context of a World.
+type of struct {
+	context.Context
+	world World
+}
+
+// key is the key of the nearest World.
 type key struct{}
+
+func (c *of) Value(k any) any {
+	if _, ok := k.(key); ok {
+		return c.world
+	}
+	return c.Context.Value(k)
+}
 
 // With gives a context of the World w.
 func With(ctx context.Context, w World) context.Context {
 	named.Store(true)
-	return context.WithValue(ctx, key{}, w)
+	return &of{ctx, w}
 }
 
 // Of gives the World of a context: that of the nearest With, else the real one.
