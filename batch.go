@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-go/holdfast/internal/setting"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // BatchOptions divide a batch into calls.
@@ -60,14 +61,10 @@ func Batch[In, Out any](ctx context.Context, items []In, opts BatchOptions, fn f
 	size := opts.ChunkSize
 	b := &batch[In, Out]{items: items, size: size, fn: fn, out: make([]Out, len(items))}
 	b.errs = make([]error, (len(items)+size-1)/size)
-	var running sync.WaitGroup
-	for range min(opts.Width, len(b.errs)) {
-		running.Go(func() {
-			for b.next(ctx) {
-			}
-		})
-	}
-	running.Wait()
+	world.Of(ctx).Each(min(opts.Width, len(b.errs)), func(int) {
+		for b.next(ctx) {
+		}
+	})
 	if b.panicked != nil {
 		panic(b.panicked)
 	}

@@ -76,13 +76,21 @@ func newBreaker(cfg BreakerConfig, o Observer) *Breaker {
 // error after the caller's cancellation is Canceled, any other error is Transient. It
 // returns fn's error unchanged, or a *RejectedError. A panic is not counted.
 func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error {
-	p, err := b.Acquire()
-	if err != nil {
-		return err
+	w, h := world.Of(ctx), b.hooks()
+	t, ok := b.handle.Load().Admit()
+	if !ok {
+		var err error
+		if t, err = h.Admit(ctx, w, 0); err != nil {
+			return err
+		}
 	}
 	verdict := Unknown
-	defer func() { p.Done(verdict) }()
-	err = fn(ctx)
+	defer func() {
+		if !b.handle.Load().NoOp(t, verdict) {
+			h.Done(ctx, w, t, verdict, nil)
+		}
+	}()
+	err := fn(ctx)
 	switch {
 	case err == nil:
 		verdict = Success
@@ -103,7 +111,7 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return BreakerPermit{b, t}, nil
 	}
-	t, err := b.hooks().Admit(context.Background(), world.World{}, 0)
+	t, err := b.hooks().Admit(context.Background(), realWorld, 0)
 	if err != nil {
 		return BreakerPermit{}, err
 	}
@@ -112,11 +120,11 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 
 // State is the state now. An open breaker with an open timeout that is over is
 // half-open, also before the next call.
-func (b *Breaker) State() State { return b.handle.Stats(time.Now()).State }
+func (b *Breaker) State() State { return b.handle.Stats(realWorld.Now()).State }
 
 // Stats returns the statistics of the breaker.
 func (b *Breaker) Stats() BreakerStats {
-	s := b.handle.Stats(time.Now())
+	s := b.handle.Stats(realWorld.Now())
 	return BreakerStats{
 		Name: b.name, State: s.State, FailureCount: s.Failures, SuccessCount: s.Successes,
 		LastFailure: s.LastFailure, OpenedAt: s.OpenedAt, RetryAt: s.RetryAt, Rejected: b.rejected.Load(),
@@ -155,6 +163,9 @@ func (s BreakerStats) MarshalJSON() ([]byte, error) {
 	}{s.Name, s.State.String(), s.FailureCount, s.SuccessCount, nullable(s.LastFailure), nullable(s.OpenedAt), nullable(s.RetryAt), s.Rejected})
 }
 
+// realWorld is the World of calls without a context.
+var realWorld world.World
+
 // BreakerPermit is the right to make one call. It is a small value, and its copies are
 // the same permit. Done does nothing on the zero BreakerPermit.
 type BreakerPermit struct {
@@ -169,7 +180,7 @@ func (p BreakerPermit) Done(o Outcome) {
 	if p.b == nil || p.b.handle.Load().NoOp(p.t, o) {
 		return
 	}
-	p.b.hooks().Done(context.Background(), world.World{}, p.t, o, nil)
+	p.b.hooks().Done(context.Background(), realWorld, p.t, o, nil)
 }
 
 // Probe reports whether the permit is a probe of a half-open breaker. Make one attempt

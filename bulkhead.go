@@ -61,18 +61,19 @@ func (b *Bulkhead) Acquire(ctx context.Context) (BulkheadPermit, error) {
 	if b.handle.TryAcquire() {
 		return BulkheadPermit{b.handle}, nil
 	}
+	w := world.Of(ctx)
 	var start time.Time
 	if b.limited || ctx.Done() != nil { // otherwise only a permit ends the wait
-		start = time.Now()
+		start = w.Now()
 	}
 	kind, cause := ErrPoolTimeout, ErrPoolTimeout
-	switch b.handle.Acquire(ctx, world.Of(ctx), start, time.Time{}) {
+	switch b.handle.Acquire(ctx, w, start, time.Time{}) {
 	case engine.Acquired:
 		return BulkheadPermit{b.handle}, nil
 	case engine.ContextEnded:
 		kind, cause = contextKind(ctx, 0)
 	}
-	return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, time.Now())}
+	return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, w.Now())}
 }
 
 // TryAcquire takes a permit if one is free and no other caller waits.

@@ -194,9 +194,7 @@ func (c *Client) Close() error {
 // returns its error and the running calls go on; Close ends them.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.running.close()
-	select {
-	case <-c.running.drained():
-	case <-ctx.Done():
+	if !c.running.wait(ctx) {
 		return fmt.Errorf("holdfast: %s: shutdown has left calls running (%d): %w", c.shared.name, c.running.count(), context.Cause(ctx))
 	}
 	c.closeConnections()

@@ -64,11 +64,11 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		}
 		next.visit()
 		if reason := h.forbids(next, o.resolved.config.MaxRedirects); reason != "" {
-			answer, _ := readStatusError(resp, resp.Body, nil)
+			answer, _ := a.readStatusError(resp, resp.Body, false)
 			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: answer}
 		}
 		deadline, _ := a.roundTrip.Deadline()
-		wire.Drain(resp.Body, a.roundTrip.End)
+		a.roundTrip.Drain(resp.Body)
 		a.roundTrip.End()
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 
@@ -186,7 +184,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 		Stopped: breakerIsOpen, Allowed: allowed, Err: b.hooks().reject(ctx, w, r), kind: ErrCircuitOpen,
 	}
 	if e.RequestID == "" {
-		e.RequestID = unsentID()
+		e.RequestID = unsentID(w)
 	}
 	c.shared.counts.operation(false, 0, 0)
 	return e
@@ -206,10 +204,9 @@ func (o *callOptions) givenID(h http.Header) string {
 // unsentID is an id for a call that is not sent: it needs no secure random numbers.
 //
 //go:noinline
-func unsentID() string {
+func unsentID(w world.World) string {
 	var b [16]byte
-	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
-	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	w.Noise(&b)
 	return uuid(b)
 }
 

@@ -55,7 +55,7 @@ func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
 	limit := o.resolved.config.MaxResponseBytes
 	body, err := wire.ReadAll(resp.Body, resp.ContentLength, limit)
 	if errors.Is(err, wire.ErrTooLong) {
-		wire.Drain(resp.Body, a.roundTrip.End)
+		a.roundTrip.Drain(resp.Body)
 		a.tooLong(resp, fmt.Errorf("more than %d bytes: raise Config.MaxResponseBytes, or read it through Client.Do", limit))
 		return
 	}
@@ -116,12 +116,11 @@ func (a *clientAttempt) decline(resp *http.Response) {
 	a.Arrived = a.call.Now()
 	f := a.facts(judge.Answered)
 	f.Status = resp.StatusCode
-	var hurry func()
-	if o := a.judge(f).Outcome; a.Number < a.call.Most() && (o == Throttled || o == Transient) {
-		hurry = a.roundTrip.End // a retry may follow, and matters more than the end of the body
-	}
-	e, _ := readStatusError(resp, resp.Body, hurry)
-	wire.Drain(resp.Body, a.roundTrip.End)
+	// A retry that may follow matters more than the end of the body.
+	o := a.judge(f).Outcome
+	hurry := a.Number < a.call.Most() && (o == Throttled || o == Transient)
+	e, _ := a.readStatusError(resp, resp.Body, hurry)
+	a.roundTrip.Drain(resp.Body)
 	a.roundTrip.End()
 	a.declined(e, true)
 }
@@ -138,8 +137,8 @@ func (a *clientAttempt) declined(e *StatusError, ended bool) {
 
 // readStatusError makes the error of a declining answer, with the beginning of its body.
 // whole reports whether that is the whole body.
-func readStatusError(resp *http.Response, body io.Reader, hurry func()) (e *StatusError, whole bool) {
-	b, whole := wire.ReadError(body, hurry)
+func (a *clientAttempt) readStatusError(resp *http.Response, body io.Reader, hurry bool) (e *StatusError, whole bool) {
+	b, whole := a.roundTrip.ReadError(body, hurry)
 	return &StatusError{
 		Status: resp.StatusCode, Header: resp.Header, Body: b, Problem: Problem(wire.ParseProblem(resp.Header, b)),
 	}, whole

@@ -1,8 +1,13 @@
 package holdfast
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // running lists the calls that have started and not ended, so that Close can end them
@@ -12,8 +17,8 @@ type running struct {
 	mu      sync.Mutex
 	newest  *clientCall // of a linked list
 	calls   int
-	empty   chan struct{} // closed with the last call; nil if no Shutdown waits
-	onClose func()        // may be nil; set before the client is used
+	waiters []world.Parker // of Shutdown
+	onClose func()         // may be nil; set before the client is used
 }
 
 // add returns false if the client is closed.
@@ -46,8 +51,12 @@ func (r *running) remove(o *clientCall) {
 		o.older.newer = o.newer
 	}
 	o.newer, o.older = nil, nil
-	r.calls--
-	r.signal()
+	if r.calls--; r.calls == 0 {
+		for _, p := range r.waiters {
+			p.Wake()
+		}
+		r.waiters = nil
+	}
 }
 
 // close makes add return false.
@@ -72,24 +81,28 @@ func (r *running) abortAll() {
 	}
 }
 
-// drained returns a channel that is closed when no call runs.
-func (r *running) drained() <-chan struct{} {
+// wait waits until no call runs. It returns false if ctx ends before.
+func (r *running) wait(ctx context.Context) bool {
+	p := world.Of(ctx).Parker()
+	defer p.Free()
+	r.mu.Lock()
+	if r.calls == 0 {
+		r.mu.Unlock()
+		return true
+	}
+	r.waiters = append(r.waiters, p)
+	r.mu.Unlock()
+	if p.Park(ctx, time.Time{}) == world.ByWake {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.empty == nil {
-		r.empty = make(chan struct{})
+	i := slices.Index(r.waiters, p)
+	if i < 0 { // the last call ended at the same moment
+		return true
 	}
-	empty := r.empty
-	r.signal()
-	return empty
-}
-
-// signal closes empty if no call runs.
-func (r *running) signal() {
-	if r.calls == 0 && r.empty != nil {
-		close(r.empty)
-		r.empty = nil
-	}
+	r.waiters = slices.Delete(r.waiters, i, i+1)
+	return false
 }
 
 func (r *running) count() int {

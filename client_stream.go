@@ -301,7 +301,7 @@ func (s *Stream) fail(m judge.Meaning, cause error) {
 // that the connection can be used again.
 func (s *Stream) finish() {
 	s.err, s.finished = io.EOF, true
-	wire.Drain(s.body.ReadCloser, s.body.a.roundTrip.End)
+	s.body.a.roundTrip.Drain(s.body.ReadCloser)
 }
 
 var errStreamClosed = errors.New("the stream was closed")

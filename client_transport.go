@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // TransportOption changes Client.HTTPClient and Client.Transport.
@@ -109,8 +107,8 @@ func (o *clientCall) keepDeclined() {
 	a := o.handedOver
 	o.handedOver = nil
 	resp, body := a.answer.(*http.Response), a.live.ReadCloser
-	e, whole := readStatusError(resp, body, a.roundTrip.End)
-	wire.Drain(body, a.roundTrip.End)
+	e, whole := a.readStatusError(resp, body, true)
+	a.roundTrip.Drain(body)
 	a.live.releaseAttempt()
 	o.lastFailed().Err = e
 	if whole {

@@ -3,7 +3,8 @@ package holdfast
 import (
 	"context"
 	"errors"
-	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Fallback calls primary and, while the service is unavailable, each of the others in
@@ -39,7 +40,7 @@ func Fallback[T any](ctx context.Context, primary func(context.Context) (T, erro
 // ctx does.
 func hasEnded(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+	return ctx.Err() != nil || ok && world.Of(ctx).Until(deadline) <= 0
 }
 
 func isUnavailable(err error) bool {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/holdfast-go/holdfast/internal/world"
+
 	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
@@ -80,14 +82,9 @@ func (r *Registry) PolicyStats() map[string]PolicyStats {
 // them. The error joins those of the clients with calls that still ran when ctx ended.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	all := r.clients.all()
-	errs := make(chan error, len(all))
-	for _, c := range all {
-		go func() { errs <- c.Shutdown(ctx) }()
-	}
-	var failed []error
-	for range all {
-		failed = append(failed, <-errs)
-	}
+	names := slices.Sorted(maps.Keys(all))
+	failed := make([]error, len(names))
+	world.Of(ctx).Each(len(names), func(i int) { failed[i] = all[names[i]].Shutdown(ctx) })
 	return errors.Join(failed...)
 }
 

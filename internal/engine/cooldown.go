@@ -10,7 +10,7 @@ import (
 
 // Cooldown is the cooldown of one origin, safe for concurrent use.
 type Cooldown struct {
-	requested atomic.Bool // false until there is a cooldown to look up
+	requested atomic.Bool // true from a request until a look finds its end passed
 	mu        sync.Mutex
 	machine   cooldown.Cooldown // under mu
 }
@@ -19,12 +19,14 @@ type Cooldown struct {
 func (c *Cooldown) Request(now time.Time, d time.Duration) {
 	c.mu.Lock()
 	c.machine.Request(now, d)
-	c.requested.Store(!c.machine.End().IsZero())
+	if _, cooling := c.machine.Until(now, 0); cooling {
+		c.requested.Store(true)
+	}
 	c.mu.Unlock()
 }
 
-// Requested reports whether the service has ever requested a cooldown. If not, Until
-// is false at any time, and callers need not look at the clock.
+// Requested reports whether there is a cooldown to look up. If not, Until is false
+// from now on, until the next Request, and callers need not look at the clock.
 func (c *Cooldown) Requested() bool { return c.requested.Load() }
 
 // Until gives the instant at which a caller that arrives at now may send, where u
@@ -32,5 +34,9 @@ func (c *Cooldown) Requested() bool { return c.requested.Load() }
 func (c *Cooldown) Until(now time.Time, u float64) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.machine.Until(now, u)
+	until, cooling := c.machine.Until(now, u)
+	if !cooling {
+		c.requested.Store(false)
+	}
+	return until, cooling
 }

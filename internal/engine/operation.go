@@ -236,16 +236,19 @@ func (o *Operation) Cooldown() retry.Reason {
 }
 
 // CoolingDown is asked right before Confirm. It reads the clock for both, and
-// first: an attempt that starts later than a cooldown or a change to open really
-// started after it.
+// before their last answers: an attempt that starts later than a cooldown was
+// requested, or than a change to open, really started after it. A cooldown that is
+// over by a later look at the clock may not be by this one, so that there was none
+// counts only if it was so before, too.
 func (o *Operation) CoolingDown() bool {
 	if o.resumed {
 		return false
 	}
+	c := o.Engine.Cooldown
+	requested := c != nil && c.Requested()
 	o.asked = o.Now()
 	o.looked(o.asked)
-	c := o.Engine.Cooldown
-	if c == nil || !c.Requested() {
+	if c == nil || !requested && !c.Requested() {
 		return false
 	}
 	_, cooling := c.Until(o.asked, 0)

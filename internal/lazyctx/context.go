@@ -159,8 +159,8 @@ func (c *Context) Done() <-chan struct{} {
 
 // Err is the reason for the end, nil before it.
 func (c *Context) Err() error {
-	deadline := c.deadline
-	if s := c.state.Load(); s != nil {
+	s, deadline := c.state.Load(), c.deadline
+	if s != nil {
 		if s.over {
 			return s.err
 		}
@@ -177,15 +177,18 @@ func (c *Context) Err() error {
 	if err := c.parent.Err(); err != nil {
 		return c.end(err)
 	}
-	if !deadline.IsZero() && !world.Of(c.parent).Now().Before(deadline) {
-		return c.end(context.DeadlineExceeded)
+	switch {
+	case deadline.IsZero(),
+		s != nil && s.world.Now().Before(deadline), // which is cheaper than to look for the World
+		s == nil && world.Of(c.parent).Now().Before(deadline):
+		return nil
 	}
-	return nil
+	return c.end(context.DeadlineExceeded)
 }
 
 // Value is the parent's.
 func (c *Context) Value(key any) any {
-	if key == (nearest{}) {
+	if _, ok := key.(nearest); ok {
 		return c
 	}
 	return c.parent.Value(key)

@@ -28,6 +28,7 @@ type connLimiter struct {
 
 	head    chan struct{} // held by the request at the head of the line
 	freed   chan struct{} // a connection or a stream may be free
+	look    chan struct{} // the head is to look by itself
 	waiting atomic.Int64
 }
 
@@ -99,6 +100,14 @@ func (l *connLimiter) notify() {
 	}
 }
 
+// lookNow has the head look by itself.
+func (l *connLimiter) lookNow() {
+	select {
+	case l.look <- struct{}{}:
+	default:
+	}
+}
+
 // A stream becomes free a moment after its answer was read, of which there is no
 // notice. So the head of the line also looks by itself, at growing intervals.
 const (
@@ -115,7 +124,7 @@ func (r *RoundTrip) sendInLine(rt *http.Transport, req *http.Request) (*http.Res
 		return resp, err
 	}
 	defer r.leaveHead()
-	look := newTimer(lastLook)
+	look := r.world.AfterFunc(lastLook, r.limiter.lookNow)
 	defer look.Stop()
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
 		r.beginAcquire()
@@ -130,7 +139,7 @@ func (r *RoundTrip) sendInLine(rt *http.Transport, req *http.Request) (*http.Res
 		select {
 		case <-r.limiter.freed:
 			wait = firstLook
-		case <-look.C:
+		case <-r.limiter.look:
 		case <-r.Done():
 			return nil, r.Err()
 		}

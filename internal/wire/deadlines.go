@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Phase is a part of a round trip that has a limit of its own.
@@ -55,6 +57,7 @@ const never = math.MaxInt64
 //
 // Deadlines are nanoseconds since the start; zero is none.
 type deadlines struct {
+	world    world.World // of the round trip's context
 	started  time.Time
 	limits   *Limits
 	ctx      interface{ Expire() } // ends at a deadline
@@ -63,7 +66,7 @@ type deadlines struct {
 	answered atomic.Bool  // the headers have arrived: a hook that is called later sets nothing
 
 	mu      sync.Mutex
-	timer   *time.Timer
+	timer   world.Timer
 	stopped bool
 	expired bool
 	phase   Phase         // that has expired
@@ -109,6 +112,9 @@ func (d *deadlines) at(t time.Time) int64 {
 	return max(1, int64(t.Sub(d.started)))
 }
 
+// elapsed is the time since the start.
+func (d *deadlines) elapsed() time.Duration { return d.world.Since(d.started) }
+
 // set begins a phase, which ends by clear or at its limit. A limit that is not below
 // the attempt's can never strike, and costs no look at the clock: by default that is
 // Limits.Read.
@@ -117,7 +123,7 @@ func (d *deadlines) set(which deadline) {
 	if end := d.due[dueAttempt].Load(); limit <= 0 || end > 0 && int64(limit) >= end {
 		return
 	}
-	d.setTo(which, int64(since(d.started)+limit))
+	d.setTo(which, int64(d.elapsed()+limit))
 }
 
 func (d *deadlines) setTo(which deadline, due int64) {
@@ -140,9 +146,9 @@ func (d *deadlines) arm(due int64) {
 		return
 	}
 	d.armed.Store(due)
-	wait := time.Duration(due) - since(d.started)
+	wait := time.Duration(due) - d.elapsed()
 	if d.timer == nil {
-		d.timer = afterFunc(wait, d.fire)
+		d.timer = d.world.AfterFunc(wait, d.fire)
 		return
 	}
 	d.timer.Reset(wait)
@@ -156,7 +162,7 @@ func (d *deadlines) fire() {
 		return
 	}
 	d.armed.Store(never)
-	elapsed := int64(since(d.started))
+	elapsed := int64(d.elapsed())
 	first, next := deadlineCount, int64(never)
 	for which := range deadlineCount {
 		due := d.due[which].Load()

@@ -155,14 +155,14 @@ func (r *RoundTrip) beginAcquire() {
 func (r *RoundTrip) resumeAcquire() {
 	left := cmp.Or(r.conn.acquireLeft, r.limits.Acquire)
 	if left > 0 && r.due[dueAcquire].Load() == 0 {
-		r.setTo(dueAcquire, int64(since(r.started)+left))
+		r.setTo(dueAcquire, int64(r.elapsed()+left))
 	}
 }
 
 // beginConnect leaves PhaseAcquire for PhaseConnect. The lock is held.
 func (r *RoundTrip) beginConnect() {
 	if due := r.due[dueAcquire].Swap(0); due > 0 {
-		r.conn.acquireLeft = max(1, time.Duration(due)-since(r.started))
+		r.conn.acquireLeft = max(1, time.Duration(due)-r.elapsed())
 	}
 	r.set(dueConnect)
 }

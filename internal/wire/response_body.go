@@ -63,10 +63,10 @@ func ReadAll(body io.Reader, length, limit int64) ([]byte, error) {
 
 // ReadError reads the beginning of a declining answer's body, and reports whether that
 // is all of it. An error of the body matters less than the answer, and is not returned.
-// hurry is called when a retry must not wait longer; it may be nil.
-func ReadError(body io.Reader, hurry func()) (b []byte, whole bool) {
-	if hurry != nil {
-		timer := afterFunc(errorTime, hurry)
+// hurry bounds the time, so that a retry need not wait longer: the round trip ends then.
+func (r *RoundTrip) ReadError(body io.Reader, hurry bool) (b []byte, whole bool) {
+	if hurry {
+		timer := r.world.AfterFunc(errorTime, r.End)
 		defer timer.Stop()
 	}
 	b, err := ReadAll(body, -1, errorBody)
@@ -74,9 +74,9 @@ func ReadError(body io.Reader, hurry func()) (b []byte, whole bool) {
 }
 
 // Drain reads the rest of a body and closes it, so that its connection can be used
-// again. cancel is called if that takes too long.
-func Drain(body io.ReadCloser, cancel func()) {
-	timer := afterFunc(drainTime, cancel)
+// again. If that takes too long, the round trip ends.
+func (r *RoundTrip) Drain(body io.ReadCloser) {
+	timer := r.world.AfterFunc(drainTime, r.End)
 	defer timer.Stop()
 	_, _ = io.CopyN(io.Discard, body, drainBytes)
 	_ = body.Close()

@@ -30,7 +30,7 @@ func TestRead(t *testing.T) {
 	if string(got) != "abc" || err != io.ErrUnexpectedEOF {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, whole := ReadError(bytes.NewReader(make([]byte, 100<<10)), nil); len(got) != errorBody || whole {
+	if got, whole := new(RoundTrip).ReadError(bytes.NewReader(make([]byte, 100<<10)), false); len(got) != errorBody || whole {
 		t.Errorf("%d bytes of a refusal are kept", len(got))
 	}
 }
@@ -53,7 +53,7 @@ func TestReadMakesRoom(t *testing.T) {
 			t.Errorf("length %d: %d bytes, %v, in room for %d, want %d", c.length, len(got), err, cap(got), c.room)
 		}
 	}
-	if got, _ := ReadError(strings.NewReader("abc"), nil); cap(got) != 512 {
+	if got, _ := new(RoundTrip).ReadError(strings.NewReader("abc"), false); cap(got) != 512 {
 		t.Errorf("a refusal of three bytes is in room for %d", cap(got))
 	}
 }
@@ -73,35 +73,48 @@ func TestReadErrorIsBounded(t *testing.T) {
 		r, w := io.Pipe()
 		go io.WriteString(w, "sorry")
 		start := time.Now()
-		got, whole := ReadError(r, func() { w.CloseWithError(context.Canceled) })
+		got, whole := endingBy(t, w).ReadError(r, true)
 		if string(got) != "sorry" || whole || time.Since(start) != 500*time.Millisecond {
 			t.Errorf("%q, whole %v, after %v", got, whole, time.Since(start))
 		}
-		got, whole = ReadError(strings.NewReader("sorry"), func() { t.Error("hurried, and it was there") })
-		if time.Sleep(time.Minute); string(got) != "sorry" || !whole {
-			t.Errorf("%q, whole %v", got, whole)
+		roundTrip := endingBy(t, w)
+		got, whole = roundTrip.ReadError(strings.NewReader("sorry"), true)
+		if time.Sleep(time.Minute); string(got) != "sorry" || !whole || roundTrip.Err() != nil {
+			t.Errorf("%q, whole %v, %v", got, whole, roundTrip.Err())
 		}
 	})
+}
+
+// endingBy is a round trip whose end closes a pipe.
+func endingBy(t *testing.T, w *io.PipeWriter) *RoundTrip {
+	r := new(RoundTrip)
+	r.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
+	r.AfterFunc(func() { w.CloseWithError(context.Canceled) })
+	return r
 }
 
 // Draining is bounded in bytes and in time.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		short := &body{Reader: strings.NewReader("rest")}
-		Drain(short, func() { t.Error("canceled") })
+		r, w := io.Pipe()
+		roundTrip := endingBy(t, w)
+		roundTrip.Drain(short)
 		if short.read != 4 || !short.closed {
 			t.Errorf("read %d, closed %v", short.read, short.closed)
 		}
 		endless := &body{Reader: io.LimitReader(zeros{}, 1<<40)}
-		Drain(endless, func() { t.Error("canceled") })
+		roundTrip.Drain(endless)
 		if endless.read > drainBytes+64<<10 || !endless.closed {
 			t.Errorf("read %d, closed %v", endless.read, endless.closed)
 		}
-		r, w := io.Pipe()
 		start := time.Now()
-		Drain(r, func() { w.CloseWithError(context.Canceled) })
-		if time.Since(start) != drainTime {
-			t.Errorf("gave up after %v", time.Since(start))
+		if err := roundTrip.Err(); err != nil {
+			t.Errorf("ended: %v", err)
+		}
+		roundTrip.Drain(r)
+		if time.Since(start) != drainTime || roundTrip.Err() == nil {
+			t.Errorf("gave up after %v: %v", time.Since(start), roundTrip.Err())
 		}
 	})
 }

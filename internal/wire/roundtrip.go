@@ -8,6 +8,8 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Context is the context of one attempt, which a RoundTrip ends at a limit.
@@ -38,10 +40,11 @@ type RoundTrip struct {
 	Unpack  bool         // a compressed answer: see AsksGzip
 }
 
-// Start begins a round trip at a time. ctx needs no timer: the RoundTrip ends it at the
+// Start begins a round trip at a time, in the World of ctx. ctx needs no timer: the RoundTrip ends it at the
 // deadline, zero for none, and when a phase reaches its limit.
 func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits) {
 	r.Context, r.ctx, r.started, r.limits = ctx, ctx, began, limits
+	r.world = world.Of(ctx)
 	r.begin(r.at(deadline))
 }
 
@@ -52,6 +55,9 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		r.limiter = &own.limiter
 	}
 	inner := netHTTP(rt)
+	if inner != nil && !r.world.IsReal() {
+		panic("wire: net/http waits in real time: a request of another World needs a RoundTripper of that World")
+	}
 	if inner == nil {
 		req = r.wrap(req)
 	} else if p := inner.Protocols; p != nil {

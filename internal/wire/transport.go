@@ -24,7 +24,9 @@ type TransportConfig struct {
 	TLS          *tls.Config                                                       // is copied; nil for the defaults
 }
 
-// Transport is a client's own: net/http's, with a limit on its connections.
+// Transport is a client's own: net/http's, with a limit on its connections. net/http
+// waits for sockets, and by the clock of the system: so the World of its requests is
+// the real one, and RoundTrip.Do panics in any other.
 type Transport struct {
 	*http.Transport
 	limiter connLimiter
@@ -37,7 +39,7 @@ func NewTransport(cfg TransportConfig) *Transport {
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	t := &Transport{limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1)}}
+	t := &Transport{limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1), look: make(chan struct{}, 1)}}
 	t.Transport = &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

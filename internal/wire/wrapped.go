@@ -14,7 +14,8 @@ import (
 // wrapped is also the context that the RoundTripper is given. net/http derives a context
 // from it for each call, and none when it sends a request again within one call, which
 // tells the two apart. cancel ends the derived contexts before it returns, so that
-// HTTP/2, which looks at its context before it writes, writes nothing.
+// HTTP/2, which looks at its context before it writes, writes nothing. In a World other than the real one there is no net/http, and contexts of
+// package context do not end: the RoundTripper is given r's.
 type wrapped struct {
 	context.Context
 	cancel  context.CancelFunc
@@ -30,7 +31,10 @@ type wrapped struct {
 // wrap returns the request for a RoundTripper that is not net/http's.
 func (r *RoundTrip) wrap(req *http.Request) *http.Request {
 	w := &wrapped{hasBody: req.Body != nil && req.Body != http.NoBody}
-	w.Context, w.cancel = context.WithCancel(r)
+	w.Context, w.cancel = r, func() {} // whose end is r's
+	if r.world.IsReal() {
+		w.Context, w.cancel = context.WithCancel(r)
+	}
 	r.wrapped = w
 	r.conn.foreign.Store(true)
 	if req.Body == nil {

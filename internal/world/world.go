@@ -9,6 +9,7 @@ package world
 import (
 	"context"
 	crand "crypto/rand"
+	"encoding/binary"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,17 @@ func (w World) Random(p []byte) {
 	w.source.Random(p)
 }
 
+// Noise fills p with random bytes that can be predicted, for ids that no other system
+// sees. It is cheaper than Random.
+func (w World) Noise(p *[16]byte) {
+	if w.source == nil {
+		binary.NativeEndian.PutUint64(p[:8], rand.Uint64())
+		binary.NativeEndian.PutUint64(p[8:], rand.Uint64())
+		return
+	}
+	w.source.Random(p[:])
+}
+
 // Parker gives the caller a place to wait, to be freed after the wait.
 func (w World) Parker() Parker {
 	if w.source == nil {
@@ -114,16 +126,52 @@ func (w World) Go(f func()) {
 	w.source.Go(f)
 }
 
+// Each runs f(0) to f(n-1) concurrently, and waits until all of them have ended.
+func (w World) Each(n int, f func(i int)) {
+	if n <= 0 {
+		return
+	}
+	all := w.Parker()
+	defer all.Free()
+	var left atomic.Int64
+	left.Store(int64(n))
+	for i := range n {
+		w.Go(func() {
+			defer func() { // through runtime.Goexit, too
+				if left.Add(-1) == 0 {
+					all.Wake()
+				}
+			}()
+			f(i)
+		})
+	}
+	all.Park(context.Background(), time.Time{})
+}
+
 // named is set by the first call of With. Until then every context is of the real
 // World, and Of need not search it.
 var named atomic.Bool
 
+// of is a context of a World.
+type of struct {
+	context.Context
+	world World
+}
+
+// key is the key of the nearest World.
 type key struct{}
+
+func (c *of) Value(k any) any {
+	if _, ok := k.(key); ok {
+		return c.world
+	}
+	return c.Context.Value(k)
+}
 
 // With gives a context of the World w.
 func With(ctx context.Context, w World) context.Context {
 	named.Store(true)
-	return context.WithValue(ctx, key{}, w)
+	return &of{ctx, w}
 }
 
 // Of gives the World of a context: that of the nearest With, else the real one.

@@ -3,6 +3,7 @@ package world
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,11 +45,39 @@ func TestRealWorldHasChance(t *testing.T) {
 		different = different || u != first
 	}
 	var a, b [16]byte
-	w.Random(a[:])
-	w.Random(b[:])
-	if !different || a == b || bytes.Equal(a[:], make([]byte, 16)) {
-		t.Errorf("not random: %v, %x, %x", first, a, b)
+	for _, fill := range []func(*[16]byte){func(p *[16]byte) { w.Random(p[:]) }, w.Noise} {
+		fill(&a)
+		fill(&b)
+		if a == b || bytes.Equal(a[:8], make([]byte, 8)) || bytes.Equal(a[8:], make([]byte, 8)) {
+			t.Errorf("not random: %x, %x", a, b)
+		}
 	}
+	if !different {
+		t.Errorf("always %v", first)
+	}
+}
+
+// Each runs all of its calls at once, and waits for the last, through Goexit, too.
+func TestEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		for n := range 4 {
+			var ended [4]time.Duration
+			World{}.Each(n, func(i int) {
+				defer func() { ended[i] = time.Since(start) }()
+				time.Sleep(time.Duration(i) * time.Second)
+				if i == 2 {
+					runtime.Goexit()
+				}
+			})
+			for i, took := range ended {
+				if want := time.Duration(i) * time.Second; i < n && took != want || i >= n && took != 0 {
+					t.Errorf("%d of %d ended after %v", i, n, took)
+				}
+			}
+			start = time.Now()
+		}
+	})
 }
 
 // A sleep ends at its time or with its context.
@@ -87,14 +116,17 @@ func TestSourceIsAsked(t *testing.T) {
 		w := From(f)
 		start, p, ran := w.Now(), [1]byte{}, false
 		w.Random(p[:])
+		var id [16]byte
+		w.Noise(&id)
+		w.Each(1, func(int) { id[1] = 1 })
 		w.Parker().Free()
 		w.Go(func() { ran = true })
 		stopped := w.AfterFunc(time.Second, func() {}).Stop()
-		if w.IsReal() || !start.Equal(time.Now()) || w.Since(start) != 0 || w.Chance() != 0.25 || p[0] != 7 || !ran || !stopped {
+		if w.IsReal() || !start.Equal(time.Now()) || w.Since(start) != 0 || w.Chance() != 0.25 || p[0] != 7 || id != [16]byte{7, 1} || !ran || !stopped {
 			t.Error("the source was not used")
 		}
-		if f.uses != 7 {
-			t.Errorf("%d uses, want 7", f.uses)
+		if f.uses != 10 {
+			t.Errorf("%d uses, want 10", f.uses)
 		}
 	})
 }

@@ -81,6 +81,17 @@ func TestPlantedSource(t *testing.T) {
 			"package engine\nimport \"time\"\nvar start = time.Now()\n", nil},
 		{"the World may read the clock", "internal/world/x.go",
 			"package world\nimport \"time\"\nvar start = time.Now()\n", nil},
+		{"the root reads the clock and imports a random source", "x.go",
+			"package holdfast\nimport (\n_ \"math/rand/v2\"\n\"time\"\n)\nvar start = time.Now()\n",
+			[]string{
+				"x.go:3: imports math/rand/v2: a worldly package gets random numbers from its World",
+				"x.go:6: uses time.Now: a worldly package gets the time from its World",
+			}},
+		{"a round trip starts a timer", "internal/wire/x.go",
+			"package wire\nimport \"time\"\nvar timer = time.AfterFunc(1, func() {})\n",
+			[]string{"internal/wire/x.go:3: uses time.AfterFunc: a worldly package gets the time from its World"}},
+		{"a package below the root may read the clock", "settings/x.go",
+			"package settings\nimport \"time\"\nvar start = time.Now()\n", nil},
 
 		// testing
 		{"a library file imports testing", "faultserver/x.go",
