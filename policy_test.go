@@ -616,3 +616,37 @@ func TestUntimedAttempt(t *testing.T) {
 		}
 	})
 }
+
+// A policy has a cooldown, as a client has: an error that Classify calls Throttled and
+// that says how long to wait holds back every call, up to MaxRetryAfter. Retry.On begins
+// none.
+func TestPolicyCooldown(t *testing.T) {
+	classify := func(error) holdfast.Outcome { return holdfast.Throttled }
+	for _, c := range []struct {
+		name   string
+		cfg    holdfast.PolicyConfig
+		waits  bool
+		counts uint64 // operations that waited, of the two
+	}{
+		{"classified as throttled", holdfast.PolicyConfig{Classify: classify}, true, 1},
+		{"longer than allowed", holdfast.PolicyConfig{Classify: classify, Retry: holdfast.Retry{MaxRetryAfter: time.Second}}, false, 0},
+		{"worth repeating", holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.As[throttled]()}}, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+				c.cfg.Retry.MaxRetries = holdfast.Off
+				p := policy(t, c.cfg, opts...)
+				start := time.Now()
+				_ = holdfast.Run(t.Context(), p, func(context.Context) error { return throttled{} })
+				time.Sleep(time.Second)
+				if err := holdfast.Run(t.Context(), p, func(context.Context) error { return nil }); err != nil {
+					t.Error(err)
+				}
+				if waited := time.Since(start) >= 7*time.Second; waited != c.waits {
+					t.Errorf("the next call began after %v", time.Since(start))
+				}
+				equal(t, "cooldowns", p.Stats().Cooldowns, c.counts)
+			})
+		})
+	}
+}
