@@ -1,5 +1,5 @@
-// Package fault describes faults of a service: a plan decides which fault
-// strikes request n at a given time, from a seed.
+// Package fault describes faults of a service. A plan decides, from a seed, which
+// fault strikes request n at a given time.
 //
 // A [Plan] is data, written in Go or read from JSON by [Parse]. [Plan.Compile]
 // makes a [Machine] of it, which decides for each request what happens to it.

@@ -1,6 +1,6 @@
-// Package h2fault is an HTTP/2 server that fails by plan in ways that
-// net/http's server cannot: GOAWAY, RST_STREAM, a limit of one stream, a window
-// that never grows, an unanswered PING.
+// Package h2fault is an HTTP/2 server that fails by plan. Its faults are
+// impossible with net/http's server: GOAWAY, RST_STREAM, a limit of one stream,
+// a window that never grows, an unanswered PING.
 //
 // It uses the [fault.Plan], the [faultserver.Service] and the record of package
 // faultserver, which has all faults of connections, of HTTP/1.1 and of TLS. It

@@ -1,4 +1,4 @@
-// Package latency is a histogram of durations: it counts them in a fixed number
+// Package latency is a histogram of durations. It counts them in a fixed number
 // of ranges. Recording is one atomic addition. It allocates nothing, never
 // grows and reads no clock.
 //

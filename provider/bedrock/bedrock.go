@@ -1,6 +1,6 @@
-// Package bedrock calls the models of Amazon Bedrock through the AWS SDK, with
-// a [holdfast.Policy] instead of the SDK's retries. It is a template for any
-// SDK that is used by its methods: a Policy, a Classify, a Wrap.
+// Package bedrock calls the models of Amazon Bedrock through the AWS SDK. A
+// [holdfast.Policy] replaces the SDK's retries. The package is a template for
+// any SDK that is used by its methods: a Policy, a Classify, a Wrap.
 package bedrock
 
 import (

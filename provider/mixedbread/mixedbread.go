@@ -1,6 +1,5 @@
 // Package mixedbread calls the embeddings API of Mixedbread through a
-// [holdfast.Client], with retries, timeouts and a circuit breaker. It is a
-// small template for a provider of another service.
+// [holdfast.Client]. It is a small template for a provider of another service.
 package mixedbread
 
 import (
