@@ -137,7 +137,7 @@ func (b *Breaker) Allow(now time.Time, limit time.Duration) (t Ticket, retryAt t
 
 // Confirm asks again for an operation that was admitted before and is about to
 // start an attempt: the breaker may have opened while the operation waited. It
-// gives the same ticket if that is still valid. Else, after a change of state or
+// returns the same ticket if that is still valid. Else, after a change of state or
 // the expiry of the probe, the operation is admitted anew or rejected.
 func (b *Breaker) Confirm(now time.Time, t Ticket, limit time.Duration) (Ticket, time.Time, Change, bool) {
 	if b.holds(now, t) {
