@@ -61,10 +61,9 @@ type estimate struct {
 // compare draws ratios or differences, and doubles their number until the
 // interval is on one side of the bar. Without a bar (nil) there is one round.
 //
-// The interval is checked once per round, at most five times from 20 pairs to
-// 320. If the true value were exactly the bar, holds would be wrong in up to
-// one case in eight rather than one in forty. An important bar has more margin
-// than that.
+// The interval is checked once per round, at most five times from 20 pairs to 320.
+// If the true value were exactly the bar, holds would be wrong in up to one case in
+// eight rather than one in forty. An important bar has more margin than that.
 func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, error) {
 	var drawn []float64
 	for want := pairs; ; want = min(2*want, maxPairs) {

@@ -3,10 +3,9 @@
 //
 // A machine's speed changes from minute to minute, so absolute times are not
 // judged. Holdfast and a rival are measured in turn, A B A B. Each pair gives a
-// ratio (or a difference), and all pairs give a median with a 95 % interval.
-// The interval is below the bar (holds), above it (fails) or includes it
-// (unresolved: more pairs). Allocations and goroutines are counted, not
-// estimated.
+// ratio (or a difference), and all pairs give a median with a 95 % interval. The
+// interval is below the bar (holds), above it (fails) or includes it (unresolved:
+// more pairs). Allocations and goroutines are counted, not estimated.
 //
 // The exit status is 0 if every bar holds, 1 if one does not, 2 for a wrong
 // command line.

@@ -28,8 +28,7 @@ type sample struct {
 	// testing.B.RunParallel. Two independent CPUs halve it; a contended lock
 	// raises it.
 	ns float64
-	// cpu is the user and system time of the whole process, including the
-	// collector.
+	// cpu is the user and system time of the whole process, including the collector.
 	cpu float64
 }
 

@@ -14,8 +14,7 @@ import (
 )
 
 // The environment variable with the role of this program if it was started by
-// itself. A server ends with its standard input, so it does not outlive its
-// parent.
+// itself. A server ends with its standard input, so it does not outlive its parent.
 const roleVariable = "HOLDFAST_BENCH_ROLE"
 
 // play runs the role of the environment, if there is one.

@@ -102,8 +102,7 @@ var taskset = sync.OnceValue(func() string {
 	return path
 })
 
-// once runs a process in a role, on one CPU if possible, and returns its
-// report.
+// once runs a process in a role, on one CPU if possible, and returns its report.
 func once(program, role string, cpu int) (r report, err error) {
 	cmd := exec.Command(program)
 	if path := taskset(); path != "" {

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// The words of a plan. vocabulary lists each kind for validation, ids and
-// schema.
+// The words of a plan. vocabulary lists each kind for validation, ids and schema.
 
 // Point is the moment of an exchange at which a fault strikes.
 type Point string

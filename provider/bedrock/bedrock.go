@@ -123,9 +123,8 @@ func (p *Provider) Generate(ctx context.Context, prompt string) (Reply, error) {
 	return reply, nil
 }
 
-// Converse makes the API's Converse call under the same policy, with all its
-// fields (a system message, limits, tools). An empty ModelId means the
-// provider's model.
+// Converse makes the API's Converse call under the same policy, with all its fields
+// (a system message, limits, tools). An empty ModelId means the provider's model.
 func (p *Provider) Converse(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
 	if in.ModelId == nil {
 		own := *in

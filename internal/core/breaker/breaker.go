@@ -3,13 +3,12 @@
 // the handle in internal/engine has the lock.
 //
 // A number of failures in a row opens it. An open breaker admits nothing for a
-// while. Then it admits a few probes, and as many successes in a row close it.
-// The difficulty is results that arrive late, twice or never: a result from
-// before the outage, a ticket that is returned twice, a probe with a dead
-// goroutine. Three devices handle them. Every change of state begins a new
-// epoch, and results of older epochs are ignored. Every probe has a generation,
-// so that a second return no longer matches. Every probe has an expiry, so that
-// half-open always ends.
+// while. Then it admits a few probes, and as many successes in a row close it. The
+// difficulty is results that arrive late, twice or never: a result from before the
+// outage, a ticket that is returned twice, a probe with a dead goroutine. Three
+// devices handle them. Every change of state begins a new epoch, and results of
+// older epochs are ignored. Every probe has a generation, so that a second return
+// no longer matches. Every probe has an expiry, so that half-open always ends.
 package breaker
 
 import (

@@ -172,9 +172,8 @@ func (s schedule) drive(ctx context.Context, begun time.Time, do func(context.Co
 	return calls, nil
 }
 
-// back is the number of consecutive calls that must be answered at 95 %,
-// including the first, for the service to be back: those of a quarter of a
-// second.
+// back is the number of consecutive calls that must be answered at 95 %, including
+// the first, for the service to be back: those of a quarter of a second.
 const back = rate / 4
 
 // sum returns the figures of the calls and the service's record.
