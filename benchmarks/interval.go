@@ -2,7 +2,7 @@ package main
 
 import "github.com/holdfast-go/holdfast/internal/interval"
 
-// gauge is what is compared of the two sides of a pair.
+// gauge is the quantity that is compared between the two sides of a pair.
 type gauge uint8
 
 const (
@@ -25,8 +25,8 @@ func (g gauge) of(a, b sample) float64 {
 const (
 	minPairs = 20
 
-	// maxPairs ends the doubling: a ratio that 320 pairs cannot tell from its bar
-	// is reported as unresolved, and a bar is met only by holds.
+	// maxPairs ends the doubling: a ratio that 320 pairs cannot distinguish
+	// from its bar is unresolved. Only holds meets a bar.
 	maxPairs = 320
 )
 
@@ -50,7 +50,7 @@ func judge(low, high, bar float64) verdict {
 	}
 }
 
-// estimate is what a series of comparisons says.
+// estimate is the result of a series of comparisons.
 type estimate struct {
 	value     float64 // the median
 	low, high float64 // its 95 % interval
@@ -58,14 +58,12 @@ type estimate struct {
 	verdict   verdict // empty without a bar
 }
 
-// compare draws ratios, or differences, until their interval settles on one side
-// of the bar, doubling their number as long as it does not. Without a bar (nil)
-// the first round is all there is.
+// compare draws ratios or differences, and doubles their number until the
+// interval is on one side of the bar. Without a bar (nil) there is one round.
 //
-// The interval is looked at once per round, at most five times from 20 pairs to
-// 320. So if the true value were exactly the bar, holds would be said wrongly in
-// up to one case in eight rather than one in forty; a bar that matters leaves
-// more room than that.
+// The interval is checked once per round, at most five times from 20 pairs to 320.
+// If the true value were exactly the bar, holds would be wrong in up to one case in
+// eight rather than one in forty. An important bar has more margin than that.
 func compare(pairs int, bar *float64, next func() (float64, error)) (estimate, error) {
 	var drawn []float64
 	for want := pairs; ; want = min(2*want, maxPairs) {

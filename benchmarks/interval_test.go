@@ -12,9 +12,9 @@ func TestJudge(t *testing.T) {
 		want           verdict
 	}{
 		{0.04, 0.06, 0.1, holds},
-		{0.04, 0.1, 0.1, holds}, // at the bar is met
+		{0.04, 0.1, 0.1, holds}, // a value at the bar meets it
 		{0.04, 0.11, 0.1, unresolved},
-		{0.1, 0.11, 0.1, unresolved}, // it may still be at the bar
+		{0.1, 0.11, 0.1, unresolved}, // the value may be at the bar
 		{0.11, 0.12, 0.1, fails},
 		{0, 0, 0, holds}, // allocations: no interval
 		{0.001, 0.001, 0, fails},
@@ -29,7 +29,7 @@ func TestJudge(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	always := func(r float64) func(int) float64 { return func(int) float64 { return r } }
-	// wide straddles 1 for the first n pairs, as a noisy neighbour would make it.
+	// wide has 1 in its interval for the first n pairs, as with noise.
 	wide := func(n int, after float64) func(int) float64 {
 		return func(i int) float64 {
 			switch {
@@ -73,6 +73,6 @@ func TestCompare(t *testing.T) {
 
 	broken := errors.New("broken")
 	if _, err := compare(20, nil, func() (float64, error) { return 0, broken }); err != broken {
-		t.Errorf("an error of the contender came back as %v", err)
+		t.Errorf("the contender's error is returned as %v", err)
 	}
 }

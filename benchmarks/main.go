@@ -1,11 +1,11 @@
-// Command benchmarks measures holdfast beside the libraries it wants to be
-// cheaper than, and says of every bar whether it is met.
+// Command benchmarks compares the cost of holdfast with that of other libraries
+// and checks every bar.
 //
-// A machine's speed changes from minute to minute, so nothing is judged by
-// nanoseconds alone. Holdfast and a rival are measured in turn, A B A B; each
-// pair gives a ratio (or a difference), these give a median with a 95 % interval,
-// and the interval lies below the bar (holds), above it (fails) or across it
-// (unresolved: more pairs). Allocations and goroutines are counted, not estimated.
+// A machine's speed changes from minute to minute, so absolute times are not
+// judged. Holdfast and a rival are measured in turn, A B A B. Each pair gives a
+// ratio (or a difference), and all pairs give a median with a 95 % interval. The
+// interval is below the bar (holds), above it (fails) or includes it (unresolved:
+// more pairs). Allocations and goroutines are counted, not estimated.
 //
 // The exit status is 0 if every bar holds, 1 if one does not, 2 for a wrong
 // command line.
@@ -46,7 +46,7 @@ type event interface {
 	hold(meter meter, pairs int) (finding, error)
 }
 
-// finding is what an event has shown.
+// finding is the result of an event.
 type finding interface {
 	print(w io.Writer)
 	rows() []row
@@ -59,8 +59,8 @@ func events() (all []event) {
 	return append(all, openAnswers)
 }
 
-// meter makes what measures one side of a pair, and counts what an operation
-// allocates. Tests put one in its place that makes up its samples.
+// meter makes one side of a pair and counts the allocations of its operation.
+// Tests replace it by one with invented samples.
 type meter func(c contender, drive load, do work) (side, error)
 
 type side struct {
@@ -96,19 +96,19 @@ func run(args []string, stdout, stderr io.Writer, table []event, meter meter) in
 		return exitOK
 	}
 	if err != nil {
-		return exitUsage // parse has said what is wrong
+		return exitUsage // parse has printed the error
 	}
 	all := len(table)
 	table = slices.DeleteFunc(slices.Clone(table), func(e event) bool { return !opt.only.MatchString(e.title()) })
 	if len(table) < all {
-		opt.page = "" // it shows the whole table
+		opt.page = "" // the page shows the whole table
 	}
 	if len(table) == 0 {
-		fmt.Fprintf(stderr, "benchmarks: -only %q: no race has such a name\n", opt.only)
+		fmt.Fprintf(stderr, "benchmarks: -only %q: no race has a matching name\n", opt.only)
 		return exitUsage
 	}
 	if err := bench(table, meter, opt, stdout); err != nil {
-		if !errors.Is(err, errUnmet) { // the report ends with those
+		if !errors.Is(err, errUnmet) { // the report lists unmet bars
 			fmt.Fprintf(stderr, "benchmarks: %v\n", err)
 		}
 		return exitFailure
@@ -126,7 +126,7 @@ type options struct {
 func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	opt := options{pairs: minPairs, only: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // one message instead of the flag package's two
+	flags.SetOutput(io.Discard) // one message, not the two of package flag
 	flags.Func("pairs", "start each comparison with `N` pairs, 20 to 320 (default 20)", func(s string) error {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < minPairs || n > maxPairs {
@@ -167,7 +167,7 @@ var errUnmet = errors.New("a bar is not met")
 // bench runs the table, prints each part as it ends, and writes the rows.
 func bench(table []event, meter meter, opt options, stdout io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(opt.json), 0o755); err != nil {
-		return err // now, not after the minutes of measuring
+		return err // fail now, not after minutes
 	}
 	var report strings.Builder
 	out := io.MultiWriter(stdout, &report)
@@ -266,7 +266,7 @@ func summarize(s side, samples []sample) figures {
 	return figures{interval.Median(ns), interval.Median(cpu), s.bytes, s.allocs}
 }
 
-// versions lists what was measured, as it was built into this program.
+// versions lists the measured modules with the versions in this program.
 func versions() (list []string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// madeUp is a meter whose contenders cost what their name's entry says.
+// madeUp returns a meter with invented costs, by contender.
 func madeUp(cost map[string]float64, allocs float64) meter {
 	return func(c contender, _ load, _ work) (side, error) {
 		ns, ok := cost[c.name]
@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 		{name: "too many pairs", args: []string{"-pairs", "321"}, exit: 2, stderr: "-pairs: must be a whole number from 20 to 320"},
 		{name: "no number", args: []string{"-pairs", "20x"}, exit: 2, stderr: "-pairs: must be a whole number from 20 to 320"},
 		{name: "bad expression", args: []string{"-only", "("}, exit: 2, stderr: "-only: error parsing regexp"},
-		{name: "nothing chosen", args: []string{"-only", "third"}, exit: 2, stderr: `-only "third": no race has such a name`},
+		{name: "nothing chosen", args: []string{"-only", "third"}, exit: 2, stderr: `-only "third": no race has a matching name`},
 		{name: "no such folder", args: []string{"-json", "main.go/bench.json"}, exit: 1, stderr: "benchmarks: mkdir main.go: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestRunNeedsTheCPUs(t *testing.T) {
 	}
 }
 
-// A B A B, so that both sides of every pair see the same machine.
+// A B A B, so that both sides of a pair see the same machine.
 func TestPairsAreInterleaved(t *testing.T) {
 	var order strings.Builder
 	meter := func(c contender, _ load, _ work) (side, error) {
@@ -109,14 +109,14 @@ func TestPairsAreInterleaved(t *testing.T) {
 	if _, err := twoRaces[0].hold(meter, 20); err != nil {
 		t.Fatal(err)
 	}
-	// Each costs the same, so the first rival's bar of 0.5 fails at once.
+	// All cost the same, so the first rival's bar of 0.5 fails at once.
 	if want := strings.Repeat("ot", 20) + strings.Repeat("os", 20); order.String() != want {
 		t.Errorf("measured in the order %s, want %s", &order, want)
 	}
 }
 
-// Measured by the lead, it is the others that are judged, in whatever the gauge
-// says, and by the allocations that they have above it.
+// With toLead, the others are judged by the lead, by the gauge and by their
+// extra allocations.
 func TestJudgedByTheLead(t *testing.T) {
 	meter := func(c contender, _ load, _ work) (side, error) {
 		if c.name == "base" {
@@ -154,7 +154,7 @@ func TestJudgedByTheLead(t *testing.T) {
 	}
 }
 
-// The page is given the report of a whole table, and keeps what stands around it.
+// The page gets the report of a whole table and keeps its other text.
 func TestPage(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.md")
 	const before, after = "# Costs\n\n```\n", "\n```\n\nRead this.\n"
@@ -168,7 +168,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(&stderr)
 	}
 	if got, _ := os.ReadFile(page); string(got) != before+"old"+after {
-		t.Errorf("a part of the table was put into the page: %s", got)
+		t.Errorf("the page got a part of the table: %s", got)
 	}
 	stdout.Reset()
 	if exit := run(args, &stdout, &stderr, twoRaces, meter); exit != 0 {

@@ -12,36 +12,36 @@ import (
 )
 
 const (
-	// span is how long one measurement takes: long enough that a timer's grain
-	// and the start of two goroutines vanish in it, short enough that both sides
+	// span is the duration of one measurement: long enough to hide a timer's
+	// resolution and the start of two goroutines, short enough that both sides
 	// of a pair see the same machine.
 	span = 30 * time.Millisecond
 
-	// portions is into how many pieces the operations of each caller are dealt out
-	// on average, so that a CPU that is held up does not leave the others waiting.
+	// portions is the average number of pieces into which each caller's
+	// operations are split, so that the others do not wait for a slow CPU.
 	portions = 16
 )
 
 // sample is one measurement, per operation.
 type sample struct {
 	// ns is the elapsed time divided by all operations of all goroutines, as in
-	// testing.B.RunParallel. Two CPUs that do not disturb each other halve it; a
-	// lock that they fight over raises it.
+	// testing.B.RunParallel. Two independent CPUs halve it; a contended lock
+	// raises it.
 	ns float64
-	// cpu is user and system time of the whole process, the collector included.
+	// cpu is the user and system time of the whole process, including the collector.
 	cpu float64
 }
 
-// lane is one side of a pair: operations, how they are driven, and how many of
-// them make a measurement of about one span.
+// lane is one side of a pair: an operation, its load, and the number of
+// operations in a measurement of about one span.
 type lane struct {
 	op func(n int) error
 	load
 	n int
 }
 
-// newLane calibrates. The best of three counts, because a disturbance here
-// would make every later measurement too short.
+// newLane calibrates. It uses the best of three, because a disturbance would
+// make every later measurement too short.
 func newLane(op func(n int) error, drive load) (*lane, error) {
 	l := &lane{op: op, load: drive, n: 64}
 	for {
@@ -71,7 +71,7 @@ func newLane(op func(n int) error, drive load) (*lane, error) {
 // measure runs the lane's n operations once.
 func (l *lane) measure() (sample, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(l.procs))
-	runtime.GC() // what one side left behind is not the other side's to clean up
+	runtime.GC() // one side's garbage must not slow the other side
 	cpu, err := cpuTime()
 	if err != nil {
 		return sample{}, err
@@ -90,7 +90,7 @@ func (l *lane) measure() (sample, error) {
 	return sample{ns: float64(elapsed) / n, cpu: float64(end-cpu) / n}, nil
 }
 
-// run makes n operations, dealt out among the callers.
+// run makes n operations, divided among the callers.
 func (l *lane) run(n int) error {
 	callers := l.callers
 	if callers == 0 {
@@ -101,14 +101,14 @@ func (l *lane) run(n int) error {
 	}
 	var (
 		portion = max(1, n/(portions*callers))
-		dealt   atomic.Int64
+		taken   atomic.Int64
 		wg      sync.WaitGroup
 		errs    = make([]error, callers)
 	)
 	for i := range callers {
 		wg.Go(func() {
 			for errs[i] == nil {
-				end := int(dealt.Add(int64(portion)))
+				end := int(taken.Add(int64(portion)))
 				begin := end - portion
 				if begin >= n {
 					return
@@ -129,22 +129,22 @@ func cpuTime() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// countMemory returns the bytes and allocations of one operation, to the hundredth.
-// The runtime counts those of the whole process. The least of five runs excludes the
-// allocations of other goroutines.
+// countMemory returns the bytes and allocations of one operation, to the
+// hundredth. The runtime counts those of the whole process. The least of five
+// runs excludes the allocations of other goroutines.
 //
-// It is one CPU and one goroutine that calls, except where callers wait for each
-// other: what that takes is part of the operation.
+// One goroutine calls on one CPU, except where callers wait for each other:
+// waiting is then part of the operation.
 func countMemory(op func(n int) error, drive load) (bytes, allocs float64, err error) {
 	n := 1000
 	if drive.callers > 1 {
-		n *= 10 // so that starting them vanishes in it
+		n *= 10 // hides the start of the callers
 	} else {
 		drive.callers = 1
 	}
 	l := &lane{op: op, load: drive}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if err := l.run(n); err != nil { // pools and lazy parts fill up
+	if err := l.run(n); err != nil { // fills pools and lazy parts
 		return 0, 0, err
 	}
 	for i := range 5 {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Every operation of a lane is done, however many CPUs share it, and the
-// process has its own number of CPUs back afterwards.
+// Every operation of a lane is done on any number of CPUs, and GOMAXPROCS is
+// restored.
 func TestLaneDoesAllItsOperations(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	for _, procs := range []int{1, 2} {
@@ -53,8 +53,8 @@ func TestCountMemoryIsExact(t *testing.T) {
 	}
 }
 
-// What the bars say of allocations is asserted here too: it does not depend on
-// the machine.
+// The bars of allocations are also tests, since they do not depend on the
+// machine.
 func TestAllocationBars(t *testing.T) {
 	for _, r := range append(slices.Clone(races), httpRaces...) {
 		do := nothing
@@ -81,7 +81,7 @@ func TestAllocationBars(t *testing.T) {
 			if r.toLead {
 				judged, other = other, judged
 			}
-			// A tenth for what the process does besides: here others may run.
+			// 0.1 for other goroutines of the process.
 			if judged-other > *e.moreAllocs+0.1 {
 				t.Errorf("%s: %s: %v allocations to %v, bar %v more", r.name, e.name, judged, other, *e.moreAllocs)
 			}

@@ -13,15 +13,15 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// census counts the goroutines that a response takes while its body is open.
+// census counts the goroutines of a response with an open body.
 type census struct {
 	name   string
 	lead   opener
 	others []opener
-	more   float64 // that each of the others may take above the lead
+	more   float64 // limit of extra goroutines of each of the others
 }
 
-// opener opens one response to url; end closes it and whatever came with it.
+// opener opens one response to url; end closes it and frees its resources.
 type opener struct {
 	name string
 	make func(url string) (open func() (end func(), err error), err error)
@@ -60,7 +60,7 @@ func opened(url string, do func(*http.Request) (*http.Response, error)) func() (
 
 func (c census) title() string { return c.name }
 
-// hold counts in a process of its own, where nothing else has goroutines.
+// hold counts in a separate process without other goroutines.
 func (c census) hold(meter, int) (finding, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -72,12 +72,12 @@ func (c census) hold(meter, int) (finding, error) {
 	}
 	var all []float64
 	if err := json.NewDecoder(out).Decode(&all); err != nil {
-		return nil, fmt.Errorf("counting in a process of its own: %w", err)
+		return nil, fmt.Errorf("counting in a separate process: %w", err)
 	}
 	return counted{c, all[0], all[1:]}, nil
 }
 
-// take counts them all.
+// take counts all openers.
 func (c census) take(w io.Writer) error {
 	url, err := siteURL()
 	if err != nil {
@@ -111,7 +111,7 @@ func (o opener) count(url string) (float64, error) {
 	return float64(settled()-before) / crowd, nil
 }
 
-// settled is the number of goroutines, once it has been the same for a while.
+// settled returns the number of goroutines when it has been stable for a while.
 func settled() int {
 	n := runtime.NumGoroutine()
 	for same := 0; same < 10; same++ {
@@ -123,7 +123,7 @@ func settled() int {
 	return n
 }
 
-// counted is what a census has shown.
+// counted is the result of a census.
 type counted struct {
 	census census
 	lead   float64

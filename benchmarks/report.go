@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// result is what a race has shown.
+// result is the result of a race.
 type result struct {
 	race   race
 	lead   figures // medians over all pairs of the race
@@ -23,8 +23,8 @@ type duel struct {
 	entrant entrant
 	figures
 	estimate
-	extra  float64 // allocations of the judged side above the other's
-	allocs verdict // on them; empty without a bar
+	extra  float64 // extra allocations of the judged side
+	allocs verdict // on extra; empty without a bar
 }
 
 // figures are per operation.
@@ -47,9 +47,9 @@ func printHead(w io.Writer, pairs int) {
 		"per operation", "ns", "cpu ns", "B", "allocs", "ratio", "95 % interval", "bar", "pairs", "verdict")
 }
 
-// clockPrice is what the machine asks for the time in ns, the best of a few tries. It
-// differs by far more than anything else from one machine to the next, and a bar in
-// absolute time hangs on it.
+// clockPrice returns the machine's cost of reading the clock in ns, the best of
+// a few runs. It differs between machines more than any other cost, and a bar
+// in absolute time depends on it.
 func clockPrice() (now, since float64) {
 	const looks = 100_000
 	best := func(look func(time.Time)) float64 {
@@ -66,8 +66,8 @@ func clockPrice() (now, since float64) {
 	return best(func(time.Time) { _ = time.Now() }), best(func(t time.Time) { _ = time.Since(t) })
 }
 
-// says is what a comparison's figure is, where it is not the head's.
-func (r race) says() string {
+// quantity describes the compared quantity if it differs from the head's.
+func (r race) quantity() string {
 	switch {
 	case r.gauge == more && r.toLead:
 		return ": CPU time above the first line's"
@@ -80,7 +80,7 @@ func (r race) says() string {
 }
 
 func (r result) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s%s\n", r.race.name, r.race.says())
+	fmt.Fprintf(w, "\n%s%s\n", r.race.name, r.race.quantity())
 	tail := ""
 	if r.race.maxAllocs != nil {
 		tail = comparison("", "", fmt.Sprintf("≤ %g allocs", *r.race.maxAllocs), "", r.allocs)
@@ -120,7 +120,7 @@ func nanos(x float64) string {
 	return fmt.Sprintf("%.0f", x)
 }
 
-// printVerdict ends the report and says whether all bars are met.
+// printVerdict ends the report and reports whether all bars are met.
 func printVerdict(w io.Writer, findings []finding, file string) bool {
 	bars, unmet := 0, []string{}
 	for _, row := range rows(findings) {
@@ -149,9 +149,9 @@ func printVerdict(w io.Writer, findings []finding, file string) bool {
 	return false
 }
 
-// row is one line of bench.json. The first figures are the contender's, per
-// operation; zero where they were not measured. value is what gauge says, of the
-// contender compared with to; null and "" say that there is nothing to say.
+// row is one entry of bench.json. The first figures are the contender's, per
+// operation; zero if they were not measured. value is the gauge's figure of
+// contender compared with to. null and "" mean none.
 //
 //	"time", "cpu"      the ratio of the times
 //	"extra ns"         the difference of the CPU times
@@ -221,7 +221,7 @@ func writeJSON(path string, findings []finding) error {
 
 const fence = "```\n"
 
-// writePage puts the report into the first fenced block of a page.
+// writePage writes the report into the first fenced block of a page.
 func writePage(path, report string) error {
 	page, err := os.ReadFile(path)
 	if err != nil {

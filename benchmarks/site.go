@@ -13,11 +13,11 @@ import (
 	"sync"
 )
 
-// The role that this program has when it was started by itself. A server ends with
-// its standard input, which its parent holds, and so never outlives it.
+// The environment variable with the role of this program if it was started by
+// itself. A server ends with its standard input, so it does not outlive its parent.
 const roleVariable = "HOLDFAST_BENCH_ROLE"
 
-// play plays the role that the environment asks for, if it asks for one.
+// play runs the role of the environment, if there is one.
 func play() (played bool, err error) {
 	switch role := os.Getenv(roleVariable); role {
 	case "":
@@ -39,8 +39,8 @@ func play() (played bool, err error) {
 	}
 }
 
-// started are the processes that run for this one: a pipe that nothing refers to
-// is closed some day.
+// started holds the child processes: without a reference, their pipes would be
+// closed by the collector.
 var started []*exec.Cmd
 
 // start starts program in a role.
@@ -74,7 +74,7 @@ var siteURL = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(url), err
 })
 
-// serveSite tells its URL and serves until stdin ends.
+// serveSite prints its URL and serves until stdin ends.
 func serveSite(stdin io.Reader, stdout io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -100,7 +100,7 @@ func serveSite(stdin io.Reader, stdout io.Writer) error {
 // openPath is the path of an answer with a body that does not end.
 const openPath = "/open"
 
-// answerAll answers every request with the same bytes and hardly any work.
+// answerAll answers every request with constant bytes and little work.
 func answerAll(conn net.Conn) {
 	defer conn.Close()
 	whole := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")

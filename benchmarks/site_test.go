@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The test binary starts itself as the program does.
+// The test binary starts itself like the program.
 func TestMain(m *testing.M) {
 	if played, err := play(); played {
 		if err != nil {
@@ -38,7 +38,7 @@ func TestSite(t *testing.T) {
 	resp.Body.Close()
 }
 
-// A server ends with its standard input, so that it never outlives its parent.
+// A server ends with its standard input, so it does not outlive its parent.
 func TestSiteEnds(t *testing.T) {
 	in, stdin := io.Pipe()
 	out, stdout := io.Pipe()
@@ -53,7 +53,7 @@ func TestSiteEnds(t *testing.T) {
 	}
 }
 
-// An open response has goroutines of net/http, and none of holdfast's.
+// An open response has goroutines of net/http and none of holdfast.
 func TestOpenResponses(t *testing.T) {
 	found, err := openAnswers.hold(nil, 0)
 	if err != nil {
@@ -70,8 +70,7 @@ func TestOpenResponses(t *testing.T) {
 	}
 }
 
-// What is taken out of the sources is there, once; the build itself is make
-// bench's.
+// The lines to remove exist once. make bench does the build.
 func TestStatisticsCanBeTakenOut(t *testing.T) {
 	for file, line := range counting {
 		source, err := os.ReadFile(filepath.Join("..", file))
@@ -91,7 +90,7 @@ func TestStatisticsCanBeTakenOut(t *testing.T) {
 	}
 }
 
-// A lane in processes of its own measures when it is asked to.
+// A lane in a separate process measures on request.
 func TestLaneElsewhere(t *testing.T) {
 	s, err := holdfastLoggedClient.elsewhere(holdfastLoggedClient, load{procs: 1}, nothing)
 	if err != nil {

@@ -15,9 +15,10 @@ import (
 	"sync"
 )
 
-// There is no client without statistics. What they cost shows in a build of this
-// program without the lines that time and count a call that succeeds. Both builds run
-// in processes of their own: the collector's work depends on what else is in a process.
+// Every client has statistics. Their cost is measured by a build of this
+// program without the lines that time and count a successful call. Both builds
+// run in separate processes: the collector's work depends on the other contents
+// of a process.
 
 // counting are the lines, by file.
 var counting = map[string]string{
@@ -25,7 +26,7 @@ var counting = map[string]string{
 	"operation.go": "o.shared.counts.together.Record(a.Took)",
 }
 
-// withoutStatistics is a file's source without its line.
+// withoutStatistics returns a file's source without its line.
 func withoutStatistics(file string, source []byte) ([]byte, error) {
 	line := []byte(counting[file])
 	if n := bytes.Count(source, line); n != 1 {
@@ -34,7 +35,7 @@ func withoutStatistics(file string, source []byte) ([]byte, error) {
 	return bytes.Replace(source, line, nil, 1), nil
 }
 
-// countedLane measures in this build.
+// countedLane measures this build.
 func countedLane(contender, load, work) (side, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -43,7 +44,7 @@ func countedLane(contender, load, work) (side, error) {
 	return remote(program, "lane with")
 }
 
-// uncountedLane measures in the other one.
+// uncountedLane measures the other build.
 func uncountedLane(contender, load, work) (side, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/holdfast-go/holdfast").Output()
 	if err != nil {
@@ -59,14 +60,15 @@ func uncountedLane(contender, load, work) (side, error) {
 	return remote(program, "lane without")
 }
 
-// laneOperations is how many operations a lane in a process of its own measures, some
-// 30 ms of them: as many on either side, so that the collector runs as often.
+// laneOperations is the number of operations in a measurement of a separate
+// process, about 30 ms. It is the same for both builds, so that the collector
+// runs as often.
 const laneOperations = 10_000
 
-// report is what such a process tells, of an operation.
+// report is the output of such a process, per operation.
 type report struct {
-	Bytes, Allocs float64 // if it was asked to count
-	NS, CPU       float64 // if to measure
+	Bytes, Allocs float64 // of a count
+	NS, CPU       float64 // of a measurement
 }
 
 // remote is a side that starts a process for each measurement. The addresses of code
@@ -87,8 +89,8 @@ func remote(program, role string) (side, error) {
 	}}, nil
 }
 
-// taskset keeps a process on one CPU; empty if there is no such program, or if the CPUs
-// that are ours are not the first.
+// taskset returns the path of the program taskset. It is empty if there is no
+// such program or if the first CPUs are not available.
 var taskset = sync.OnceValue(func() string {
 	path, err := exec.LookPath("taskset")
 	for cpu := 0; cpu < runtime.NumCPU() && err == nil; cpu++ {
@@ -100,7 +102,7 @@ var taskset = sync.OnceValue(func() string {
 	return path
 })
 
-// once has a process play its role, on one CPU where that can be had, and tell.
+// once runs a process in a role, on one CPU if possible, and returns its report.
 func once(program, role string, cpu int) (r report, err error) {
 	cmd := exec.Command(program)
 	if path := taskset(); path != "" {
@@ -110,12 +112,12 @@ func once(program, role string, cpu int) (r report, err error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return r, fmt.Errorf("%s, in a process of its own: %w", role, err)
+		return r, fmt.Errorf("%s, in a separate process: %w", role, err)
 	}
 	return r, json.Unmarshal(out, &r)
 }
 
-// countLane and measureLane are the other end.
+// countLane and measureLane run in the separate process.
 
 func countLane(c contender, stdout io.Writer) error {
 	bytes, allocs, err := countMemory(c.rig(nothing), load{procs: 1})
@@ -124,7 +126,7 @@ func countLane(c contender, stdout io.Writer) error {
 
 func measureLane(c contender, stdout io.Writer) error {
 	l := &lane{op: c.rig(nothing), load: load{procs: 1}, n: laneOperations}
-	if err := l.run(l.n); err != nil { // the heap grows, and what is lazy is made
+	if err := l.run(l.n); err != nil { // warms up the heap and lazy parts
 		return err
 	}
 	m, err := l.measure()

@@ -11,16 +11,14 @@ type Capacity struct {
 	// Workers is the number of requests that are worked on at once. Zero means
 	// no limit.
 	Workers int `json:"workers"`
-	// Queue is the number of requests that may wait for a worker, first come,
-	// first served. A request beyond that is answered with 503. Zero means no
-	// queue.
+	// Queue is the number of requests that may wait for a worker, first come, first
+	// served. A request beyond that is answered with 503. Zero means no queue.
 	Queue int `json:"queue"`
 	// ServiceTime is the duration of the work for one request.
 	ServiceTime time.Duration `json:"service_time"`
 	// Latency is added under load.
 	Latency LoadLatency `json:"latency"`
-	// Abandoned decides about work after its caller has left. Empty means
-	// finished.
+	// Abandoned decides about work after its caller has left. Empty means finished.
 	Abandoned Abandoned `json:"abandoned"`
 }
 
@@ -53,8 +51,7 @@ type Admission struct {
 	// Waits is true if no worker is free. The End of another request starts
 	// this request.
 	Waits bool
-	// Work is the duration of the work from now on. It is zero if the request
-	// waits.
+	// Work is the duration of the work from now on. It is zero if the request waits.
 	Work time.Duration
 }
 

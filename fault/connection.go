@@ -28,10 +28,9 @@ type ConnRule struct {
 // Reset, TLS and H2 is set. If none is set, Latency must be: the connection is
 // then served late and without a fault.
 type ConnFault struct {
-	// Refuse closes the listener, so that connecting fails. It depends on time
-	// only, without Nth and Probability, since the server does not see refused
-	// connections and cannot count them. It has precedence over every other
-	// rule.
+	// Refuse closes the listener, so that connecting fails. It depends on time only,
+	// without Nth and Probability, since the server does not see refused connections
+	// and cannot count them. It has precedence over every other rule.
 	Refuse bool `json:"refuse"`
 	// Hang accepts the connection and never answers. It lasts until the client
 	// leaves or the server is closed.
@@ -51,8 +50,7 @@ type ConnFault struct {
 
 // ConnDecision describes what happens to one connection.
 type ConnDecision struct {
-	// Rule is the index of the rule that strikes the connection, or -1 for
-	// none.
+	// Rule is the index of the rule that strikes the connection, or -1 for none.
 	Rule int
 	// N is the connection's number in that rule's window, counted from 1. It is
 	// 0 if no rule strikes.

@@ -90,8 +90,7 @@ type Cut struct {
 	Of Part `json:"of"`
 }
 
-// Stall sends the beginning of the healthy answer, stops for a time, then goes
-// on.
+// Stall sends the beginning of the healthy answer, stops for a time, then goes on.
 type Stall struct {
 	// After is the amount to send before the stall, 0 or more, in units of Of.
 	// At most the whole answer is sent.
@@ -178,8 +177,7 @@ func compileStrike(f Fault) strike {
 	return s
 }
 
-// pick selects the strike for request k of the selected requests, counted from
-// 0.
+// pick selects the strike for request k of the selected requests, counted from 0.
 func (s *strikes) pick(k uint64, d draw) *strike {
 	switch {
 	case s.sequence:

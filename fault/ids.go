@@ -46,8 +46,7 @@ type Entry struct {
 	ID ID
 	// Purpose describes what a client must withstand.
 	Purpose string
-	// Faithful describes where faultserver matches reality and where it does
-	// not.
+	// Faithful describes where faultserver matches reality and where it does not.
 	Faithful string
 }
 

@@ -49,9 +49,8 @@ type Match struct {
 // Shard selects requests by a key, like a store on several machines: if one
 // machine is down, the same keys always fail.
 type Shard struct {
-	// Header is the name of the header with the key. Exactly one of Header and
-	// Query is set. The first value counts; a request without one is on no
-	// shard.
+	// Header is the name of the header with the key. Exactly one of Header and Query
+	// is set. The first value counts; a request without one is on no shard.
 	Header string `json:"header"`
 	// Query is the name of the query parameter with the key.
 	Query string `json:"query"`

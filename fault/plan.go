@@ -1,5 +1,5 @@
-// Package fault describes faults of a service: a plan decides which fault
-// strikes request n at a given time, from a seed.
+// Package fault describes faults of a service. A plan decides, from a seed, which
+// fault strikes request n at a given time.
 //
 // A [Plan] is data, written in Go or read from JSON by [Parse]. [Plan.Compile]
 // makes a [Machine] of it, which decides for each request what happens to it.
@@ -10,11 +10,10 @@
 //
 // # Which requests a rule strikes
 //
-// Every rule counts the requests that fit its Match and its When, from 1,
-// including those that an earlier rule strikes: "nth 3" is the third such
-// request whatever else the plan contains. The first rule with a matching Nth
-// and Probability strikes. A request that no rule strikes gets a healthy
-// answer.
+// Every rule counts the requests that fit its Match and its When, from 1, including
+// those that an earlier rule strikes: "nth 3" is the third such request whatever
+// else the plan contains. The first rule with a matching Nth and Probability
+// strikes. A request that no rule strikes gets a healthy answer.
 //
 // A connection rule counts and selects connections in the same way. Rules with
 // Refuse depend on time only.
@@ -77,16 +76,14 @@ type Plan struct {
 	// Seed of all random choices. Two servers with the same plan and the same
 	// requests behave the same.
 	Seed uint64 `json:"seed"`
-	// Pace is the service's own latency, by time and request. The first entry
-	// that fits a request applies; without one there is no wait. It also
-	// applies to requests that a fault strikes, in addition to the fault's
-	// latency.
+	// Pace is the service's own latency, by time and request. The first entry that
+	// fits a request applies; without one there is no wait. It also applies to
+	// requests that a fault strikes, in addition to the fault's latency.
 	Pace []Pace `json:"pace"`
 	// Connections are the rules for connections. The first that selects a
 	// connection strikes it.
 	Connections []ConnRule `json:"connections"`
-	// Rules are the rules for requests. The first that selects a request
-	// strikes it.
+	// Rules are the rules for requests. The first that selects a request strikes it.
 	Rules []Rule `json:"rules"`
 	// Capacity limits how much the service does at once. Nil means no limit.
 	Capacity *Capacity `json:"capacity"`

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// planSchema is written by the package's tests, which compare it with the
-// decoder.
+// planSchema is written by the package's tests, which compare it with the decoder.
 //
 //go:embed plan.schema.json
 var planSchema []byte

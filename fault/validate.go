@@ -226,8 +226,7 @@ func (c *checker) atMost(path string, have, most int, what string) int {
 	return min(have, most)
 }
 
-// isToken reports whether s can be a method or a header's name (RFC 9110,
-// 5.6.2).
+// isToken reports whether s can be a method or a header's name (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||

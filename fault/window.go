@@ -9,9 +9,8 @@ type Window struct {
 	Until time.Duration `json:"until"`
 }
 
-// Repeat makes a window periodic: of each period Every, counted from the
-// window's From, only the first For belongs to the window. Zero means the whole
-// window.
+// Repeat makes a window periodic: of each period Every, counted from the window's
+// From, only the first For belongs to the window. Zero means the whole window.
 type Repeat struct {
 	Every time.Duration `json:"every"`
 	// For is the active part of a period, above 0 and below Every.

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// The words of a plan. vocabulary lists each kind for validation, ids and
-// schema.
+// The words of a plan. vocabulary lists each kind for validation, ids and schema.
 
 // Point is the moment of an exchange at which a fault strikes.
 type Point string
@@ -110,7 +109,7 @@ type H2 string
 // The faults of a request. The last two are faults of a whole connection.
 const (
 	GoAwayGraceful  H2 = "goaway_graceful"          // GOAWAY without an error; this stream is answered
-	GoAwayExcluding H2 = "goaway_excluding"         // GOAWAY whose last stream id is below this stream's
+	GoAwayExcluding H2 = "goaway_excluding"         // GOAWAY with a last stream id below this stream's
 	GoAwayCalm      H2 = "goaway_enhance_your_calm" // GOAWAY with ENHANCE_YOUR_CALM
 	RSTRefused      H2 = "rst_stream_refused"       // RST_STREAM with REFUSED_STREAM
 	RSTInternal     H2 = "rst_stream_internal"      // RST_STREAM with INTERNAL_ERROR, before headers

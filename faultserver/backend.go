@@ -5,10 +5,9 @@ import (
 	"net/http"
 )
 
-// Service makes the healthy answer. It must be a pure function of the request
-// and safe for concurrent use. The server calls it for every request, also for
-// those that a fault strikes. The work is counted separately, by the answer's
-// Operation.
+// Service makes the healthy answer. It must be a pure function of the request and
+// safe for concurrent use. The server calls it for every request, also for those
+// that a fault strikes. The work is counted separately, by the answer's Operation.
 type Service func(Request) Answer
 
 // Request is a complete request. A Service must not change it.
@@ -29,9 +28,8 @@ type Answer struct {
 	// sent at once as an HTTP chunk; the rest of Body is the last one. Empty
 	// means the whole Body at once, with a Content-Length.
 	Chunks []int
-	// Operation identifies the requested work across attempts and request ids.
-	// Two requests with the same Operation ask for the same work. Empty means
-	// unknown.
+	// Operation identifies the requested work across attempts and request ids. Two
+	// requests with the same Operation ask for the same work. Empty means unknown.
 	Operation string
 }
 

@@ -1,8 +1,7 @@
 package faultserver
 
-// Effects counts work by operation (see [Answer]). An operation is counted
-// before deduplication, so that a client that repeats it with a new key is
-// detected.
+// Effects counts work by operation (see [Answer]). An operation is counted before
+// deduplication, so that a client that repeats it with a new key is detected.
 type Effects struct {
 	// Done is the number of different operations that were executed.
 	Done int

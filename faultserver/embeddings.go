@@ -16,12 +16,11 @@ const (
 	maxInputs         = 256  // texts in one request
 )
 
-// Embeddings answers like Mixedbread's POST /v1/embeddings, at every path that
-// ends in /embeddings. A vector has 8 numbers, or the requested number up to
-// 4096. It is a hash of model, prompt and text: equal texts have equal vectors,
-// and different texts unrelated ones. The only encoding_format is "float". A
-// GET of a path that ends in /stores, the usual health check of clients,
-// returns an empty list.
+// Embeddings answers like Mixedbread's POST /v1/embeddings, at every path that ends
+// in /embeddings. A vector has 8 numbers, or the requested number up to 4096. It is
+// a hash of model, prompt and text: equal texts have equal vectors, and different
+// texts unrelated ones. The only encoding_format is "float". A GET of a path that
+// ends in /stores, the usual health check of clients, returns an empty list.
 //
 // The operation is the first word of the first text. A malformed request is
 // answered with 422, another path with 404, another method with 405.

@@ -49,8 +49,7 @@ func (g *gate) state() (net.Listener, <-chan struct{}, bool) {
 	return g.inner, g.changed, g.closed
 }
 
-// set shuts or opens the gate. It returns false if the port is not available
-// now.
+// set shuts or opens the gate. It returns false if the port is not available now.
 func (g *gate) set(shut bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -97,9 +96,8 @@ func (a gateAddr) String() string { return string(a) }
 // process has taken.
 const reopening = 10 * time.Millisecond
 
-// watch shuts and opens the gate by the run's plan until the run is over. It
-// does so once before it returns, and then in a goroutine if the plan has later
-// changes.
+// watch shuts and opens the gate by the run's plan until the run is over. It does
+// so once before it returns, and then in a goroutine if the plan has later changes.
 func (s *Server) watch(r *run) {
 	refuse := func() (next time.Duration, more bool) {
 		now := r.since(time.Now())

@@ -65,8 +65,7 @@ func ollamaRefusal(format string, args ...any) Answer {
 	return jsonAnswer(http.StatusBadRequest, "", map[string]string{"error": fmt.Sprintf(format, args...)})
 }
 
-// ollamaCreated is the time of every answer, since a Service is a pure
-// function.
+// ollamaCreated is the time of every answer, since a Service is a pure function.
 const ollamaCreated = "2026-01-02T03:04:05.678901Z"
 
 // ollamaCommon holds the fields of all requests for words.
@@ -80,8 +79,7 @@ type ollamaCommon struct {
 
 func (in *ollamaCommon) streams() bool { return in.Stream == nil || *in.Stream }
 
-// words returns the tokens of an answer, with a blank before each but the
-// first.
+// words returns the tokens of an answer, with a blank before each but the first.
 func (in *ollamaCommon) words(prompt string) []string {
 	n := defaultTokens
 	if p := in.Options.NumPredict; p != nil && *p >= 0 {
@@ -101,8 +99,7 @@ func (in *ollamaCommon) words(prompt string) []string {
 
 var ollamaWords = strings.Fields("flour water salt yeast starter dough knead fold rest proof shape score bake crust crumb loaf")
 
-// ollamaReply is one line of an answer. generate sets Response, chat sets
-// Message.
+// ollamaReply is one line of an answer. generate sets Response, chat sets Message.
 type ollamaReply struct {
 	Model      string         `json:"model"`
 	CreatedAt  string         `json:"created_at"`

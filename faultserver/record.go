@@ -14,8 +14,7 @@ type Attempt struct {
 	// At is the arrival of the request's headers, as time since the server's
 	// start or Begin.
 	At time.Duration
-	// Connection is the number of the connection, from 1 in order of
-	// acceptance.
+	// Connection is the number of the connection, from 1 in order of acceptance.
 	Connection int
 	Method     string
 	Path       string
@@ -33,9 +32,8 @@ type Attempt struct {
 	Delay time.Duration
 	// Status is the status that is sent, or 0 if the caller gets none.
 	Status int
-	// Effect reports whether this request did the work. It becomes true when
-	// the work is done, after Delay. It stays false for a repeat that gets the
-	// stored answer.
+	// Effect reports whether this request did the work. It becomes true when the work
+	// is done, after Delay. It stays false for a repeat that gets the stored answer.
 	Effect bool
 }
 

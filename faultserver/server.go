@@ -209,9 +209,8 @@ func Start(tb TB, plan fault.Plan, opts ...Option) *Server {
 // memoryHost is the host name of a server in memory.
 const memoryHost = "faultserver.test"
 
-// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS].
-// In memory it is "http://faultserver.test", which only [Server.Dial] connects
-// to.
+// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS]. In
+// memory it is "http://faultserver.test", which only [Server.Dial] connects to.
 func (s *Server) URL() string { return s.scheme() + "://" + s.Addr() }
 
 func (s *Server) scheme() string {

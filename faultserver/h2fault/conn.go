@@ -181,9 +181,8 @@ func (c *conn) read() {
 	}
 }
 
-// handle handles one frame. Its error is a StreamError or a ConnectionError.
-// This method and all below run with mu held, unless their comment says
-// otherwise.
+// handle handles one frame. Its error is a StreamError or a ConnectionError. This
+// method and all below run with mu held, unless their comment says otherwise.
 func (c *conn) handle(frame http2.Frame) error {
 	switch f := frame.(type) {
 	case *http2.MetaHeadersFrame:

@@ -51,8 +51,7 @@ func newIdentity(now time.Time) (*identity, error) {
 	}}, nil
 }
 
-// Certificate returns the server's self-signed certificate, or nil without
-// [TLS].
+// Certificate returns the server's self-signed certificate, or nil without [TLS].
 func (s *Server) Certificate() *x509.Certificate {
 	if s.identity == nil {
 		return nil

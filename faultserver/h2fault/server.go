@@ -1,6 +1,6 @@
-// Package h2fault is an HTTP/2 server that fails by plan in ways that
-// net/http's server cannot: GOAWAY, RST_STREAM, a limit of one stream, a window
-// that never grows, an unanswered PING.
+// Package h2fault is an HTTP/2 server that fails by plan. Its faults are
+// impossible with net/http's server: GOAWAY, RST_STREAM, a limit of one stream,
+// a window that never grows, an unanswered PING.
 //
 // It uses the [fault.Plan], the [faultserver.Service] and the record of package
 // faultserver, which has all faults of connections, of HTTP/1.1 and of TLS. It
@@ -10,13 +10,12 @@
 // # Supported plans
 //
 // The plan's h2 words strike as described at [fault.H2]; [Catalog] lists all of
-// them. Three other faults have their own ids here, since a stream ends
-// differently than a connection: a cut of the body by rst, a cut by fin, and a
-// stalled upload. These work as in faultserver: statuses, retry_after in
-// seconds, quota, mix, hang, a stall of the body, latency, pace and commit, and
-// for connections hang, close, reset and latency. A reset or a close before the
-// answer ends the whole connection with all its streams. Any other fault is
-// rejected with its path.
+// them. Three other faults have their own ids here, since a stream ends differently
+// than a connection: a cut of the body by rst, a cut by fin, and a stalled upload.
+// These work as in faultserver: statuses, retry_after in seconds, quota, mix, hang,
+// a stall of the body, latency, pace and commit, and for connections hang, close,
+// reset and latency. A reset or a close before the answer ends the whole connection
+// with all its streams. Any other fault is rejected with its path.
 package h2fault
 
 import (
@@ -148,9 +147,8 @@ func Start(tb faultserver.TB, plan fault.Plan, opts ...Option) *Server {
 // memoryHost is the host name of a server in memory.
 const memoryHost = "faultserver.test"
 
-// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS].
-// In memory it is "http://faultserver.test", which only [Server.Dial] connects
-// to.
+// URL returns the server's URL: "http://127.0.0.1:41873", or https with [TLS]. In
+// memory it is "http://faultserver.test", which only [Server.Dial] connects to.
 func (s *Server) URL() string {
 	if s.wantTLS {
 		return "https://" + s.Addr()
@@ -189,10 +187,9 @@ func (s *Server) Begin() {
 	s.begin(plan, machine, false)
 }
 
-// SetPlan replaces the plan in one step. The new plan's clock and counts start
-// now. Connections, faults in progress on them, record and effects stay. If the
-// new plan is malformed or not supported, the old one stays and the error is
-// that of [New].
+// SetPlan replaces the plan in one step. The new plan's clock and counts start now.
+// Connections, faults in progress on them, record and effects stay. If the new plan
+// is malformed or not supported, the old one stays and the error is that of [New].
 func (s *Server) SetPlan(plan fault.Plan) error {
 	machine, err := compile(plan)
 	if err != nil {

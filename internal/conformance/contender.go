@@ -21,8 +21,7 @@ type Contender struct {
 	// Proxy means that the contender is one separate process for all rules. New
 	// makes its caller.
 	Proxy bool
-	// Asks reports whether the contender can be tested by a rule. Nil means all
-	// rules.
+	// Asks reports whether the contender can be tested by a rule. Nil means all rules.
 	Asks func(*Rule) bool
 }
 

@@ -128,8 +128,7 @@ func (m *meeting) gaveUpOn() bool {
 	return m.lost
 }
 
-// unexpected returns an error for a request that belongs to no call of the
-// meeting.
+// unexpected returns an error for a request that belongs to no call of the meeting.
 func (m *meeting) unexpected() error {
 	for _, a := range m.record {
 		if a.Method != "" && !strings.HasPrefix(a.Path, work+"/") {

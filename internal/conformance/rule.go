@@ -77,8 +77,7 @@ const (
 	// Honest: Answered or Refused. A part of an answer returned as the whole
 	// answer is wrong.
 	Honest Want = "honest"
-	// Undetectable: any end, since the wire does not show that something is
-	// missing.
+	// Undetectable: any end, since the wire does not show that something is missing.
 	Undetectable Want = "undetectable"
 )
 
@@ -95,8 +94,7 @@ type Terms struct {
 	RetryAfter time.Duration
 	// Answer limits the body of an answer, in bytes.
 	Answer int
-	// Deadline is the caller's limit of a call, including all attempts and
-	// waits.
+	// Deadline is the caller's limit of a call, including all attempts and waits.
 	Deadline time.Duration
 }
 

@@ -12,8 +12,7 @@ func repeated(id fault.ID, f fault.Fault, why string, sources ...string) Rule {
 	return Rule{Fault: id, Plan: once(f), Want: Answered, Least: 2, Most: 2, Why: why, Sources: append(sources, mayRepeat)}
 }
 
-// drop is the interval of a drip: each gap is short, but the whole takes
-// minutes.
+// drop is the interval of a drip: each gap is short, but the whole takes minutes.
 const drop = 40 * time.Millisecond
 
 // bodyRules are about answers that stop, break off or never end.

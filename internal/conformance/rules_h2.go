@@ -8,8 +8,7 @@ func overH2(r Rule) Rule {
 	return r
 }
 
-// untouched returns the rule of a POST that the server reports as not
-// processed.
+// untouched returns the rule of a POST that the server reports as not processed.
 func untouched(id fault.ID, f fault.H2, why string) Rule {
 	return overH2(Rule{
 		Fault: id, Plan: once(fault.Fault{H2: f}), Method: "POST", Body: 200,

@@ -17,14 +17,12 @@ import (
 
 // Runner tests contenders. The zero value has no HTTP/2.
 type Runner struct {
-	// H2 starts a service that speaks HTTP/2 over TLS. Nil omits the rules of
-	// HTTP/2.
+	// H2 starts a service that speaks HTTP/2 over TLS. Nil omits the rules of HTTP/2.
 	H2 func(faultserver.Service) (Server, error)
 	// Listen is a fixed address of the service, host and port, for a contender
 	// with a fixed target. Empty means a free port for each meeting.
 	Listen string
-	// Workers is the number of concurrent meetings. The default is 8, with
-	// Listen 1.
+	// Workers is the number of concurrent meetings. The default is 8, with Listen 1.
 	Workers int
 	// Patience extends the Terms' deadline and the Bound, for a contender that
 	// cannot wait for less than a second. The default is none.
@@ -36,16 +34,14 @@ type Runner struct {
 
 // Limits of the runner.
 const (
-	// stuck is the time after the caller's deadline at which a call is
-	// abandoned.
+	// stuck is the time after the caller's deadline at which a call is abandoned.
 	stuck = 3 * time.Second
 	// leaveTime is the time in which a client's goroutines and sockets may end.
 	leaveTime = 1500 * time.Millisecond
 	// tries limits the meetings in which the fault does not strike, as two
 	// concurrent calls may miss each other.
 	tries = 5
-	// maxStalls limits the meetings that are repeated because the machine
-	// stalled.
+	// maxStalls limits the meetings that are repeated because the machine stalled.
 	maxStalls = 4
 )
 
@@ -419,8 +415,7 @@ func (m *meeting) struck() error {
 	return errNotMet
 }
 
-// isShared reports three faults of HTTP/2 that have another name in package
-// fault.
+// isShared reports three faults of HTTP/2 that have another name in package fault.
 func (m *meeting) isShared(a faultserver.Attempt) bool {
 	return m.rule.H2 && len(a.Faults) > 0 && strings.HasPrefix(string(m.rule.Fault), "h2.")
 }

@@ -65,8 +65,7 @@ func newCall(r *Rule, base, path string) Call {
 	return c
 }
 
-// witness is the healthy service. It records which requests contained
-// credentials.
+// witness is the healthy service. It records which requests contained credentials.
 type witness struct {
 	mu     sync.Mutex
 	leaked []bool // by request, in order of reading
@@ -108,8 +107,7 @@ func (w *witness) leakedAfterFirst() int {
 	return n
 }
 
-// authority returns the service's authority as a pool and as PEM, nil without
-// TLS.
+// authority returns the service's authority as a pool and as PEM, nil without TLS.
 func authority(s Server) (*x509.CertPool, []byte) {
 	cert := s.Certificate()
 	if cert == nil {

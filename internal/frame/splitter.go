@@ -45,8 +45,7 @@ type Splitter struct {
 	events
 }
 
-// Room returns the buffer for the next bytes: at least half of the whole
-// buffer.
+// Room returns the buffer for the next bytes: at least half of the whole buffer.
 func (s *Splitter) Room() []byte {
 	switch rest, half := len(s.buf)-s.from, cap(s.buf)/2; {
 	case half == 0, rest > half:

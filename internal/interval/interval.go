@@ -1,5 +1,4 @@
-// Package interval computes confidence intervals of medians of a few
-// measurements.
+// Package interval computes confidence intervals of medians of a few measurements.
 package interval
 
 import (
@@ -24,11 +23,10 @@ func OfMedian(xs []float64) (mid, low, high float64) {
 	return Median(xs), xs[k-1], xs[len(xs)-k]
 }
 
-// signRank returns the greatest k for which the k-th smallest and the k-th
-// largest of n values enclose the median with at least 95 %. Each value is
-// below the true median with probability 1/2, so the k-th smallest is above it
-// if fewer than k of n coins show heads. Below six values there is no such k:
-// 0.
+// signRank returns the greatest k for which the k-th smallest and the k-th largest
+// of n values enclose the median with at least 95 %. Each value is below the true
+// median with probability 1/2, so the k-th smallest is above it if fewer than k of
+// n coins show heads. Below six values there is no such k: 0.
 func signRank(n int) int {
 	p := math.Pow(0.5, float64(n)) // probability of exactly i heads; 5e-97 at maxPairs
 	below := 0.0                   // probability of at most i heads

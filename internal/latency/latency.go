@@ -1,4 +1,4 @@
-// Package latency is a histogram of durations: it counts them in a fixed number
+// Package latency is a histogram of durations. It counts them in a fixed number
 // of ranges. Recording is one atomic addition. It allocates nothing, never
 // grows and reads no clock.
 //
@@ -77,9 +77,8 @@ func (s *Snapshot) Add(other *Snapshot) {
 // Count returns the number of durations.
 func (s *Snapshot) Count() uint64 { return s.n }
 
-// Quantile returns the duration that a share q of all durations, between 0 and
-// 1, did not exceed. It is the end of a range, and zero if there are no
-// durations.
+// Quantile returns the duration that a share q of all durations, between 0 and 1,
+// did not exceed. It is the end of a range, and zero if there are no durations.
 func (s *Snapshot) Quantile(q float64) time.Duration {
 	last := max(uint64(math.Ceil(q*float64(s.n))), 1)
 	for i, n := range s.counts {

@@ -1,4 +1,4 @@
-// Package outcome classifies the result of an attempt for the rules: a breaker,
+// Package outcome classifies the result of an attempt for the rules. A breaker,
 // a retry schedule and a budget do not see errors, status codes or sockets.
 package outcome
 

@@ -1,6 +1,6 @@
-// Package bedrock calls the models of Amazon Bedrock through the AWS SDK, with
-// a [holdfast.Policy] instead of the SDK's retries. It is a template for any
-// SDK that is used by its methods: a Policy, a Classify, a Wrap.
+// Package bedrock calls the models of Amazon Bedrock through the AWS SDK. A
+// [holdfast.Policy] replaces the SDK's retries. The package is a template for
+// any SDK that is used by its methods: a Policy, a Classify, a Wrap.
 package bedrock
 
 import (
@@ -123,9 +123,8 @@ func (p *Provider) Generate(ctx context.Context, prompt string) (Reply, error) {
 	return reply, nil
 }
 
-// Converse makes the API's Converse call under the same policy, with all its
-// fields (a system message, limits, tools). An empty ModelId means the
-// provider's model.
+// Converse makes the API's Converse call under the same policy, with all its fields
+// (a system message, limits, tools). An empty ModelId means the provider's model.
 func (p *Provider) Converse(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
 	if in.ModelId == nil {
 		own := *in

@@ -1,6 +1,5 @@
 // Package mixedbread calls the embeddings API of Mixedbread through a
-// [holdfast.Client], with retries, timeouts and a circuit breaker. It is a
-// small template for a provider of another service.
+// [holdfast.Client]. It is a small template for a provider of another service.
 package mixedbread
 
 import (
@@ -62,8 +61,7 @@ func New(client *holdfast.Client, model string) *Provider {
 }
 
 // Embed returns one vector for each text, in the order of the texts: up to
-// [MaxTexts] in one call. EmbedBatch takes more. Without texts it makes no
-// call.
+// [MaxTexts] in one call. EmbedBatch takes more. Without texts it makes no call.
 //
 // The error is the client's *holdfast.Error, or [holdfast.ErrDecode] if the
 // answer does not match the texts.
@@ -78,10 +76,9 @@ func (p *Provider) Embed(ctx context.Context, texts []string, opts ...holdfast.C
 	return out.inOrder(len(texts))
 }
 
-// EmbedBatch is Embed for any number of texts, in chunks of at most [MaxTexts];
-// see [holdfast.Batch]. If some chunks fail, the error is a
-// *holdfast.BatchError, and the result has all other vectors and the missing
-// texts with their errors.
+// EmbedBatch is Embed for any number of texts, in chunks of at most [MaxTexts]; see
+// [holdfast.Batch]. If some chunks fail, the error is a *holdfast.BatchError, and
+// the result has all other vectors and the missing texts with their errors.
 //
 // The options apply to every chunk, for example
 // holdfast.WithAttemptTimeout(90*time.Second) for large chunks.
@@ -118,8 +115,7 @@ type response struct {
 	} `json:"data"`
 }
 
-// inOrder sorts the embeddings by index and checks that each of n texts has
-// one.
+// inOrder sorts the embeddings by index and checks that each of n texts has one.
 func (r response) inOrder(n int) ([][]float32, error) {
 	if len(r.Data) != n {
 		return nil, mismatch("%d texts were sent, %d embeddings came back", n, len(r.Data))

@@ -7,9 +7,9 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// curlMeets has a meeting with every fault of package faultserver.
+// curlMeets has a meeting for every fault of package faultserver.
 var curlMeets = map[fault.ID]meeting{
-	// What answers, and how.
+	// Answers.
 	fault.IDStatus:              {fault: fault.Fault{Status: 502}, args: "--fail", exit: []int{httpError}},
 	fault.IDRetryAfter:          {fault: fault.Fault{Status: 503, RetryAfter: time.Second}, args: "--fail --write-out %header{retry-after}", exit: []int{httpError}, says: "1"},
 	"http.retry_after_date":     {fault: fault.Fault{Status: 503, RetryAfter: time.Minute, RetryAfterAs: fault.RetryDate}, args: "--fail --write-out %header{retry-after}", exit: []int{httpError}, says: "GMT"},
@@ -61,7 +61,7 @@ var curlMeets = map[fault.ID]meeting{
 	fault.IDBodyDrip:    {fault: fault.Fault{Drip: &fault.Drip{Every: 50 * time.Millisecond}}, args: impatient, exit: []int{timeout}},
 	fault.IDEndless:     {fault: fault.Fault{Endless: true}, args: "--limit-rate 1M" + impatient, exit: []int{timeout}},
 	"body.gzip_bomb": {fault: fault.Fault{Gzip: fault.GzipBomb, Size: 16 << 20}, args: "--compressed", exit: []int{done},
-		why: "curl unpacks whatever it is given, in little memory"},
+		why: "curl unpacks everything, in little memory"},
 	"body.gzip_corrupt": {fault: fault.Fault{Gzip: fault.GzipCorrupt}, args: "--compressed", exit: []int{encoding}},
 	"body.gzip_truncated": {fault: fault.Fault{Gzip: fault.GzipTruncated}, args: "--compressed", exit: []int{done, encoding},
 		why: "7.88.1 does not ask zlib whether the end was reached"},
@@ -99,7 +99,7 @@ func first(f fault.Fault) fault.Plan {
 	return fault.Plan{Rules: []fault.Rule{{Nth: "1", Fault: f}}}
 }
 
-// statuses is what curl must have been answered.
+// statuses checks the statuses of curl's attempts.
 func statuses(want ...int) func(*testing.T, server) {
 	return func(t *testing.T, s server) {
 		record := s.Record()
@@ -115,7 +115,7 @@ func statuses(want ...int) func(*testing.T, server) {
 	}
 }
 
-// connections is how many curl must have opened.
+// connections checks the number of curl's connections.
 func connections(want int) func(*testing.T, server) {
 	return func(t *testing.T, s server) {
 		if n := s.Connections(); n != want {

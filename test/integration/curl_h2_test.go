@@ -7,12 +7,11 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
 
-// Over TLS as a rule, since 7.88.1 cannot use a connection twice that it has
-// opened with prior knowledge: it ends with h2Framing, also with net/http's
-// server.
+// Most use TLS, since curl 7.88.1 cannot reuse a connection with prior
+// knowledge: it ends with h2Framing, also with net/http's server.
 const prior = "--http2-prior-knowledge "
 
-// curlMeetsH2 has a meeting with every fault of package h2fault.
+// curlMeetsH2 has a meeting for every fault of package h2fault.
 var curlMeetsH2 = map[fault.ID]meeting{
 	"h2.goaway_graceful": {plan: first(fault.Fault{H2: fault.GoAwayGraceful}), tls: true, args: "URL", exit: []int{done}, server: connections(2),
 		why: "nothing is lost, and the next request has a connection of its own"},
@@ -20,7 +19,7 @@ var curlMeetsH2 = map[fault.ID]meeting{
 		why: "7.88.1 gives up; later ones try again, until they give up (curl pull requests 12054 and 22946)"},
 	"h2.goaway_enhance_your_calm": {fault: fault.Fault{H2: fault.GoAwayCalm}, args: prior, exit: []int{partial, h2Framing},
 		why: "7.88.1 goes by the end of the connection; later ones say partial only if a part has come"},
-	// curl sends again what was refused, on a new connection, five times.
+	// curl repeats refused streams five times, on new connections.
 	"h2.rst_stream_refused":       {fault: fault.Fault{H2: fault.RSTRefused}, tls: true, exit: []int{receiveError}, server: connections(6)},
 	"h2.rst_stream_internal":      {fault: fault.Fault{H2: fault.RSTInternal}, tls: true, exit: []int{h2Stream}, says: "INTERNAL_ERROR"},
 	"h2.rst_stream_after_headers": {fault: fault.Fault{H2: fault.RSTAfterHeaders}, args: prior, exit: []int{h2Stream}, says: "INTERNAL_ERROR"},
@@ -40,7 +39,7 @@ var curlMeetsH2 = map[fault.ID]meeting{
 				t.Errorf("%d answers: %+v", answered, s.Record())
 			}
 		}},
-	// curl asks no PING of its own: the limit alone ends it.
+	// curl sends no PING, so the limit ends it.
 	"h2.ping_silence": {plan: fault.Plan{
 		Connections: []fault.ConnRule{{Fault: fault.ConnFault{H2: fault.PingSilence}}},
 		Rules:       []fault.Rule{{Fault: fault.Fault{Hang: fault.BeforeAnswer}}},

@@ -1,15 +1,15 @@
-// Package integration tests what this repository makes against what others have
-// made. It has tests and nothing else.
+// Package integration tests this repository against other programs. It has only
+// tests.
 //
-// Debian's curl meets every fault of package faultserver and of its h2fault, and
-// must end with the exit code that its manual gives to such a failure: that the
-// faults are what they are called is then not only our own opinion. And
-// holdfast's client meets the faults of HTTP/2, over net/http's own frames. And
-// the own clients of Ollama and of Mixedbread take the fault server for their
-// service, of which our providers make the same.
+// Debian's curl meets every fault of package faultserver and of its h2fault,
+// and must end with the exit code of its manual for such a failure. This
+// confirms the faults independently. holdfast's client meets the faults of
+// HTTP/2 over net/http's frames. The official clients of Ollama and of
+// Mixedbread use the fault server as their service and must agree with our
+// providers.
 //
-// Debian's PostgreSQL is written to through pgx and a policy while it is killed,
-// started again and stopped.
+// Debian's PostgreSQL is written to through pgx and a policy while it is
+// killed, restarted and stopped.
 package integration
 
 import (
@@ -52,27 +52,27 @@ const (
 	tooLarge     = 100
 )
 
-// A meeting is what curl does when it meets a fault.
+// A meeting is the expected behaviour of curl for one fault.
 type meeting struct {
-	// The fault, of every request or of every connection, or a whole plan.
+	// The fault of every request or of every connection, or a whole plan.
 	fault fault.Fault
 	conn  fault.ConnFault
 	plan  fault.Plan
 	tls   bool
-	// args come before the URL; URL stands for it where it is wanted again.
+	// args precede the URL. URL is replaced by it.
 	args string
-	// exit is how curl must end. Where there are several, why says what decides
-	// (often the version: Debian 12 has 7.88.1), and where it may be done, why
-	// curl does not fail.
+	// exit lists the valid exit codes of curl. If there are several, why gives
+	// the cause (often the version: Debian 12 has 7.88.1). If done is one of
+	// them, why gives the reason.
 	exit []int
 	why  string
-	// says is a part of what curl must say.
+	// says is a part of curl's output.
 	says string
-	// server is what the server must have seen, if the exit code is not all.
+	// server checks the server's record if the exit code is not enough.
 	server func(t *testing.T, s server)
 }
 
-// server is what both fault servers are.
+// server is the interface of both fault servers.
 type server interface {
 	URL() string
 	Record() []faultserver.Attempt
@@ -91,11 +91,11 @@ func (m *meeting) asPlan() fault.Plan {
 	}
 }
 
-// impatient ends a wait that would not end: the shortest that a busy machine
-// does not exceed on a connection that is not slow.
+// impatient ends endless waits. It is the shortest limit that a busy machine
+// keeps on a fast connection.
 const impatient = " --max-time 0.5"
 
-// large is a body larger than the windows and the buffers of both sides.
+// large is a body larger than all windows and buffers.
 const large = 8 << 20
 
 func TestCurlMeetsEveryFault(t *testing.T) {
@@ -123,12 +123,12 @@ func TestCurlMeetsEveryFault(t *testing.T) {
 	}
 	for id := range curlMeets {
 		if !listed(id, fault.Catalog()) {
-			t.Errorf("%s is met, and in no catalog", id)
+			t.Errorf("%s has a meeting, but is in no catalog", id)
 		}
 	}
 	for id := range curlMeetsH2 {
 		if !listed(id, h2fault.Catalog()) {
-			t.Errorf("%s is met, and in no catalog", id)
+			t.Errorf("%s has a meeting, but is in no catalog", id)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func listed(id fault.ID, catalog []fault.Entry) bool {
 func meet(t *testing.T, id fault.ID, meetings map[fault.ID]meeting, body string, start func(*testing.T, meeting) (server, []byte)) {
 	m, ok := meetings[id]
 	if !ok {
-		t.Errorf("curl does not meet %s: give it a meeting", id)
+		t.Errorf("%s has no meeting: add one", id)
 		return
 	}
 	t.Run(string(id), func(t *testing.T) {
@@ -161,14 +161,14 @@ func meet(t *testing.T, id fault.ID, meetings map[fault.ID]meeting, body string,
 			t.Errorf("curl %s: exit %d, want one of %v\n%s", strings.Join(args, " "), exit, m.exit, said)
 		}
 		if m.why == "" && (len(m.exit) > 1 || slices.Contains(m.exit, done)) {
-			t.Errorf("it may end with any of %v, and nothing says why", m.exit)
+			t.Errorf("it may end with any of %v, and why is empty", m.exit)
 		}
 		if !strings.Contains(said, m.says) {
 			t.Errorf("curl does not say %q:\n%s", m.says, said)
 		}
 		t.Logf("exit %d: %s", exit, said)
 		met := func(a faultserver.Attempt) bool { return a.Met(id) }
-		if id != fault.IDRefuse && !slices.ContainsFunc(s.Record(), met) { // what is refused is not seen
+		if id != fault.IDRefuse && !slices.ContainsFunc(s.Record(), met) { // the server does not see refused connections
 			t.Errorf("the server has not struck: %+v", s.Record())
 		}
 		if m.server != nil {
@@ -177,8 +177,8 @@ func meet(t *testing.T, id fault.ID, meetings map[fault.ID]meeting, body string,
 	})
 }
 
-// curl gives the exit code and what was said, as free of its surroundings as it
-// can be made.
+// curl returns the exit code and the output, with as little influence of the
+// environment as possible.
 func curl(t *testing.T, args []string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

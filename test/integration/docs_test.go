@@ -22,12 +22,12 @@ import (
 
 const repository = "../../"
 
-// Every block of Go in a document compiles as it stands there, but for what every
-// reader has: see usual. A comment above a block says what else it is about:
+// Every Go block in a document compiles as it is, with the declarations of
+// usual. A comment above a block gives its context:
 //
-//	<!-- given: type Output struct{}; var in Input -->   what the reader has, too
-//	<!-- from: path/of/file.go -->   it is in that file, to the letter
-//	<!-- fragment -->                Go with something left out
+//	<!-- given: type Output struct{}; var in Input -->   more declarations
+//	<!-- from: path/of/file.go -->   the block is in that file, exactly
+//	<!-- fragment -->                Go with omissions
 func TestGoInDocsCompiles(t *testing.T) {
 	known := knownPackages(t)
 	blocks, fragments := 0, 0
@@ -61,11 +61,11 @@ func TestGoInDocsCompiles(t *testing.T) {
 	}
 }
 
-// A block that does not hold is a problem on its line.
+// A wrong block is a problem at its line.
 func TestGoInDocsBites(t *testing.T) {
 	known := knownPackages(t)
 	for name, c := range map[string]struct{ text, want string }{
-		"statements that hold":        {"```go\nclient.Close()\nfor range 3 {\n\treturn err\n}\n```\n", ""},
+		"valid statements":            {"```go\nclient.Close()\nfor range 3 {\n\treturn err\n}\n```\n", ""},
 		"a function, and its imports": {"```go\nfunc f() { log.Print(time.Now()) }\n```\n", ""},
 		"a program":                   {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println() }\n```\n", ""},
 		"in a list":                   {"- so:\n\n  ```go\n  client.Cloze()\n  ```\n", "a.md:4:"},
@@ -93,7 +93,7 @@ func TestGoInDocsBites(t *testing.T) {
 	}
 }
 
-// The provider that docs/providers.md walks through has the forty lines that it says.
+// The provider of docs/providers.md has forty lines, as the document claims.
 func TestProviderInFortyLines(t *testing.T) {
 	text, err := os.ReadFile(repository + "docs/providers.md")
 	if err != nil {
@@ -114,7 +114,7 @@ func TestProviderInFortyLines(t *testing.T) {
 	}
 }
 
-// documents are the repository's texts, by their paths in it.
+// documents returns the repository's documents by path.
 func documents(t *testing.T) (docs []string) {
 	t.Helper()
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "*/*/README.md"} {
@@ -129,13 +129,13 @@ func documents(t *testing.T) (docs []string) {
 	return docs
 }
 
-// goBlock is a block of Go in a document.
+// goBlock is a Go block in a document.
 type goBlock struct {
 	doc   string
-	line  int // of its first line of code
+	line  int // of the first line of code
 	code  string
-	given string // declarations that the reader has
-	from  string // the file that it quotes
+	given string // declarations of the context
+	from  string // the quoted file
 
 	fragment bool
 }
@@ -168,7 +168,7 @@ func goBlocks(doc, text string) (blocks []goBlock) {
 	return blocks
 }
 
-// isIn reports whether a source has the block, whatever its indentation there.
+// isIn reports whether a source has the block, with any indentation.
 func (b goBlock) isIn(source string) bool {
 	return strings.Contains(unindented(source), unindented(b.code))
 }
@@ -181,7 +181,7 @@ func unindented(code string) string {
 	return all.String()
 }
 
-// usual is what a reader of every document has.
+// usual has the declarations of every document.
 var usual = map[string]string{
 	"ctx":    "var ctx context.Context",
 	"client": "var client *holdfast.Client",
@@ -191,9 +191,9 @@ var usual = map[string]string{
 	"t":      "var t *testing.T",
 }
 
-// compile type-checks a block: as a file, as declarations, or as the statements of
-// a function that returns an error or, if it has a bare return, nothing. What is declared and not used is left to the
-// reader.
+// compile type-checks a block: as a file, as declarations, or as the statements
+// of a function that returns an error or, with a bare return, nothing. Unused
+// declarations are allowed.
 func (b goBlock) compile(known packages) (problems []string) {
 	fset := token.NewFileSet()
 	at := fmt.Sprintf("//line %s:%d\n", b.doc, b.line)
@@ -234,11 +234,11 @@ func (b goBlock) compile(known packages) (problems []string) {
 			}
 		},
 	}
-	_, _ = cfg.Check("docs", fset, files, nil) // Error has been told
+	_, _ = cfg.Check("docs", fset, files, nil) // Error has the errors
 	return problems
 }
 
-// result is what a function returns whose statements the block is.
+// result returns the result type of the function around the block.
 func (b goBlock) result() string {
 	if bareReturn.MatchString(b.code) {
 		return ""
@@ -248,8 +248,8 @@ func (b goBlock) result() string {
 
 var bareReturn = regexp.MustCompile(`(?m)^\s*return$`)
 
-// names are all that a file declares, wherever: what may be meant by a name before
-// a dot, if it is no package.
+// names returns all names that a file declares: a name before a dot that is not
+// among them is a package.
 func names(file *ast.File) map[string]bool {
 	all := declaredOutside(file)
 	for n := range ast.Preorder(file) {
@@ -273,7 +273,7 @@ func names(file *ast.File) map[string]bool {
 	return all
 }
 
-// declaredOutside are the names that a file declares outside of functions.
+// declaredOutside returns the names that a file declares outside of functions.
 func declaredOutside(file *ast.File) map[string]bool {
 	all := map[string]bool{}
 	for _, decl := range file.Decls {
@@ -298,15 +298,15 @@ func declaredOutside(file *ast.File) map[string]bool {
 	return all
 }
 
-// packages are those that a document may use: where each one's export data is, and
-// which one is meant by a name.
+// packages are the packages that a document may use: their export data, by
+// path, and their paths, by name.
 type packages struct {
 	exports map[string]string
 	named   map[string]string
 }
 
-// knownPackages are the public packages of this repository, and all packages that
-// they and these tests import.
+// knownPackages returns the public packages of this repository and all packages
+// that they and these tests import.
 func knownPackages(t *testing.T) packages {
 	t.Helper()
 	const root = "github.com/holdfast-go/holdfast"
@@ -323,7 +323,7 @@ func knownPackages(t *testing.T) packages {
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		name, path := fields[0], fields[1]
 		if strings.Contains(path, " ") || fields[2] == "" {
-			continue // a package together with its tests
+			continue // a package with its tests
 		}
 		p.exports[path] = fields[2]
 		if strings.Contains("/"+path, "/internal/") || strings.Contains("/"+path, "/vendor/") {
@@ -344,7 +344,7 @@ func (p packages) open(path string) (io.ReadCloser, error) {
 	return os.Open(export)
 }
 
-// imports adds to a file what it uses and does not import.
+// imports adds the missing imports to a file.
 func (p packages) imports(file *ast.File, declared map[string]bool) {
 	has := map[string]bool{}
 	for _, spec := range file.Imports {

@@ -23,8 +23,8 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// overH2 is a server in memory, and a client of it that speaks HTTP/2 over the
-// transport that holdfast makes for itself, taught only to do so in the clear.
+// overH2 returns a server in memory and a client that speaks HTTP/2 without
+// encryption over holdfast's own transport.
 func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...h2fault.Option) (*holdfast.Client, *h2fault.Server) {
 	t.Helper()
 	s := h2fault.Start(t, plan, append(opts, h2fault.InMemory())...)
@@ -46,12 +46,12 @@ func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...h2fault.
 	return c, s
 }
 
-// What a POST over HTTP/2 comes to, and what the service has seen of it.
+// The result of a POST over HTTP/2, and the service's record.
 func TestPostsOverHTTP2(t *testing.T) {
 	tests := []struct {
 		name  string
 		fault fault.Fault // of the first request
-		// what the client counts, and the connections it needs
+		// the client's count, and its connections
 		attempts    uint64
 		connections int
 		took        time.Duration
@@ -62,7 +62,7 @@ func TestPostsOverHTTP2(t *testing.T) {
 		{"GOAWAY after it", fault.Fault{H2: fault.GoAwayGraceful}, 1, 1, 0, faultserver.Effects{Done: 1}},
 		{"GOAWAY, ENHANCE_YOUR_CALM", fault.Fault{H2: fault.GoAwayCalm}, 2, 2, time.Second, faultserver.Effects{Done: 1}},
 		{"INTERNAL_ERROR", fault.Fault{H2: fault.RSTInternal}, 2, 1, time.Second, faultserver.Effects{Done: 1}},
-		// The work is done twice unless the second request is known by its key.
+		// The work is done twice unless the key identifies the second request.
 		{"INTERNAL_ERROR after the headers", fault.Fault{H2: fault.RSTAfterHeaders}, 2, 1, time.Second, faultserver.Effects{Done: 1, Resent: 1}},
 		{"INTERNAL_ERROR within the body", fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}}, 2, 1, time.Second, faultserver.Effects{Done: 1, Resent: 1}},
 		{"a body that ends too early", fault.Fault{Cut: &fault.Cut{After: 10}}, 2, 1, time.Second, faultserver.Effects{Done: 1, Resent: 1}},
@@ -98,15 +98,15 @@ func TestPostsOverHTTP2(t *testing.T) {
 	}
 }
 
-// A request that the service has not looked at is sent again as an attempt like
-// any other: counted, and after a wait. net/http itself would send one without a
-// body again at once, where nobody counts, and for a server that sends everybody
-// away some six hundred times a second.
+// A request that the service has not processed is repeated as a normal attempt:
+// counted, and after a wait. net/http itself would repeat one without a body at
+// once, uncounted, and about six hundred times a second if the server always
+// refuses.
 func TestGetsThatWereRefused(t *testing.T) {
 	for name, f := range map[string]fault.Fault{"REFUSED_STREAM": {H2: fault.RSTRefused}, "GOAWAY that excludes it": {H2: fault.GoAwayExcluding}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c, s := overH2(t, first(f), holdfast.Config{Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}}) // not even then was it done
+				c, s := overH2(t, first(f), holdfast.Config{Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}}) // the request was not executed, so it is repeated even so
 				began := time.Now()
 				resp, err := c.Get(t.Context(), "/work")
 				if err != nil {
@@ -129,7 +129,7 @@ func TestGetsThatWereRefused(t *testing.T) {
 	}
 }
 
-// What a service does for good does not go on for ever.
+// A permanent fault does not cause endless attempts.
 func TestHTTP2FaultsThatStay(t *testing.T) {
 	for name, f := range map[string]fault.Fault{
 		"REFUSED_STREAM":                   {H2: fault.RSTRefused},
@@ -150,7 +150,7 @@ func TestHTTP2FaultsThatStay(t *testing.T) {
 				if !errors.Is(err, holdfast.ErrConnection) {
 					t.Errorf("%v", err)
 				}
-				// Four attempts, and 1, 2 and 4 seconds between them.
+				// Four attempts, with waits of 1, 2 and 4 seconds.
 				if took := time.Since(began); took > 4*5*time.Second+7*time.Second {
 					t.Errorf("took %s", took)
 				}
@@ -162,9 +162,9 @@ func TestHTTP2FaultsThatStay(t *testing.T) {
 	}
 }
 
-// A connection that has gone dark: its requests end with their limit, and
-// holdfast's PING finds out within 30 seconds, so that the next request has a
-// connection that lives.
+// A dead connection: its requests end at their limit, and holdfast's PING
+// detects it within 30 seconds, so that the next request gets a live
+// connection.
 func TestADarkConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overH2(t, fault.Plan{
@@ -188,8 +188,8 @@ func TestADarkConnection(t *testing.T) {
 	})
 }
 
-// One upload that the server has stopped reading neither stops the others of its
-// connection nor outlasts its limit.
+// One upload that the server has stopped reading neither blocks other streams
+// of its connection nor exceeds its limit.
 func TestAStalledUpload(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overH2(t, first(fault.Fault{Upload: fault.UploadStall}), holdfast.Config{
@@ -217,7 +217,7 @@ func TestAStalledUpload(t *testing.T) {
 	})
 }
 
-// A caller that leaves takes its stream along, and not the connection.
+// A caller that leaves ends its stream but not the connection.
 func TestACallerThatLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overH2(t, first(fault.Fault{Hang: fault.BeforeAnswer}), holdfast.Config{})
@@ -232,8 +232,8 @@ func TestACallerThatLeaves(t *testing.T) {
 	})
 }
 
-// Many at once, of which the server takes one at a time: those that were one too
-// many are attempts like others, and nothing is done twice.
+// Many concurrent calls to a server with one stream at a time: refused streams
+// are attempts like others, and no work is done twice.
 func TestOneStreamAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overH2(t, fault.Plan{

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
 )
 
-// Ollama's chat is a stream of 16 words and an end, a line each.
+// Ollama's chat is a stream of 16 words and an end, one line each.
 const ollamaLines = 17
 
 var chat = map[string]any{"model": "m", "messages": []map[string]string{{"role": "user", "content": "work"}}}
@@ -36,7 +36,7 @@ func readStream(t *testing.T, c *holdfast.Client) (lines, bytes int, s *holdfast
 	return lines, bytes, s, nil
 }
 
-// A stream over HTTP/2, with what may befall it before its first line and after.
+// A stream over HTTP/2, with faults before and after its first line.
 func TestStreamsOverHTTP2(t *testing.T) {
 	cfg := holdfast.Config{Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}}
 	for name, f := range map[string]fault.Fault{
@@ -91,7 +91,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 				if n := c.Breaker().Stats().FailureCount; n != 1 || len(server.Record()) != 1 || c.Stats().InFlight != 0 {
 					t.Errorf("%d failures, %d requests, %d in flight", n, len(server.Record()), c.Stats().InFlight)
 				}
-				// The connection is others' too.
+				// The connection serves other calls.
 				if lines, _, _, err := readStream(t, c); err != nil || lines != ollamaLines || server.Connections() != 1 {
 					t.Errorf("%d lines, %v, over %d connections", lines, err, server.Connections())
 				}
@@ -100,8 +100,8 @@ func TestStreamsOverHTTP2(t *testing.T) {
 	}
 }
 
-// A stream that is left early takes its HTTP/2 stream along, and leaves the
-// connection to the others: a hundred of them need one.
+// Leaving a stream early ends its HTTP/2 stream and keeps the connection: a
+// hundred of them need one connection.
 func TestLeavingStreamsOverHTTP2(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, server := overH2(t, fault.Plan{Rules: []fault.Rule{{Fault: fault.Fault{Stall: &fault.Stall{After: 500}}}}}, holdfast.Config{},

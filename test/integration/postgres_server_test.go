@@ -22,26 +22,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// postgres is Debian's PostgreSQL on a folder and a port of its own.
+// postgres is Debian's PostgreSQL with a temporary directory and port.
 type postgres struct {
 	t    *testing.T
 	dir  string
 	port int
-	user *syscall.Credential // nil: it runs as who runs the test
+	user *syscall.Credential // nil: the user of the test
 	cmd  *exec.Cmd
-	said bytes.Buffer // by all that have run
+	said bytes.Buffer // by all its programs
 }
 
 // startPostgres initializes a database and serves it until the test ends.
 func startPostgres(t *testing.T) *postgres {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "holdfast-postgres") // t.TempDir is not for other users
+	dir, err := os.MkdirTemp("", "holdfast-postgres") // other users cannot read t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &postgres{t: t, dir: dir, port: freePort(t)}
-	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
+	if os.Getuid() == 0 { // PostgreSQL does not run as root
 		p.user = credential(t, "postgres")
 		if err := os.Chown(dir, int(p.user.Uid), int(p.user.Gid)); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func startPostgres(t *testing.T) *postgres {
 	return p
 }
 
-// command is one of PostgreSQL's programs, of the newest version that is there.
+// command returns one of PostgreSQL's programs in the newest installed version.
 func (p *postgres) command(name string, args ...string) *exec.Cmd {
 	p.t.Helper()
 	all, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
@@ -82,11 +82,11 @@ func majorVersion(path string) int {
 	return n
 }
 
-// start serves, and returns when the first connection was answered.
+// start starts the server and returns after its first answer.
 func (p *postgres) start() {
 	p.t.Helper()
-	// Without fsync a commit survives the death of every process, as it shall here,
-	// though not that of the machine.
+	// Without fsync a commit survives the death of every process, which is
+	// enough here, but not that of the machine.
 	p.cmd = p.command("postgres", "-D", p.dir, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "restart_after_crash=off")
 	if err := p.cmd.Start(); err != nil {
@@ -114,18 +114,18 @@ func (p *postgres) url() string {
 	return fmt.Sprintf("postgres://holdfast@127.0.0.1:%d/postgres?sslmode=disable", p.port)
 }
 
-// kill ends the server and all that belongs to it at once.
+// kill ends all processes of the server at once.
 func (p *postgres) kill() {
 	p.signal(syscall.SIGKILL)
-	_ = p.cmd.Wait() // killed, it says
+	_ = p.cmd.Wait() // the error is "killed"
 }
 
-// signal reaches the whole server. Each of its processes makes a group of its own,
-// so that one signal to the group of the first would leave the others at work.
+// signal signals all processes of the server. Each has its own process group,
+// so a signal to the first group would not reach the others.
 func (p *postgres) signal(s syscall.Signal) {
 	p.t.Helper()
 	first := p.cmd.Process.Pid
-	_ = syscall.Kill(first, s) // it may be dead; while it stands still, it starts no others
+	_ = syscall.Kill(first, s) // it may be dead; while stopped, it starts no others
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		p.t.Fatal(err)
@@ -148,13 +148,13 @@ func (p *postgres) signal(s syscall.Signal) {
 	}
 }
 
-// answers reports whether the server answers a new connection: PostgreSQL says N
-// to the question for TLS, before all else.
+// answers reports whether the server answers a new connection. PostgreSQL first
+// answers the request for TLS with N.
 func (p *postgres) answers(within time.Duration) bool {
 	p.t.Helper()
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port))
 	if err != nil {
-		p.t.Fatalf("a server that only stands still is connected to: %v", err)
+		p.t.Fatalf("a stopped server must accept connections: %v", err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(within))

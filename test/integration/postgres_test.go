@@ -17,12 +17,12 @@ import (
 
 const (
 	ordered = 2000 // orders in all
-	clerks  = 8    // who book at once, each for an account of its own
+	clerks  = 8    // concurrent clerks, each with an account
 )
 
-// Orders are booked while the database is killed, started again and brought to a
-// standstill. In the end each is there exactly once, on the books and in the
-// balances, and nobody has waited longer than the policy lets him.
+// Orders are booked while the database is killed, restarted and stopped. At the
+// end each order is in the books and in the balances exactly once, and no call
+// has exceeded the policy's limit.
 func TestDatabaseThatComesAndGoes(t *testing.T) {
 	db := startPostgres(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -31,7 +31,7 @@ func TestDatabaseThatComesAndGoes(t *testing.T) {
 	run(t, db, `create table accounts (id int primary key, balance bigint not null)`)
 	run(t, db, fmt.Sprintf(`insert into accounts select n, 0 from generate_series(0, %d) n`, clerks-1))
 
-	var seen happenings
+	var seen tally
 	pool, err := pgxpool.New(ctx, db.url())
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func TestDatabaseThatComesAndGoes(t *testing.T) {
 			}
 		})
 	}
-	// Each happening waits for a part of the orders, and lasts until it has made
-	// attempts fail: so it always hits the work, however fast the machine is.
+	// Each disturbance waits for a part of the orders and lasts until attempts
+	// fail, so it always affects the work, on any machine.
 	const parts = 7
 	for i := range parts - 1 {
 		seen.until(ctx, t, &seen.booked, int64((i+1)*ordered/parts))
@@ -76,24 +76,24 @@ func TestDatabaseThatComesAndGoes(t *testing.T) {
 		t.Errorf("%d orders, %d keys, %d cents on the books and %d in the balances; want %d orders of %d cents",
 			rows, keys, cents, balance, ordered, want)
 	}
-	// The policy's own bound, and a generous share for a busy machine.
+	// The policy's limit, plus a margin for a busy machine.
 	longest := time.Duration(seen.longest.Load())
 	if most := cfg.Total + 3*time.Second; longest > most {
-		t.Errorf("somebody waited %v, with a limit of %v", longest, cfg.Total)
+		t.Errorf("a call took %v, with a limit of %v", longest, cfg.Total)
 	}
 	if seen.found.Load() == 0 {
-		t.Error("no answer was lost: the test has shown nothing")
+		t.Error("no answer was lost: the test has proved nothing")
 	}
 	t.Logf("%d orders, 3 kills, 3 standstills: %d attempts failed, %d were repeated, %d operations given up and made again, %d commits found by reading, longest wait %v of %v",
 		rows, seen.failed.Load(), seen.repeated.Load(), seen.givenUp.Load(), seen.found.Load(), longest.Round(time.Millisecond), cfg.Total)
 }
 
-// happenings counts, as an observer of the policy.
-type happenings struct {
+// tally is an observer of the policy that counts events.
+type tally struct {
 	booked, found, givenUp, failed, repeated, longest atomic.Int64
 }
 
-func (h *happenings) Observe(_ context.Context, e holdfast.Event) {
+func (h *tally) Observe(_ context.Context, e holdfast.Event) {
 	switch {
 	case e.Kind == holdfast.EventAttemptDone && e.Err != nil:
 		h.failed.Add(1)
@@ -102,8 +102,8 @@ func (h *happenings) Observe(_ context.Context, e holdfast.Event) {
 	}
 }
 
-// book books order n, as often as it takes: what a queue of work does.
-func (h *happenings) book(ctx context.Context, t *testing.T, books *orders, n, clerk int) {
+// book books order n and repeats failed operations, like a work queue.
+func (h *tally) book(ctx context.Context, t *testing.T, books *orders, n, clerk int) {
 	for {
 		began := time.Now()
 		isNew, err := books.Book(ctx, fmt.Sprint("order-", n), clerk, int64(n))
@@ -125,7 +125,7 @@ func (h *happenings) book(ctx context.Context, t *testing.T, books *orders, n, c
 	}
 }
 
-func (h *happenings) waited(d time.Duration) {
+func (h *tally) waited(d time.Duration) {
 	for {
 		longest := h.longest.Load()
 		if int64(d) <= longest || h.longest.CompareAndSwap(longest, int64(d)) {
@@ -134,11 +134,11 @@ func (h *happenings) waited(d time.Duration) {
 	}
 }
 
-// wasGone reports whether the last attempt failed for want of a server.
+// wasGone reports whether the last attempt failed because the server was down.
 func wasGone(err error) bool { return databasePolicy().Retry.On(err) }
 
-// until waits until a count has come so far.
-func (h *happenings) until(ctx context.Context, t *testing.T, count *atomic.Int64, n int64) {
+// until waits until a count has reached n.
+func (h *tally) until(ctx context.Context, t *testing.T, count *atomic.Int64, n int64) {
 	t.Helper()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
@@ -151,8 +151,8 @@ func (h *happenings) until(ctx context.Context, t *testing.T, count *atomic.Int6
 	}
 }
 
-// standstill stops the whole server while f runs: neither a new connection nor one
-// that was there is answered.
+// standstill stops all processes of the server while f runs: it answers neither
+// new nor open connections.
 func standstill(ctx context.Context, t *testing.T, db *postgres, f func()) {
 	t.Helper()
 	const soon = 250 * time.Millisecond
@@ -167,17 +167,17 @@ func standstill(ctx context.Context, t *testing.T, db *postgres, f func()) {
 	db.signal(syscall.SIGSTOP)
 	defer db.signal(syscall.SIGCONT)
 	if db.answers(soon) {
-		t.Error("a server that stands still answers a new connection")
+		t.Error("a stopped server answers a new connection")
 	}
 	short, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
 	if err := plain.Ping(short); err == nil {
-		t.Error("a server that stands still answers a connection that was there")
+		t.Error("a stopped server answers an open connection")
 	}
 	f()
 }
 
-// run and ask use a connection of their own, without a policy.
+// run and ask use a separate connection without a policy.
 func run(t *testing.T, db *postgres, statement string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.url())

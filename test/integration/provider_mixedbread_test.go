@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 )
 
-// official is what testdata/mixedbread/official.mjs prints: what Mixedbread's own
-// client has understood.
+// official is the output of testdata/mixedbread/official.mjs: the answers as
+// Mixedbread's official client reads them.
 type official struct {
 	Many, One struct {
 		Data []struct {
@@ -36,7 +36,7 @@ type official struct {
 	TooMany, Elsewhere string
 }
 
-// ask runs Mixedbread's own client, on Node.
+// ask runs Mixedbread's official client with Node.
 func (o *official) ask(t *testing.T, url string, texts []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -47,15 +47,15 @@ func (o *official) ask(t *testing.T, url string, texts []string) {
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("Mixedbread's own client, which make mixedbread-sdk installs: %v\n%s", err, said.Bytes())
+		t.Fatalf("Mixedbread's official client, which make mixedbread-sdk installs: %v\n%s", err, said.Bytes())
 	}
 	if err := json.Unmarshal(out, o); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
 }
 
-// Mixedbread's own client takes the fault server for the service, and ours makes
-// the same of it.
+// Mixedbread's official client works with the fault server, and our provider
+// returns the same.
 func TestMixedbread(t *testing.T) {
 	s := faultserver.Start(t, fault.Plan{}, faultserver.Backend(faultserver.Embeddings))
 	texts := []string{"rye bread", "spelt", "oat"}

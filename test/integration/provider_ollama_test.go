@@ -18,7 +18,8 @@ import (
 	"github.com/ollama/ollama/api"
 )
 
-// ollamas are Ollama's own client and ours, of the same server.
+// ollamas returns Ollama's official client and our provider, both of the same
+// server.
 func ollamas(t *testing.T, rules ...fault.Rule) (*api.Client, *ollama.Provider) {
 	t.Helper()
 	s := faultserver.Start(t, fault.Plan{Rules: rules}, faultserver.Backend(faultserver.Ollama))
@@ -42,11 +43,11 @@ func TestOllamaEmbed(t *testing.T) {
 	texts := []string{"rye bread", "spelt", "oat"}
 	want, err := official.Embed(t.Context(), &api.EmbedRequest{Model: "nomic-embed-text", Input: texts})
 	if err != nil || len(want.Embeddings) != 3 {
-		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+		t.Fatalf("Ollama's official client: %+v, %v", want, err)
 	}
 	got, err := ours.Embed(t.Context(), "nomic-embed-text", texts)
 	if err != nil || !reflect.DeepEqual(got, want.Embeddings) {
-		t.Errorf("ours: %v, %v; Ollama's own client: %v", got, err, want.Embeddings)
+		t.Errorf("ours: %v, %v; Ollama's official client: %v", got, err, want.Embeddings)
 	}
 }
 
@@ -55,7 +56,7 @@ var (
 	messages = []ollama.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "why rye?"}}
 )
 
-// officialChat puts together what Ollama's own client hands out in pieces.
+// officialChat joins the pieces of Ollama's official client.
 func officialChat(ctx context.Context, c *api.Client, model string, streamed bool) (pieces []ollama.Reply, err error) {
 	in := &api.ChatRequest{Model: model, Options: options, Stream: &streamed}
 	for _, m := range messages {
@@ -88,11 +89,11 @@ func TestOllamaChat(t *testing.T) {
 	official, ours := ollamas(t)
 	want, err := officialChat(t.Context(), official, "llama3.2", false)
 	if err != nil || len(want) != 1 || len(strings.Fields(want[0].Text)) != 7 || want[0].Took == 0 {
-		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+		t.Fatalf("Ollama's official client: %+v, %v", want, err)
 	}
 	got, err := ours.Chat(t.Context(), ollama.ChatRequest{Model: "llama3.2", Messages: messages, Options: options})
 	if err != nil || got != want[0] {
-		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want[0])
+		t.Errorf("ours: %+v, %v; Ollama's official client: %+v", got, err, want[0])
 	}
 }
 
@@ -100,15 +101,15 @@ func TestOllamaGenerate(t *testing.T) {
 	official, ours := ollamas(t)
 	want, err := officialGenerate(t.Context(), official, "llama3.2", false)
 	if err != nil || len(want) != 1 || len(strings.Fields(want[0].Text)) != 7 || want[0].PromptTokens == 0 {
-		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+		t.Fatalf("Ollama's official client: %+v, %v", want, err)
 	}
 	got, err := ours.Generate(t.Context(), ollama.GenerateRequest{Model: "llama3.2", Prompt: "why rye?", System: "be brief", Options: options})
 	if err != nil || got != want[0] {
-		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want[0])
+		t.Errorf("ours: %+v, %v; Ollama's official client: %+v", got, err, want[0])
 	}
 }
 
-// The same pieces, and the same at their end.
+// The same pieces and the same end.
 func TestOllamaStreams(t *testing.T) {
 	official, ours := ollamas(t)
 	collected := func(stream iter.Seq2[ollama.Reply, error]) (pieces []ollama.Reply, err error) {
@@ -122,25 +123,24 @@ func TestOllamaStreams(t *testing.T) {
 	}
 	want, err := officialChat(t.Context(), official, "llama3.2", true)
 	if err != nil || len(want) != 8 {
-		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+		t.Fatalf("Ollama's official client: %+v, %v", want, err)
 	}
 	got, err := collected(ours.ChatStream(t.Context(), ollama.ChatRequest{Model: "llama3.2", Messages: messages, Options: options}))
 	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want)
+		t.Errorf("ours: %+v, %v; Ollama's official client: %+v", got, err, want)
 	}
 
 	want, err = officialGenerate(t.Context(), official, "llama3.2", true)
 	if err != nil || len(want) != 8 {
-		t.Fatalf("Ollama's own client: %+v, %v", want, err)
+		t.Fatalf("Ollama's official client: %+v, %v", want, err)
 	}
 	got, err = collected(ours.GenerateStream(t.Context(), ollama.GenerateRequest{Model: "llama3.2", Prompt: "why rye?", System: "be brief", Options: options}))
 	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("ours: %+v, %v; Ollama's own client: %+v", got, err, want)
+		t.Errorf("ours: %+v, %v; Ollama's official client: %+v", got, err, want)
 	}
 }
 
-// What the server says in the middle of an answer that has gone wrong is an error
-// to both.
+// An error that the server sends within an answer is an error of both clients.
 func TestOllamaFailsInTheMiddle(t *testing.T) {
 	official, ours := ollamas(t, fault.Rule{Fault: fault.Fault{
 		Status: http.StatusOK, Header: map[string]string{"Content-Type": "application/x-ndjson"},
@@ -148,7 +148,7 @@ func TestOllamaFailsInTheMiddle(t *testing.T) {
 	}})
 	pieces, err := officialGenerate(t.Context(), official, "m", true)
 	if len(pieces) != 1 || err == nil || err.Error() != "the model runner has stopped" {
-		t.Errorf("Ollama's own client: %+v, %v", pieces, err)
+		t.Errorf("Ollama's official client: %+v, %v", pieces, err)
 	}
 	var last error
 	for _, last = range ours.GenerateStream(t.Context(), ollama.GenerateRequest{Model: "m", Prompt: "why rye?"}) {
@@ -159,13 +159,13 @@ func TestOllamaFailsInTheMiddle(t *testing.T) {
 	}
 }
 
-// A refusal, which Ollama's own client reads as it is meant.
+// An error answer, as Ollama's official client reads it.
 func TestOllamaRefuses(t *testing.T) {
 	official, ours := ollamas(t)
 	_, err := officialGenerate(t.Context(), official, "", false)
 	var said api.StatusError
 	if !errors.As(err, &said) || said.StatusCode != http.StatusBadRequest || said.ErrorMessage != "model is required" {
-		t.Errorf("Ollama's own client: %v", err)
+		t.Errorf("Ollama's official client: %v", err)
 	}
 	_, err = ours.Generate(t.Context(), ollama.GenerateRequest{Prompt: "why rye?"})
 	var refused *holdfast.StatusError
@@ -177,16 +177,16 @@ func TestOllamaRefuses(t *testing.T) {
 func TestOllamaHealth(t *testing.T) {
 	official, ours := ollamas(t, fault.Rule{Nth: "4-", Fault: fault.Fault{Status: 503}})
 	if err := official.Heartbeat(t.Context()); err != nil {
-		t.Errorf("Ollama's own client: %v", err)
+		t.Errorf("Ollama's official client: %v", err)
 	}
 	if version, err := official.Version(t.Context()); err != nil || version == "" {
-		t.Errorf("Ollama's own client: version %q, %v", version, err)
+		t.Errorf("Ollama's official client: version %q, %v", version, err)
 	}
 	if err := ours.Healthy(t.Context()); err != nil {
 		t.Errorf("ours: %v", err)
 	}
 	if err := official.Heartbeat(t.Context()); err == nil {
-		t.Error("Ollama's own client takes a 503 for health")
+		t.Error("Ollama's official client treats a 503 as healthy")
 	}
 	if err := ours.Healthy(t.Context()); !errors.Is(err, holdfast.ErrUnavailable) {
 		t.Errorf("ours: %v; want ErrUnavailable", err)

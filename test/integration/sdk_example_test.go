@@ -51,7 +51,7 @@ func Example_openai() {
 		Model: model, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hold fast")},
 	})
 	fmt.Println(out.Choices[0].Message.Content, err, client.Stats().Attempts)
-	// Output: we hold fast when the other side does not <nil> 3
+	// Output: we hold fast when the remote service does not <nil> 3
 }
 
 func Example_anthropic() {
@@ -68,7 +68,7 @@ func Example_anthropic() {
 		Model: model, MaxTokens: 100, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("hold fast"))},
 	})
 	fmt.Println(out.Content[0].Text, err, client.Stats().Attempts)
-	// Output: we hold fast when the other side does not <nil> 3
+	// Output: we hold fast when the remote service does not <nil> 3
 }
 
 func Example_bedrock() {
@@ -102,5 +102,5 @@ func Example_ollama() {
 		return nil
 	})
 	fmt.Println("", err, client.Stats().Attempts)
-	// Output: we hold fast when the other side does not <nil> 3
+	// Output: we hold fast when the remote service does not <nil> 3
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// The SDK of Ollama repeats nothing, and does not look at how a stream ends.
+// Ollama's SDK does not retry and does not check how a stream ends.
 var ollamaSDK = &sdk{
 	name: "ollama/api", service: ollamaService, dial: ollamaCaller, quiet: true, busy: func(int) string { return `{"error":"overloaded"}` },
 	request: faultserver.Request{Method: "POST", Path: "/api/chat", Body: []byte(`{}`)},
 }
 
-// ollamaService answers POST /api/chat with words that are known.
+// ollamaService answers POST /api/chat with fixed words.
 func ollamaService(r faultserver.Request) faultserver.Answer {
 	var in struct {
 		Stream *bool `json:"stream"`

@@ -22,41 +22,41 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Real SDKs against a service that fails, in virtual time: as they are, and
-// through the client's door.
+// Real SDKs call a service that fails, in virtual time: with an ordinary
+// http.Client and with the client's SDK transport.
 
 var printTable = flag.Bool("table", false, "print what each SDK does in each scenario (make sdks)")
 
 var sdks = []*sdk{openaiSDK, anthropicSDK, bedrockSDK, ollamaSDK}
 
-// sdk is one of them, with the service that it is for.
+// sdk is one SDK and its service.
 type sdk struct {
 	name    string
 	service faultserver.Service
-	retries int                     // its own, as shipped
-	request faultserver.Request     // one for a stream
-	busy    func(status int) string // how its service says that it is overloaded
-	quiet   bool                    // it tells nobody that a stream broke off
-	blind   bool                    // bare, it takes a stream that broke off between two events for its end
+	retries int                     // by default
+	request faultserver.Request     // for a stream
+	busy    func(status int) string // the service's answer when it is overloaded
+	quiet   bool                    // it does not report a broken stream
+	blind   bool                    // bare, it treats a stream that broke off between two events as complete
 	dial    func(base string, hc *http.Client, retries bool) caller
 }
 
-// caller is the SDK in its user's hands.
+// caller is the SDK as its user calls it.
 type caller struct {
 	ask    func(ctx context.Context) (string, error)
 	stream func(ctx context.Context, piece func(string)) error
-	status func(error) (status int, message string) // of the SDK's own error; 0 if it is none
+	status func(error) (status int, message string) // of the SDK's error; 0 for none
 }
 
 const (
-	words = "we hold fast when the other side does not"
+	words = "we hold fast when the remote service does not"
 	model = "test-model"
 )
 
-// pieces are the words as a stream brings them.
+// pieces returns the words as a stream sends them.
 func pieces() []string { return strings.SplitAfter(words, " ") }
 
-// streamed is an answer of several chunks, each sent on its own.
+// streamed returns an answer of several chunks, each sent separately.
 func streamed(mediaType string, chunks []string) faultserver.Answer {
 	a := faultserver.Answer{Status: 200, ContentType: mediaType, Body: []byte(strings.Join(chunks, ""))}
 	for _, c := range chunks {
@@ -65,19 +65,19 @@ func streamed(mediaType string, chunks []string) faultserver.Answer {
 	return a
 }
 
-// scenario is what the service does to a call, and what becomes of it.
+// scenario is a plan of the service and the expected outcome of a call.
 type scenario struct {
 	name   string
 	faults func(*sdk) []fault.Rule
 	stream bool
 	leave  bool // after the first piece
-	before int  // calls that went before, for a breaker
+	before int  // earlier calls, to open a breaker
 	bare   outcome
-	held   outcome // and as shipped, where the SDK repeats on its own
-	only   bool    // held: the shipped SDK does as the bare one
+	held   outcome // with holdfast, and as shipped for an SDK with retries
+	only   bool    // held is for holdfast only: the shipped SDK behaves like the bare one
 }
 
-// outcome is how often the service was asked, and what the SDK's user was told.
+// outcome is the number of requests and the result for the SDK's user.
 type outcome struct {
 	attempts int
 	said     string
@@ -89,7 +89,7 @@ func always(f fault.Fault) func(*sdk) []fault.Rule {
 	return func(*sdk) []fault.Rule { return []fault.Rule{{Fault: f}} }
 }
 
-// busyFor makes the service say so.
+// busyFor makes the service overloaded.
 func busyFor(nth string, status int, after time.Duration) func(*sdk) []fault.Rule {
 	return func(s *sdk) []fault.Rule {
 		return []fault.Rule{{Nth: nth, Fault: fault.Fault{
@@ -98,7 +98,7 @@ func busyFor(nth string, status int, after time.Duration) func(*sdk) []fault.Rul
 	}
 }
 
-// overTenMinutes sends the answer in pieces, none of them late.
+// overTenMinutes sends the answer in pieces, each in time.
 func overTenMinutes(s *sdk) []fault.Rule {
 	return []fault.Rule{{Fault: fault.Fault{Drip: &fault.Drip{Bytes: len(s.service(s.request).Body)/14 + 1, Every: 45 * time.Second}}}}
 }
@@ -135,20 +135,21 @@ var scenarios = []scenario{
 	},
 }
 
-// door is what lies between the SDK and the network.
-type door struct {
+// transport is the http.Client of the SDK.
+type transport struct {
 	http *http.Client
-	end  func() // what is checked and closed after the call
+	end  func() // checks and closes after the call
 }
 
-// bareDoor is an ordinary http.Client.
-func bareDoor(dial dialer) door {
+// bareTransport is an ordinary http.Client.
+func bareTransport(dial dialer) transport {
 	tr := &http.Transport{DialContext: dial}
-	return door{&http.Client{Transport: tr}, tr.CloseIdleConnections}
+	return transport{&http.Client{Transport: tr}, tr.CloseIdleConnections}
 }
 
-// heldDoor is a client of this library that repeats as often as the SDK would.
-func heldDoor(t *testing.T, s *faultserver.Server, dial dialer, sc *scenario) door {
+// sdkTransport is an http.Client over holdfast's SDK transport with as many
+// retries as the SDK.
+func sdkTransport(t *testing.T, s *faultserver.Server, dial dialer, sc *scenario) transport {
 	cfg := holdfast.Config{
 		BaseURL: s.URL(), Retry: holdfast.Retry{MaxRetries: 2},
 		Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}, Timeouts: holdfast.Timeouts{Acquire: time.Second},
@@ -160,22 +161,22 @@ func heldDoor(t *testing.T, s *faultserver.Server, dial dialer, sc *scenario) do
 	if err != nil {
 		t.Fatal(err)
 	}
-	return door{client.HTTPClient(holdfast.RepeatPOST()), func() {
+	return transport{client.HTTPClient(holdfast.RepeatPOST()), func() {
 		if n := client.Stats().InFlight; n != 0 {
-			t.Errorf("%d calls are left, each with its slot", n)
+			t.Errorf("%d calls are left, each with its permit", n)
 		}
 		client.Close()
 	}}
 }
 
-// pace is what the service thinks before it answers. One that answers at once may
-// do so before net/http has looked for the end of the request, and a bare AWS SDK
-// then closes the request, and with it the connection.
+// pace is the service's latency. An immediate answer may arrive before net/http
+// has looked for the end of the request. A bare AWS SDK then closes the
+// request, and with it the connection.
 var pace = []fault.Pace{{Latency: fault.Latency{Fixed: time.Millisecond}}}
 
 type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// openConn counts itself out.
+// openConn counts open connections.
 type openConn struct {
 	net.Conn
 	open *atomic.Int64
@@ -189,7 +190,7 @@ func (c *openConn) Close() error {
 	return c.Conn.Close()
 }
 
-// play runs a scenario once, in virtual time, and says what came of it.
+// play runs a scenario once, in virtual time, and returns its outcome.
 func play(t *testing.T, k *sdk, sc *scenario, retries, held bool) (result outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		s := faultserver.Start(t, fault.Plan{Rules: sc.faults(k), Pace: pace}, faultserver.InMemory(), faultserver.Backend(k.service))
@@ -202,9 +203,9 @@ func play(t *testing.T, k *sdk, sc *scenario, retries, held bool) (result outcom
 			open.Add(1)
 			return &openConn{Conn: conn, open: &open}, nil
 		}
-		d := bareDoor(dial)
+		d := bareTransport(dial)
 		if held {
-			d = heldDoor(t, s, dial, sc)
+			d = sdkTransport(t, s, dial, sc)
 		}
 		c := k.dial(s.URL(), d.http, retries)
 		for range sc.before {
@@ -215,7 +216,7 @@ func play(t *testing.T, k *sdk, sc *scenario, retries, held bool) (result outcom
 		result = outcome{len(s.Record()) - before, said}
 
 		d.end()
-		time.Sleep(2 * time.Second) // net/http lingers over a connection it cuts
+		time.Sleep(2 * time.Second) // net/http closes a cut connection half a second later
 		synctest.Wait()
 		if n := open.Load(); n != 0 {
 			t.Errorf("%d connections are left", n)
@@ -224,13 +225,13 @@ func play(t *testing.T, k *sdk, sc *scenario, retries, held bool) (result outcom
 	return result
 }
 
-// talk makes the call and puts into words what the SDK's user was told.
+// talk makes the call and describes the result for the SDK's user.
 func talk(t *testing.T, c caller, sc *scenario) string {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if !sc.stream {
 		text, err := c.ask(ctx)
-		return told(c, text, 0, err)
+		return describe(c, text, 0, err)
 	}
 	var got []string
 	err := c.stream(ctx, func(piece string) {
@@ -239,10 +240,10 @@ func talk(t *testing.T, c caller, sc *scenario) string {
 			cancel()
 		}
 	})
-	return told(c, strings.Join(got, ""), len(got), err)
+	return describe(c, strings.Join(got, ""), len(got), err)
 }
 
-func told(c caller, text string, n int, err error) string {
+func describe(c caller, text string, n int, err error) string {
 	said := ""
 	if n > 0 && text != words {
 		said = fmt.Sprintf("%d pieces, ", n)
@@ -274,8 +275,8 @@ func told(c caller, text string, n int, err error) string {
 	return said + err.Error()
 }
 
-// The SDK sees through the door what it would see without it, after as many
-// attempts as it would have made itself; nothing is left over.
+// With holdfast the SDK gets the same result as without it, after as many
+// attempts as it would make itself, and nothing is left.
 func TestSDKs(t *testing.T) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	if *printTable {

@@ -9,8 +9,7 @@ type Record[Attempt any] struct {
 	next uint64 // number of the next attempt, from 0, stored at number % keep
 }
 
-// NewRecord returns a Record that keeps the given number of attempts, 0 for
-// none.
+// NewRecord returns a Record that keeps the given number of attempts, 0 for none.
 func NewRecord[Attempt any](keep int) *Record[Attempt] { return &Record[Attempt]{keep: keep} }
 
 // Add records an attempt and returns its number.

@@ -25,8 +25,7 @@ func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial waits until the connection is accepted, or until ctx or the Listener
-// ends.
+// Dial waits until the connection is accepted, or until ctx or the Listener ends.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
 	reset := new(atomic.Bool)

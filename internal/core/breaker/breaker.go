@@ -3,13 +3,12 @@
 // the handle in internal/engine has the lock.
 //
 // A number of failures in a row opens it. An open breaker admits nothing for a
-// while. Then it admits a few probes, and as many successes in a row close it.
-// The difficulty is results that arrive late, twice or never: a result from
-// before the outage, a ticket that is returned twice, a probe with a dead
-// goroutine. Three devices handle them. Every change of state begins a new
-// epoch, and results of older epochs are ignored. Every probe has a generation,
-// so that a second return no longer matches. Every probe has an expiry, so that
-// half-open always ends.
+// while. Then it admits a few probes, and as many successes in a row close it. The
+// difficulty is results that arrive late, twice or never: a result from before the
+// outage, a ticket that is returned twice, a probe with a dead goroutine. Three
+// devices handle them. Every change of state begins a new epoch, and results of
+// older epochs are ignored. Every probe has a generation, so that a second return
+// no longer matches. Every probe has an expiry, so that half-open always ends.
 package breaker
 
 import (
@@ -137,7 +136,7 @@ func (b *Breaker) Allow(now time.Time, limit time.Duration) (t Ticket, retryAt t
 
 // Confirm asks again for an operation that was admitted before and is about to
 // start an attempt: the breaker may have opened while the operation waited. It
-// gives the same ticket if that is still valid. Else, after a change of state or
+// returns the same ticket if that is still valid. Else, after a change of state or
 // the expiry of the probe, the operation is admitted anew or rejected.
 func (b *Breaker) Confirm(now time.Time, t Ticket, limit time.Duration) (Ticket, time.Time, Change, bool) {
 	if b.holds(now, t) {

@@ -7,7 +7,7 @@ import "github.com/holdfast-go/holdfast/internal/outcome"
 // closed breaker without failures to count or to reset; for all else its methods
 // are false, and the caller asks the machine under the lock.
 //
-// The two lowest bits are the state, the next says that there are failures in a
+// The two lowest bits are the state, the next is set if there are failures in a
 // row, the rest is the epoch.
 type Snapshot uint64
 

@@ -3,8 +3,7 @@
 // internal/engine has the lock.
 //
 // One caller's 429 with Retry-After delays all callers. After the cooldown they
-// start spread over a tenth of its length, so that they do not arrive in one
-// wave.
+// start spread over a tenth of its length, so that they do not arrive in one wave.
 package cooldown
 
 import (

@@ -71,8 +71,7 @@ const (
 	BreakerOpened
 	// NoPermit: the bulkhead had no permit in time.
 	NoPermit
-	// CoolingDown: the service's cooldown is longer than this operation can
-	// wait.
+	// CoolingDown: the service's cooldown is longer than this operation can wait.
 	CoolingDown
 	// Ended: the caller cancelled, or its deadline passed.
 	Ended

@@ -1,4 +1,4 @@
-// Package cli is what the commands of this module have in common.
+// Package cli is shared code of this module's commands.
 package cli
 
 import (
@@ -12,8 +12,8 @@ import (
 	"slices"
 )
 
-// Main runs a command until it is done or interrupted, and exits with 1 and the
-// error, under the command's name, if there is one.
+// Main runs a command until it ends or is interrupted. On an error it prints
+// the command's name and the error and exits with status 1.
 func Main(name string, run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx)
@@ -38,7 +38,7 @@ func Matching[T any](all []T, name func(T) string, flag, expression string) ([]T
 	return all, nil
 }
 
-// WriteJSON writes a file for machines, and the folders above it.
+// WriteJSON writes v as JSON to a file and creates its directories.
 func WriteJSON(path string, v any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

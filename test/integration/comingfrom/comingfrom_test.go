@@ -1,5 +1,5 @@
-// Package comingfrom is one call as it is written with other libraries and with
-// holdfast, and what becomes of it: what docs/coming-from-go.md quotes.
+// Package comingfrom has one call written with other libraries and with
+// holdfast, and its results, for docs/coming-from-go.md.
 package comingfrom
 
 import (
@@ -30,7 +30,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Reply is what the call is made for: it is a POST whose answer is decoded.
+// Reply is the decoded answer of the call, a POST.
 type Reply struct{ Text string }
 
 const wait = 10 * time.Millisecond
@@ -98,7 +98,7 @@ func failsafeBefore(ctx context.Context, url string) (Reply, error) {
 	return sdk(ctx, client, url)
 }
 
-func doorAfter(ctx context.Context, url string) (out Reply, err error) {
+func transportAfter(ctx context.Context, url string) (out Reply, err error) {
 	client, err := holdfast.New(holdfast.Config{
 		BaseURL:  url,
 		Retry:    holdfast.Retry{MaxRetries: 3, BaseDelay: wait, MaxDelay: time.Second},
@@ -167,7 +167,7 @@ func backoffBefore(ctx context.Context, query func(context.Context) (Reply, erro
 	}, backoff.WithBackOff(waits), backoff.WithMaxTries(4))
 }
 
-// sdk is code that is given an http.Client.
+// sdk is code that takes an http.Client.
 func sdk(ctx context.Context, client *http.Client, url string) (out Reply, err error) {
 	body, err := json.Marshal(question)
 	if err != nil {
@@ -194,17 +194,17 @@ var errDown = errors.New("the service is down")
 
 type call func(ctx context.Context, url string) (Reply, error)
 
-// queried makes a query of a call over a bare http.Client.
+// queried adapts a call over a bare http.Client to a query.
 func queried(do func(context.Context, func(context.Context) (Reply, error)) (Reply, error)) call {
 	return func(ctx context.Context, url string) (Reply, error) {
 		return do(ctx, func(ctx context.Context) (Reply, error) { return sdk(ctx, http.DefaultClient, url) })
 	}
 }
 
-// Each way meets a service that is down twice; one that stays down; one that does
-// the work, and loses the connection before it has answered; and an answer that
-// breaks off within its body. What becomes of it is in the document's table, as
-// this prints it:
+// Each variant calls a service that is down twice, one that stays down, one
+// that does the work but loses the connection before the answer, and one with
+// an answer that breaks off within its body. The results are in the document's
+// table, as this prints it:
 //
 //	cd test/integration && GOWORK=off go test -run TestComingFromGo -v ./comingfrom
 func TestComingFromGo(t *testing.T) {
@@ -221,7 +221,7 @@ func TestComingFromGo(t *testing.T) {
 	for _, w := range []struct {
 		name string
 		call call
-		says string // of a service that stays down
+		says string // for a service that stays down
 	}{
 		{"go-retryablehttp", retryableBefore, "POST URL/ask giving up after 4 attempt(s)"},
 		{"go-retryablehttp, `StandardClient`", standardBefore, `Post "URL/ask": POST URL/ask giving up after 4 attempt(s)`},
@@ -230,7 +230,7 @@ func TestComingFromGo(t *testing.T) {
 		{"failsafe-go around a function", queried(executorBefore), "retries exceeded. last result: {}, last error: the service is down: 503 Service Unavailable"},
 		{"backoff and gobreaker around it", queried(backoffBefore), "the service is down: 503 Service Unavailable"},
 		{"`holdfast.Post`", postAfter, "holdfast: POST /ask: service unavailable after 4 attempts in TIME: 503 Service Unavailable"},
-		{"`Client.HTTPClient`", doorAfter, "the service is down: 503 Service Unavailable"},
+		{"`Client.HTTPClient`", transportAfter, "the service is down: 503 Service Unavailable"},
 		{"`holdfast.Do`", queried(policyAfter), "holdfast: query: failed after 4 attempts in TIME: the service is down: 503 Service Unavailable"},
 	} {
 		row := "| " + w.name

@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/conformance"
 )
 
-// The examples of docs/conformance.md, on rules whose end does not depend on a
-// version: programs of other languages can be judged, and be right.
+// The examples of docs/conformance.md, with rules that do not depend on a
+// version: programs in other languages can be tested, and be right.
 func TestExamples(t *testing.T) {
 	script, err := filepath.Abs("testdata/tenacious.py")
 	if err != nil {

@@ -43,10 +43,10 @@ func TestHoldfastKeepsEveryRule(t *testing.T) {
 // some reports whether a count is known and not zero.
 func some(n *int) bool { return n != nil && *n > 0 }
 
-// breaksOff are the rules on which an answer breaks off after its head.
+// breaksOff matches the rules with an answer that breaks off after its head.
 var breaksOff = regexp.MustCompile(`^(body\.|h1\.(content_length_long|chunk_size_malformed|last_chunk_missing)$|h2\.(rst_stream_after_|end_stream_early$))`)
 
-// docs/conformance.md is this page, with what was measured.
+// docs/conformance.md is this page with the measured results.
 func TestPageIsInTheDocs(t *testing.T) {
 	docs, err := os.ReadFile("../../../docs/conformance.md")
 	if err != nil {
@@ -56,12 +56,12 @@ func TestPageIsInTheDocs(t *testing.T) {
 	for _, part := range regexp.MustCompile(`\{(date|go|versions|rows|rules)\}`).Split(page, -1) {
 		_, after, found := strings.Cut(rest, part)
 		if !found {
-			t.Fatalf("this is not, or not in its place, in docs/conformance.md:\n%s", part)
+			t.Fatalf("docs/conformance.md does not have this text at its place:\n%s", part)
 		}
 		rest = after
 	}
 	if !strings.Contains(string(docs), conformance.RulesMarkdown(conformance.Rules())) {
-		t.Error("the rules of docs/conformance.md are others")
+		t.Error("docs/conformance.md has other rules")
 	}
 }
 
@@ -78,8 +78,8 @@ func TestRulesOfHTTP2(t *testing.T) {
 	}
 }
 
-// What holdfast does for a rule is seen by the rule: a copy of its adapter that is
-// set up not to do it is wrong there.
+// The rules detect defects: an adapter of holdfast without one behaviour is
+// wrong on its rule.
 func TestPlantedDefects(t *testing.T) {
 	tests := []struct {
 		defect, rule, why string
@@ -116,7 +116,7 @@ func TestPlantedDefects(t *testing.T) {
 				opts := tt.plant(&cfg)
 				c, err := rivals.Holdfast(cfg, opts...)
 				if tt.defect == "any Retry-After" {
-					c = patient{c} // it would not begin to wait for what does not fit a deadline
+					c = patient{c} // it would not start a wait beyond the deadline
 				}
 				return c, err
 			},
@@ -142,14 +142,15 @@ func TestPlantedDefects(t *testing.T) {
 	}
 }
 
-// patient keeps the caller's deadline to itself.
+// patient hides the caller's deadline from the client.
 type patient struct{ conformance.Client }
 
 func (p patient) Do(ctx context.Context, call conformance.Call) conformance.Answer {
 	return p.Client.Do(context.WithoutCancel(ctx), call)
 }
 
-// undrained hides what is left of a refusal, so that it is never read to its end.
+// undrained hides the rest of an error answer, so that it is never read to its
+// end.
 type undrained struct{ *http.Transport }
 
 func (u undrained) RoundTrip(req *http.Request) (*http.Response, error) {

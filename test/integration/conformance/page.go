@@ -1,6 +1,6 @@
 package main
 
-// page is docs/conformance.md, but for what is measured.
+// page is the template of docs/conformance.md.
 const page = `# Conformance
 
 This page shows how HTTP clients for Go react when a service fails. It takes every fault of the fault server, one at a time, on real sockets, with each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, which has one row for each fault and client. The verdicts do not depend on chance: ` + "`make conformance ARGS='-runs 5'`" + ` repeats them five times and fails if one differs.

@@ -17,17 +17,17 @@ import (
 	"github.com/holdfast-go/holdfast/test/rivals"
 )
 
-// What every contender lives through, and is set up to.
+// The schedule and the settings of every contender.
 const (
 	rate      = 200 // arrivals a second: 50 callers, 4 calls a second each
 	healthy   = time.Second
 	failure   = 5250 * time.Millisecond
 	recovery  = 1500 * time.Millisecond
-	pace      = 2 * time.Millisecond // of the service, when it is well and when it is not
+	pace      = 2 * time.Millisecond // of the service, healthy or not
 	threshold = 15
 	openFor   = 500 * time.Millisecond
-	posts     = 0.2 // of the calls, without a key of the caller's
-	done      = 0.1 // of the failures come after the work was done
+	posts     = 0.2 // share of calls; the caller gives no key
+	done      = 0.1 // share of failures after the work
 )
 
 var terms = conformance.Terms{
@@ -35,7 +35,7 @@ var terms = conformance.Terms{
 	RetryAfter: 2 * time.Second, Answer: 1 << 20, Deadline: 4 * time.Second,
 }
 
-// schedule is one run's: when each call is due, and when the service fails.
+// schedule is the schedule of one run: the time of each call and of the outage.
 type schedule struct {
 	seed        uint64
 	calls       []due
@@ -47,8 +47,9 @@ type due struct {
 	isPost bool
 }
 
-// newSchedule has the outage begin anywhere in half a second, which is how long a
-// breaker stays open: its end then meets any phase of the probes.
+// newSchedule starts the outage at a random time within half a second, the time
+// that a breaker stays open. The end of the outage then meets any phase of the
+// probes.
 func newSchedule(seed uint64) schedule {
 	r := rand.New(rand.NewPCG(seed, 0))
 	s := schedule{seed: seed, begin: healthy + time.Duration(r.Int64N(int64(openFor)))}
@@ -74,25 +75,25 @@ func (s schedule) plan() fault.Plan {
 	}
 }
 
-// figures are what came of one run.
+// figures are the results of one run.
 type figures struct {
 	Attempts    float64 `json:"attempts_per_call"` // in the outage
 	Doubled     float64 `json:"effects_doubled"`
-	P50         float64 `json:"p50_ms"` // of calls that were due in the outage
+	P50         float64 `json:"p50_ms"` // of calls made during the outage
 	P99         float64 `json:"p99_ms"`
-	Back        float64 `json:"back_to_95_ms"` // after its end
+	Back        float64 `json:"back_to_95_ms"` // after the outage's end
 	Connections float64 `json:"connections"`
-	CPU         float64 `json:"cpu_us_per_call"` // of client and service together
+	CPU         float64 `json:"cpu_us_per_call"` // client and service together
 }
 
-// ended is one call as its caller saw it.
+// ended is the result of one call for its caller.
 type ended struct {
 	due  time.Duration
 	took time.Duration
 	ok   bool
 }
 
-// live takes one contender through one schedule.
+// live runs one schedule with one contender.
 func live(ctx context.Context, s schedule, k rivals.Kind) (figures, error) {
 	server, err := faultserver.New(fault.Plan{}, faultserver.Backend(service))
 	if err != nil {
@@ -107,7 +108,7 @@ func live(ctx context.Context, s schedule, k rivals.Kind) (figures, error) {
 		return figures{}, err
 	}
 	defer client.Close()
-	runtime.GC() // what the one before has left is not this one's to clear up
+	runtime.GC() // one contender's garbage must not slow the next
 	if err := server.SetPlan(s.plan()); err != nil {
 		return figures{}, err
 	}
@@ -145,7 +146,7 @@ func call(base string, i int, isPost bool) conformance.Call {
 	return c
 }
 
-// drive makes each call when it is due, in a goroutine of its own.
+// drive makes each call at its time, in a separate goroutine.
 func (s schedule) drive(ctx context.Context, begun time.Time, do func(context.Context, int) bool) ([]ended, error) {
 	calls := make([]ended, len(s.calls))
 	var running sync.WaitGroup
@@ -171,11 +172,11 @@ func (s schedule) drive(ctx context.Context, begun time.Time, do func(context.Co
 	return calls, nil
 }
 
-// back is how many calls, the first of them included, have to be answered at 95 %
-// for the service to be back: those of a quarter of a second.
+// back is the number of consecutive calls that must be answered at 95 %, including
+// the first, for the service to be back: those of a quarter of a second.
 const back = rate / 4
 
-// sum makes figures of what the callers and the service saw.
+// sum returns the figures of the calls and the service's record.
 func (s schedule) sum(calls []ended, record []faultserver.Attempt) figures {
 	var f figures
 	var took []time.Duration
@@ -222,7 +223,7 @@ func quantile(xs []time.Duration, q float64) time.Duration {
 
 func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 
-// cpuTime is the process's, user and system.
+// cpuTime returns the user and system time of the process.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// A seed is a schedule: the same calls at the same times, and another phase of the
-// outage for another seed.
+// A seed determines the schedule: the same calls at the same times. Another
+// seed has another phase of the outage.
 func TestSchedule(t *testing.T) {
 	s := newSchedule(7)
 	if !reflect.DeepEqual(s, newSchedule(7)) {
@@ -42,8 +42,8 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// The figures, of calls that are made up: refused in the outage after 3 attempts
-// each, and for 100 ms after its end.
+// The figures of invented calls: rejected in the outage after 3 attempts each,
+// and for 100 ms after its end.
 func TestSum(t *testing.T) {
 	s := schedule{begin: time.Second, over: 2 * time.Second}
 	var calls []ended

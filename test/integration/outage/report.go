@@ -31,7 +31,7 @@ var columns = []struct {
 	{"CPU µs per call", func(f figures) float64 { return f.CPU }},
 }
 
-// cell is a median, and its interval if there are runs enough for one.
+// cell returns a median, with its interval if there are enough runs.
 func cell(r result, of func(figures) float64) string {
 	xs := make([]float64, len(r.Runs))
 	for i, f := range r.Runs {
@@ -44,7 +44,7 @@ func cell(r result, of func(figures) float64) string {
 	return fmt.Sprintf("%s (%s to %s)", number(mid), number(low), number(high))
 }
 
-// number has three digits that count.
+// number formats x with three significant digits.
 func number(x float64) string {
 	switch {
 	case x >= 100 || x == math.Trunc(x):
@@ -58,7 +58,7 @@ func number(x float64) string {
 	}
 }
 
-// table is for a terminal.
+// table returns the results for a terminal.
 func table(results []result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-26s", "")
@@ -74,7 +74,7 @@ func table(results []result) string {
 	return b.String() + "\n"
 }
 
-// document is docs/outage.md.
+// document returns the text of docs/outage.md.
 func document(results []result, runs int) string {
 	var versions []string
 	var rows strings.Builder
