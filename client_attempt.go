@@ -28,8 +28,8 @@ type clientAttempt struct {
 	added       http.Header     // by instruments
 	answer      any             // of the receiver: *Response, *http.Response or *Stream
 
-	once roundTrip
-	live liveBody
+	firstRoundTrip roundTrip
+	live           liveBody
 }
 
 // roundTrip is the memory for one round trip.

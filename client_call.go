@@ -47,7 +47,7 @@ type clientCall struct {
 
 // setRequest copies req. Its header, URL and body are still the caller's.
 func (o *clientCall) setRequest(req *http.Request) {
-	o.initial = *req.WithContext(&o.first.once.wire)
+	o.initial = *req.WithContext(&o.first.firstRoundTrip.wire)
 	o.initial.Method = cmp.Or(req.Method, http.MethodGet)
 	o.request = &o.initial
 }
@@ -175,8 +175,8 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.handedOver, o.declined = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	a.parent, a.added = o.start(&a.Attempt, n, &a.once.watch)
-	a.startRoundTrip(&a.Context, &a.once)
+	a.parent, a.added = o.start(&a.Attempt, n, &a.firstRoundTrip.watch)
+	a.startRoundTrip(&a.Context, &a.firstRoundTrip)
 	a.send()
 	if a.HandedOver() {
 		o.handedOver = a

@@ -14,7 +14,7 @@ import (
 
 func init() { setting.Client = table }
 
-// of is a row of the table whose field has type T.
+// of is a row of the table, for a field of type T.
 type of[T comparable] = setting.Of[Config, T]
 
 // row is the part of it that does not depend on the type.

@@ -100,7 +100,7 @@ func (l *loader) unknown(m member, names []string) {
 	}
 }
 
-// group reads the part of the provider's object whose keys begin with in.
+// group reads the keys of the provider's object that begin with in.
 func (e *entry) group(in, at string, v any) {
 	var names, former []string
 	for _, f := range e.fields {

@@ -117,7 +117,7 @@ func (e *entry) named(name string) *field {
 	return e.find(func(f *field) bool { return f.Name == name })
 }
 
-// environment sets the fields whose variables are set.
+// environment sets the fields that have a variable set.
 func (e *entry) environment(prefix string) {
 	for _, f := range e.fields {
 		if f.Env == "" {

@@ -36,14 +36,14 @@ func (s Service) configured() holdfast.Config {
 	return c
 }
 
-// Provider is a service whose requests have one timeout.
+// Provider is a service with one timeout for all requests.
 type Provider struct{ Service }
 
 // Config is the client's configuration. It holds the credentials in plain text,
 // since the client sends them.
 func (p Provider) Config() holdfast.Config { return p.configured() }
 
-// Ollama is a service whose requests have different timeouts.
+// Ollama is a service with a timeout for each kind of request.
 //
 // For one client that shares its connections and its breaker among all requests,
 // give [holdfast.New] the configuration of Embedding, and make the other calls with

@@ -306,7 +306,7 @@ func (s Of[C, T]) inGo(v T) string {
 	return shown(v)
 }
 
-// shown is a value whose zero means none.
+// shown is a value, "none" for zero.
 func shown(v any) string {
 	if n, ok := number(v); ok && n == 0 {
 		return "none"

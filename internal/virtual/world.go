@@ -41,7 +41,7 @@ type World struct {
 // start is the time at which every World begins.
 var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// New makes a World whose chance depends on seed alone.
+// New makes a World. Its random numbers depend on seed alone.
 func New(seed uint64) *World {
 	w := &World{random: seed, time: start}
 	w.world = world.From(w)

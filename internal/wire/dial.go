@@ -13,7 +13,7 @@ import (
 // request for it has ended, so the request cannot bound it.
 //
 // The limit is one of the real World: a net.Dialer gives the context's deadline to its
-// socket, whose clock is the system's.
+// socket, which has the system's clock.
 func dialWithin(ctx context.Context, limit time.Duration, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	if limit <= 0 {
 		return dial(ctx)
