@@ -205,18 +205,14 @@ func (o *callOptions) givenID(h http.Header) string {
 //
 //go:noinline
 func unsentID(w world.World) string {
-	var b [16]byte
-	w.Noise(&b)
-	return uuid(b)
+	return uuid(w.Noise())
 }
 
 // newID returns a UUIDv4 (RFC 9562, 5.4). It asks the system for each: machines that
 // start from one snapshot would share stored random numbers, and then ids, and two
 // payments would have the same key.
 func newID(w world.World) string {
-	var b [16]byte
-	w.Random(b[:])
-	return uuid(b)
+	return uuid(w.Random())
 }
 
 // uuid makes a UUIDv4 of random bytes.

@@ -140,13 +140,11 @@ func (w *World) Now() time.Time {
 // Chance is a number in [0, 1) that depends on the seed and on the calls before.
 func (w *World) Chance() float64 { return float64(w.next()>>11) / (1 << 53) }
 
-// Random fills p with bytes that depend on the seed and on the calls before.
-func (w *World) Random(p []byte) {
-	var b [8]byte
-	for len(p) > 0 {
-		binary.LittleEndian.PutUint64(b[:], w.next())
-		p = p[copy(p, b[:]):]
-	}
+// Random returns bytes that depend on the seed and on the calls before.
+func (w *World) Random() (b [16]byte) {
+	binary.LittleEndian.PutUint64(b[:8], w.next())
+	binary.LittleEndian.PutUint64(b[8:], w.next())
+	return b
 }
 
 // next is a step of SplitMix64, by Steele, Lea and Flood.

@@ -139,9 +139,7 @@ func TestSameSeedSameEvents(t *testing.T) {
 							p.Wake()
 						}
 					}
-					var id [5]byte
-					v.Random(id[:])
-					_, _ = fmt.Fprintln(h, v.Now(), i, by, id)
+					_, _ = fmt.Fprintln(h, v.Now(), i, by, v.Random())
 				}
 			})
 		}

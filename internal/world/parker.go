@@ -66,13 +66,13 @@ func (p *parker) Park(ctx context.Context, until time.Time) Woken {
 		if p.state.Load() != woken {
 			p.cond.Wait()
 		}
-		p.state.Store(empty)
+		p.state.Swap(empty) // what came before Wake comes before the return
 		return ByWake
 	}
 	wake := make(chan struct{}, 1)
 	p.wake = wake
 	if !p.state.CompareAndSwap(empty, selecting) { // woken before
-		p.state.Store(empty)
+		p.state.Swap(empty)
 		return ByWake
 	}
 	by := wait(wake, done, until)

@@ -25,7 +25,7 @@ type boxed struct{ Source }
 type Source interface {
 	Now() time.Time
 	Chance() float64
-	Random(p []byte)
+	Random() [16]byte
 	Parker() Parker
 	AfterFunc(d time.Duration, f func()) Timer
 	Go(f func())
@@ -70,25 +70,25 @@ func (w World) Chance() float64 {
 	return w.source.Chance()
 }
 
-// Random fills p with random bytes that are fit for ids: in the real World they
-// cannot be predicted, and do not repeat in copies of a running system.
-func (w World) Random(p []byte) {
-	if w.source == nil {
-		_, _ = crand.Read(p) // crypto/rand documents that it never fails
-		return
+// Random returns random bytes that are fit for ids: in the real World they cannot be
+// predicted, and do not repeat in copies of a running system.
+func (w World) Random() (b [16]byte) {
+	if w.source != nil {
+		return w.source.Random()
 	}
-	w.source.Random(p)
+	_, _ = crand.Read(b[:]) // crypto/rand documents that it never fails
+	return b
 }
 
-// Noise fills p with random bytes that can be predicted, for ids that no other system
-// sees. It is cheaper than Random.
-func (w World) Noise(p *[16]byte) {
-	if w.source == nil {
-		binary.NativeEndian.PutUint64(p[:8], rand.Uint64())
-		binary.NativeEndian.PutUint64(p[8:], rand.Uint64())
-		return
+// Noise returns random bytes that can be predicted, for ids that no other system sees.
+// It is cheaper than Random.
+func (w World) Noise() (b [16]byte) {
+	if w.source != nil {
+		return w.source.Random()
 	}
-	w.source.Random(p[:])
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	return b
 }
 
 // Parker gives the caller a place to wait, to be freed after the wait.

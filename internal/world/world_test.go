@@ -44,10 +44,8 @@ func TestRealWorldHasChance(t *testing.T) {
 		}
 		different = different || u != first
 	}
-	var a, b [16]byte
-	for _, fill := range []func(*[16]byte){func(p *[16]byte) { w.Random(p[:]) }, w.Noise} {
-		fill(&a)
-		fill(&b)
+	for _, draw := range []func() [16]byte{w.Random, w.Noise} {
+		a, b := draw(), draw()
 		if a == b || bytes.Equal(a[:8], make([]byte, 8)) || bytes.Equal(a[8:], make([]byte, 8)) {
 			t.Errorf("not random: %x, %x", a, b)
 		}
@@ -100,11 +98,11 @@ func TestSleep(t *testing.T) {
 // fake is a Source that counts its uses.
 type fake struct{ uses int }
 
-func (f *fake) Now() time.Time  { f.uses++; return time.Now() }
-func (f *fake) Chance() float64 { f.uses++; return 0.25 }
-func (f *fake) Random(p []byte) { f.uses++; p[0] = 7 }
-func (f *fake) Parker() Parker  { f.uses++; return newParker() }
-func (f *fake) Go(run func())   { f.uses++; run() }
+func (f *fake) Now() time.Time   { f.uses++; return time.Now() }
+func (f *fake) Chance() float64  { f.uses++; return 0.25 }
+func (f *fake) Random() [16]byte { f.uses++; return [16]byte{7} }
+func (f *fake) Parker() Parker   { f.uses++; return newParker() }
+func (f *fake) Go(run func())    { f.uses++; run() }
 func (f *fake) AfterFunc(d time.Duration, run func()) Timer {
 	f.uses++
 	return time.AfterFunc(d, run)
@@ -114,10 +112,8 @@ func TestSourceIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := new(fake)
 		w := From(f)
-		start, p, ran := w.Now(), [1]byte{}, false
-		w.Random(p[:])
-		var id [16]byte
-		w.Noise(&id)
+		start, p, ran := w.Now(), w.Random(), false
+		id := w.Noise()
 		w.Each(1, func(int) { id[1] = 1 })
 		w.Parker().Free()
 		w.Go(func() { ran = true })
