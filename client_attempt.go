@@ -123,12 +123,8 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 		}
 		a.roundTrip.Unpack = wire.AsksGzip(o.resolved.transport, req) // after the request was signed
 	}
-	if own { // net/http's error for a bad header would look like a lost connection
-		v := validation{}
-		for name, values := range req.Header {
-			v.header("the request", name, values)
-		}
-		if err := v.err(); err != nil {
+	if own { // net/http's error for an invalid header would look like a lost connection
+		if err := checkHeaders(req.Header); err != nil {
 			return nil, err
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// cooldownWaiters is the most operations that wait out a cooldown at once, where no
-// bulkhead's queue bounds them.
+// cooldownWaiters is the largest number of operations that wait for the end of a cooldown
+// if no queue of a bulkhead bounds them.
 const cooldownWaiters = 1000
 
 // shared is what the operations of one client or policy share.
@@ -90,8 +90,8 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 	return ctx
 }
 
-// start begins attempt n in a. It returns the instruments' parent for the attempt's
-// context, and the headers that they add. watch is memory for the context; it may be nil.
+// start begins attempt n in a. It returns the parent of the attempt's context and the
+// headers that instruments add. watch is memory for the context; it may be nil.
 func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
 	parent = o.Caller
 	if o.ends != nil {
