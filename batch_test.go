@@ -171,3 +171,14 @@ func TestBatchPanicAndGoexit(t *testing.T) {
 		}
 	})
 }
+
+// A chunk that no goroutine is left to start is missing.
+func TestBatchWithoutWorkers(t *testing.T) {
+	got, err := holdfast.Batch(t.Context(), []int{0, 1, 2}, holdfast.BatchOptions{ChunkSize: 1, Width: 1}, func(context.Context, []int) ([]int, error) {
+		runtime.Goexit()
+		return nil, nil
+	})
+	if err == nil || len(got.Missing) != 1 || got.Missing[0].From != 0 || got.Missing[0].To != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
