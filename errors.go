@@ -99,7 +99,7 @@ func (s *sentinel) Unwrap() []error { return s.is }
 // Error is the error of one operation: every failed call returns one. It has every
 // attempt and the reason why no other followed. Explain describes it in full.
 //
-// errors.Is tells its kind: ErrTimeout and the others. errors.As finds its cause: a
+// errors.Is finds its kind, ErrTimeout and the others. errors.As finds its cause, a
 // *StatusError, *TimeoutError, *RejectedError, or an error of the standard library.
 type Error struct {
 	// Name is the name of the client or the policy.
