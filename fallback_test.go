@@ -66,16 +66,16 @@ func TestFallback(t *testing.T) {
 		_, _ = c.Get(t.Context(), "/fine")
 
 		// A client that is saturated is no reason to fail.
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
-		slot, _ := slots.TryAcquire()
-		full := policy(t, holdfast.PolicyConfig{Bulkhead: slots})
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
+		permit, _ := bulkhead.TryAcquire()
+		full := policy(t, holdfast.PolicyConfig{Bulkhead: bulkhead})
 		out, err := holdfast.Fallback(t.Context(), func(ctx context.Context) (string, error) {
 			return holdfast.Do(ctx, full, ask("/fine"))
 		}, spare)
 		if out != "spare" || err != nil {
 			t.Errorf("%q, %v", out, err)
 		}
-		slot.Release()
+		permit.Release()
 
 		// An open breaker costs the primary nothing, and the primary has its calls
 		// back as soon as its breaker lets them through.

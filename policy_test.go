@@ -29,7 +29,7 @@ func (s *script) call(context.Context) (int, error) {
 
 // Everything that a policy does, it does on the quick way, on the one that an
 // observer sees, and with a logger that nobody reads.
-func ways(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
+func everyPath(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
 	t.Run("quick", func(t *testing.T) { bubble(t, func(t *testing.T) { f(t) }) })
 	t.Run("logged", func(t *testing.T) {
 		bubble(t, func(t *testing.T) { f(t, holdfast.WithLogger(slog.New(slog.DiscardHandler))) })
@@ -81,7 +81,7 @@ func TestClassifyAndFilters(t *testing.T) {
 		{"permanent", 1, holdfast.ErrStatus, 0},
 	} {
 		t.Run(c.ends, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				f := &script{ends: []error{errors.New(c.ends)}}
 				b := breakerOf(t, holdfast.BreakerConfig{})
 				p := policy(t, holdfast.PolicyConfig{
@@ -102,7 +102,7 @@ func TestClassifyAndFilters(t *testing.T) {
 	}
 
 	t.Run("an error that says how long to wait", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			f := &script{ends: []error{fmt.Errorf("wrapped: %w", throttled{}), nil}}
 			p := policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...)
 			_, err := holdfast.Do(t.Context(), p, f.call)
@@ -143,7 +143,7 @@ func TestTheCallersContext(t *testing.T) {
 		return 0, context.Cause(ctx)
 	}
 	t.Run("deadline on the wire", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -161,7 +161,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline during a backoff", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
 			f := &script{ends: []error{errDown}}
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -177,7 +177,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline before any attempt", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			f := &script{ends: []error{nil}}
@@ -191,7 +191,7 @@ func TestTheCallersContext(t *testing.T) {
 	})
 	why := errors.New("the user went home")
 	t.Run("cancel on the wire", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -203,7 +203,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("cancel, and a function that does not tell why", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), func(context.Context) (int, error) {
 				cancel(why)
@@ -213,7 +213,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline with a cause", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), -1, why)
 			defer cancel()
 			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), (&script{ends: []error{nil}}).call)
@@ -221,7 +221,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("cancel during a backoff", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b, Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -237,7 +237,7 @@ func TestTheCallersContext(t *testing.T) {
 }
 
 func TestAttemptTimeout(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		p := policy(t, holdfast.PolicyConfig{
 			Name: "slow", AttemptTimeout: 2 * time.Second,
 			Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Second, Jitter: holdfast.NoJitter},
@@ -257,7 +257,7 @@ func TestAttemptTimeout(t *testing.T) {
 		equal(t, "the error", err.Error(), "holdfast: slow: timed out after 2 attempts in 5s: attempt timeout of 2s")
 	})
 	t.Run("that no filter matches is not repeated, and is counted", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{})
 			p := policy(t, holdfast.PolicyConfig{
 				AttemptTimeout: time.Second, Breaker: b, Retry: holdfast.Retry{On: holdfast.Is(errDown)},
@@ -271,7 +271,7 @@ func TestAttemptTimeout(t *testing.T) {
 		})
 	})
 	t.Run("ends with the attempt", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			p := policy(t, holdfast.PolicyConfig{}, opts...)
 			ctx, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (context.Context, error) {
 				if ctx.Err() != nil {
@@ -314,12 +314,12 @@ func TestLimitOfAProbe(t *testing.T) {
 }
 
 // A slot that is waited for beyond the operation's own time is a timeout.
-func TestTotalBoundsTheWaitForASlot(t *testing.T) {
+func TestTotalBoundsTheWaitForAPermit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
-		taken, _ := slots.TryAcquire()
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+		taken, _ := bulkhead.TryAcquire()
 		defer taken.Release()
-		p := policy(t, holdfast.PolicyConfig{Total: time.Second, Bulkhead: slots})
+		p := policy(t, holdfast.PolicyConfig{Total: time.Second, Bulkhead: bulkhead})
 		start := time.Now()
 		_, err := holdfast.Do(t.Context(), p, (&script{ends: []error{nil}}).call)
 		is(t, err, holdfast.ErrTimeout)
@@ -330,7 +330,7 @@ func TestTotalBoundsTheWaitForASlot(t *testing.T) {
 		defer cancel()
 		_, err = holdfast.Do(ctx, p, (&script{ends: []error{nil}}).call)
 		is(t, err, holdfast.ErrTimeout)
-		equal(t, "waiting", slots.Waiting(), 0)
+		equal(t, "waiting", bulkhead.Waiting(), 0)
 	})
 }
 
@@ -355,13 +355,13 @@ func TestPanicAndGoexit(t *testing.T) {
 		"Goexit": runtime.Goexit,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
-				slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+				bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := policy(t, holdfast.PolicyConfig{Breaker: b, Bulkhead: slots}, opts...)
+				p := policy(t, holdfast.PolicyConfig{Breaker: b, Bulkhead: bulkhead}, opts...)
 				for _, state := range []holdfast.State{holdfast.Closed, holdfast.HalfOpen} {
 					done, recovered := make(chan struct{}), any(nil)
 					go func() {
@@ -376,7 +376,7 @@ func TestPanicAndGoexit(t *testing.T) {
 					if name == "panic" && recovered != "a bug of the caller's" {
 						t.Errorf("recovered %v", recovered)
 					}
-					equal(t, "slots in use", slots.InUse(), 0)
+					equal(t, "permits in use", bulkhead.InUse(), 0)
 					equal(t, "state", b.State(), state)
 					if state == holdfast.Closed { // now the same with a half-open permit
 						permit, _ := b.Acquire()
@@ -396,7 +396,7 @@ func TestPanicAndGoexit(t *testing.T) {
 
 // Row B7: the decorator's defaults.
 func TestPolicyDefaults(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown}}
 		_, err := holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...), f.call)
 		if !strings.HasPrefix(err.Error(), "holdfast: operation: failed after 4 attempts") {
@@ -420,7 +420,7 @@ func TestPolicyDefaults(t *testing.T) {
 
 // Off, for each field that has it.
 func TestPolicyOff(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		do := func(cfg holdfast.PolicyConfig, ends ...error) (calls int, took time.Duration) {
 			f := &script{ends: ends}
 			start := time.Now()
@@ -451,13 +451,13 @@ func TestPolicyOff(t *testing.T) {
 				return 1, nil
 			})
 		}
-		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: holdfast.Off})
+		bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: holdfast.Off})
 		if err != nil {
 			t.Fatal(err)
 		}
-		slot, _ := slots.TryAcquire()
-		time.AfterFunc(time.Hour, slot.Release)
-		calls, took = do(holdfast.PolicyConfig{Bulkhead: slots}, nil)
+		permit, _ := bulkhead.TryAcquire()
+		time.AfterFunc(time.Hour, permit.Release)
+		calls, took = do(holdfast.PolicyConfig{Bulkhead: bulkhead}, nil)
 		equal(t, "calls with all the time to wait for a slot", calls, 1)
 		equal(t, "its wait", took, time.Hour)
 	})
@@ -465,12 +465,12 @@ func TestPolicyOff(t *testing.T) {
 
 // A breaker and a bulkhead belong to a service, whatever its calls return.
 func TestPartsAreSharedAcrossResultTypes(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2})
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
 		once := holdfast.Retry{MaxRetries: holdfast.Off}
-		number := policy(t, holdfast.PolicyConfig{Name: "count", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
-		text := policy(t, holdfast.PolicyConfig{Name: "read", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
+		number := policy(t, holdfast.PolicyConfig{Name: "count", Retry: once, Breaker: b, Bulkhead: bulkhead}, opts...)
+		text := policy(t, holdfast.PolicyConfig{Name: "read", Retry: once, Breaker: b, Bulkhead: bulkhead}, opts...)
 
 		_, err := holdfast.Do(t.Context(), number, func(ctx context.Context) (int, error) {
 			_, err := holdfast.Do(ctx, text, func(context.Context) (string, error) { return "", nil })
@@ -497,8 +497,8 @@ func call[T any](t *testing.T, p *holdfast.Policy, out T) error {
 	return err
 }
 
-func TestNestedPoliciesCountForThemselves(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+func TestNestedPoliciesMultiply(t *testing.T) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2}}, opts...)
 		f := &script{ends: []error{errDown}}
 		_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
@@ -525,14 +525,14 @@ func TestWrap(t *testing.T) {
 	})
 }
 
-func TestPolicyWaitsForASlot(t *testing.T) {
+func TestPolicyWaitsForAPermit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		seen := new(recorder)
-		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: 2 * time.Second})
+		bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := policy(t, holdfast.PolicyConfig{Name: "narrow", Bulkhead: slots, Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+		p := policy(t, holdfast.PolicyConfig{Name: "narrow", Bulkhead: bulkhead, Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
 			holdfast.WithObserver(seen))
 		slow := func(context.Context) (int, error) {
 			time.Sleep(2500 * time.Millisecond)
@@ -633,7 +633,7 @@ func TestPolicyCooldown(t *testing.T) {
 		{"worth repeating", holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.As[throttled]()}}, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				c.cfg.Retry.MaxRetries = holdfast.Off
 				p := policy(t, c.cfg, opts...)
 				start := time.Now()
@@ -649,4 +649,50 @@ func TestPolicyCooldown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The allocations of a call that succeeds.
+func TestAllocations(t *testing.T) {
+	ctx := context.Background()
+	closed, open := breakerOf(t, holdfast.BreakerConfig{}), breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
+	_ = open.Do(ctx, func(context.Context) error { return errDown })
+	bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
+	retry := holdfast.MustPolicy(holdfast.PolicyConfig{})
+	all := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: bulkhead})
+	logged := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: bulkhead},
+		holdfast.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))) // at INFO
+	noop := func(context.Context) (int, error) { return 1, nil }
+	for _, c := range []struct {
+		name string
+		most float64
+		f    func()
+	}{
+		{"closed breaker", 0, func() { p, _ := closed.Acquire(); p.Done(holdfast.Success) }},
+		{"open breaker", 0, func() { _, _ = open.Acquire() }},
+		{"free permit", 0, func() { p, _ := bulkhead.Acquire(ctx); p.Release() }},
+		{"retry", 1, func() { _, _ = holdfast.Do(ctx, retry, noop) }},
+		{"breaker, retry, bulkhead, attempt timeout", 2, func() { _, _ = holdfast.Do(ctx, all, noop) }},
+		{"the same with a logger at INFO", testing.AllocsPerRun(1000, func() { _, _ = holdfast.Do(ctx, all, noop) }),
+			func() { _, _ = holdfast.Do(ctx, logged, noop) }},
+	} {
+		if got := testing.AllocsPerRun(1000, c.f); got > c.most {
+			t.Errorf("%s: %v allocations, at most %v", c.name, got, c.most)
+		}
+	}
+	// An operation through call.Run is one allocation of 400 bytes.
+	bare := bytesPerRun(func() { _, _ = holdfast.Do(ctx, all, noop) })
+	if got := bytesPerRun(func() { _, _ = holdfast.Do(ctx, logged, noop) }); got > bare+100 {
+		t.Errorf("with a logger at INFO: %d bytes, without it %d", got, bare)
+	}
+}
+
+func bytesPerRun(f func()) uint64 {
+	const runs = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / runs
 }

@@ -348,7 +348,7 @@ func TestRegistryShutdownAwaitsCalls(t *testing.T) {
 }
 
 // Close on a client takes it out, and the name is free again.
-func TestRegistryForgetsTheClosed(t *testing.T) {
+func TestRegistryRemovesClosedClients(t *testing.T) {
 	r := new(holdfast.Registry)
 	defer r.Shutdown(t.Context())
 	first, err := r.Open("api", holdfast.Config{BaseURL: "http://a.test"})

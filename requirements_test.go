@@ -124,7 +124,7 @@ func TestCircuitBreakerHalfOpenRecovery(t *testing.T) {
 
 // Second seed, "Testing @with_retry Decorator".
 func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown, nil}}
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, On: holdfast.Is(errDown)}}, opts...)
 		out, err := holdfast.Do(t.Context(), p, f.call)
@@ -137,7 +137,7 @@ func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
 
 // Second seed, "Testing @with_retry Decorator".
 func TestRetryDecoratorExhaustsRetries(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown}}
 		p := policy(t, holdfast.PolicyConfig{Name: "op", Retry: noJitter}, opts...)
 		out, err := holdfast.Do(t.Context(), p, f.call)
@@ -162,7 +162,7 @@ func TestRetryDecoratorExhaustsRetries(t *testing.T) {
 
 // Second seed, "Testing @with_retry Decorator".
 func TestRetryDecoratorIgnoresOtherExceptions(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		other := errors.New("not retryable")
 		f := &script{ends: []error{other}}
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.Is(errDown)}}, opts...)

@@ -60,7 +60,7 @@ func fromSeed(t *testing.T, dict string) (m map[string]any) {
 
 // Row B11: a client with the settings of the second seed's example has the same
 // statistics, key by key and value by value.
-func TestClientStatsAreTheSeeds(t *testing.T) {
+func TestClientStatsHaveTheKeys(t *testing.T) {
 	c, err := holdfast.New(holdfast.Config{
 		BaseURL: "https://api.mixedbread.com/v1", Breaker: holdfast.BreakerConfig{FailureThreshold: 10},
 	})
@@ -75,7 +75,7 @@ func TestClientStatsAreTheSeeds(t *testing.T) {
 }
 
 // Row B11, the breaker's: the same values, but for when it was.
-func TestBreakerStatsAreTheSeeds(t *testing.T) {
+func TestBreakerStatsHaveTheKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{})
 		for range 2 {
@@ -178,7 +178,7 @@ func TestClientStats(t *testing.T) {
 }
 
 // Who meets a silence is counted, whether there is time to wait for its end or not.
-func TestClientStatsOfASilence(t *testing.T) {
+func TestClientStatsOfACooldown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})),
 			holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})

@@ -348,7 +348,7 @@ func TestTroubleNoTimeForARetry(t *testing.T) {
 	})
 }
 
-func TestTroubleNoSlot(t *testing.T) {
+func TestTroubleNoPermit(t *testing.T) {
 	symptom(t, func(t *testing.T, s *signs) {
 		cfg := holdfast.Config{Pool: holdfast.Pool{MaxConns: 2}}
 		leaky := s.client(cfg)
