@@ -73,10 +73,10 @@ func TestGzipIsAskedFor(t *testing.T) {
 		asks       string // the last request
 		packed     bool   // the answer is returned as it was sent
 	}{
-		{name: "nobody says anything", asks: "gzip"},
+		{name: "default", asks: "gzip"},
 		{name: "by the third attempt", path: "/third", asks: "gzip"},
 		{name: "after a redirect", path: "/moved", asks: "gzip"},
-		{name: "the caller says what", change: header("Accept-Encoding", "gzip, br"), asks: "gzip, br", packed: true},
+		{name: "a header of the caller", change: header("Accept-Encoding", "gzip, br"), asks: "gzip, br", packed: true},
 		{name: "the caller says the same", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
 		{name: "the caller says the same, after a redirect", path: "/moved", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
 		{name: "the caller wants none", change: header("Accept-Encoding", "identity"), asks: "identity"},
@@ -85,7 +85,7 @@ func TestGzipIsAskedFor(t *testing.T) {
 		{name: "HEAD", change: func(r *http.Request) { r.Method = "HEAD" }, asks: ""},
 		{name: "a transport that shall not", over: func(rt *http.Transport) http.RoundTripper { rt.DisableCompression = true; return rt }, asks: ""},
 		{name: "a transport that may", over: func(rt *http.Transport) http.RoundTripper { return rt }, asks: "gzip"},
-		{name: "somebody else's transport", over: func(rt *http.Transport) http.RoundTripper { return wrapped{rt} }, asks: "gzip"},
+		{name: "another transport", over: func(rt *http.Transport) http.RoundTripper { return wrapped{rt} }, asks: "gzip"},
 		{name: "beside Authorize", path: "/third", cfg: holdfast.Config{Authorize: func(r *http.Request) error {
 			if _, ok := r.Header["Accept-Encoding"]; ok {
 				t.Error("Authorize saw Accept-Encoding, which proxies change: it must not sign it")

@@ -283,7 +283,7 @@ func TestUnreachable(t *testing.T) {
 	is(t, err, holdfast.ErrConnection)
 	equal(t, "attempts", len(attempts(t, err)), 2) // it never left
 	if !strings.Contains(err.Error(), "connection refused") {
-		t.Errorf("error %q does not say why", err)
+		t.Errorf("error %q does not have the reason", err)
 	}
 }
 

@@ -190,7 +190,7 @@ func TestStreamBreaksOff(t *testing.T) {
 		}{
 			{"a FIN", func(n int) fault.Fault { return fault.Fault{Cut: &fault.Cut{After: n}} }, io.ErrUnexpectedEOF, 0},
 			{"a RST", func(n int) fault.Fault { return fault.Fault{Cut: &fault.Cut{After: n, By: fault.RST}} }, holdfast.ErrConnection, 0},
-			{"silence", func(n int) fault.Fault { return fault.Fault{Stall: &fault.Stall{After: n}} }, holdfast.ErrTimeout, 5 * time.Second},
+			{"read", func(n int) fault.Fault { return fault.Fault{Stall: &fault.Stall{After: n}} }, holdfast.ErrTimeout, 5 * time.Second},
 		} {
 			for _, rest := range []int{0, 5} {
 				c, server := streamService(t, plan(rule(path, "", tt.fault(3*each+rest))), holdfast.Config{

@@ -102,7 +102,7 @@ func TestErrorKinds(t *testing.T) {
 				var netErr net.Error
 				equal(t, "is a net.Error", errors.As(err, &netErr), true)
 				equal(t, "timeout", netErr.Timeout(), false)
-				equal(t, "connections", s.Connections(), 1) // refusals are drained
+				equal(t, "connections", s.Connections(), 1) // declining answers are drained
 			})
 		})
 	}
@@ -387,7 +387,7 @@ func TestConnectTimeoutAndLastingFailures(t *testing.T) {
 		text     string
 		kind     error
 	}{
-		{"silence", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, "connect timeout of 3s", holdfast.ErrTimeout},
+		{"no answer", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, "connect timeout of 3s", holdfast.ErrTimeout},
 		{"no such host", func(context.Context) error { return &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true} }, 1, "no such host", holdfast.ErrConnection},
 		{"a resolver that is down", func(context.Context) error { return &net.DNSError{Err: "server misbehaving", IsTemporary: true} }, 2, "server misbehaving", holdfast.ErrConnection},
 	} {
@@ -406,7 +406,7 @@ func TestConnectTimeoutAndLastingFailures(t *testing.T) {
 				if !strings.Contains(err.Error(), c.text) {
 					t.Errorf("error %q does not contain %q", err, c.text)
 				}
-				equal(t, "failures", client.Breaker().Stats().FailureCount, 1) // counted, as row A5b says
+				equal(t, "failures", client.Breaker().Stats().FailureCount, 1) // counted, requirement A5b
 			})
 		})
 	}

@@ -84,7 +84,7 @@ func TestInvalidCertificates(t *testing.T) {
 func overTLS(t *testing.T, change func(*tls.Config)) (*httptest.Server, *tls.Config) {
 	t.Helper()
 	return servingTLS(t, func(w http.ResponseWriter, r *http.Request) {
-		by := "nobody"
+		by := "no client"
 		if len(r.TLS.PeerCertificates) > 0 {
 			by = r.TLS.PeerCertificates[0].Subject.CommonName
 		}
@@ -121,12 +121,12 @@ func TestClientCertificate(t *testing.T) {
 
 	others := faultserver.Start(t, fault.Plan{}, faultserver.TLS()).ClientTLS().Certificates
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &others[0], nil }
-	stranger, err := holdfast.New(holdfast.Config{BaseURL: s.URL}, holdfast.WithTLSConfig(cfg))
+	anonymous, err := holdfast.New(holdfast.Config{BaseURL: s.URL}, holdfast.WithTLSConfig(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stranger.Close()
-	_, err = stranger.Get(t.Context(), "/")
+	defer anonymous.Close()
+	_, err = anonymous.Get(t.Context(), "/")
 	is(t, err, holdfast.ErrConnection)
 	equal(t, "attempts without a certificate", len(attempts(t, err)), 1)
 	equal(t, "sent without a certificate", attempts(t, err)[0].Sent, false)

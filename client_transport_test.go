@@ -112,7 +112,7 @@ func TestTransportRepeats(t *testing.T) {
 		{"a PUT may be done again", "PUT", nil, nil, 0, fault.Fault{Status: 500}, 4},
 		{"a DELETE likewise", "DELETE", nil, nil, 0, fault.Fault{Reset: fault.BeforeAnswer}, 4},
 		{"503 with Retry-After declines", "POST", nil, nil, 0, declined, 4},
-		{"429 is a refusal", "POST", nil, nil, 0, fault.Fault{Status: 429}, 4},
+		{"429 declines", "POST", nil, nil, 0, fault.Fault{Status: 429}, 4},
 		{"a key", "POST", key, nil, 0, fault.Fault{Status: 500}, 4},
 		{"its other name", "POST", http.Header{"X-Idempotency-Key": {"k"}}, nil, 0, fault.Fault{Reset: fault.BeforeAnswer}, 4},
 		{"the configured id, given by the caller", "POST", http.Header{"X-Request-Id": {"k"}}, nil, 0, fault.Fault{Status: 500}, 4},
@@ -309,7 +309,7 @@ func TestTransportBodies(t *testing.T) {
 	})
 	t.Run("read again after it failed", func(t *testing.T) {
 		for name, f := range map[string]fault.Fault{
-			"silence": {Stall: &fault.Stall{After: 3}}, "a cut": {Cut: &fault.Cut{After: 3}},
+			"a stall": {Stall: &fault.Stall{After: 3}}, "a cut": {Cut: &fault.Cut{After: 3}},
 		} {
 			bubble(t, func(t *testing.T) {
 				client, s := service(t, plan(rule("", "", f)), holdfast.Config{Timeouts: limits, Bulkhead: one})
@@ -329,10 +329,10 @@ func TestTransportBodies(t *testing.T) {
 	})
 	t.Run("a declining answer that breaks off", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			refuses := faultserver.Backend(func(faultserver.Request) faultserver.Answer {
+			declines := faultserver.Backend(func(faultserver.Request) faultserver.Answer {
 				return faultserver.Answer{Status: 500, Body: []byte("it is not well")}
 			})
-			s := faultserver.Start(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 5}})), faultserver.InMemory(), refuses)
+			s := faultserver.Start(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 5}})), faultserver.InMemory(), declines)
 			client, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Bulkhead: one}, holdfast.WithDialContext(s.Dial))
 			if err != nil {
 				t.Fatal(err)
@@ -446,7 +446,7 @@ func TestTransportPanic(t *testing.T) {
 	for name, opts := range map[string]struct {
 		status int
 		event  holdfast.EventKind
-	}{"a refusal": {503, holdfast.EventAttemptDone}, "the end": {503, holdfast.EventFailed}, "an answer": {200, holdfast.EventAttemptDone}} {
+	}{"a declining answer": {503, holdfast.EventAttemptDone}, "the end": {503, holdfast.EventFailed}, "an answer": {200, holdfast.EventAttemptDone}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				shaky := true

@@ -122,7 +122,7 @@ func TestGzipBomb(t *testing.T) {
 	var hits atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		if r.URL.Path == "/refusal" && hits.Add(1) < 3 {
+		if r.URL.Path == "/declined" && hits.Add(1) < 3 {
 			w.WriteHeader(503)
 		}
 		w.Write(bomb)
@@ -135,7 +135,7 @@ func TestGzipBomb(t *testing.T) {
 	defer c.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	for _, path := range []string{"/answer", "/refusal"} {
+	for _, path := range []string{"/answer", "/declined"} {
 		_, err = c.Get(t.Context(), path)
 		is(t, err, holdfast.ErrBodyTooLarge)
 	}

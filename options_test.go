@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// A constructor names every option that it has no use for.
+// A constructor names every option that it does not use.
 func TestUnusedOptions(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 	dial := holdfast.WithDialContext(func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed })
