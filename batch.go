@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ type batch[In, Out any] struct {
 
 	mu       sync.Mutex
 	started  int   // chunks
-	stop     error // the reason to start no further chunk
+	stop     error // the reason to start no further chunk; nil if the goroutines ended by Goexit
 	panicked any
 }
 
@@ -153,7 +154,7 @@ func (b *batch[In, Out]) result() (BatchResult[Out], error) {
 	missing := 0
 	for n, err := range b.errs {
 		if n >= b.started {
-			err = b.stop
+			err = cmp.Or(b.stop, errUnfinished)
 		}
 		if err == nil {
 			continue

@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Row B13, "Batch Processing Pattern": ten thousand items through an outage. What
-// was paid for is there, what is missing is named.
+// Requirement B13: ten thousand items during an outage. Every result is there or listed
+// as missing.
 func TestBatchThroughAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, fault.Plan{
@@ -29,10 +29,10 @@ func TestBatchThroughAnOutage(t *testing.T) {
 			items[i] = i
 		}
 		var mu sync.Mutex
-		paid, refused, late := 0, false, 0
+		paid, rejected, late := 0, false, 0
 		got, err := holdfast.Batch(t.Context(), items, holdfast.BatchOptions{}, func(ctx context.Context, chunk []int) ([]string, error) {
 			mu.Lock()
-			if refused {
+			if rejected {
 				late++
 			}
 			mu.Unlock()
@@ -40,7 +40,7 @@ func TestBatchThroughAnOutage(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				refused = refused || errors.Is(err, holdfast.ErrCircuitOpen)
+				rejected = rejected || errors.Is(err, holdfast.ErrCircuitOpen)
 				return nil, err
 			}
 			paid += len(chunk)
@@ -62,29 +62,29 @@ func TestBatchThroughAnOutage(t *testing.T) {
 				t.Errorf("item %d has %q", i, out)
 			}
 		}
-		equal(t, "items there", there, paid)
-		named := 0
+		equal(t, "items with a result", there, paid)
+		listed := 0
 		for _, m := range got.Missing {
-			named += m.To - m.From
+			listed += m.To - m.From
 			for i := m.From; i < m.To; i++ {
 				if got.Out[i] != "" {
-					t.Errorf("item %d is named as missing", i)
+					t.Errorf("item %d is listed as missing", i)
 				}
 			}
 		}
-		equal(t, "items named as missing", named, missing)
+		equal(t, "items listed as missing", listed, missing)
 		var incomplete *holdfast.BatchError
 		if !errors.As(err, &incomplete) || incomplete.Missing != missing || incomplete.Of != 10_000 {
 			t.Errorf("%+v", incomplete)
 		}
 		if paid < 3000 || missing < 5000 {
-			t.Errorf("%d paid for, %d missing: the outage did not strike in the middle", paid, missing)
+			t.Errorf("%d paid for, %d missing: the outage was not in the middle", paid, missing)
 		}
-		// Nothing new was started once the breaker was open: of a hundred chunks,
-		// those of the first second, and a few that opened the breaker. Three others
-		// may have begun while the first one was told.
+		// No chunk started once the breaker was open. Of a hundred chunks, those of the
+		// first second started, and a few that opened the breaker. Three others may have
+		// started while the first rejection was on its way.
 		if n := len(s.Record()); n > 60 || late > 3 {
-			t.Errorf("%d requests were sent, %d chunks were begun after a refusal", n, late)
+			t.Errorf("%d requests were sent, %d chunks started after a rejection", n, late)
 		}
 	})
 }
@@ -109,7 +109,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 
-		// One chunk's failure is its own.
+		// The failure of one chunk does not affect the others.
 		odd := errors.New("odd")
 		got, err = holdfast.Batch(t.Context(), []int{1, 2, 3}, holdfast.BatchOptions{ChunkSize: 1}, func(ctx context.Context, chunk []int) ([]int, error) {
 			switch chunk[0] {
@@ -126,7 +126,7 @@ func TestBatch(t *testing.T) {
 		}
 		equal(t, "the error", err.Error(), "holdfast: batch: 2 of 3 items are missing: odd")
 
-		// A caller that goes away: what runs is awaited, nothing new is started.
+		// The caller cancels: Batch waits for the running chunks and starts no other.
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(1500*time.Millisecond, cancel)
 		got, err = holdfast.Batch(ctx, make([]int, 10), holdfast.BatchOptions{ChunkSize: 1, Width: 2}, double)
@@ -158,7 +158,7 @@ func TestBatchPanicAndGoexit(t *testing.T) {
 				return chunk, nil
 			})
 		}()
-		equal(t, "others that had ended by then", ended, 1)
+		equal(t, "other chunks that had ended", ended, 1)
 
 		got, err := holdfast.Batch(t.Context(), []int{0, 1}, holdfast.BatchOptions{ChunkSize: 1}, func(_ context.Context, chunk []int) ([]int, error) {
 			if chunk[0] == 0 {
@@ -170,4 +170,15 @@ func TestBatchPanicAndGoexit(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
+}
+
+// A chunk is missing if no goroutine is left to start it.
+func TestBatchWithoutWorkers(t *testing.T) {
+	got, err := holdfast.Batch(t.Context(), []int{0, 1, 2}, holdfast.BatchOptions{ChunkSize: 1, Width: 1}, func(context.Context, []int) ([]int, error) {
+		runtime.Goexit()
+		return nil, nil
+	})
+	if err == nil || len(got.Missing) != 1 || got.Missing[0].From != 0 || got.Missing[0].To != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

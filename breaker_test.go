@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -17,31 +14,31 @@ import (
 func TestBreakerDo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2, OpenTimeout: time.Second})
-		// The caller's cancellation is no failure of the service.
+		// A cancellation is no failure of the service.
 		ctx, cancel := context.WithCancel(t.Context())
 		err := b.Do(ctx, func(context.Context) error { cancel(); return ctx.Err() })
 		if err != context.Canceled {
 			t.Errorf("error is %v", err)
 		}
 		equal(t, "failures after a cancellation", b.Stats().FailureCount, 0)
-		// A panic is a bug of the caller's.
+		// A panic is a bug in the caller.
 		func() {
 			defer func() { _ = recover() }()
 			_ = b.Do(t.Context(), func(context.Context) error { panic("bug") })
 		}()
 		equal(t, "failures after a panic", b.Stats().FailureCount, 0)
-		// fn's own error comes back as it is.
+		// fn's error is returned unchanged.
 		if err := b.Do(t.Context(), func(context.Context) error { return errDown }); err != errDown {
 			t.Errorf("error is %v", err)
 		}
 		equal(t, "failures", b.Stats().FailureCount, 1)
-		// A success in between starts the count again.
+		// A success resets the count.
 		_ = b.Do(t.Context(), func(context.Context) error { return nil })
 		equal(t, "failures after a success", b.Stats().FailureCount, 0)
 	})
 }
 
-// Rows A7 and B1a: what counts depends on the state.
+// Requirements A7 and B1a: the outcomes that count depend on the state.
 func TestBreakerVerdicts(t *testing.T) {
 	for _, c := range []struct {
 		outcome          holdfast.Outcome
@@ -49,7 +46,7 @@ func TestBreakerVerdicts(t *testing.T) {
 	}{
 		{holdfast.Success, holdfast.Closed, holdfast.Closed},
 		{holdfast.Transient, holdfast.Open, holdfast.Open},
-		{holdfast.Permanent, holdfast.Closed, holdfast.Closed}, // answered no: it is up
+		{holdfast.Permanent, holdfast.Closed, holdfast.Closed}, // the service is up
 		{holdfast.Throttled, holdfast.Closed, holdfast.HalfOpen},
 		{holdfast.Canceled, holdfast.Closed, holdfast.HalfOpen},
 		{holdfast.Unknown, holdfast.Closed, holdfast.HalfOpen},
@@ -71,7 +68,7 @@ func TestBreakerVerdicts(t *testing.T) {
 				}
 				p.Done(c.outcome)
 				equal(t, "half-open, then", b.State(), c.halfOpen)
-				// Whatever it was, there is a next time.
+				// After every outcome, the breaker admits another probe later.
 				time.Sleep(time.Second)
 				if _, err := b.Acquire(); err != nil {
 					t.Error(err)
@@ -81,33 +78,33 @@ func TestBreakerVerdicts(t *testing.T) {
 	}
 }
 
-// A half-open probe makes one attempt, and an operation whose breaker opens
-// while it waits makes no further one.
+// A half-open probe makes one attempt. An operation makes no further attempt if its
+// breaker opens while it waits.
 func TestPolicyAndItsBreaker(t *testing.T) {
 	retry := holdfast.Retry{BaseDelay: time.Second, Jitter: holdfast.NoJitter}
 
-	t.Run("one operation is one failure", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("an operation is one failure", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2, OpenTimeout: time.Minute})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			_, _ = holdfast.Do(t.Context(), p, (&script{ends: []error{errDown}}).call)
 			equal(t, "failures after four attempts", b.Stats().FailureCount, 1)
 		})
 	})
-	t.Run("or each attempt is one", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("with CountAttempts, each attempt is one", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 3, OpenTimeout: time.Minute, CountAttempts: true})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			f := &script{ends: []error{errDown}}
 			_, err := holdfast.Do(t.Context(), p, f.call)
-			equal(t, "calls until it opened", len(f.calls), 3)
+			equal(t, "calls until the breaker opened", len(f.calls), 3)
 			equal(t, "state", b.State(), holdfast.Open)
 			is(t, err, errDown)
 			isNot(t, err, holdfast.ErrCircuitOpen) // something was sent
 		})
 	})
-	t.Run("each attempt once, also where the last was counted before a cancellation", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("each attempt counts once, also before a cancellation", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{CountAttempts: true})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -117,7 +114,7 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 		})
 	})
 	t.Run("a probe makes one attempt", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			permit, _ := b.Acquire()
@@ -133,14 +130,14 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 			equal(t, "probe", e.Attempts[0].Probe, true)
 		})
 	})
-	t.Run("no wait for a refusal", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("no backoff before a rejection", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Minute})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			permit, _ := b.Acquire()
 			start := time.Now()
 			_, err := holdfast.Do(t.Context(), p, func(context.Context) (int, error) {
-				permit.Done(holdfast.Transient) // somebody else's failure opens it meanwhile
+				permit.Done(holdfast.Transient) // another operation's failure opens the breaker
 				return 0, errDown
 			})
 			is(t, err, errDown)
@@ -149,7 +146,7 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 		})
 	})
 	t.Run("opened during a backoff", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Minute})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			time.AfterFunc(time.Second/2, func() {
@@ -163,8 +160,8 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 			equal(t, "attempts", len(attempts(t, err)), 1)
 		})
 	})
-	t.Run("whoever was admitted before the outage needs a probe's slot after it", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("an operation from before the outage needs a probe after it", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second / 4, HalfOpenMaxCalls: 1})
 			p := policy(t, holdfast.PolicyConfig{Retry: retry, Breaker: b}, opts...)
 			time.AfterFunc(time.Second/2, func() {
@@ -175,12 +172,12 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 			if _, err := holdfast.Do(t.Context(), p, f.call); err != nil {
 				t.Fatal(err)
 			}
-			// Its verdict counts in the state in which it was made.
+			// The verdict counts in the half-open state.
 			equal(t, "state", b.State(), holdfast.Closed)
 		})
 	})
-	t.Run("refused", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("rejected", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Minute})
 			p := policy(t, holdfast.PolicyConfig{Name: "op", Breaker: b}, opts...)
 			permit, _ := b.Acquire()
@@ -191,15 +188,15 @@ func TestPolicyAndItsBreaker(t *testing.T) {
 			equal(t, "calls", len(f.calls), 0)
 			equal(t, "rejected", b.Stats().Rejected, 1)
 			equal(t, "the error", err.Error(), "holdfast: op: circuit breaker open: rejecting request")
-			var refused *holdfast.RejectedError
-			if !errors.As(err, &refused) || !refused.RetryAt.Equal(b.Stats().RetryAt) {
-				t.Errorf("the refusal is %+v", refused)
+			var rejected *holdfast.RejectedError
+			if !errors.As(err, &rejected) || !rejected.RetryAt.Equal(b.Stats().RetryAt) {
+				t.Errorf("the rejection is %+v", rejected)
 			}
 		})
 	})
 }
 
-// A permit that returns late, twice or never.
+// Permits that come back late, twice or never.
 func TestPermits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 2})
@@ -220,7 +217,7 @@ func TestPermits(t *testing.T) {
 		equal(t, "successes", b.Stats().SuccessCount, 1)
 		equal(t, "state", b.State(), holdfast.HalfOpen)
 
-		// One slot is free; the lost one is, after ten minutes and the open time.
+		// One probe is free now. The lost one is free after ten minutes and the open time.
 		again, err := b.Acquire()
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +227,7 @@ func TestPermits(t *testing.T) {
 		one, _ := b.Acquire()
 		two, err := b.Acquire()
 		if err != nil {
-			t.Errorf("the slot that was lost: %v", err)
+			t.Errorf("the probe that was lost: %v", err)
 		}
 		lost.Done(holdfast.Transient) // too late
 		equal(t, "state", b.State(), holdfast.HalfOpen)
@@ -240,9 +237,9 @@ func TestPermits(t *testing.T) {
 	})
 }
 
-// A refusal of half-open names the expiry of its probes, far away; it must not be
-// given out for the open state that follows a failed probe.
-func TestRefusalsAreThoseOfTheirState(t *testing.T) {
+// A rejection in half-open has the expiry of the probes, which is far away. It must not
+// be returned in the open state that follows a failed probe.
+func TestRejectionsOfEachState(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for range 500 {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
@@ -264,7 +261,7 @@ func TestRefusalsAreThoseOfTheirState(t *testing.T) {
 			wg.Wait()
 			time.Sleep(time.Second)
 			if _, err := b.Acquire(); err != nil {
-				t.Fatalf("still refused after the open time: %v", err)
+				t.Fatalf("still rejected after the open time: %v", err)
 			}
 		}
 	})
@@ -300,13 +297,13 @@ func TestBreakerEvents(t *testing.T) {
 	})
 }
 
-func TestNamesOfWhatIsOutOfRange(t *testing.T) {
+func TestNamesOutOfRange(t *testing.T) {
 	for _, name := range []string{holdfast.Outcome(99).String(), holdfast.State(99).String(), holdfast.Jitter(99).String(), holdfast.EventKind(99).String()} {
 		equal(t, "name", name, "invalid")
 	}
 }
 
-// Row B11: the second seed's names.
+// Requirement B11: the names in JSON.
 func TestBreakerStatsJSON(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{Name: "api", FailureThreshold: 2})
@@ -335,110 +332,4 @@ holdfast: BulkheadConfig.MaxQueue is 2097152: must be at most 1048576`
 	if err == nil || err.Error() != want {
 		t.Errorf("the problems are\n%v\nwant\n%s", err, want)
 	}
-}
-
-func TestBulkhead(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{Name: "gate", MaxConcurrent: 2, MaxQueue: 10, MaxWait: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		one, _ := b.Acquire(t.Context())
-		two, ok := b.TryAcquire()
-		if !ok {
-			t.Fatal("no second slot")
-		}
-		if _, ok := b.TryAcquire(); ok {
-			t.Error("a third slot of two")
-		}
-		// Those who wait are served in order.
-		var order []int
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		for i := range 3 {
-			time.Sleep(time.Millisecond)
-			wg.Go(func() {
-				_ = b.Do(t.Context(), func(context.Context) error {
-					mu.Lock()
-					order = append(order, i)
-					mu.Unlock()
-					return nil
-				})
-			})
-		}
-		time.Sleep(time.Millisecond)
-		equal(t, "waiting", b.Waiting(), 3)
-		one.Release()
-		wg.Wait()
-		for i, got := range order {
-			equal(t, "served", got, i)
-		}
-		// One that nobody gives back is waited for only so long.
-		three, _ := b.Acquire(t.Context())
-		start := time.Now()
-		_, err = b.Acquire(t.Context())
-		is(t, err, holdfast.ErrPoolTimeout)
-		equal(t, "wait", time.Since(start), time.Second)
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Millisecond, cancel)
-		err = b.Do(ctx, func(context.Context) error { t.Error("called without a slot"); return nil })
-		is(t, err, holdfast.ErrCanceled)
-		two.Release()
-		three.Release()
-		holdfast.BulkheadPermit{}.Release()
-		equal(t, "in use", b.InUse(), 0)
-		equal(t, "waiting", b.Waiting(), 0)
-		defer func() {
-			if recover() == nil {
-				t.Error("a second Release goes unnoticed")
-			}
-		}()
-		three.Release()
-	})
-}
-
-// What the happy path may allocate is exact.
-func TestAllocations(t *testing.T) {
-	ctx := context.Background()
-	closed, open := breakerOf(t, holdfast.BreakerConfig{}), breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
-	_ = open.Do(ctx, func(context.Context) error { return errDown })
-	slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
-	retry := holdfast.MustPolicy(holdfast.PolicyConfig{})
-	all := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: slots})
-	logged := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: slots},
-		holdfast.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))) // at INFO
-	noop := func(context.Context) (int, error) { return 1, nil }
-	for _, c := range []struct {
-		name string
-		most float64
-		f    func()
-	}{
-		{"closed breaker", 0, func() { p, _ := closed.Acquire(); p.Done(holdfast.Success) }},
-		{"open breaker", 0, func() { _, _ = open.Acquire() }},
-		{"free slot", 0, func() { s, _ := slots.Acquire(ctx); s.Release() }},
-		{"retry", 1, func() { _, _ = holdfast.Do(ctx, retry, noop) }},
-		{"breaker, retry, bulkhead, attempt timeout", 2, func() { _, _ = holdfast.Do(ctx, all, noop) }},
-		{"the same, and a silent logger", testing.AllocsPerRun(1000, func() { _, _ = holdfast.Do(ctx, all, noop) }),
-			func() { _, _ = holdfast.Do(ctx, logged, noop) }},
-	} {
-		if got := testing.AllocsPerRun(1000, c.f); got > c.most {
-			t.Errorf("%s: %v allocations, at most %v", c.name, got, c.most)
-		}
-	}
-	// An operation that goes the long way takes 400 bytes, in one allocation.
-	bare := bytesPerRun(func() { _, _ = holdfast.Do(ctx, all, noop) })
-	if got := bytesPerRun(func() { _, _ = holdfast.Do(ctx, logged, noop) }); got > bare+100 {
-		t.Errorf("a silent logger: %d bytes, without it %d", got, bare)
-	}
-}
-
-func bytesPerRun(f func()) uint64 {
-	const runs = 1000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range runs {
-		f()
-	}
-	runtime.ReadMemStats(&after)
-	return (after.TotalAlloc - before.TotalAlloc) / runs
 }

@@ -48,7 +48,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	t, c := &cfg.Timeouts, new(Client)
 	r := &resolved{
-		Rules:  engine.Rules{Retry: cfg.Retry.schedule(), Attempt: t.Attempt, Total: t.Total, Waiters: cfg.Bulkhead.MaxQueue},
+		Rules:  engine.Rules{Retry: cfg.Retry.schedule(), Attempt: t.Attempt, Total: t.Total, Waiters: cooldownWaiters},
 		config: cfg, base: parsed(cfg.BaseURL), readIsAttempt: readIsAttempt, transport: all.transport,
 		limits: wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire},
 	}
@@ -65,9 +65,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	}
 	var h *Bulkhead
 	if cfg.Bulkhead.MaxConcurrent > 0 {
-		h = newBulkhead(cfg.Bulkhead)
-	} else {
-		r.Waiters = cooldownWaiters
+		h, r.Waiters = newBulkhead(cfg.Bulkhead), cfg.Bulkhead.MaxQueue
 	}
 	c.shared.init(cfg.Name, all, b, h)
 	c.shared.Timed = true

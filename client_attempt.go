@@ -123,12 +123,8 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 		}
 		a.roundTrip.Unpack = wire.AsksGzip(o.resolved.transport, req) // after the request was signed
 	}
-	if own { // net/http's error for a bad header would look like a lost connection
-		v := validation{}
-		for name, values := range req.Header {
-			v.header("the request", name, values)
-		}
-		if err := v.err(); err != nil {
+	if own { // net/http's error for an invalid header would look like a lost connection
+		if err := checkHeaders(req.Header); err != nil {
 			return nil, err
 		}
 	}
@@ -181,8 +177,8 @@ func (a *clientAttempt) conclude(f judge.Facts, err error) {
 	a.Conclude(m, err)
 }
 
-// roundTripFailed concludes an attempt with the error of a round trip. resp is nil unless it is a
-// redirect that must not be followed.
+// roundTripFailed concludes an attempt with the error of a round trip. resp is nil,
+// except for a redirect that must not be followed.
 func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 	f := a.facts(judge.NotMade)
 	f.Sent = true
@@ -252,8 +248,8 @@ func (a *clientAttempt) limit() (*TimeoutError, judge.Limit) {
 	return nil, judge.NoLimit
 }
 
-// withLimit joins a limit and net/http's error, which differs between protocols. If that
-// only says that a context has ended, the limit stands alone.
+// withLimit joins a limit and net/http's error, which differs between protocols. An error
+// that a context has ended adds nothing to the limit.
 func withLimit(limit *TimeoutError, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return limit

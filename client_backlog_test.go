@@ -15,10 +15,9 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// A service that is so far behind that its listen backlog is full: the kernel
-// drops what would connect, so that nobody is refused and nothing is heard. The
-// phase connect ends it, the request never left, and once the service accepts
-// again the next call is answered. No descriptor is left.
+// The service's listen backlog is full, and the kernel drops new connections without an
+// answer. The connect limit ends the attempt, and the request was not sent. Once the
+// service accepts again, the next call succeeds. No descriptor leaks.
 func TestFullListenBacklog(t *testing.T) {
 	before := descriptors(t)
 	l, occupants := fullBacklog(t)
@@ -36,7 +35,7 @@ func TestFullListenBacklog(t *testing.T) {
 	if d := time.Since(start); d < 200*time.Millisecond || d > 10*time.Second {
 		t.Errorf("two attempts took %v", d)
 	}
-	equal(t, "attempts", len(attempts(t, err)), 2) // it never left, so that it may go again
+	equal(t, "attempts", len(attempts(t, err)), 2) // it was not sent, so it may be repeated
 	for _, a := range attempts(t, err) {
 		equal(t, "sent", a.Sent, false)
 		if !strings.HasPrefix(a.Err.Error(), "connect timeout of 100ms") {
@@ -49,7 +48,7 @@ func TestFullListenBacklog(t *testing.T) {
 	for _, fd := range occupants {
 		syscall.Close(fd)
 	}
-	s := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: strangers}
+	s := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: quiet}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	patient, err := holdfast.New(holdfast.Config{BaseURL: "http://" + l.Addr().String()})
@@ -71,8 +70,8 @@ func TestFullListenBacklog(t *testing.T) {
 	})
 }
 
-// fullBacklog is a listener with room for as few connections as there can be, and
-// those that fill it. Go's own listeners have room for thousands.
+// fullBacklog returns a listener with the smallest backlog, and the connections that fill
+// it. Go's own listeners have room for thousands.
 func fullBacklog(t *testing.T) (net.Listener, []int) {
 	t.Helper()
 	must := func(err error) {
@@ -88,7 +87,7 @@ func fullBacklog(t *testing.T) (net.Listener, []int) {
 	addr, err := syscall.Getsockname(fd)
 	must(err)
 	var occupants []int
-	for range 4 { // one is taken, of which Linux counts none; the others wait
+	for range 4 { // Linux does not count the first; the others wait
 		one, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 		must(err)
 		occupants = append(occupants, one)

@@ -57,8 +57,8 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Close releases the permit and the connection. A Read that it ends is no failure of
-// the service.
+// Close releases the permit and the connection. A Read that it ends is no failure of the
+// service.
 func (b *liveBody) Close() error {
 	b.closed.Store(true)
 	err := b.ReadCloser.Close()
@@ -79,6 +79,8 @@ func (b *liveBody) releaseAttempt() {
 	b.a.call.ReleaseHeld(&b.a.Attempt)
 }
 
+var errBodyClosed = errors.New("the body was closed")
+
 // judge judges the error of a Read.
 func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	if b.closed.Load() {
@@ -98,8 +100,6 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	}
 	return b.a.judge(f), cause
 }
-
-var errBodyClosed = errors.New("the body was closed")
 
 // failed reports the failure of a body that ended too early, and returns its error. The
 // breaker had its verdict when the answer began, and counts this failure apart from it.

@@ -17,8 +17,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// A live body holds its slot until it is closed, and is bounded by the operation
-// and no longer by the attempt.
+// A body that the caller reads keeps its permit until it is closed. The operation's limit
+// bounds it, and the attempt's limit does not.
 func TestLiveBody(t *testing.T) {
 	get := func(t *testing.T, ctx context.Context) *http.Request {
 		req, err := http.NewRequestWithContext(ctx, "GET", "/download", nil)
@@ -40,11 +40,11 @@ func TestLiveBody(t *testing.T) {
 		t.Cleanup(func() {
 			c.Close()
 			synctest.Wait()
-			time.Sleep(time.Second) // as in service
+			time.Sleep(time.Second) // as service does
 		})
 		return c, s
 	}
-	t.Run("slot, limit, close", func(t *testing.T) {
+	t.Run("permit, limit, close", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := client(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{
 				Timeouts: holdfast.Timeouts{Attempt: 2 * time.Second, Acquire: time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
@@ -70,7 +70,7 @@ func TestLiveBody(t *testing.T) {
 			}
 		})
 	})
-	t.Run("left early", func(t *testing.T) {
+	t.Run("closed early", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := client(t, plan(), holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
 			for range 3 {
@@ -112,7 +112,7 @@ func TestLiveBody(t *testing.T) {
 			equal(t, "time taken", time.Since(start), 5*time.Second)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
 
-			// The caller's own cancellation is nobody's failure.
+			// The caller's cancellation is no failure of the service.
 			ctx, cancel := context.WithCancel(t.Context())
 			resp, err = c.Do(get(t, ctx))
 			if err != nil {
@@ -122,13 +122,13 @@ func TestLiveBody(t *testing.T) {
 			_, err = io.ReadAll(resp.Body)
 			is(t, err, holdfast.ErrCanceled)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
-			// And it does not read as if nothing had been sent.
+			// The error shows that the request was sent.
 			if a := attempts(t, err); len(a) != 1 || a[0].Status != 200 || a[0].Outcome != holdfast.Canceled {
 				t.Errorf("attempts %+v", a)
 			}
 		})
 	})
-	t.Run("misused", func(t *testing.T) {
+	t.Run("invalid", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, s := client(t, plan(), holdfast.Config{})
 			for name, req := range map[string]*http.Request{
@@ -150,7 +150,7 @@ func TestLiveBody(t *testing.T) {
 			}
 			equal(t, "sent", len(s.Record()), 0)
 
-			// A request by hand need not have a header.
+			// A request without http.NewRequest has no header.
 			resp, err := c.Do((&http.Request{URL: &url.URL{Path: "/x"}}).WithContext(t.Context()))
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestLiveBody(t *testing.T) {
 			resp.Body.Close()
 		})
 	})
-	t.Run("refused", func(t *testing.T) {
+	t.Run("rejected", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := client(t, plan(rule("", "", fault.Fault{Status: 404, Body: "nothing here"})), holdfast.Config{})
 			_, err := c.Do(get(t, t.Context()))
@@ -168,7 +168,7 @@ func TestLiveBody(t *testing.T) {
 	})
 }
 
-// blockedBody is a body whose Close ends the Read that waits, and returns after it.
+// blockedBody blocks in Read until Close, which waits for the Read to end.
 type blockedBody struct{ closed, read chan struct{} }
 
 func (b blockedBody) Read([]byte) (int, error) {
@@ -182,7 +182,7 @@ func (b blockedBody) Close() error {
 	return nil
 }
 
-// A Close by another goroutine while the body is read is the caller's own.
+// A Close by another goroutine during a Read is no failure of the service.
 func TestCloseDuringARead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		body, events := blockedBody{make(chan struct{}), make(chan struct{})}, new(recorder)
@@ -217,7 +217,7 @@ func TestCloseDuringARead(t *testing.T) {
 func TestUploads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "1-2", fault.Fault{Status: 503})), holdfast.Config{})
-		// A reader that can be had again is sent again.
+		// A body with GetBody is sent again.
 		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", strings.NewReader("twelve bytes"))
 		resp, err := c.Do(req)
 		if err != nil {
@@ -231,8 +231,7 @@ func TestUploads(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T) {
-		// One that can be read once is kept as it is sent, and so is one that is sent
-		// only once.
+		// A body that can be read only once is kept while it is sent.
 		c, s := service(t, plan(rule("", "1-2", fault.Fault{Status: 503})), holdfast.Config{})
 		for _, length := range []int{12, 1 << 20} {
 			s.Begin()
@@ -253,8 +252,8 @@ func TestUploads(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
-		// But not more than a megabyte: then it is sent once, and the error says why;
-		// it is closed once, whatever happens.
+		// More than a megabyte is not kept: the request is sent once, and the error has
+		// the reason. The body is closed once.
 		body := &once{Reader: strings.NewReader(strings.Repeat("x", 1<<20+1))}
 		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", body)
 		_, err := c.Do(req)
@@ -274,9 +273,8 @@ func TestUploads(t *testing.T) {
 	})
 }
 
-// A body that cannot be had again ends the call, and the failure before it is
-// not lost.
-func TestUploadThatCannotBeHadAgain(t *testing.T) {
+// If GetBody fails, the call ends, and its error also has the failure before.
+func TestUploadWithAFailingGetBody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
 		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", strings.NewReader("x"))

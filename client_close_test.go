@@ -13,9 +13,9 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// Over HTTP/2 a connection is idle once the transport has put away its last
-// stream, which it does in its own time. Close leaves none all the same, however
-// soon it follows an answer's last byte, and while an answer is still being read.
+// Over HTTP/2, the transport takes some time to make a connection idle after its last
+// stream. Close leaves no connection, right after the last byte of an answer and during
+// the Read of one.
 func TestCloseLeavesNoConnection(t *testing.T) {
 	s, trusted := overTLS(t, nil)
 	answer := s.Config.Handler
@@ -63,7 +63,7 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	}
 }
 
-// leaving counts down when it is closed.
+// leaving is a connection that counts down when it is closed.
 type leaving struct {
 	net.Conn
 	left *atomic.Int64

@@ -14,13 +14,13 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// A client of one slot whose slot is held: whoever comes waits as long as
-// Timeouts.Acquire says, sends nothing and is nobody's failure. When the holder is
-// done, the slot is free again, and so is its connection.
-func TestPoolOfOneHeld(t *testing.T) {
+// The only permit of a client is in use. Another call waits for Timeouts.Acquire, sends
+// nothing and counts as no failure. Afterwards the permit and its connection are free
+// again.
+func TestPermitHeld(t *testing.T) {
 	cfg := config(holdfast.Timeouts{Acquire: 2 * time.Second})
 	cfg.Bulkhead.MaxConcurrent = 1
-	spoken(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+	bothProtocols(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
 		held, err := fetchFrom(t, c, "/long")
 		if err != nil {
 			t.Fatal(err)
@@ -30,9 +30,9 @@ func TestPoolOfOneHeld(t *testing.T) {
 		is(t, err, holdfast.ErrPoolTimeout)
 		isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout)
 		took(t, start, 2*time.Second)
-		equal(t, "attempts of who waited", len(attempts(t, err)), 0)
+		equal(t, "attempts of the waiting call", len(attempts(t, err)), 0)
 
-		why := errors.New("the caller had enough")
+		why := errors.New("the caller gave up")
 		start = time.Now()
 		_, err = c.Get(canceled(t, time.Second, why), "/well")
 		is(t, err, holdfast.ErrCanceled, why)
@@ -48,25 +48,24 @@ func TestPoolOfOneHeld(t *testing.T) {
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 		equal(t, "attempts", c.Stats().Attempts, 2)
 		if c.Stats().Queued != 0 {
-			t.Error("somebody is left waiting")
+			t.Error("a call still waits")
 		}
-		synctest.Wait() // for the Close that gave the slot back before it returned
+		synctest.Wait() // Close releases the permit before it returns
 	})
 }
 
-// The connection is what is short: each has its slot, and one of them no
-// connection, or over HTTP/2 no stream. That wait is the phase acquire, of which the
-// service knows nothing.
+// Every call has its permit, and one of them waits for a connection, or over HTTP/2 for a
+// stream. The limit of this wait is the phase acquire. The service sees nothing of it.
 func TestConnectionHeld(t *testing.T) {
 	cfg := config(holdfast.Timeouts{Acquire: 2 * time.Second})
 	cfg.Pool.MaxConns, cfg.Bulkhead.MaxConcurrent = 1, 3
-	for _, retries := range []int{holdfast.Off, 3} { // saturation is not cured by more of it
+	for _, retries := range []int{holdfast.Off, 3} { // retries would add to the saturation
 		cfg.Retry.MaxRetries = retries
 		begin := func(w http.ResponseWriter, r *http.Request) {
 			flush(w, "begin")
 			hang(w, r)
 		}
-		spokenInStreams(t, 1, cfg, begin, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		bothProtocolsInStreams(t, 1, cfg, begin, func(t *testing.T, c *holdfast.Client, p *pipes) {
 			held, err := fetchFrom(t, c, "/bad")
 			if err != nil {
 				t.Fatal(err)
@@ -81,7 +80,7 @@ func TestConnectionHeld(t *testing.T) {
 			equal(t, "sent", attempts(t, err)[0].Sent, false)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 
-			why := errors.New("the caller had enough")
+			why := errors.New("the caller gave up")
 			start = time.Now()
 			u := newUpload(100, false)
 			_, err = put(t, canceled(t, time.Second, why), c, u, 100)
@@ -98,11 +97,11 @@ func TestConnectionHeld(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			synctest.Wait() // who has held it may still be giving back its slot
+			synctest.Wait() // the other call may still release its permit
 			if d := time.Since(start); d > 2*time.Second+100*time.Millisecond {
-				t.Errorf("the next had its connection %v after it was free", d-2*time.Second)
+				t.Errorf("the next call had its connection %v after it was free", d-2*time.Second)
 			}
-			if p.proto == "HTTP/1.1" { // the connection is closed with what it held, and the next may be there the moment before
+			if p.proto == "HTTP/1.1" { // the first connection is closed, and the next may be opened a moment before
 				equal(t, "connections", p.dials.Load(), 2)
 			} else {
 				equal(t, "connections", p.dials.Load(), 1)
@@ -111,17 +110,17 @@ func TestConnectionHeld(t *testing.T) {
 	}
 }
 
-// A service that takes few streams at once, and many callers: over HTTP/2 net/http
-// would open connection after connection, and have requests refused that it sends
-// before it has seen the limit. Here each waits for its stream, is sent once and
-// answered, over no more connections than there may be.
+// A service accepts few streams at once, and there are many callers. Over HTTP/2, net/http
+// would open one connection after the other, and the service would refuse the streams
+// that net/http opens before it knows the limit. Here each call waits for its stream, is
+// sent once and answered, over at most Pool.MaxConns connections.
 func TestFewStreams(t *testing.T) {
 	const callers = 60
 	for _, streams := range []int{1, 3} {
-		cfg := config(holdfast.Timeouts{Acquire: time.Minute, Connect: time.Second}) // the wait is longer, and no dial takes any time
+		cfg := config(holdfast.Timeouts{Acquire: time.Minute, Connect: time.Second}) // the wait takes longer, and a dial takes no time
 		cfg.Bulkhead.MaxConcurrent = callers
 		var hits atomic.Int64
-		spokenInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		bothProtocolsInStreams(t, streams, cfg, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, p *pipes) {
 			hits.Store(0)
 			p.served = func() { hits.Add(1); time.Sleep(time.Second) }
 			start := time.Now()
@@ -134,7 +133,7 @@ func TestFewStreams(t *testing.T) {
 					} else {
 						var resp *http.Response
 						if resp, err = put(t, t.Context(), c, newUpload(100<<10, false), 100<<10); err == nil {
-							_, err = io.Copy(io.Discard, resp.Body) // or the connection is closed
+							_, err = io.Copy(io.Discard, resp.Body) // otherwise the connection is closed
 							resp.Body.Close()
 						}
 					}
@@ -160,8 +159,8 @@ func TestFewStreams(t *testing.T) {
 	}
 }
 
-// What an attempt before the wait came to stands: the service has failed, even if
-// the repeat found no connection.
+// The outcome of the first attempt counts: the service has failed, although its repeat
+// found no connection.
 func TestSaturationHidesNoFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(
@@ -173,7 +172,7 @@ func TestSaturationHidesNoFailure(t *testing.T) {
 		wg.Go(func() {
 			start := time.Now()
 			_, err := c.Get(t.Context(), "/x")
-			took(t, start, 3*time.Second) // a backoff of one, and the limit
+			took(t, start, 3*time.Second) // one backoff, and the limit
 			is(t, err, holdfast.ErrPoolTimeout)
 			equal(t, "attempts", len(attempts(t, err)), 2)
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// The queue of the bulkhead bounds the calls that wait out a cooldown. A client
-// without a bulkhead has no such queue, and its calls wait.
+// The length of the bulkhead's queue bounds the calls that wait for the end of a cooldown.
+// A client without a bulkhead has another bound.
 func TestWaitersOfACooldown(t *testing.T) {
 	for name, c := range map[string]struct {
 		bulkhead holdfast.BulkheadConfig

@@ -12,20 +12,18 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// wireFault is a way in which an answer fails on the wire, by its id in the
-// catalogue.
+// wireFault is a fault of an answer on the wire.
 type wireFault struct {
-	id    string
+	id    string // in the catalogue of faults
 	fault fault.Fault
-	says  string        // in the error; empty for what nobody can tell from an answer
+	text  string        // of the error; empty for a fault that looks like an answer
 	took  time.Duration // until the error
-	conns int           // that two calls need: 1 where the answer was whole on the wire
+	conns int           // connections for two calls; 1 if the whole answer was sent
 }
 
-// Each way that an answer can fail over HTTP/1.1: the caller gets an error that
-// says what it was, in the time that the limits allow, and with retries an answer;
-// the next call has a connection that works; and no slot, goroutine, timer or body
-// is left, which the bubble sees to.
+// Every fault of an answer over HTTP/1.1: the call returns an error that describes it,
+// within its limits, and with retries an answer. The next call has a working connection.
+// No permit, goroutine, timer or body is left; the bubble checks it.
 func TestWireFaults(t *testing.T) {
 	const attempt = 8 * time.Second
 	for _, c := range []wireFault{
@@ -66,7 +64,7 @@ func TestWireFaults(t *testing.T) {
 				start := time.Now()
 				_, err := client.Post(t.Context(), "/x", "some work")
 				took(t, start, c.took)
-				if c.says == "" {
+				if c.text == "" {
 					if err != nil {
 						t.Error(err)
 					}
@@ -75,15 +73,15 @@ func TestWireFaults(t *testing.T) {
 					equal(t, "failures", client.Breaker().Stats().FailureCount, 1)
 				}
 				equal(t, "in flight", client.Stats().InFlight, 0)
-				// Until net/http has looked at its idle connection, what a service sent
-				// beyond an answer passes for the beginning of the next.
+				// net/http reads data after an answer as the beginning of the next one, until
+				// it has looked at the idle connection.
 				synctest.Wait()
 				if _, err := client.Post(t.Context(), "/x", "some work"); err != nil {
 					t.Errorf("the next call: %v", err)
 				}
 				equal(t, "connections", s.Connections(), c.conns)
 			})
-			bubble(t, func(t *testing.T) { // with retries nobody notices
+			bubble(t, func(t *testing.T) { // with retries, the call succeeds
 				with := limits
 				with.Attempt = attempt
 				client, s := service(t, plan(rule("", "1", c.fault)), holdfast.Config{Timeouts: with})
@@ -91,7 +89,7 @@ func TestWireFaults(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if c.says != "" {
+				if c.text != "" {
 					equal(t, "attempts", resp.Attempts, 2)
 				}
 				equal(t, "requests", len(s.Record()), resp.Attempts)
@@ -105,8 +103,8 @@ func broken(t *testing.T, err error, c wireFault) {
 	is(t, err, holdfast.ErrConnection)
 	isNot(t, err, holdfast.ErrCanceled)
 	equal(t, "timed out", errors.Is(err, holdfast.ErrTimeout), c.took > 0)
-	if !strings.Contains(fmt.Sprint(err), c.says) {
-		t.Errorf("error %q does not say %q", err, c.says)
+	if !strings.Contains(fmt.Sprint(err), c.text) {
+		t.Errorf("error %q does not contain %q", err, c.text)
 	}
 	equal(t, "sent", attempts(t, err)[0].Sent, true)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// packing is a service that answers in gzip whoever accepts it, and keeps what each
-// request said that it accepts.
+// packing is a service that answers in gzip if the request accepts it, and keeps the
+// Accept-Encoding of each request.
 type packing struct {
 	mu       sync.Mutex
 	accepted []string
@@ -59,8 +59,8 @@ func (p *packing) start(t *testing.T, proto string) (url string, trust *tls.Conf
 	return s.URL, trust
 }
 
-// A compressed answer is asked for and unpacked wherever net/http would, and nowhere
-// else: by every attempt, also where a redirect leads.
+// Every attempt and every redirect asks for a compressed answer and unpacks it exactly
+// where net/http does.
 func TestGzipIsAskedFor(t *testing.T) {
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
@@ -71,12 +71,12 @@ func TestGzipIsAskedFor(t *testing.T) {
 		over       func(*http.Transport) http.RoundTripper
 		change     func(*http.Request)
 		asks       string // the last request
-		packed     bool   // the answer comes as it was sent
+		packed     bool   // the answer is returned as it was sent
 	}{
-		{name: "nobody says anything", asks: "gzip"},
+		{name: "default", asks: "gzip"},
 		{name: "by the third attempt", path: "/third", asks: "gzip"},
 		{name: "after a redirect", path: "/moved", asks: "gzip"},
-		{name: "the caller says what", change: header("Accept-Encoding", "gzip, br"), asks: "gzip, br", packed: true},
+		{name: "a header of the caller", change: header("Accept-Encoding", "gzip, br"), asks: "gzip, br", packed: true},
 		{name: "the caller says the same", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
 		{name: "the caller says the same, after a redirect", path: "/moved", change: header("Accept-Encoding", "gzip"), asks: "gzip", packed: true},
 		{name: "the caller wants none", change: header("Accept-Encoding", "identity"), asks: "identity"},
@@ -85,10 +85,10 @@ func TestGzipIsAskedFor(t *testing.T) {
 		{name: "HEAD", change: func(r *http.Request) { r.Method = "HEAD" }, asks: ""},
 		{name: "a transport that shall not", over: func(rt *http.Transport) http.RoundTripper { rt.DisableCompression = true; return rt }, asks: ""},
 		{name: "a transport that may", over: func(rt *http.Transport) http.RoundTripper { return rt }, asks: "gzip"},
-		{name: "somebody else's transport", over: func(rt *http.Transport) http.RoundTripper { return wrapped{rt} }, asks: "gzip"},
+		{name: "another transport", over: func(rt *http.Transport) http.RoundTripper { return wrapped{rt} }, asks: "gzip"},
 		{name: "beside Authorize", path: "/third", cfg: holdfast.Config{Authorize: func(r *http.Request) error {
 			if _, ok := r.Header["Accept-Encoding"]; ok {
-				t.Error("Authorize was shown what it may have to sign, and proxies change")
+				t.Error("Authorize saw Accept-Encoding, which proxies change: it must not sign it")
 			}
 			return nil
 		}}, asks: "gzip"},
@@ -147,20 +147,20 @@ func TestGzipIsAskedFor(t *testing.T) {
 					t.Errorf("unpacked %v, length %d, header %v", resp.Uncompressed, resp.ContentLength, resp.Header)
 				}
 				if len(req.Header["Accept-Encoding"]) > 0 && c.change == nil {
-					t.Error("the caller's own request was changed")
+					t.Error("the caller's request was changed")
 				}
 			})
 		}
 	}
 }
 
-// wrapped is a transport of which nothing is known.
+// wrapped hides the type of a transport.
 type wrapped struct{ next http.RoundTripper }
 
 func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) { return w.next.RoundTrip(r) }
 
-// A compressed answer that was read to its end leaves its connection to the next call,
-// as does a refusal that came with one.
+// The connection of a compressed answer that was read to its end is used again, also if
+// the answer declines the request.
 func TestGzipKeepsTheConnection(t *testing.T) {
 	var calls, connections atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -201,16 +201,16 @@ func TestGzipKeepsTheConnection(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if n := connections.Load(); n > 2 { // net/http gives one up that is busy for a moment too long
+	if n := connections.Load(); n > 2 { // net/http gives up a connection that is busy for too long
 		t.Errorf("%d connections", n)
 	}
 	if n := calls.Load(); n < 50 {
-		t.Errorf("%d requests: nothing was refused", n)
+		t.Errorf("%d requests: none was declined", n)
 	}
 }
 
-// Redirects lead to another origin and further there; the answer at their end is still
-// unpacked, also where Authorize is not asked any more.
+// The answer after redirects at another origin is unpacked, although Authorize is not
+// called there.
 func TestGzipAtAnotherOrigin(t *testing.T) {
 	var p packing
 	far, _ := p.start(t, "HTTP/1.1")

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Row B13, "Health Check Pattern": one attempt, which asks the breaker and never
-// feeds it.
+// Requirement B13: a health check makes one attempt. It asks the breaker and gives it no
+// verdict.
 func TestHealthy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		seen := new(recorder)
@@ -36,7 +36,7 @@ func TestHealthy(t *testing.T) {
 		sent := len(s.Record())
 		is(t, c.Healthy(t.Context(), "/health"), holdfast.ErrCircuitOpen)
 		equal(t, "sent to a service that is down", len(s.Record()), sent)
-		// A half-open breaker is not moved by it either, and has its permit back.
+		// It does not change a half-open breaker, and returns its permit.
 		time.Sleep(time.Minute)
 		if err := c.Healthy(t.Context(), "/health"); err != nil {
 			t.Error(err)

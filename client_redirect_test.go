@@ -15,14 +15,14 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// seen is a request that reached a web of redirects.
+// seen is a request that arrived at a web.
 type seen struct {
 	method, url, host, body string
 	header                  http.Header
 }
 
-// web is a world of addresses, each of which redirects: "303 https://b.test/x".
-// What is not in it answers 200.
+// web is a RoundTripper for many addresses. An address in leads redirects, as in
+// "303 https://b.test/x". Any other answers 200.
 type web struct {
 	leads map[string]string
 	seen  []seen
@@ -76,7 +76,7 @@ func (w *web) client(t *testing.T, cfg holdfast.Config) *holdfast.Client {
 	return c
 }
 
-// What a redirect makes of a request (RFC 9110, 15.4).
+// A redirect changes the method of a request (RFC 9110, 15.4).
 func TestRedirectMethods(t *testing.T) {
 	for _, c := range []struct {
 		method string
@@ -91,7 +91,7 @@ func TestRedirectMethods(t *testing.T) {
 		t.Run(fmt.Sprint(c.method, c.status), func(t *testing.T) {
 			w := &web{leads: map[string]string{"https://a.test/x": fmt.Sprint(c.status, " /y?q=1")}}
 			client := w.client(t, holdfast.Config{Bulkhead: one})
-			for range 2 { // by hand and through the door, each with the one slot
+			for range 2 { // there is one permit
 				w.seen = nil
 				var body io.Reader
 				if c.method != "GET" && c.method != "HEAD" {
@@ -104,31 +104,31 @@ func TestRedirectMethods(t *testing.T) {
 					t.Fatal(err)
 				}
 				resp.Body.Close()
-				equal(t, "where it led", resp.Request.URL.String(), "https://a.test/y?q=1")
+				equal(t, "the last address", resp.Request.URL.String(), "https://a.test/y?q=1")
 				equal(t, "requests", len(w.seen), 2)
 				last := w.seen[1]
 				equal(t, "method and body", strings.TrimSpace(last.method+" "+last.body), c.want)
-				equal(t, "has a type", last.header.Get("Content-Type") != "", c.method == last.method)
-				equal(t, "attempts", client.Stats().InFlight, 0)
+				equal(t, "has a media type", last.header.Get("Content-Type") != "", c.method == last.method)
+				equal(t, "in flight", client.Stats().InFlight, 0)
 			}
 		})
 	}
 }
 
-// Nothing that may be a secret reaches another origin, nor does it come back on
-// the way home; at the same one everything stays.
+// No header that may be a secret reaches another origin, or the first origin after
+// another one. At the same origin, all headers stay.
 func TestRedirectOrigins(t *testing.T) {
 	secret := http.Header{
 		"Authorization": {"Bearer ours"}, "X-Api-Key": {"k"}, "Cookie": {"c=1"}, "Proxy-Authorization": {"p"}, "X-Anything": {"v"},
 	}
 	for _, c := range []struct {
 		name, to string
-		away     bool
+		cross    bool
 	}{
 		{"a path", "/y", false}, {"the same, in full", "https://A.test:443/y", false},
 		{"another host", "https://b.test/y", true}, {"a subdomain", "https://x.a.test/y", true},
 		{"another port", "https://a.test:8443/y", true}, {"without a scheme", "//b.test/y", true},
-		{"a user of its own", "https://root:pw@b.test/y", true},
+		{"with a user", "https://root:pw@b.test/y", true},
 	} {
 		for _, status := range []string{"301", "302", "303", "307", "308"} {
 			t.Run(c.name+" "+status, func(t *testing.T) {
@@ -146,32 +146,32 @@ func TestRedirectOrigins(t *testing.T) {
 				}
 				for i, s := range w.seen[1:] {
 					for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "Proxy-Authorization", "X-Anything", "X-Signature", "X-Mine", "Idempotency-Key", "X-Request-Id"} {
-						equal(t, fmt.Sprint("hop ", i+1, " to ", s.url, " has ", name), s.header.Get(name) != "", !c.away)
+						equal(t, fmt.Sprint("hop ", i+1, " to ", s.url, " has ", name), s.header.Get(name) != "", !c.cross)
 					}
 					equal(t, "agent", s.header.Get("User-Agent"), "me")
 					if strings.Contains(s.url, "root:pw") {
 						t.Errorf("%s has a user", s.url)
 					}
 					if !strings.Contains(strings.ToLower(s.url), s.host) {
-						t.Errorf("%s is asked of host %s", s.url, s.host)
+						t.Errorf("%s is sent to host %s", s.url, s.host)
 					}
 				}
-				hops := map[bool]int{false: 2, true: 1}[c.away]
+				hops := map[bool]int{false: 2, true: 1}[c.cross]
 				equal(t, "signed", signed, hops)
 			})
 		}
 	}
 }
 
-// Redirects that are not followed: an answer where they are off, an error that
-// names the way where they lead astray.
-func TestRedirectsRefused(t *testing.T) {
+// Redirects that are not followed: they are an answer if redirects are off, and an error
+// with all hops if they must not be followed.
+func TestRedirectsNotFollowed(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		leads map[string]string
 		max   int
 		sent  int
-		says  string
+		text  string
 	}{
 		{"a circle", map[string]string{"https://a.test/x": "302 /y", "https://a.test/y": "302 /x"}, 0, 2, "circle: https://a.test/x → https://a.test/y → https://a.test/x"},
 		{"to itself", map[string]string{"https://a.test/x": "307 /x#there"}, 0, 1, "circle"},
@@ -190,12 +190,12 @@ func TestRedirectsRefused(t *testing.T) {
 				w.seen = nil
 				err := get()
 				is(t, err, holdfast.ErrStatus)
-				var astray *holdfast.RedirectError
+				var redirect *holdfast.RedirectError
 				var status *holdfast.StatusError
-				if !errors.As(err, &astray) || !errors.As(err, &status) {
+				if !errors.As(err, &redirect) || !errors.As(err, &status) {
 					t.Fatalf("%v", err)
 				}
-				if !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") {
+				if !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "secret") {
 					t.Errorf("%q", err)
 				}
 				equal(t, "requests", len(w.seen), c.sent)
@@ -224,7 +224,7 @@ func TestRedirectsRefused(t *testing.T) {
 			equal(t, "requests", len(w.seen), 1)
 		}
 	})
-	t.Run("a body that is gone", func(t *testing.T) {
+	t.Run("a body that cannot be sent again", func(t *testing.T) {
 		w := &web{leads: map[string]string{"https://a.test/x": "307 /y"}}
 		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "https://a.test/x", &once{Reader: strings.NewReader(strings.Repeat("x", 1<<20+1))})
 		resp, err := w.client(t, holdfast.Config{}).HTTPClient().Do(req)
@@ -240,8 +240,8 @@ func TestRedirectsRefused(t *testing.T) {
 	})
 }
 
-// A failure behind a redirect is one of the attempt: what was asked of the first
-// may have been done. And another origin's 429 silences nobody here.
+// A failure after a redirect is a failure of the attempt: the service may have done the
+// work. A 429 of another origin starts no cooldown.
 func TestRedirectsThatFail(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := &web{leads: map[string]string{"https://a.test/x": "303 https://b.test/y"}, lost: "https://b.test/y"}
@@ -265,12 +265,11 @@ func TestRedirectsThatFail(t *testing.T) {
 		if _, err := client.Get(t.Context(), "/z"); err != nil {
 			t.Error(err)
 		}
-		equal(t, "held back", time.Since(start), 0)
+		equal(t, "time taken", time.Since(start), 0)
 	})
 }
 
-// Over real connections: each redirect leaves its connection to the next, and the
-// limit of the attempt is that of all of them together.
+// Over real connections, each redirect leaves its connection to the next.
 func TestRedirectsOnTheWire(t *testing.T) {
 	s := faultserver.Start(t, plan(rule("", "1", fault.Fault{Redirect: fault.RedirectElsewhere})))
 	client, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), MaxRedirects: 5, Header: http.Header{"X-Operation-Id": {"ours"}}})
@@ -287,11 +286,11 @@ func TestRedirectsOnTheWire(t *testing.T) {
 	}
 	all := s.Record()
 	equal(t, "requests", len(all), 2)
-	equal(t, "the first has an operation", all[0].Operation, "ours")
-	equal(t, "the second has an operation", all[1].Operation, "")
+	equal(t, "id of the first", all[0].Operation, "ours")
+	equal(t, "id of the second", all[1].Operation, "")
 	equal(t, "attempts", out.Attempts, 1)
 
-	// The first was asked, though the second was not there: the work may be done.
+	// The first service may have done the work, although the second does not answer.
 	there := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/", http.StatusSeeOther))
 	defer there.Close()
 	client, err = holdfast.New(holdfast.Config{BaseURL: there.URL, MaxRedirects: 1})
@@ -305,7 +304,7 @@ func TestRedirectsOnTheWire(t *testing.T) {
 	equal(t, "sent", attempts(t, err)[0].Sent, true)
 }
 
-// The limit of an attempt is that of all its redirects together.
+// The limit of an attempt bounds all its redirects together.
 func TestRedirectLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := &web{takes: 2 * time.Second, leads: map[string]string{

@@ -16,10 +16,9 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// A call that an open breaker refuses does not get as far as to have a request.
-// Whoever watches it, with an observer, sends it all the way to the breaker, and
-// it comes to the same.
-func TestRefusedEitherWay(t *testing.T) {
+// A call that an open breaker rejects returns before it has a request. With an observer it
+// takes the full path, and the result is the same.
+func TestRejectedOnBothPaths(t *testing.T) {
 	call := map[string]func(ctx context.Context, c *holdfast.Client) error{
 		"Get": func(ctx context.Context, c *holdfast.Client) error {
 			_, err := c.Get(ctx, "/x y?key=secret")
@@ -66,7 +65,7 @@ func TestRefusedEitherWay(t *testing.T) {
 			_, err := c.Get(ctx, "//elsewhere/x")
 			return err
 		},
-		"a bad option": func(ctx context.Context, c *holdfast.Client) error {
+		"an invalid option": func(ctx context.Context, c *holdfast.Client) error {
 			_, err := c.Get(ctx, "/x", holdfast.WithAttemptTimeout(-7))
 			return err
 		},
@@ -85,7 +84,7 @@ func TestRefusedEitherWay(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				type result struct {
 					err   holdfast.Error
-					says  string
+					text  string
 					stats holdfast.ClientStats
 				}
 				var results []result
@@ -98,7 +97,7 @@ func TestRefusedEitherWay(t *testing.T) {
 					}, opts...)
 					_, err := c.Get(t.Context(), "/x")
 					is(t, err, holdfast.ErrServer)
-					if name == "later" { // the breaker asks for a probe
+					if name == "later" { // the breaker admits a probe
 						time.Sleep(20 * time.Second)
 					}
 					err = call(t.Context(), c)
@@ -106,17 +105,17 @@ func TestRefusedEitherWay(t *testing.T) {
 					if !errors.As(err, &e) {
 						t.Fatalf("%v", err)
 					}
-					r := result{err: *e, says: err.Error(), stats: c.Stats()}
-					if len(e.RequestID) == 36 { // another each time
+					r := result{err: *e, text: err.Error(), stats: c.Stats()}
+					if len(e.RequestID) == 36 { // it differs each time
 						r.err.RequestID = "a UUID"
 					}
 					for i := range r.err.Attempts {
 						r.err.Attempts[i].Start, r.err.Attempts[i].Err = time.Time{}, nil
 					}
-					r.stats.BaseURL, r.err.Err = "", nil // the text says what it is
-					var refused *holdfast.RejectedError
-					if errors.As(err, &refused) {
-						equal(t, "in", time.Until(refused.RetryAt), 20*time.Second)
+					r.stats.BaseURL, r.err.Err = "", nil // the text has both
+					var rejected *holdfast.RejectedError
+					if errors.As(err, &rejected) {
+						equal(t, "in", time.Until(rejected.RetryAt), 20*time.Second)
 					}
 					results = append(results, r)
 				}
@@ -124,16 +123,16 @@ func TestRefusedEitherWay(t *testing.T) {
 					equal(t, "rejected", results[0].stats.Rejected, 1)
 				}
 				if !reflect.DeepEqual(results[0], results[1]) {
-					t.Errorf("unwatched\n%+v\nwatched\n%+v", results[0], results[1])
+					t.Errorf("without an observer\n%+v\nwith one\n%+v", results[0], results[1])
 				}
 			})
 		})
 	}
 }
 
-// A logger that is silent about what goes well says the same of a refusal as one
-// that says everything, and so has seen the long way.
-func TestRefusedIsLogged(t *testing.T) {
+// A logger at WARN has the same messages of a rejection as a logger at DEBUG, with which the
+// call takes the full path.
+func TestRejectedIsLogged(t *testing.T) {
 	var logs [2]string
 	for i, level := range []slog.Level{slog.LevelWarn, slog.LevelDebug} {
 		var buf bytes.Buffer
@@ -155,13 +154,13 @@ func TestRefusedIsLogged(t *testing.T) {
 		}
 	}
 	if logs[0] != logs[1] || !strings.Contains(logs[0], "circuit breaker open") {
-		t.Errorf("silent\n%severything\n%s", logs[0], logs[1])
+		t.Errorf("at WARN\n%sat DEBUG\n%s", logs[0], logs[1])
 	}
 }
 
-// A refused call makes no request: its allocations are the address, as a URL and as
-// text, the id and the error.
-func TestRefusedAllocations(t *testing.T) {
+// A rejected call makes no request. It allocates the address, as a URL and as text, the id
+// and the error.
+func TestRejectedAllocations(t *testing.T) {
 	c, err := holdfast.New(holdfast.Config{
 		BaseURL: "http://service.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1},
 	}, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })))

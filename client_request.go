@@ -86,11 +86,7 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 		shown, err = target, fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host)
 	}
 	if err == nil {
-		v := validation{}
-		for name, values := range in.Header {
-			v.header("the request", name, values)
-		}
-		shown, err = target, v.err()
+		shown, err = target, checkHeaders(in.Header)
 	}
 	if err != nil {
 		return nil, c.invalid(in.Method, wire.Shown(shown), err)

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Row A1: Close ends at once, Shutdown waits.
+// Requirement A1: Close ends at once, Shutdown waits.
 func TestCloseAndShutdown(t *testing.T) {
 	hanging := plan(rule("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}), rule("/503", "", fault.Fault{Status: 503}),
 		rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: 5 * time.Second}}))
@@ -68,10 +68,9 @@ func TestCloseAndShutdown(t *testing.T) {
 	})
 }
 
-// Close ends a call at whatever point of its way it is met, also where the
-// connections are not its own: with somebody else's transport only the context
-// can tell.
-func TestCloseOnTheWay(t *testing.T) {
+// Close ends a call at every event, also with the caller's own transport, which only the
+// context can end.
+func TestCloseAtEveryEvent(t *testing.T) {
 	for at, requests := range map[holdfast.EventKind]int{
 		holdfast.EventStarted: 0, holdfast.EventPermitAcquired: 0, holdfast.EventAttempt: 0,
 		holdfast.EventAttemptDone: 1, holdfast.EventRetrying: 1, holdfast.EventSucceeded: 2,

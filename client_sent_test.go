@@ -23,8 +23,8 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// stale answers the first request of its first connection, and closes it when it
-// has read the second: as a server does whose keep-alive ends at that moment.
+// stale answers the first request of its first connection, and closes the connection after
+// it has read the second, like a server with a keep-alive timeout that ends then.
 func stale(l net.Listener, hits *atomic.Int64) {
 	for n := 1; ; n++ {
 		conn, err := l.Accept()
@@ -52,19 +52,19 @@ func stale(l net.Listener, hits *atomic.Int64) {
 	}
 }
 
-// carriers are the transports under which a client says the same: its own, net/http's,
+// transports are the transports under which a client behaves the same: its own, net/http's,
 // and net/http's within one and within two others, as tracing libraries wrap it.
-var carriers = []string{"own", "net/http", "wrapped", "wrapped twice"}
+var transports = []string{"own", "net/http", "wrapped", "wrapped twice"}
 
-// carried is the option of a carrier that dials through p.
-func carried(t *testing.T, carrier string, p *pipes, trust *tls.Config) []holdfast.Option {
-	if carrier == "own" {
+// transportOptions are the options for a transport that dials through p.
+func transportOptions(t *testing.T, transport string, p *pipes, trust *tls.Config) []holdfast.Option {
+	if transport == "own" {
 		return []holdfast.Option{holdfast.WithDialContext(p.dial), holdfast.WithTLSConfig(trust)}
 	}
 	inner := &http.Transport{DialContext: p.dial, TLSClientConfig: trust, ForceAttemptHTTP2: true}
 	t.Cleanup(inner.CloseIdleConnections)
 	rt := http.RoundTripper(inner)
-	switch carrier {
+	switch transport {
 	case "wrapped":
 		rt = wrapped{rt}
 	case "wrapped twice":
@@ -73,8 +73,8 @@ func carried(t *testing.T, carrier string, p *pipes, trust *tls.Config) []holdfa
 	return []holdfast.Option{holdfast.WithTransport(rt)}
 }
 
-// traced is a transport that clones the request, and gives it a value, hooks and a limit
-// of its own.
+// traced is a transport that clones the request and adds a value, hooks and a limit to its
+// context.
 type traced struct{ next http.RoundTripper }
 
 func (w traced) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -87,27 +87,27 @@ func (w traced) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	resp.Body = closing2{resp.Body, cancel}
+	resp.Body = closingBody{resp.Body, cancel}
 	return resp, nil
 }
 
-// closing2 is a body whose end is known.
-type closing2 struct {
+// closingBody calls closed after its Close.
+type closingBody struct {
 	io.ReadCloser
 	closed func()
 }
 
-func (c closing2) Close() error { defer c.closed(); return c.ReadCloser.Close() }
+func (c closingBody) Close() error { defer c.closed(); return c.ReadCloser.Close() }
 
-// net/http would send these again where nobody counts: what the service has seen
-// is what the client says, whatever the method.
+// net/http would repeat these requests unseen. The client prevents it: the service sees as
+// many requests as the client counts, for every method.
 func TestHitsAreAttempts(t *testing.T) {
-	for _, carrier := range carriers {
-		t.Run(carrier, func(t *testing.T) { hitsAreAttempts(t, carrier) })
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) { hitsAreAttempts(t, transport) })
 	}
 }
 
-func hitsAreAttempts(t *testing.T, carrier string) {
+func hitsAreAttempts(t *testing.T, transport string) {
 	for _, c := range []struct {
 		method   string
 		key      bool
@@ -131,13 +131,13 @@ func hitsAreAttempts(t *testing.T, carrier string) {
 				go stale(p, &hits)
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "http://x.test", IdempotencyKey: c.key, Retry: holdfast.Retry{MaxRetries: c.retries, Repeat: c.repeat},
-				}, carried(t, carrier, p, nil)...)
+				}, transportOptions(t, transport, p, nil)...)
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { client.Close(); p.Close() })
 				for i := range 2 {
-					// An idle connection that net/http knows to be closed is no case for this.
+					// net/http must not know that the idle connection is closed.
 					synctest.Wait()
 					_, err = holdfast.Call[any](t.Context(), client, c.method, "/x", nil)
 					if c.method == "HEAD" && errors.Is(err, holdfast.ErrDecode) {
@@ -151,9 +151,9 @@ func hitsAreAttempts(t *testing.T, carrier string) {
 				if err != nil {
 					is(t, err, holdfast.ErrConnection)
 					isNot(t, err, holdfast.ErrCanceled, holdfast.ErrTimeout)
-					equal(t, "attempts told", len(attempts(t, err)), 1)
+					equal(t, "attempts of the error", len(attempts(t, err)), 1)
 					if !strings.Contains(err.Error(), "the server closed the reused connection before it answered") {
-						t.Errorf("error %q does not say why", err)
+						t.Errorf("error %q does not have the reason", err)
 					}
 				}
 				equal(t, "attempts", client.Stats().Attempts, 1+c.attempts)
@@ -164,11 +164,10 @@ func hitsAreAttempts(t *testing.T, carrier string) {
 	}
 }
 
-// That other connections lie idle makes no difference: net/http may have the next
-// one in its hand already.
+// The same with other idle connections, of which net/http may have chosen the next one.
 func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
-	for i := range 20 { // whichever of two ready channels a select chooses
-		carrier := carriers[i%len(carriers)]
+	for i := range 20 { // select chooses between two ready channels at random
+		transport := transports[i%len(transports)]
 		bubble(t, func(t *testing.T) {
 			p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 			var hits atomic.Int64
@@ -194,7 +193,7 @@ func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
 				}
 			}()
 			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
-				carried(t, carrier, p, nil)...)
+				transportOptions(t, transport, p, nil)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,45 +216,45 @@ func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
 	}
 }
 
-// deaf is a connection whose n-th Write fails before a byte has left.
-type deaf struct {
+// failingWrite is a connection. Its n-th Write fails before a byte is sent.
+type failingWrite struct {
 	net.Conn
 	writes, fails int
 }
 
-func (d *deaf) Write(p []byte) (int, error) {
+func (d *failingWrite) Write(p []byte) (int, error) {
 	if d.writes++; d.writes == d.fails {
 		return 0, syscall.EPIPE
 	}
 	return d.Conn.Write(p)
 }
 
-// A failed attempt tells whether its request may have reached the service.
+// Attempt.Sent is whether the request may have reached the service.
 func TestSent(t *testing.T) {
-	for _, carrier := range carriers {
-		t.Run(carrier, func(t *testing.T) { sent(t, carrier) })
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) { sent(t, transport) })
 	}
 }
 
-func sent(t *testing.T, carrier string) {
+func sent(t *testing.T, transport string) {
 	for _, c := range []struct {
 		name string
 		dial func(p *pipes, conn net.Conn) (net.Conn, error)
 		sent bool
 	}{
 		{"no connection", func(_ *pipes, conn net.Conn) (net.Conn, error) { conn.Close(); return nil, syscall.ECONNREFUSED }, false},
-		// Of a connection that others have dialled it is not known what was written to it.
-		{"nothing written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 1}, nil }, carrier != "own"},
-		{"half of it written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &deaf{Conn: conn, fails: 2}, nil }, true},
+		// On a connection of another transport, the writes are unknown.
+		{"nothing written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &failingWrite{Conn: conn, fails: 1}, nil }, transport != "own"},
+		{"half of it written", func(_ *pipes, conn net.Conn) (net.Conn, error) { return &failingWrite{Conn: conn, fails: 2}, nil }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 				p.wrap = func(conn net.Conn) (net.Conn, error) { return c.dial(p, conn) }
 				go stale(p, new(atomic.Int64))
-				told := new(recorder)
+				seen := new(recorder)
 				client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: 1, Repeat: holdfast.RepeatNever}},
-					append(carried(t, carrier, p, nil), holdfast.WithObserver(told))...)
+					append(transportOptions(t, transport, p, nil), holdfast.WithObserver(seen))...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -263,10 +262,10 @@ func sent(t *testing.T, carrier string) {
 				_, err = client.Post(t.Context(), "/x", make([]byte, 100<<10))
 				is(t, err, holdfast.ErrConnection)
 				equal(t, "sent", attempts(t, err)[0].Sent, c.sent)
-				// So say the events, and those of a repeat, which there is if nothing was sent.
-				repeats := told.all(holdfast.EventRetrying)
+				// The events have the same value. There is a repeat if nothing was sent.
+				repeats := seen.all(holdfast.EventRetrying)
 				equal(t, "repeats", len(repeats) == 1, !c.sent)
-				for _, e := range slices.Concat(repeats, told.all(holdfast.EventAttemptDone), told.all(holdfast.EventFailed)) {
+				for _, e := range slices.Concat(repeats, seen.all(holdfast.EventAttemptDone), seen.all(holdfast.EventFailed)) {
 					equal(t, e.Kind.String()+", sent", e.Sent, c.sent)
 				}
 			})
@@ -274,7 +273,7 @@ func sent(t *testing.T, carrier string) {
 	}
 }
 
-// What provably never left may go again, whatever the method and the body.
+// A request that certainly did not leave may be sent again, for every method and body.
 func TestNothingWritten(t *testing.T) {
 	for _, fails := range []int{1, 2} {
 		bubble(t, func(t *testing.T) {
@@ -287,7 +286,7 @@ func TestNothingWritten(t *testing.T) {
 					if p.dials.Load() > 1 {
 						return conn, err
 					}
-					return &deaf{Conn: conn, fails: fails}, err
+					return &failingWrite{Conn: conn, fails: fails}, err
 				}))
 			if err != nil {
 				t.Fatal(err)
@@ -304,9 +303,9 @@ func TestNothingWritten(t *testing.T) {
 	}
 }
 
-// h2 is an HTTP/2 server of a few lines: each request is answered by what strike
-// says of it, which is RST_STREAM with a code, a GOAWAY that leaves it out, or
-// what is left of the connection.
+// h2 is a small HTTP/2 server. strike returns the answer to each request: the code of an
+// RST_STREAM, GOAWAY for one that excludes the request, close for the connection, or
+// nothing for 200.
 func h2(l net.Listener, hits *atomic.Int64, strike func(n int64) string) {
 	codes := map[string]uint32{"PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "REFUSED_STREAM": 7, "CANCEL": 8}
 	for {
@@ -329,7 +328,7 @@ func h2(l net.Listener, hits *atomic.Int64, strike func(n int64) string) {
 				out <- b
 			}
 			defer close(out)
-			go func() { // a pipe holds nothing, so that whoever writes waits for a reader
+			go func() { // a pipe has no buffer: a write waits for a read
 				for b := range out {
 					conn.Write(b)
 				}
@@ -370,15 +369,15 @@ func h2(l net.Listener, hits *atomic.Int64, strike func(n int64) string) {
 	}
 }
 
-// A stream that the service did not process may go again, whatever the method;
-// net/http sends none of them where nobody counts.
-func TestHTTP2Refusals(t *testing.T) {
-	for _, carrier := range carriers {
-		t.Run(carrier, func(t *testing.T) { http2Refusals(t, carrier) })
+// A stream that the service did not process may be sent again, for every method. net/http
+// repeats none of them unseen.
+func TestHTTP2RefusedStreams(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) { http2RefusedStreams(t, transport) })
 	}
 }
 
-func http2Refusals(t *testing.T, carrier string) {
+func http2RefusedStreams(t *testing.T, transport string) {
 	for _, c := range []struct {
 		strike, method string
 		body           bool
@@ -404,7 +403,7 @@ func http2Refusals(t *testing.T, carrier string) {
 		t.Run(fmt.Sprint(c.strike, c.method, c.body, c.repeat), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-				told := new(recorder)
+				seen := new(recorder)
 				var hits atomic.Int64
 				go h2(p, &hits, func(n int64) string {
 					if n < 3 {
@@ -414,7 +413,7 @@ func http2Refusals(t *testing.T, carrier string) {
 				})
 				client, err := holdfast.New(holdfast.Config{
 					BaseURL: "https://example.com", Retry: holdfast.Retry{Repeat: c.repeat, Jitter: holdfast.NoJitter},
-				}, append(carried(t, carrier, p, &tls.Config{RootCAs: identity.roots}), holdfast.WithObserver(told))...)
+				}, append(transportOptions(t, transport, p, &tls.Config{RootCAs: identity.roots}), holdfast.WithObserver(seen))...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -437,17 +436,17 @@ func http2Refusals(t *testing.T, carrier string) {
 					if err != nil {
 						t.Error(resp, err)
 					}
-					took(t, start, 3*time.Second) // the client's own backoff, and no other
+					took(t, start, 3*time.Second) // the client's backoff only
 				} else {
 					is(t, err, holdfast.ErrConnection)
-					equal(t, "attempts told", len(attempts(t, err)), 1)
+					equal(t, "attempts of the error", len(attempts(t, err)), 1)
 					equal(t, "sent", attempts(t, err)[0].Sent, true)
 				}
 				equal(t, "hits", hits.Load(), c.hits)
 				equal(t, "attempts", client.Stats().Attempts, uint64(c.hits))
-				for _, e := range told.all(holdfast.EventRetrying) {
-					if says := "the server refused the HTTP/2 stream unread"; c.strike == "REFUSED_STREAM" && e.Err.Error() != says {
-						t.Errorf("error %q, want %q", e.Err, says)
+				for _, e := range seen.all(holdfast.EventRetrying) {
+					if want := "the server refused the HTTP/2 stream unread"; c.strike == "REFUSED_STREAM" && e.Err.Error() != want {
+						t.Errorf("error %q, want %q", e.Err, want)
 					}
 				}
 			})
@@ -455,7 +454,7 @@ func http2Refusals(t *testing.T, carrier string) {
 	}
 }
 
-// repeating is a transport that sends a request a second time of itself.
+// repeating is a transport that repeats every request once.
 type repeating struct {
 	next   http.RoundTripper
 	within func(context.Context) (context.Context, context.CancelFunc) // of both
@@ -477,14 +476,14 @@ func (w repeating) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// A transport that sends a request twice may do so, and what has left at the first time
-// counts as sent, whatever becomes of the second.
+// With a transport that sends a request twice, the request counts as sent if the first one
+// left, for every end of the second.
 func TestSentByATransportThatRepeats(t *testing.T) {
 	within := func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, time.Hour)
 	}
 	for _, c := range []struct {
-		name, first, second string // what becomes of each
+		name, first, second string // the answer to each
 		within              func(context.Context) (context.Context, context.CancelFunc)
 		hits                int64
 		err                 error
@@ -496,7 +495,7 @@ func TestSentByATransportThatRepeats(t *testing.T) {
 		{"asked for credentials", "401 Unauthorized", "200 OK", nil, 2, nil, true},
 		{"asked for credentials, within one context", "401 Unauthorized", "200 OK", within, 2, nil, true},
 		{"lost, within one context", "close", "refuse", within, 1, holdfast.ErrConnection, true},
-		{"asked for credentials, and then lost", "401 Unauthorized", "close", within, 3, holdfast.ErrConnection, true}, // net/http is not kept from it any more
+		{"asked for credentials, and then lost", "401 Unauthorized", "close", within, 3, holdfast.ErrConnection, true}, // net/http repeats it
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

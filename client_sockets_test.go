@@ -26,34 +26,34 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// Row A2: a thousand calls, failed and repeated ones among them, over no more
-// connections than run at once, and one more for each that the service tore down.
-// In virtual time, since net/http too gives up a connection whose last write is
-// not told of within 50 ms, which a busy machine may not manage.
+// Requirement A2: a thousand calls, with failures and repeats, need as many connections as
+// calls run at once, and one more for each connection that the service closes. In virtual
+// time, because net/http gives up a connection if its last write is not reported within
+// 50 ms, for which a busy machine may be too slow.
 func TestConnectionsAreReused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := faultserver.Start(t, tearing, faultserver.InMemory())
 		thousandCalls(t, s.URL(), holdfast.WithDialContext(s.Dial))
 		if n := s.Connections(); n > callers+torn {
-			t.Errorf("%d connections for %d callers and %d that were torn down", n, callers, torn)
+			t.Errorf("%d connections for %d callers and %d that the service closed", n, callers, torn)
 		}
 		synctest.Wait()
-		time.Sleep(time.Second) // as in service
+		time.Sleep(time.Second) // as service does
 	})
 }
 
-// The same on real sockets, in the clear, over TLS and over HTTP/2, where the
-// number is nearly that: without draining it would be hundreds. A connection over
-// TLS is set up once. Afterwards no goroutine and no descriptor is left.
+// The same on real sockets, without and with TLS, and over HTTP/2. The number is close to
+// that in virtual time; without draining it would be hundreds. There is one TLS handshake
+// for each connection. Afterwards no goroutine and no descriptor is left.
 func TestRealConnectionsAreReused(t *testing.T) {
 	for _, c := range []struct {
 		name      string
-		tls, http bool // http: net/http's server, which speaks HTTP/2
+		tls, http bool // http: net/http's server, which has HTTP/2
 		most      int  // connections
 	}{
 		{"HTTP/1.1", false, false, 2 * (callers + torn)},
 		{"HTTP/1.1 over TLS", true, false, 2 * (callers + torn)},
-		{"HTTP/2", true, true, callers}, // which may all begin at once, and of which one is then enough
+		{"HTTP/2", true, true, callers}, // all may dial at once; later one is enough
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			goroutines, files := runtime.NumGoroutine(), descriptors(t)
@@ -84,7 +84,7 @@ func TestRealConnectionsAreReused(t *testing.T) {
 			opened, shaken := connections(), int(handshakes.Load())
 			t.Logf("%s: %d calls, %d attempts, %d connections, %d handshakes", c.name, stats.Operations, stats.Attempts, opened, shaken)
 			if opened > c.most {
-				t.Errorf("%d connections for %d callers and %d that were torn down", opened, callers, torn)
+				t.Errorf("%d connections for %d callers and %d that the service closed", opened, callers, torn)
 			}
 			if c.tls && shaken > opened || !c.tls && shaken > 0 {
 				t.Errorf("%d handshakes over %d connections", shaken, opened)
@@ -99,8 +99,8 @@ func TestRealConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// tearingHTTP2 does as the plan tearing says, on streams: what tears a connection
-// down there, ends a stream here.
+// tearingHTTP2 follows the plan tearing over HTTP/2: it ends a stream where the plan closes
+// a connection.
 func tearingHTTP2(opened *atomic.Int64) *httptest.Server {
 	var n atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,25 +124,25 @@ func tearingHTTP2(opened *atomic.Int64) *httptest.Server {
 			opened.Add(1)
 		}
 	}
-	s.EnableHTTP2, s.Config.ErrorLog = true, strangers
+	s.EnableHTTP2, s.Config.ErrorLog = true, quiet
 	s.StartTLS()
 	return s
 }
 
 const callers, torn = 4, 10
 
-// tearing tears down requests with a body: for one without, net/http would take
-// another connection to send it again on, which has to be closed to prevent that
-// (decision 005).
+// tearing closes the connections of requests with a body. For a request without one,
+// net/http would choose another connection to repeat it, and the client closes that one to
+// prevent the repeat (decision 005).
 var tearing = fault.Plan{Seed: 1, Rules: []fault.Rule{
-	// Short enough to be kept whole: draining has a time limit, which a busy
-	// machine may reach.
+	// These bodies are short enough to be drained: draining has a time limit, which
+	// a busy machine may reach.
 	{Match: fault.Match{Path: "/gone"}, Fault: fault.Fault{Status: 404, Body: strings.Repeat("x", 40<<10)}},
 	{Nth: "1-10", Fault: fault.Fault{Reset: fault.BeforeAnswer}},
 	{Probability: 0.2, Fault: fault.Fault{Status: 503, Body: strings.Repeat("x", 10<<10)}},
 }}
 
-// thousandCalls are made by four callers, who all succeed or meet a 404.
+// thousandCalls makes a thousand calls by four callers. Each succeeds or has a 404.
 func thousandCalls(t *testing.T, url string, opts ...holdfast.Option) holdfast.ClientStats {
 	t.Helper()
 	c, err := holdfast.New(holdfast.Config{
@@ -173,14 +173,13 @@ func thousandCalls(t *testing.T, url string, opts ...holdfast.Option) holdfast.C
 	wg.Wait()
 	stats := c.Stats()
 	if stats.Attempts < 1100 {
-		t.Errorf("%d attempts: the faults did not strike", stats.Attempts)
+		t.Errorf("%d attempts: there were no faults", stats.Attempts)
 	}
 	return stats
 }
 
-// Of three attempts two are refused with a body, a hundred times: that takes one
-// connection.
-func TestRefusalsKeepTheirConnection(t *testing.T) {
+// Two of three attempts are declined with a body, a hundred times, over one connection.
+func TestDecliningAnswersKeepTheirConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "", fault.Fault{
 			Statuses: slices.Repeat([]int{503, 503, 200}, 100), Body: strings.Repeat("x", 200<<10),
@@ -195,7 +194,7 @@ func TestRefusalsKeepTheirConnection(t *testing.T) {
 	})
 }
 
-// An option or Config.Header can ask for another protocol as well.
+// The headers of an option or of Config.Header can ask for another protocol.
 func TestUpgradeByAHeaderOfTheCall(t *testing.T) {
 	switching := roundTrip(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 101, Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
@@ -222,7 +221,7 @@ func TestUpgradeByAHeaderOfTheCall(t *testing.T) {
 	}
 }
 
-// A switched protocol keeps its connection, in both directions.
+// After a switch of protocols, the caller has the connection in both directions.
 func TestUpgradePassesThrough(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -284,11 +283,11 @@ func TestUnreachable(t *testing.T) {
 	is(t, err, holdfast.ErrConnection)
 	equal(t, "attempts", len(attempts(t, err)), 2) // it never left
 	if !strings.Contains(err.Error(), "connection refused") {
-		t.Errorf("error %q does not say why", err)
+		t.Errorf("error %q does not have the reason", err)
 	}
 }
 
-// The URL in an error of somebody else's transport may hold a key.
+// The URL in an error of another transport may contain a key.
 func TestURLErrorsAreUnwrapped(t *testing.T) {
 	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
 		holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -302,41 +301,40 @@ func TestURLErrorsAreUnwrapped(t *testing.T) {
 	equal(t, "the error", strings.Contains(err.Error(), "s3cret"), false)
 }
 
-// Both ways lead to the same end: whatever an operation meets, the quick way and
-// the one through all the rules tell the same of it.
-func TestQuickWayEqualsTheLongOne(t *testing.T) {
+// An operation has the same result on the fast path and through call.Run.
+func TestFastPathEqualsTheOrder(t *testing.T) {
 	for _, ends := range [][]error{{nil}, {errDown, nil}, {errDown, errDown, errDown, errDown}, {throttled{}, nil}} {
-		var told [2]string
+		var results [2]string
 		for i, opts := range [][]holdfast.Option{nil, {holdfast.WithObserver(new(recorder))}} {
 			synctest.Test(t, func(t *testing.T) {
 				b := breakerOf(t, holdfast.BreakerConfig{})
-				slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
+				bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
 				p := policy(t, holdfast.PolicyConfig{
-					Name: "op", Breaker: b, Bulkhead: slots, AttemptTimeout: time.Minute,
+					Name: "op", Breaker: b, Bulkhead: bulkhead, AttemptTimeout: time.Minute,
 					Retry: holdfast.Retry{Jitter: holdfast.NoJitter, MaxRetryAfter: holdfast.Off},
 				}, opts...)
 				f := &script{ends: ends}
 				start := time.Now()
 				out, err := holdfast.Do(t.Context(), p, f.call)
-				told[i] = fmt.Sprint(out, err, time.Since(start), b.Stats().FailureCount, slots.InUse())
+				results[i] = fmt.Sprint(out, err, time.Since(start), b.Stats().FailureCount, bulkhead.InUse())
 				var e *holdfast.Error
 				if errors.As(err, &e) {
-					told[i] += e.Explain()
+					results[i] += e.Explain()
 				}
 			})
 		}
-		equal(t, "the long way", told[1], told[0])
+		equal(t, "through call.Run", results[1], results[0])
 	}
 }
 
-// A shared breaker, bulkhead and client under many goroutines: for the race
-// detector, and for counts that must add up.
+// Many goroutines share a breaker, a bulkhead and a policy. It is for the race detector,
+// and the counts must add up.
 func TestManyGoroutines(t *testing.T) {
 	seen := new(recorder)
 	b := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 3, OpenTimeout: time.Millisecond}, holdfast.WithObserver(seen))
-	slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 4, MaxQueue: 100})
+	bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 4, MaxQueue: 100})
 	p := holdfast.MustPolicy(holdfast.PolicyConfig{
-		Breaker: b, Bulkhead: slots, AttemptTimeout: time.Second, Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off},
+		Breaker: b, Bulkhead: bulkhead, AttemptTimeout: time.Second, Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off},
 	})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -363,7 +361,7 @@ func TestManyGoroutines(t *testing.T) {
 				case errors.Is(err, errDown):
 					counts["failed"]++
 				case errors.Is(err, holdfast.ErrCircuitOpen):
-					counts["refused"]++
+					counts["rejected"]++
 				default:
 					t.Error(err)
 				}
@@ -372,10 +370,10 @@ func TestManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	equal(t, "operations", counts["done"]+counts["failed"]+counts["refused"], 32*200)
-	equal(t, "slots in use", slots.InUse(), 0)
+	equal(t, "operations", counts["done"]+counts["failed"]+counts["rejected"], 32*200)
+	equal(t, "permits in use", bulkhead.InUse(), 0)
 	if most > 4 {
-		t.Errorf("%d inside four slots", most)
+		t.Errorf("%d calls with four permits", most)
 	}
 	if counts["done"] == 0 || counts["failed"] == 0 {
 		t.Errorf("counts are %v", counts)

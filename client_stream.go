@@ -102,10 +102,7 @@ type StreamError struct {
 
 // Error returns the cause and the numbers, and not Partial.
 func (e *StreamError) Error() string {
-	if e.Events == 1 {
-		return fmt.Sprintf("%v (after 1 event, %d bytes)", e.Err, e.Bytes)
-	}
-	return fmt.Sprintf("%v (after %d events, %d bytes)", e.Err, e.Events, e.Bytes)
+	return fmt.Sprintf("%v (after %s, %d bytes)", e.Err, plural(e.Events, "event"), e.Bytes)
 }
 
 // Unwrap returns the cause.

@@ -40,8 +40,7 @@ const (
 	pieceEvent = "event: content_block_delta\ndata: " + piece + "\n"
 )
 
-// A line or event more costs no allocation: a million lines cost as many as
-// ten.
+// A million lines cost as many allocations as ten.
 func TestStreamAllocations(t *testing.T) {
 	body := new(repeated)
 	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test"}, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) {
@@ -74,7 +73,7 @@ func TestStreamAllocations(t *testing.T) {
 		}
 		return n, err
 	}
-	// Not exactly none: what earlier tests left running may allocate meanwhile.
+	// Goroutines of earlier tests may allocate too.
 	if more := count(piece, 1_000_000, lines) - count(piece, 10, lines); more > 100 {
 		t.Errorf("a million lines cost %v allocations", more)
 	}
@@ -83,8 +82,8 @@ func TestStreamAllocations(t *testing.T) {
 	}
 }
 
-// streamed is an answer of n lines, in chunks of 16 KiB.
-func streamed(n int) string {
+// manyLines is an answer of n lines, in chunks of 16 KiB.
+func manyLines(n int) string {
 	var answer strings.Builder
 	answer.WriteString("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
 	for n > 0 {
@@ -96,14 +95,14 @@ func streamed(n int) string {
 	return answer.String()
 }
 
-// A million lines through Stream.Lines, and through a bufio.Scanner over the body
-// of a bare http.Client, by turns; ratio is that of their throughputs, the median
-// of all turns, and should be 0.9 at least.
+// BenchmarkStreamLines reads a million lines through Stream.Lines, and through a
+// bufio.Scanner over the body of an http.Client, in turns. ratio is the median of the
+// ratios of their throughputs, and should be at least 0.9.
 //
 
 func BenchmarkStreamLines(b *testing.B) {
 	const n = 1_000_000
-	url := canned(b, streamed(n))
+	url := canned(b, manyLines(n))
 	t := &http.Transport{}
 	defer t.CloseIdleConnections()
 	bare := func() (count int) {
@@ -147,7 +146,7 @@ func BenchmarkStreamLines(b *testing.B) {
 	var ratios []float64
 	for b.Loop() {
 		var theirs, mine time.Duration
-		if len(ratios)%2 == 0 { // whoever comes second may be the warmer one
+		if len(ratios)%2 == 0 { // the second one may profit from a warm cache
 			theirs, mine = timed(bare), timed(ours)
 		} else {
 			mine, theirs = timed(ours), timed(bare)

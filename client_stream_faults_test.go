@@ -19,8 +19,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// begun is a stream whose first number was heard, and what there is to hear next.
-func begun(t *testing.T, ctx context.Context, c *holdfast.Client, path string) (s *holdfast.Stream, next func() (string, error)) {
+// startStream starts a stream and reads its first number. next reads the others.
+func startStream(t *testing.T, ctx context.Context, c *holdfast.Client, path string) (s *holdfast.Stream, next func() (string, error)) {
 	t.Helper()
 	s, err := c.Stream(ctx, "POST", path, "work")
 	if err != nil {
@@ -47,16 +47,15 @@ func begun(t *testing.T, ctx context.Context, c *holdfast.Client, path string) (
 	return s, next
 }
 
-// A minute between two chunks, and more than an attempt's limit in all, is no
-// timeout as long as no silence is longer than Read; nor is a caller that takes
-// its time.
+// A stream may take longer than an attempt's limit, if no wait for a chunk is longer than
+// Read. The time that the caller takes does not count.
 func TestStreamOutlivesItsAttempt(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
-		c, _ := chats(t, plan(rule(path, "", fault.Fault{Drip: &fault.Drip{Bytes: 2, Every: 9 * time.Second}})), holdfast.Config{
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
+		c, _ := streamService(t, plan(rule(path, "", fault.Fault{Drip: &fault.Drip{Bytes: 2, Every: 9 * time.Second}})), holdfast.Config{
 			Timeouts: holdfast.Timeouts{Attempt: 10 * time.Second},
 		})
 		start := time.Now()
-		_, next := begun(t, t.Context(), c, path)
+		_, next := startStream(t, t.Context(), c, path)
 		time.Sleep(time.Hour) // the caller reads the first one
 		for n := 1; n < 5; n++ {
 			if got, err := next(); got != fmt.Sprintf(`{"n":%d}`, n) || err != nil {
@@ -72,8 +71,8 @@ func TestStreamOutlivesItsAttempt(t *testing.T) {
 	})
 }
 
-// What ends a stream in its middle, from either side.
-func TestStreamIsEnded(t *testing.T) {
+// The ends of a stream in its middle, by limits and by the caller.
+func TestStreamEnds(t *testing.T) {
 	gone := errors.New("the user has closed the window")
 	for _, tt := range []struct {
 		name     string
@@ -82,9 +81,9 @@ func TestStreamIsEnded(t *testing.T) {
 		kind     error
 		phase    string
 		failures int
-		says     string
+		text     string
 	}{
-		{"silence", holdfast.Timeouts{Read: time.Minute}, nil, holdfast.ErrTimeout, "read", 1, "timed out after 1 attempt in 1m0s: read timeout of 1m0s"},
+		{"read", holdfast.Timeouts{Read: time.Minute}, nil, holdfast.ErrTimeout, "read", 1, "timed out after 1 attempt in 1m0s: read timeout of 1m0s"},
 		{"total", holdfast.Timeouts{Total: time.Minute}, nil, holdfast.ErrTimeout, "total", 1, "timed out after 1 attempt in 1m0s: total timeout of 1m0s"},
 		{"the caller's deadline", holdfast.Timeouts{}, func(_ *holdfast.Client, _ *holdfast.Stream, cancel context.CancelCauseFunc) {
 			cancel(nil)
@@ -97,10 +96,10 @@ func TestStreamIsEnded(t *testing.T) {
 			holdfast.ErrCanceled, "", 0, "canceled by the caller after 1 attempt in 1m0s: the stream was closed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			framed(t, func(t *testing.T, path string, each int) {
+			linesAndEvents(t, func(t *testing.T, path string, each int) {
 				cfg := holdfast.Config{Timeouts: tt.cfg}
 				cfg.Timeouts.Attempt = time.Hour
-				c, _ := chats(t, plan(rule(path, "", fault.Fault{Stall: &fault.Stall{After: each + 2}})), cfg)
+				c, _ := streamService(t, plan(rule(path, "", fault.Fault{Stall: &fault.Stall{After: each + 2}})), cfg)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				if tt.phase == "deadline" {
@@ -108,7 +107,7 @@ func TestStreamIsEnded(t *testing.T) {
 					ctx, stop = context.WithTimeout(ctx, time.Minute)
 					defer stop()
 				}
-				s, next := begun(t, ctx, c, path)
+				s, next := startStream(t, ctx, c, path)
 				if tt.end != nil && tt.phase == "" {
 					time.AfterFunc(time.Minute, func() { tt.end(c, s, cancel) })
 				}
@@ -124,7 +123,7 @@ func TestStreamIsEnded(t *testing.T) {
 				if !errors.As(err, &broken) || broken.Events != 1 || broken.Bytes != int64(each+2) || len(broken.Partial) != 2 {
 					t.Errorf("%+v", broken)
 				}
-				equal(t, "error", err.Error(), fmt.Sprintf("holdfast: POST %s: %s (after 1 event, %d bytes)", path, tt.says, each+2))
+				equal(t, "error", err.Error(), fmt.Sprintf("holdfast: POST %s: %s (after 1 event, %d bytes)", path, tt.text, each+2))
 				equal(t, "failures", c.Breaker().Stats().FailureCount, tt.failures)
 				equal(t, "broke off", c.Stats().BrokeOff, uint64(tt.failures))
 				equal(t, "in flight", c.Stats().InFlight, 0)
@@ -133,11 +132,11 @@ func TestStreamIsEnded(t *testing.T) {
 	}
 }
 
-// Who leaves the loop has what it wanted: no failure, and nothing is left open.
+// A caller that leaves the loop causes no failure, and nothing is left open.
 func TestLeavingAStream(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
 		stalls := rule(path, "", fault.Fault{Stall: &fault.Stall{After: 2 * each}})
-		c, _ := chats(t, plan(stalls), holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
+		c, _ := streamService(t, plan(stalls), holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
 		open := func() *holdfast.Stream {
 			t.Helper()
 			s, err := c.Stream(t.Context(), "POST", path, "work")
@@ -181,7 +180,7 @@ func TestLeavingAStream(t *testing.T) {
 			equal(t, "in flight", c.Stats().InFlight, 1)
 			leave(s)
 			equal(t, "in flight", c.Stats().InFlight, 0)
-			// A second loop does not take the rest for the whole.
+			// A second loop does not yield the rest.
 			n := 0
 			for line, err := range s.Lines() {
 				n++
@@ -190,7 +189,7 @@ func TestLeavingAStream(t *testing.T) {
 			}
 			equal(t, "yielded", n, 1)
 		}
-		// Closed within the loop that goes on.
+		// Close within a loop that continues.
 		s, n := open(), 0
 		var last error
 		for _, err := range s.Lines() {
@@ -203,11 +202,11 @@ func TestLeavingAStream(t *testing.T) {
 	})
 }
 
-// Three chats that are going on are three successes: the breaker closes, and a
-// fourth may begin.
+// Three streams that have started are three successes: the breaker closes, and a fourth may
+// start.
 func TestStreamsDoNotBlockARecovery(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
-		c, _ := chats(t, plan(
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
+		c, _ := streamService(t, plan(
 			rule(path, "1", fault.Fault{Status: 500}),
 			rule(path, "", fault.Fault{Stall: &fault.Stall{After: each, For: 30 * time.Second}}),
 		), holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Minute}})
@@ -223,22 +222,22 @@ func TestStreamsDoNotBlockARecovery(t *testing.T) {
 				want = holdfast.Closed
 			}
 			equal(t, "state", c.Breaker().State(), want)
-			begun(t, t.Context(), c, path)
+			startStream(t, t.Context(), c, path)
 		}
 		took(t, start, 0)
 		equal(t, "in flight", c.Stats().InFlight, 4)
 	})
 }
 
-// A stream that breaks off when its breaker is half-open still is a failure.
+// A stream that breaks off while its breaker is half-open is a failure.
 func TestStreamBreaksOffInHalfOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, _ := chats(t, plan(rule("", "1", fault.Fault{Status: 500}), rule("", "", fault.Fault{Cut: &fault.Cut{After: 10}})),
+		c, _ := streamService(t, plan(rule("", "1", fault.Fault{Status: 500}), rule("", "", fault.Fault{Cut: &fault.Cut{After: 10}})),
 			holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1}})
 		_, err := c.Stream(t.Context(), "POST", "/lines", nil)
 		is(t, err, holdfast.ErrServer)
 		time.Sleep(time.Minute)
-		_, next := begun(t, t.Context(), c, "/lines")
+		_, next := startStream(t, t.Context(), c, "/lines")
 		equal(t, "state", c.Breaker().State(), holdfast.HalfOpen)
 		_, err = next()
 		is(t, err, io.ErrUnexpectedEOF)
@@ -247,9 +246,9 @@ func TestStreamBreaksOffInHalfOpen(t *testing.T) {
 }
 
 func TestShutdownWaitsForStreams(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
-		c, _ := chats(t, plan(rule(path, "", fault.Fault{Stall: &fault.Stall{After: 2 * each, For: 30 * time.Second}})), holdfast.Config{})
-		_, next := begun(t, t.Context(), c, path)
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
+		c, _ := streamService(t, plan(rule(path, "", fault.Fault{Stall: &fault.Stall{After: 2 * each, For: 30 * time.Second}})), holdfast.Config{})
+		_, next := startStream(t, t.Context(), c, path)
 		start, done := time.Now(), make(chan time.Duration, 1)
 		go func() {
 			if err := c.Shutdown(t.Context()); err != nil {
@@ -264,7 +263,7 @@ func TestShutdownWaitsForStreams(t *testing.T) {
 			if _, err := next(); err != nil {
 				t.Fatal(err)
 			}
-			if n == 2 { // the rest is here, and the service free for others
+			if n == 2 { // the rest has arrived
 				equal(t, "in flight", c.Stats().InFlight, 0)
 			}
 		}
@@ -274,11 +273,10 @@ func TestShutdownWaitsForStreams(t *testing.T) {
 	})
 }
 
-// A slot and nothing else is held while a stream goes on: no goroutine that a body
-// which the caller reads would not have.
+// A stream uses a permit, and no more goroutines than a body that the caller reads.
 func TestStreamTakesNoGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, _ := chats(t, plan(rule("/lines", "", fault.Fault{Stall: &fault.Stall{After: 8}})), holdfast.Config{})
+		c, _ := streamService(t, plan(rule("/lines", "", fault.Fault{Stall: &fault.Stall{After: 8}})), holdfast.Config{})
 		before := inBubble()
 		req, _ := http.NewRequestWithContext(t.Context(), "POST", "/lines", strings.NewReader("work"))
 		resp, err := c.Do(req)
@@ -293,16 +291,15 @@ func TestStreamTakesNoGoroutine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := inBubble() - before; n != live || live < 2 { // its connection has two
+		if n := inBubble() - before; n != live || live < 2 { // a connection has two
 			t.Errorf("a stream takes %d goroutines, a live body %d", n, live)
 		}
 		s.Close()
 	})
 }
 
-// inBubble is how many goroutines the bubble of the caller has. Others are counted
-// by runtime.NumGoroutine too, and those of tests that are over may still be on
-// their way out.
+// inBubble is the number of goroutines in the caller's bubble. runtime.NumGoroutine also
+// counts others, such as those of earlier tests that are about to end.
 func inBubble() int {
 	synctest.Wait()
 	b := make([]byte, 1<<16)
@@ -317,10 +314,10 @@ func inBubble() int {
 }
 
 func TestMaxEventBytes(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
 		long := rule(path, "", fault.Fault{Status: 200, Header: map[string]string{"Content-Type": "text/event-stream"},
 			Body: "data:1\n\ndata:" + strings.Repeat("x", 1<<19) + "\n\n"})
-		c, _ := chats(t, plan(long), holdfast.Config{MaxEventBytes: 1 << 19})
+		c, _ := streamService(t, plan(long), holdfast.Config{MaxEventBytes: 1 << 19})
 		s, err := c.Stream(t.Context(), "POST", path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -335,11 +332,11 @@ func TestMaxEventBytes(t *testing.T) {
 		is(t, err, holdfast.ErrBodyTooLarge)
 		isNot(t, err, holdfast.ErrConnection)
 		if want := "response body too large after 1 attempt in 0s: a line or event of more than 524288 bytes: raise Config.MaxEventBytes (after 1 event, "; !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("%q does not contain %q", err, want)
 		}
 
-		// As the first event it is no better, and not asked for again.
-		c2, server := chats(t, plan(long), holdfast.Config{MaxEventBytes: 5})
+		// The first event may not be longer either, and there is no repeat.
+		c2, server := streamService(t, plan(long), holdfast.Config{MaxEventBytes: 5})
 		_, err = c2.Stream(t.Context(), "POST", path, nil)
 		is(t, err, holdfast.ErrBodyTooLarge)
 		equal(t, "requests", len(server.Record()), 1)
@@ -348,7 +345,7 @@ func TestMaxEventBytes(t *testing.T) {
 			equal(t, "in flight", c.Stats().InFlight, 0)
 		}
 
-		c, _ = chats(t, plan(long), holdfast.Config{MaxEventBytes: holdfast.Off})
+		c, _ = streamService(t, plan(long), holdfast.Config{MaxEventBytes: holdfast.Off})
 		s, err = c.Stream(t.Context(), "POST", path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -359,10 +356,10 @@ func TestMaxEventBytes(t *testing.T) {
 	})
 }
 
-// An answer that is over before there was anything is an answer.
-func TestStreamOfNothing(t *testing.T) {
+// An empty answer is an answer.
+func TestEmptyStream(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, _ := chats(t, plan(rule("/204", "", fault.Fault{Status: 204}), rule("/ping", "", fault.Fault{
+		c, _ := streamService(t, plan(rule("/204", "", fault.Fault{Status: 204}), rule("/ping", "", fault.Fault{
 			Status: 200, Body: ": ping\n\n: ping", Header: map[string]string{"Content-Type": "text/event-stream"},
 		}), rule("/blank", "", fault.Fault{Status: 200, Body: "\n \r\n\n"})), holdfast.Config{})
 		for _, path := range []string{"/none", "/204", "/ping", "/blank"} {
@@ -380,12 +377,11 @@ func TestStreamOfNothing(t *testing.T) {
 	})
 }
 
-// Where only the end of the connection ends a body, nothing shows that it was cut:
-// a last line without its end is a line. An event without its end is none, and so
-// the cut is seen.
+// If only the end of the connection ends a body, a cut does not show: a last line without
+// its end is a line. An event without its end is none, so the cut shows.
 func TestCloseDelimitedStream(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, _ := chats(t, plan(rule("/lines", "", fault.Fault{H1: fault.CloseDelimitedCut})), holdfast.Config{})
+		c, _ := streamService(t, plan(rule("/lines", "", fault.Fault{H1: fault.CloseDelimitedCut})), holdfast.Config{})
 		s, err := c.Stream(t.Context(), "POST", "/lines", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -398,21 +394,20 @@ func TestCloseDelimitedStream(t *testing.T) {
 		if whole := strings.ReplaceAll(fiveLines, "\n", ""); got == "" || got == whole || !strings.HasPrefix(whole, got) {
 			t.Errorf("%q", got)
 		}
-		c, _ = chats(t, plan(rule("/events", "", fault.Fault{H1: fault.CloseDelimitedCut})), holdfast.Config{})
+		c, _ = streamService(t, plan(rule("/events", "", fault.Fault{H1: fault.CloseDelimitedCut})), holdfast.Config{})
 		s, err = c.Stream(t.Context(), "POST", "/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err = heard(s, "/events")
+		got, err = readNumbers(s, "/events")
 		equal(t, "numbers", got, "01")
 		is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
 	})
 }
 
-// spoke answers every call with a body of its own, through a transport that is
-// nobody's.
-func spoke(t *testing.T, body io.Reader, kind string) *holdfast.Stream {
+// streamOf is a stream with this body and media type.
+func streamOf(t *testing.T, body io.Reader, kind string) *holdfast.Stream {
 	t.Helper()
 	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
 		holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -428,35 +423,35 @@ func spoke(t *testing.T, body io.Reader, kind string) *holdfast.Stream {
 	return s
 }
 
-// How the bytes are cut changes nothing, nor does an error that comes with them.
+// The sizes of the chunks do not matter, nor does an error that comes with the last one.
 func TestStreamInPieces(t *testing.T) {
 	for path, text := range map[string]string{"/lines": fiveLines, "/events": strings.ReplaceAll(fiveEvents, "\n", "\r\n")} {
 		kind := map[string]string{"/lines": "", "/events": "text/event-stream"}[path]
 		for name, cut := range map[string]func(io.Reader) io.Reader{
 			"whole": func(r io.Reader) io.Reader { return r }, "one": iotest.OneByteReader, "half": iotest.HalfReader, "data with EOF": iotest.DataErrReader,
 		} {
-			got, err := heard(spoke(t, cut(strings.NewReader(text)), kind), path)
+			got, err := readNumbers(streamOf(t, cut(strings.NewReader(text)), kind), path)
 			equal(t, name, got, "01234")
 			equal(t, name, err, nil)
 			torn := io.MultiReader(strings.NewReader(text+"d"), iotest.ErrReader(io.ErrClosedPipe))
-			got, err = heard(spoke(t, cut(torn), kind), path)
+			got, err = readNumbers(streamOf(t, cut(torn), kind), path)
 			equal(t, name, got, "01234")
 			is(t, err, io.ErrClosedPipe, holdfast.ErrConnection)
 		}
-		// It is for whoever ranges to say what the answer is.
-		s := spoke(t, strings.NewReader(text), "application/octet-stream")
-		got, err := heard(s, path)
+		// The caller's loop decides the format, and not the media type.
+		s := streamOf(t, strings.NewReader(text), "application/octet-stream")
+		got, err := readNumbers(s, path)
 		equal(t, "numbers", got, "01234")
 		equal(t, "error", err, nil)
 	}
-	// A reader that never brings anything does not go round for ever.
-	s := spoke(t, io.MultiReader(strings.NewReader(fiveLines), idle{}), "")
-	got, err := heard(s, "/lines")
+	// A reader that returns no data and no error ends the stream.
+	s := streamOf(t, io.MultiReader(strings.NewReader(fiveLines), idleReader{}), "")
+	got, err := readNumbers(s, "/lines")
 	equal(t, "numbers", got, "01234")
 	is(t, err, io.ErrNoProgress)
 }
 
-// Both formats are asked for, unless the caller knows better.
+// The client asks for both formats unless the caller sets Accept.
 func TestStreamAccepts(t *testing.T) {
 	for want, cfg := range map[string]struct {
 		header http.Header
@@ -483,26 +478,26 @@ func TestStreamAccepts(t *testing.T) {
 	}
 }
 
-type idle struct{}
+type idleReader struct{}
 
-func (idle) Read([]byte) (int, error) { return 0, nil }
+func (idleReader) Read([]byte) (int, error) { return 0, nil }
 
 const (
 	fiveLines  = "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n"
 	fiveEvents = "data: {\"n\":0}\n\ndata: {\"n\":1}\n\ndata: {\"n\":2}\n\ndata: {\"n\":3}\n\ndata: {\"n\":4}\n\n"
 )
 
-// A line that is not what was wanted is the caller's to pass over.
+// After a line that cannot be decoded, the caller may continue.
 func TestDecodeLines(t *testing.T) {
 	type number struct{ N int }
-	s := spoke(t, strings.NewReader("{\"n\":1}\n{\"n\":\"two\"}\n{\"n\":3}\n"), "")
+	s := streamOf(t, strings.NewReader("{\"n\":1}\n{\"n\":\"two\"}\n{\"n\":3}\n"), "")
 	var got []string
 	for v, err := range holdfast.DecodeLines[number](s) {
 		if err != nil {
 			is(t, err, holdfast.ErrDecode)
 			isNot(t, err, holdfast.ErrConnection)
 			if want := "decoding holdfast_test.number from line or event 2, of 11 bytes"; !strings.Contains(err.Error(), want) {
-				t.Errorf("%q does not say %q", err, want)
+				t.Errorf("%q does not contain %q", err, want)
 			}
 			got = append(got, "bad")
 			continue
@@ -512,14 +507,13 @@ func TestDecodeLines(t *testing.T) {
 	equal(t, "numbers", fmt.Sprint(got), "[1 bad 3]")
 }
 
-// The end that the service announces is the end; without it, the answer is not
-// whole.
+// The event that ends the stream ends the loop. An answer without it broke off.
 func TestDecodeEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		streams := func(body string) fault.Fault {
 			return fault.Fault{Status: 200, Body: body, Header: map[string]string{"Content-Type": "text/event-stream"}}
 		}
-		c, server := chats(t, plan(
+		c, server := streamService(t, plan(
 			rule("/whole", "", streams(fiveEvents+done)), rule("/more", "", streams(fiveEvents+done+"data: more\n\n")), rule("/cut", "", streams(fiveEvents)),
 		), holdfast.Config{})
 		listen := func(path string) (got string, err error) {
@@ -527,7 +521,7 @@ func TestDecodeEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second time there is nothing
+			for range 2 { // the second loop yields nothing
 				for v, err := range holdfast.DecodeEvents[struct{ N int }](s, "[DONE]") {
 					if err != nil {
 						return got, err
@@ -548,7 +542,7 @@ func TestDecodeEvents(t *testing.T) {
 		equal(t, "numbers", got, "01234")
 		is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
 		if want := `the answer ended without "[DONE]": unexpected EOF (after 5 events, 75 bytes)`; !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("%q does not contain %q", err, want)
 		}
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
 		equal(t, "in flight", c.Stats().InFlight, 0)

@@ -15,9 +15,9 @@ import (
 
 const done = "data: [DONE]\n\n"
 
-// chat is a service that streams five numbers: as NDJSON at /lines, as events at
-// /events, each in a chunk of its own of 8 or 15 bytes. Its work is named by the
-// request's body.
+// chat is a service that streams five numbers, as NDJSON at /lines and as events at
+// /events, each in a chunk of 8 or 15 bytes. The body of the request is the key of its
+// work.
 func chat(r faultserver.Request) faultserver.Answer {
 	a := faultserver.Answer{Status: 200, Operation: string(r.Body)}
 	format := ""
@@ -26,7 +26,7 @@ func chat(r faultserver.Request) faultserver.Answer {
 		a.ContentType, format = "application/x-ndjson", "{\"n\":%d}\n"
 	case "/events":
 		a.ContentType, format = "text/event-stream; charset=utf-8", "data: {\"n\":%d}\n\n"
-	case "/done": // in the manner of OpenAI
+	case "/done": // as OpenAI ends its streams
 		a = chat(faultserver.Request{Path: "/events"})
 		a.Body, a.Chunks = append(a.Body, done...), append(a.Chunks, len(done))
 		return a
@@ -43,22 +43,22 @@ func chat(r faultserver.Request) faultserver.Answer {
 	return a
 }
 
-// chats is service, with a server that streams.
-func chats(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
+// streamService is service with a server that streams.
+func streamService(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
 	t.Helper()
 	return serving(t, chat, plan, cfg, opts...)
 }
 
-// framed runs a test of a stream's lines and one of its events. each is how many
-// bytes one of the five takes.
-func framed(t *testing.T, f func(t *testing.T, path string, each int)) {
+// linesAndEvents runs a test with lines and with events. each is the size of one of the five
+// chunks in bytes.
+func linesAndEvents(t *testing.T, f func(t *testing.T, path string, each int)) {
 	for path, each := range map[string]int{"/lines": 8, "/events": 15} {
 		t.Run(path, func(t *testing.T) { bubble(t, func(t *testing.T) { f(t, path, each) }) })
 	}
 }
 
-// heard is the numbers that a stream has, and the error that ends it.
-func heard(s *holdfast.Stream, path string) (got string, err error) {
+// readNumbers returns the numbers of a stream, and the error that ends it.
+func readNumbers(s *holdfast.Stream, path string) (got string, err error) {
 	numbers := holdfast.DecodeLines[struct{ N int }](s)
 	if path == "/events" {
 		numbers = holdfast.DecodeEvents[struct{ N int }](s, "")
@@ -73,8 +73,8 @@ func heard(s *holdfast.Stream, path string) (got string, err error) {
 }
 
 func TestStream(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
-		c, server := chats(t, plan(), holdfast.Config{RequestIDHeader: "X-Request-ID"})
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
+		c, server := streamService(t, plan(), holdfast.Config{RequestIDHeader: "X-Request-ID"})
 		s, err := c.Stream(t.Context(), "POST", path, "work", holdfast.WithHeader("X-Request-ID", "mine"))
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestStream(t *testing.T) {
 		if kind := s.Header.Get("Content-Type"); kind == "" {
 			t.Error("no headers")
 		}
-		got, err := heard(s, path)
+		got, err := readNumbers(s, path)
 		equal(t, "numbers", got, "01234")
 		equal(t, "error", err, nil)
 		equal(t, "in flight", c.Stats().InFlight, 0)
@@ -101,7 +101,7 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// What fails before the first event is repeated as any attempt is.
+// A failure before the first event is repeated like any attempt.
 func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 	for name, f := range map[string]fault.Fault{
 		"status":         {Status: 503},
@@ -118,8 +118,8 @@ func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 		"damaged header": {H1: fault.HeaderMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			framed(t, func(t *testing.T, path string, each int) {
-				c, server := chats(t, plan(rule(path, "1-2", f)), holdfast.Config{
+			linesAndEvents(t, func(t *testing.T, path string, each int) {
+				c, server := streamService(t, plan(rule(path, "1-2", f)), holdfast.Config{
 					Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
 				})
 				s, err := c.Stream(t.Context(), "POST", path, "work")
@@ -127,11 +127,11 @@ func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 					t.Fatal(err)
 				}
 				equal(t, "attempts", s.Attempts, 3)
-				got, err := heard(s, path)
+				got, err := readNumbers(s, path)
 				equal(t, "numbers", got, "01234")
 				equal(t, "error", err, nil)
 				equal(t, "requests", len(server.Record()), 3)
-				equal(t, "duplicates", server.Effects().Duplicates, 0) // it is the same request, with the same id
+				equal(t, "duplicates", server.Effects().Duplicates, 0) // the repeats have the same id
 				equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 			})
 		})
@@ -139,8 +139,8 @@ func TestStreamIsRepeatedUntilItsFirstEvent(t *testing.T) {
 }
 
 func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
-		c, _ := chats(t, plan(
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
+		c, _ := streamService(t, plan(
 			rule(path, "1", fault.Fault{Status: 404}),
 			rule(path, "2", fault.Fault{Redirect: fault.RedirectElsewhere}),
 			rule(path, "3-6", fault.Fault{Cut: &fault.Cut{After: 7}}),
@@ -162,7 +162,7 @@ func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
 		equal(t, "attempts", len(attempts(t, err)), 4)
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
 		if want := "the answer broke off after 7 bytes: unexpected EOF"; !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("%q does not contain %q", err, want)
 		}
 		start := time.Now()
 		err = open(holdfast.WithNoRepeat(), holdfast.WithAttemptTimeout(3*time.Second))
@@ -179,9 +179,9 @@ func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
 	})
 }
 
-// What fails afterwards is not, and the error keeps what had arrived.
+// A later failure is not repeated, and the error has the part that arrived.
 func TestStreamBreaksOff(t *testing.T) {
-	framed(t, func(t *testing.T, path string, each int) {
+	linesAndEvents(t, func(t *testing.T, path string, each int) {
 		for _, tt := range []struct {
 			name  string
 			fault func(n int) fault.Fault // after n bytes
@@ -190,10 +190,10 @@ func TestStreamBreaksOff(t *testing.T) {
 		}{
 			{"a FIN", func(n int) fault.Fault { return fault.Fault{Cut: &fault.Cut{After: n}} }, io.ErrUnexpectedEOF, 0},
 			{"a RST", func(n int) fault.Fault { return fault.Fault{Cut: &fault.Cut{After: n, By: fault.RST}} }, holdfast.ErrConnection, 0},
-			{"silence", func(n int) fault.Fault { return fault.Fault{Stall: &fault.Stall{After: n}} }, holdfast.ErrTimeout, 5 * time.Second},
+			{"read", func(n int) fault.Fault { return fault.Fault{Stall: &fault.Stall{After: n}} }, holdfast.ErrTimeout, 5 * time.Second},
 		} {
 			for _, rest := range []int{0, 5} {
-				c, server := chats(t, plan(rule(path, "", tt.fault(3*each+rest))), holdfast.Config{
+				c, server := streamService(t, plan(rule(path, "", tt.fault(3*each+rest))), holdfast.Config{
 					Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
 				})
 				start := time.Now()
@@ -202,7 +202,7 @@ func TestStreamBreaksOff(t *testing.T) {
 					t.Fatal(err)
 				}
 				equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
-				got, err := heard(s, path)
+				got, err := readNumbers(s, path)
 				took(t, start, tt.takes)
 				equal(t, "numbers", got, "012")
 				is(t, err, holdfast.ErrConnection, tt.kind)
@@ -218,11 +218,11 @@ func TestStreamBreaksOff(t *testing.T) {
 				equal(t, "in flight", c.Stats().InFlight, 0)
 				equal(t, "attempts", len(attempts(t, err)), 1)
 				if want := fmt.Sprintf("(after 3 events, %d bytes)", 3*each+rest); !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), `"n"`) {
-					t.Errorf("%q does not say %q", err, want)
+					t.Errorf("%q does not contain %q", err, want)
 				}
-				// It stays so.
+				// A second loop yields the same error.
 				for range 2 {
-					_, again := heard(s, path)
+					_, again := readNumbers(s, path)
 					equal(t, "the error again", again, err)
 				}
 				equal(t, "failures", c.Breaker().Stats().FailureCount, 1)

@@ -17,8 +17,8 @@ import (
 
 var errTorture = errors.New("torture")
 
-// torture fails the n-th operation of a dialler and its connections: a dial, a
-// write, of which nothing leaves, a read or a close.
+// torture fails the n-th operation of a dialler and its connections: a dial, a write before
+// its first byte, a read or a close.
 type torture struct {
 	fail, made atomic.Int64
 	struck     atomic.Bool
@@ -67,10 +67,10 @@ func (c *tortured) Close() error {
 	return err
 }
 
-// As curl is tested: the first operation fails, then the second, and so on, until
-// a whole call, the end of its client included, passes untouched. Whatever fails,
-// the call ends in bounded time, with the whole answer or with an error that has
-// a cause; the body is closed once; and the one slot is free again.
+// A torture test, as curl has: the first operation fails, then the second, and so on, until
+// a whole call, with the Close of its client, has no failure. Every call ends in bounded
+// time, with the whole answer or with an error that has a cause. The body is closed once,
+// and the only permit is free again.
 func TestTorture(t *testing.T) {
 	for _, retries := range []int{holdfast.Off, 3} {
 		t.Run(fmt.Sprint("retries ", retries), func(t *testing.T) {
@@ -81,13 +81,13 @@ func TestTorture(t *testing.T) {
 					Timeouts: limits, Retry: holdfast.Retry{MaxRetries: retries, Jitter: holdfast.NoJitter},
 					Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1},
 				}
-				spoken(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+				bothProtocols(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
 					x := new(torture)
 					x.fail.Store(n)
 					p.wrap = x.dialled
 					u := newUpload(long, false)
 					call := func() error { return longUpload(t, c, u) }
-					if retries > 0 { // what breaks off after it was handed out is not repeated
+					if retries > 0 { // a body that breaks off while the caller reads it is not repeated
 						call = func() error { return longCall(t, c) }
 					}
 					start := time.Now()
@@ -119,12 +119,12 @@ func TestTorture(t *testing.T) {
 						touched = true
 						err := longCall(t, c)
 						if err != nil && p.proto == "HTTP/2.0" && retries <= 0 {
-							err = longCall(t, c) // net/http finds a write that failed between two calls by the next one
+							err = longCall(t, c) // net/http notices a failed write between two calls at the next one
 						}
 						if err != nil {
 							t.Errorf("operation %d: the next call: %v", n, err)
 						}
-					} else { // does it strike at the end of the client?
+					} else { // the failure may be in the Close of the client
 						c.Close()
 						synctest.Wait()
 						touched = touched || x.struck.Load()
@@ -132,7 +132,7 @@ func TestTorture(t *testing.T) {
 					results[p.proto] = append(results[p.proto], err == nil)
 				})
 				if n > 2000 {
-					t.Fatal("no call passes untouched")
+					t.Fatal("no call has no failure")
 				}
 			}
 			for proto, ok := range results {
@@ -151,8 +151,7 @@ func TestTorture(t *testing.T) {
 	}
 }
 
-// longUpload sends and reads a body of some length; what is called an answer has
-// to be all of it.
+// longUpload sends and reads a long body. An answer has to be complete.
 func longUpload(t *testing.T, c *holdfast.Client, u *upload) error {
 	req, err := http.NewRequestWithContext(t.Context(), "PUT", "/long", u)
 	if err != nil {
@@ -171,7 +170,7 @@ func longUpload(t *testing.T, c *holdfast.Client, u *upload) error {
 	return err
 }
 
-// longCall does the same in memory.
+// longCall does the same with bodies in memory.
 func longCall(t *testing.T, c *holdfast.Client) error {
 	resp, err := c.Put(t.Context(), "/long", make([]byte, long))
 	if err == nil && len(resp.Body) != long {

@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// echo is what the fault server answers when it is well.
+// echo is the answer of the fault server without a fault.
 type echo struct {
 	Method    string `json:"method"`
 	Path      string `json:"path"`
@@ -56,12 +56,12 @@ func TestMethods(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "path", got.Path, "/sub/path")
-		// Row A2: one after the other they need one connection.
+		// Requirement A2: one call after the other needs one connection.
 		equal(t, "connections", s.Connections(), 1)
 	})
 }
 
-// The table of errors, row A9.
+// The table of errors, requirement A9.
 func TestErrorKinds(t *testing.T) {
 	all := []error{
 		holdfast.ErrConnection, holdfast.ErrTimeout, holdfast.ErrServerTimeout, holdfast.ErrServer, holdfast.ErrUnavailable,
@@ -98,11 +98,11 @@ func TestErrorKinds(t *testing.T) {
 				equal(t, "body", string(answer.Body), "why")
 				repeated := errors.Is(err, holdfast.ErrConnection) || status == 429
 				equal(t, "repeated", len(s.Record()) == 2, repeated)
-				equal(t, "attempts told", len(attempts(t, err)), len(s.Record()))
+				equal(t, "attempts of the error", len(attempts(t, err)), len(s.Record()))
 				var netErr net.Error
 				equal(t, "is a net.Error", errors.As(err, &netErr), true)
 				equal(t, "timeout", netErr.Timeout(), false)
-				equal(t, "connections", s.Connections(), 1) // refusals are drained
+				equal(t, "connections", s.Connections(), 1) // declining answers are drained
 			})
 		})
 	}
@@ -129,7 +129,7 @@ func TestHangingService(t *testing.T) {
 		equal(t, "time taken", time.Since(start), 4*time.Second+time.Second+4*time.Second)
 		equal(t, "the error", err.Error(), "holdfast: GET /slow: timed out after 2 attempts in 9s: attempt timeout of 4s")
 
-		// The call's own limit, and none.
+		// A limit of the call, and no limit.
 		start = time.Now()
 		_, err = c.Get(t.Context(), "/slow", holdfast.WithAttemptTimeout(time.Second))
 		is(t, err, holdfast.ErrTimeout)
@@ -163,7 +163,7 @@ func TestTotalBoundsAClientsCall(t *testing.T) {
 	})
 }
 
-// A body that breaks off is a failed attempt, for calls that read it within.
+// A body that breaks off within the attempt is a failed attempt.
 func TestCutBody(t *testing.T) {
 	for _, end := range []fault.End{fault.FIN, fault.RST} {
 		t.Run(string(end), func(t *testing.T) {
@@ -217,9 +217,9 @@ func TestDecodeErrors(t *testing.T) {
 	})
 }
 
-// Rows X1 and B4c.
+// Requirements X1 and B4c.
 func TestRetryAfter(t *testing.T) {
-	t.Run("is obeyed, above MaxDelay too", func(t *testing.T) {
+	t.Run("longer than MaxDelay is obeyed", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 20 * time.Second})), holdfast.Config{})
 			if _, err := c.Get(t.Context(), "/x"); err != nil {
@@ -227,11 +227,11 @@ func TestRetryAfter(t *testing.T) {
 			}
 			all := s.Record()
 			if d := all[1].At - all[0].At; d < 20*time.Second || d > 22*time.Second {
-				t.Errorf("came back after %v", d)
+				t.Errorf("was sent again after %v", d)
 			}
 		})
 	})
-	t.Run("that is longer than allowed ends the call", func(t *testing.T) {
+	t.Run("longer than MaxRetryAfter ends the call", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: time.Hour})), holdfast.Config{})
 			start := time.Now()
@@ -245,7 +245,7 @@ func TestRetryAfter(t *testing.T) {
 			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 		})
 	})
-	t.Run("holds back everybody", func(t *testing.T) {
+	t.Run("delays all calls", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			seen := new(recorder)
 			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{},
@@ -259,14 +259,14 @@ func TestRetryAfter(t *testing.T) {
 				})
 				time.Sleep(time.Millisecond)
 			}
-			// One that cannot wait so long is told at once.
+			// A call that cannot wait so long fails at once.
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
 			_, err := c.Get(ctx, "/x")
 			is(t, err, holdfast.ErrRateLimited)
-			var refused *holdfast.RejectedError
-			equal(t, "says when", errors.As(err, &refused), true)
+			var rejected *holdfast.RejectedError
+			equal(t, "has a time", errors.As(err, &rejected), true)
 			equal(t, "time taken", time.Since(start), 0)
 			equal(t, "attempts", len(attempts(t, err)), 0)
 			wg.Wait()
@@ -280,15 +280,15 @@ func TestRetryAfter(t *testing.T) {
 				}
 				last = max(last, a.At)
 			}
-			// Not as one wave.
+			// They do not start all at once.
 			if last-all[0].At < 10*time.Second+500*time.Millisecond {
-				t.Errorf("all came back within %v", last-all[0].At-10*time.Second)
+				t.Errorf("all were sent again within %v", last-all[0].At-10*time.Second)
 			}
-			equal(t, "held back", len(seen.all(holdfast.EventCoolingDown)), 49)
+			equal(t, "calls that waited", len(seen.all(holdfast.EventCoolingDown)), 49)
 		})
 	})
 	for queue, most := range map[int]int{5: 5, holdfast.Off: 0} {
-		t.Run(fmt.Sprintf("holds back at most MaxQueue calls: %d", queue), func(t *testing.T) {
+		t.Run(fmt.Sprintf("delays at most MaxQueue calls: %d", queue), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})), holdfast.Config{
 					Bulkhead: holdfast.BulkheadConfig{MaxQueue: queue},
@@ -310,20 +310,20 @@ func TestRetryAfter(t *testing.T) {
 			})
 		})
 	}
-	t.Run("of a 503 is a failure that asks for patience", func(t *testing.T) {
+	t.Run("of a 503 is a failure with a wait", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c, s := service(t, plan(rule("", "1", fault.Fault{Status: 503, RetryAfter: 20 * time.Second})), holdfast.Config{})
 			if _, err := c.Post(t.Context(), "/x", nil, holdfast.WithNoRepeat()); err != nil {
-				t.Fatal(err) // it was refused, so that it may be sent again
+				t.Fatal(err) // it was declined, so it may be sent again
 			}
 			if d := s.Record()[1].At; d < 20*time.Second {
-				t.Errorf("came back after %v", d)
+				t.Errorf("was sent again after %v", d)
 			}
 		})
 	})
 }
 
-// Row X2: what may be sent again.
+// Requirement X2: the requests that may be sent again.
 func TestRepeat(t *testing.T) {
 	lost := fault.Fault{Reset: fault.BeforeAnswer, Commit: true}
 	for _, c := range []struct {
@@ -340,7 +340,7 @@ func TestRepeat(t *testing.T) {
 		{holdfast.RepeatSafe, "PUT", lost, nil, 2},
 		{holdfast.RepeatSafe, "GET", lost, nil, 2},
 		{holdfast.RepeatNever, "GET", lost, nil, 1},
-		{holdfast.RepeatNever, "POST", fault.Fault{Status: 429, RetryAfter: time.Second}, nil, 2}, // refused: not done
+		{holdfast.RepeatNever, "POST", fault.Fault{Status: 429, RetryAfter: time.Second}, nil, 2}, // declined: not done
 		{holdfast.RepeatSafe, "POST", fault.Fault{Status: 500}, nil, 1},
 		{holdfast.RepeatKeyed, "POST", fault.Fault{Status: 500, Header: map[string]string{"X-Should-Retry": "false"}}, nil, 1},
 	} {
@@ -354,7 +354,7 @@ func TestRepeat(t *testing.T) {
 			})
 		})
 	}
-	t.Run("what never left may go again", func(t *testing.T) {
+	t.Run("a request that never left may be sent again", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			dials := 0
 			s := faultserver.Start(t, plan(), faultserver.InMemory())
@@ -379,7 +379,7 @@ func TestRepeat(t *testing.T) {
 	})
 }
 
-func TestConnectTimeoutAndHopelessFailures(t *testing.T) {
+func TestConnectTimeoutAndLastingFailures(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		dial     func(ctx context.Context) error
@@ -387,7 +387,7 @@ func TestConnectTimeoutAndHopelessFailures(t *testing.T) {
 		text     string
 		kind     error
 	}{
-		{"silence", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, "connect timeout of 3s", holdfast.ErrTimeout},
+		{"no answer", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 2, "connect timeout of 3s", holdfast.ErrTimeout},
 		{"no such host", func(context.Context) error { return &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true} }, 1, "no such host", holdfast.ErrConnection},
 		{"a resolver that is down", func(context.Context) error { return &net.DNSError{Err: "server misbehaving", IsTemporary: true} }, 2, "server misbehaving", holdfast.ErrConnection},
 	} {
@@ -404,9 +404,9 @@ func TestConnectTimeoutAndHopelessFailures(t *testing.T) {
 				is(t, err, c.kind, holdfast.ErrConnection)
 				equal(t, "attempts", len(attempts(t, err)), c.attempts)
 				if !strings.Contains(err.Error(), c.text) {
-					t.Errorf("error %q does not say %q", err, c.text)
+					t.Errorf("error %q does not contain %q", err, c.text)
 				}
-				equal(t, "failures", client.Breaker().Stats().FailureCount, 1) // counted, as row A5b says
+				equal(t, "failures", client.Breaker().Stats().FailureCount, 1) // counted, requirement A5b
 			})
 		})
 	}
@@ -460,9 +460,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// What Authorize does to one attempt's request, its URL included, is not in the
-// next one's, nor in the caller's.
-func TestAuthorizeStartsAfresh(t *testing.T) {
+// Authorize changes the request of one attempt, its URL included. The next attempt's request
+// and the caller's do not change.
+func TestAuthorizeChangesOneAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var got []string
 		c, err := holdfast.New(holdfast.Config{
@@ -507,8 +507,8 @@ func TestAuthorizeFails(t *testing.T) {
 	})
 }
 
-// What a caller can do wrong is said before anything is sent.
-func TestMisuse(t *testing.T) {
+// A call that cannot be made fails before anything is sent.
+func TestInvalidCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(), holdfast.Config{})
 		ctx := t.Context()
@@ -529,7 +529,7 @@ func TestMisuse(t *testing.T) {
 		} {
 			err := call()
 			if err == nil {
-				t.Errorf("%s: goes through", name)
+				t.Errorf("%s: has no error", name)
 				continue
 			}
 			is(t, err, holdfast.ErrInvalidRequest)
@@ -541,7 +541,7 @@ func TestMisuse(t *testing.T) {
 	})
 }
 
-func TestRetryOnIsTheCallers(t *testing.T) {
+func TestRetryOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("/404", "1", fault.Fault{Status: 404}), rule("/500", "1", fault.Fault{Status: 500})), holdfast.Config{
 			Retry: holdfast.Retry{On: holdfast.Is(holdfast.ErrNotFound)},
@@ -560,7 +560,7 @@ func TestBreakerOfAClient(t *testing.T) {
 		c, s := service(t, plan(rule("/503", "", fault.Fault{Status: 503}), rule("/404", "", fault.Fault{Status: 404})), holdfast.Config{
 			Breaker: holdfast.BreakerConfig{FailureThreshold: 2, HalfOpenMaxCalls: 1}, Retry: holdfast.Retry{MaxRetries: 1},
 		})
-		for range 10 { // row A7: 4xx do not affect the breaker
+		for range 10 { // requirement A7: a 4xx does not affect the breaker
 			_, _ = c.Get(t.Context(), "/404")
 		}
 		for range 2 {

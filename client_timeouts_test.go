@@ -22,7 +22,7 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// identity is a certificate for example.com, and who trusts it.
+// identity is a certificate for example.com, and the roots that it needs.
 var identity = func() (id struct {
 	server tls.Certificate
 	roots  *x509.CertPool
@@ -42,7 +42,7 @@ type pipes struct {
 	dials      atomic.Int64
 	open, most atomic.Int64                     // connections, now and at once
 	served     func()                           // before each answer; nil: nothing
-	wrap       func(net.Conn) (net.Conn, error) // what a dial comes to; nil: the connection
+	wrap       func(net.Conn) (net.Conn, error) // the result of a dial; nil: the connection
 }
 
 func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -87,16 +87,15 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
-// spoken makes a bubble for each protocol, and in it a client of a handler, with
-// five connections if cfg does not say otherwise; what is left over of either makes
-// the test fail.
-func spoken(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
-	spokenInStreams(t, 0, cfg, bad, f)
+// bothProtocols makes a bubble for each protocol, with a server of a handler and its client,
+// by default with five connections. The test fails if something of either is left over.
+func bothProtocols(t *testing.T, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
+	bothProtocolsInStreams(t, 0, cfg, bad, f)
 }
 
-// spokenInStreams is that with a limit of the service on the streams of one HTTP/2
-// connection; zero for its default.
-func spokenInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
+// bothProtocolsInStreams is bothProtocols with the number of streams that the server accepts
+// on one HTTP/2 connection, zero for its default.
+func bothProtocolsInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.HandlerFunc, f func(t *testing.T, c *holdfast.Client, p *pipes)) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -105,11 +104,11 @@ func spokenInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.Ha
 				quit, release := context.WithCancel(t.Context())
 				s := &http.Server{
 					Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
-					ErrorLog:  log.New(io.Discard, "", 0), // of handshakes that fail on purpose
+					ErrorLog:  log.New(io.Discard, "", 0), // of handshakes that have to fail
 					TLSConfig: &tls.Config{Certificates: []tls.Certificate{identity.server}, NextProtos: []string{"h2"}},
 					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Proto != proto {
-							t.Errorf("spoken is %s", r.Proto)
+							t.Errorf("the protocol is %s", r.Proto)
 						}
 						if p.served != nil {
 							p.served()
@@ -140,7 +139,7 @@ func spokenInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.Ha
 					release()
 					s.Close()
 					synctest.Wait()
-					time.Sleep(time.Minute) // for what lingers by the clock
+					time.Sleep(time.Minute) // for timers of net/http
 				})
 				f(t, c, p)
 			})
@@ -151,7 +150,7 @@ func spokenInStreams(t *testing.T, streams int, cfg holdfast.Config, bad http.Ha
 // long is the length of the answer at /long.
 const long = 50 << 10
 
-// striking is a service that is well except for the first request to /bad.
+// striking is a service with a fault for the first request to /bad.
 type striking struct {
 	bad    http.HandlerFunc
 	struck atomic.Bool
@@ -179,7 +178,7 @@ func flush(w http.ResponseWriter, s string) {
 
 var limits = holdfast.Timeouts{Connect: 2 * time.Second, Write: 3 * time.Second, Read: 5 * time.Second}
 
-// phase expects an error that names the limit.
+// phase checks that the error names the limit.
 func phase(t *testing.T, err error, phase string, limit, after time.Duration) {
 	t.Helper()
 	is(t, err, holdfast.ErrTimeout, holdfast.ErrConnection, context.DeadlineExceeded)
@@ -196,7 +195,7 @@ func phase(t *testing.T, err error, phase string, limit, after time.Duration) {
 	}
 }
 
-// next expects that the client still works.
+// next checks that the client still works.
 func next(t *testing.T, c *holdfast.Client) {
 	t.Helper()
 	for range 2 {
@@ -215,11 +214,10 @@ func config(limits holdfast.Timeouts) holdfast.Config {
 	return holdfast.Config{Timeouts: limits, Retry: holdfast.Retry{MaxRetries: holdfast.Off}}
 }
 
-// upload is a body that counts how often it is closed, and whose Read blocks once
-// there is nothing left, until then.
+// upload is a body that counts its Closes. At its end, Read may block until Close.
 type upload struct {
 	left   atomic.Int64
-	most   atomic.Int64 // that a Read was asked for
+	most   atomic.Int64 // the largest Read
 	closed atomic.Int64
 	done   chan struct{}
 	blocks bool
@@ -282,7 +280,7 @@ func fetchFrom(t *testing.T, c *holdfast.Client, path string) (*http.Response, e
 }
 
 func TestNeverAnswers(t *testing.T) {
-	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		start := time.Now()
 		_, err := c.Get(t.Context(), "/bad")
 		phase(t, err, "read", 5*time.Second, 5*time.Second)
@@ -292,8 +290,8 @@ func TestNeverAnswers(t *testing.T) {
 	})
 }
 
-// Each gap is shorter than the limit: that is a slow service, not a silent one,
-// and only the attempt and the operation bound it.
+// Every gap is shorter than Read: the limits of the attempt and of the operation bound such
+// an answer.
 func TestDrips(t *testing.T) {
 	drip := func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
@@ -306,7 +304,7 @@ func TestDrips(t *testing.T) {
 	}
 	with := limits
 	with.Attempt = 30 * time.Second
-	spoken(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		start := time.Now()
 		_, err := c.Get(t.Context(), "/bad")
 		phase(t, err, "attempt", 30*time.Second, 30*time.Second)
@@ -314,7 +312,7 @@ func TestDrips(t *testing.T) {
 		next(t, c)
 	})
 	with.Total = 50 * time.Second
-	spoken(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(with), drip, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		start := time.Now()
 		resp, err := fetch(t, t.Context(), c)
 		if err != nil {
@@ -327,10 +325,9 @@ func TestDrips(t *testing.T) {
 	})
 }
 
-// A body stays protected after it was handed out; a reader that takes its time
-// is no timeout.
+// Read bounds a body that the caller reads. The time that the caller takes does not count.
 func TestStallsInMidBody(t *testing.T) {
-	spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+	bothProtocols(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
 		flush(w, "begin")
 		hang(w, r)
 	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
@@ -353,10 +350,10 @@ func TestStallsInMidBody(t *testing.T) {
 	})
 }
 
-// Whoever reads what an upload is made of takes the time that it takes; a
-// service that does not take it is a timeout.
+// The time of an upload's source does not count. A service that stops reading the upload is
+// a timeout.
 func TestStopsReadingTheUpload(t *testing.T) {
-	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		u := newUpload(64<<20, false)
 		start := time.Now()
 		_, err := put(t, t.Context(), c, u, 64<<20)
@@ -367,16 +364,16 @@ func TestStopsReadingTheUpload(t *testing.T) {
 		if left := u.left.Load(); left < 60<<20 {
 			t.Errorf("%d bytes were read", 64<<20-left)
 		}
-		if most := u.most.Load(); most > 32<<10 { // what Write is about
+		if most := u.most.Load(); most > 32<<10 { // the chunk that Write bounds
 			t.Errorf("a chunk of %d bytes", most)
 		}
 		next(t, c)
 	})
 }
 
-// A slow upload that never stops is no timeout, and a slow source is not either.
+// A slow upload without a stop is no timeout, and a slow source is none.
 func TestSlowUpload(t *testing.T) {
-	spoken(t, config(holdfast.Timeouts{Write: 3 * time.Second, Read: 5 * time.Minute, Attempt: time.Hour}), func(w http.ResponseWriter, r *http.Request) {
+	bothProtocols(t, config(holdfast.Timeouts{Write: 3 * time.Second, Read: 5 * time.Minute, Attempt: time.Hour}), func(w http.ResponseWriter, r *http.Request) {
 		b := make([]byte, 16<<10)
 		for {
 			time.Sleep(time.Second)
@@ -406,11 +403,11 @@ func TestSlowUpload(t *testing.T) {
 	})
 }
 
-// A request body whose Read blocks is freed by whatever ends the attempt.
+// The end of an attempt closes a request body that blocks in Read.
 func TestBlockedRequestBody(t *testing.T) {
 	with := limits
 	with.Attempt = 20 * time.Second
-	spoken(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		u := newUpload(10, true)
 		start := time.Now()
 		_, err := put(t, t.Context(), c, u, 1000)
@@ -420,7 +417,7 @@ func TestBlockedRequestBody(t *testing.T) {
 		equal(t, "closed", u.closed.Load(), 1)
 		next(t, c)
 	})
-	spoken(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	bothProtocols(t, config(with), func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		u := newUpload(10, true)
 		why := errors.New("the caller had enough")
 		start := time.Now()
@@ -440,8 +437,8 @@ func canceled(t *testing.T, after time.Duration, why error) context.Context {
 	return ctx
 }
 
-// The caller cancels in every phase: it is its own cancellation, with its cause,
-// at once, and nobody's failure.
+// The caller cancels in every phase. The call ends at once with ErrCanceled and the cause,
+// and the breaker counts no failure.
 func TestCallerCancels(t *testing.T) {
 	why := errors.New("the caller had enough")
 	for name, call := range map[string]func(t *testing.T, ctx context.Context, c *holdfast.Client) error{
@@ -458,7 +455,7 @@ func TestCallerCancels(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+			bothProtocols(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 				start := time.Now()
 				err := call(t, canceled(t, 2*time.Second, why), c)
 				is(t, err, holdfast.ErrCanceled, context.Canceled, why)
@@ -471,7 +468,7 @@ func TestCallerCancels(t *testing.T) {
 	}
 	t.Run("reading the body", func(t *testing.T) {
 		for _, live := range []bool{true, false} {
-			spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+			bothProtocols(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
 				flush(w, "begin")
 				hang(w, r)
 			}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
@@ -495,8 +492,8 @@ func TestCallerCancels(t *testing.T) {
 			})
 		}
 	})
-	t.Run("a deadline of the caller's", func(t *testing.T) {
-		spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
+	t.Run("the caller's deadline", func(t *testing.T) {
+		bothProtocols(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			_, err := c.Get(ctx, "/bad")
@@ -506,7 +503,7 @@ func TestCallerCancels(t *testing.T) {
 	})
 }
 
-// The connection and its TLS handshake have the limit each for itself.
+// Connect bounds the connection, and again its TLS handshake.
 func TestConnectStalls(t *testing.T) {
 	var gone chan struct{}
 	for _, c := range []struct {
@@ -558,18 +555,18 @@ func TestConnectStalls(t *testing.T) {
 				is(t, err, holdfast.ErrCanceled, why)
 				took(t, start, time.Second)
 				close(gone)
-				time.Sleep(time.Minute) // for the dials that nobody waits for
+				time.Sleep(time.Minute) // for dials that no call waits for
 			})
 		})
 	}
 }
 
-// A connection over which nothing comes any more is found out by a PING, and
-// replaced, although nothing ever closes it.
+// A connection over which nothing arrives any more is replaced after a PING, although no
+// side closes it.
 func TestBlackHole(t *testing.T) {
 	cfg := config(holdfast.Timeouts{})
-	spoken(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
-		if p.proto == "HTTP/1.1" { // has no PING; Read bounds each attempt, whose connection is then closed
+	bothProtocols(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		if p.proto == "HTTP/1.1" { // there is no PING; Read bounds each attempt, and then its connection is closed
 			return
 		}
 		hole := new(atomic.Bool)
@@ -592,7 +589,7 @@ func TestBlackHole(t *testing.T) {
 	})
 }
 
-// swallowing is a connection into which everything vanishes.
+// swallowing is a connection that loses everything written to it.
 type swallowing struct {
 	net.Conn
 	hole *atomic.Bool
@@ -605,11 +602,11 @@ func (s *swallowing) Write(p []byte) (int, error) {
 	return s.Conn.Write(p)
 }
 
-// A service that is asked whether it wants the body may say nothing: then it gets
-// the body after a second. Over HTTP/1.1 it does not take it, since a pipe holds
-// nothing; over HTTP/2 it does, and its silence afterwards is Read's.
+// A service does not answer Expect: 100-continue, and gets the body after a second. Over
+// HTTP/1.1 it does not read the body, since a pipe has no buffer; over HTTP/2 it does, and
+// then Read bounds the wait for the answer.
 func TestExpectContinue(t *testing.T) {
-	spoken(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
+	bothProtocols(t, config(limits), hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
 		for _, path := range []string{"/bad", "/well"} {
 			req, err := http.NewRequestWithContext(t.Context(), "PUT", path, strings.NewReader("twelve bytes"))
 			if err != nil {
@@ -640,9 +637,9 @@ func TestExpectContinue(t *testing.T) {
 	})
 }
 
-// Somebody else's transport tells nothing of its connections; what can be timed
-// without is timed.
-func TestPhasesOfSomebodyElsesTransport(t *testing.T) {
+// Another transport may not report its connections. The phases that do not need them have
+// their limits.
+func TestPhasesOfAnotherTransport(t *testing.T) {
 	for _, c := range []struct {
 		name, phase string
 		body        int64

@@ -17,19 +17,19 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// strangers is what keeps a TLS server's own log of bad handshakes quiet.
-var strangers = log.New(io.Discard, "", 0)
+// quiet discards a TLS server's log of failed handshakes.
+var quiet = log.New(io.Discard, "", 0)
 
-// A certificate that does not hold will not hold the next time either: one
-// attempt, of which nothing left, and a failure that the breaker counts.
-func TestCertificatesThatDoNotHold(t *testing.T) {
+// An invalid certificate stays invalid: there is one attempt, which sent nothing, and the
+// breaker counts a failure.
+func TestInvalidCertificates(t *testing.T) {
 	hopeless := func(t *testing.T, c *holdfast.Client, says string) {
 		t.Helper()
 		_, err := c.Get(t.Context(), "/x")
 		is(t, err, holdfast.ErrConnection)
 		isNot(t, err, holdfast.ErrTimeout, holdfast.ErrCanceled)
 		if !strings.Contains(fmt.Sprint(err), says) {
-			t.Errorf("error %q does not say %q", err, says)
+			t.Errorf("error %q does not contain %q", err, says)
 		}
 		all := attempts(t, err)
 		equal(t, "attempts", len(all), 1)
@@ -79,12 +79,12 @@ func TestCertificatesThatDoNotHold(t *testing.T) {
 	}
 }
 
-// overTLS is net/http's server on real sockets, which tells how it was spoken to,
-// and a client's side that trusts it. change may change the server's side.
+// overTLS returns net/http's server on real sockets, which answers with the protocol and the
+// client's name, and a configuration that trusts it. change may change the server's.
 func overTLS(t *testing.T, change func(*tls.Config)) (*httptest.Server, *tls.Config) {
 	t.Helper()
 	return servingTLS(t, func(w http.ResponseWriter, r *http.Request) {
-		by := "nobody"
+		by := "no client"
 		if len(r.TLS.PeerCertificates) > 0 {
 			by = r.TLS.PeerCertificates[0].Subject.CommonName
 		}
@@ -92,11 +92,11 @@ func overTLS(t *testing.T, change func(*tls.Config)) (*httptest.Server, *tls.Con
 	}, change)
 }
 
-// servingTLS is overTLS with a handler of its own.
+// servingTLS is overTLS with another handler.
 func servingTLS(t *testing.T, h http.HandlerFunc, change func(*tls.Config)) (*httptest.Server, *tls.Config) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.EnableHTTP2, s.Config.ErrorLog, s.TLS = true, strangers, new(tls.Config)
+	s.EnableHTTP2, s.Config.ErrorLog, s.TLS = true, quiet, new(tls.Config)
 	if change != nil {
 		change(s.TLS)
 	}
@@ -107,31 +107,31 @@ func servingTLS(t *testing.T, h http.HandlerFunc, change func(*tls.Config)) (*ht
 	return s, &tls.Config{RootCAs: roots}
 }
 
-// A service that wants to know its clients, and whose authority is a private one,
-// needs a TLS configuration and no other transport. HTTP/2 is spoken all the same,
-// and what the caller does with its configuration later is its own business.
+// A service with client certificates and a private authority needs a TLS configuration, and
+// no other transport. HTTP/2 stays on. Later changes of the caller's configuration have no
+// effect.
 func TestClientCertificate(t *testing.T) {
 	identities := faultserver.Start(t, fault.Plan{}, faultserver.TLS())
 	s, cfg := overTLS(t, func(server *tls.Config) {
 		server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 		server.ClientCAs.AddCert(identities.Certificate())
 	})
-	cfg.MaxVersion = tls.VersionTLS12 // its handshake tells of a refusal; that of 1.3 is over by then
+	cfg.MaxVersion = tls.VersionTLS12 // the handshake fails; with 1.3 it ends before the server declines
 	cfg.NextProtos = []string{"http/1.1"}
 
 	others := faultserver.Start(t, fault.Plan{}, faultserver.TLS()).ClientTLS().Certificates
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &others[0], nil }
-	stranger, err := holdfast.New(holdfast.Config{BaseURL: s.URL}, holdfast.WithTLSConfig(cfg))
+	anonymous, err := holdfast.New(holdfast.Config{BaseURL: s.URL}, holdfast.WithTLSConfig(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stranger.Close()
-	_, err = stranger.Get(t.Context(), "/")
+	defer anonymous.Close()
+	_, err = anonymous.Get(t.Context(), "/")
 	is(t, err, holdfast.ErrConnection)
-	equal(t, "attempts of a stranger", len(attempts(t, err)), 1)
-	equal(t, "sent by a stranger", attempts(t, err)[0].Sent, false)
+	equal(t, "attempts without a certificate", len(attempts(t, err)), 1)
+	equal(t, "sent without a certificate", attempts(t, err)[0].Sent, false)
 	if !strings.Contains(err.Error(), "unknown certificate authority") {
-		t.Errorf("error %q does not say why", err)
+		t.Errorf("error %q does not have the reason", err)
 	}
 
 	cfg.GetClientCertificate, cfg.Certificates = nil, identities.ClientTLS().Certificates
@@ -147,5 +147,5 @@ func TestClientCertificate(t *testing.T) {
 	}
 	equal(t, "answer", string(resp.Body), "HTTP/2.0 by client.invalid")
 	equal(t, "protocol", resp.Proto, "HTTP/2.0")
-	equal(t, "protocols that the caller's own configuration has", len(cfg.NextProtos), 1)
+	equal(t, "protocols in the caller's configuration", len(cfg.NextProtos), 1)
 }

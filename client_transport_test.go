@@ -36,12 +36,11 @@ func send(t *testing.T, hc *http.Client, method, target string, header http.Head
 	return resp, string(body), err
 }
 
-// one is a bulkhead with a single slot: whoever keeps it stops the next call.
+// one is a bulkhead with one permit: a call that keeps it stops the next call.
 var one = holdfast.BulkheadConfig{MaxConcurrent: 1}
 
-// Whatever the service says in the end comes back as it said it, after the
-// retries that it was worth.
-func TestDoorAnswers(t *testing.T) {
+// After the retries, every answer is returned as the service sent it.
+func TestTransportAnswers(t *testing.T) {
 	for _, c := range []struct {
 		status   int
 		attempts int
@@ -66,7 +65,7 @@ func TestDoorAnswers(t *testing.T) {
 					}
 					client, s := service(t, plan(rule("", "", f)), holdfast.Config{Bulkhead: one})
 					hc := client.HTTPClient()
-					for range 2 { // the second finds the slot free
+					for range 2 { // the permit is free for the second
 						s.Begin()
 						resp, got, err := send(t, hc, "PUT", s.URL()+"/x", nil)
 						if err != nil {
@@ -92,10 +91,10 @@ func TestDoorAnswers(t *testing.T) {
 	}
 }
 
-// What may be repeated: every method if it never left or was refused, POST with a
-// key of the caller's or by leave.
-func TestDoorRepeats(t *testing.T) {
-	refused := fault.Fault{Status: 503, RetryAfter: time.Second}
+// Every method is repeated if the request never left or was declined. POST is also repeated
+// with the caller's key or RepeatPOST.
+func TestTransportRepeats(t *testing.T) {
+	declined := fault.Fault{Status: 503, RetryAfter: time.Second}
 	key := http.Header{"Idempotency-Key": {"k"}}
 	leave := []holdfast.TransportOption{holdfast.RepeatPOST()}
 	for _, c := range []struct {
@@ -112,8 +111,8 @@ func TestDoorRepeats(t *testing.T) {
 		{"a PATCH likewise", "PATCH", nil, nil, 0, fault.Fault{Status: 503}, 1},
 		{"a PUT may be done again", "PUT", nil, nil, 0, fault.Fault{Status: 500}, 4},
 		{"a DELETE likewise", "DELETE", nil, nil, 0, fault.Fault{Reset: fault.BeforeAnswer}, 4},
-		{"503 with Retry-After is a refusal", "POST", nil, nil, 0, refused, 4},
-		{"429 is a refusal", "POST", nil, nil, 0, fault.Fault{Status: 429}, 4},
+		{"503 with Retry-After declines", "POST", nil, nil, 0, declined, 4},
+		{"429 declines", "POST", nil, nil, 0, fault.Fault{Status: 429}, 4},
 		{"a key", "POST", key, nil, 0, fault.Fault{Status: 500}, 4},
 		{"its other name", "POST", http.Header{"X-Idempotency-Key": {"k"}}, nil, 0, fault.Fault{Reset: fault.BeforeAnswer}, 4},
 		{"the configured id, given by the caller", "POST", http.Header{"X-Request-Id": {"k"}}, nil, 0, fault.Fault{Status: 500}, 4},
@@ -122,7 +121,7 @@ func TestDoorRepeats(t *testing.T) {
 		{"RepeatSafe: a key does not count", "POST", key, nil, holdfast.RepeatSafe, fault.Fault{Status: 500}, 1},
 		{"RepeatSafe: leave does", "POST", nil, leave, holdfast.RepeatSafe, fault.Fault{Status: 500}, 4},
 		{"RepeatNever: nothing does", "POST", key, leave, holdfast.RepeatNever, fault.Fault{Status: 500}, 1},
-		{"RepeatNever: a refusal is none", "POST", nil, nil, holdfast.RepeatNever, refused, 4},
+		{"RepeatNever: declined is repeated", "POST", nil, nil, holdfast.RepeatNever, declined, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -144,7 +143,7 @@ func TestDoorRepeats(t *testing.T) {
 			})
 		})
 	}
-	t.Run("what never left is", func(t *testing.T) {
+	t.Run("a request that never left is", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			p := fault.Plan{Connections: []fault.ConnRule{{When: fault.Window{Until: 2 * time.Second}, Fault: fault.ConnFault{Refuse: true}}}}
 			client, s := service(t, p, holdfast.Config{})
@@ -158,8 +157,8 @@ func TestDoorRepeats(t *testing.T) {
 	})
 }
 
-// An open breaker is an error, found through what http.Client makes of it.
-func TestDoorOpenBreaker(t *testing.T) {
+// A rejection is found in the error of http.Client.
+func TestTransportOpenBreaker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, s := service(t, plan(rule("", "", fault.Fault{Status: 503, Body: "down"})), holdfast.Config{
 			Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1}, Bulkhead: one,
@@ -175,20 +174,20 @@ func TestDoorOpenBreaker(t *testing.T) {
 			t.Fatalf("%T: %v", err, err)
 		}
 		is(t, err, holdfast.ErrCircuitOpen)
-		equal(t, "when to come back", time.Until(rejected.RetryAt), time.Minute)
+		equal(t, "time until RetryAt", time.Until(rejected.RetryAt), time.Minute)
 		equal(t, "attempts", len(s.Record()), 1)
 	})
 }
 
-// An answer that was given up for a retry stands in where the retry is not made.
-func TestDoorStandsIn(t *testing.T) {
+// A declining answer is returned if the retry after it is not made.
+func TestTransportKeepsTheLastAnswer(t *testing.T) {
 	busy := fault.Fault{Status: 503, Body: "try later", Header: map[string]string{"X-Said": "so"}}
 	down := rule("/down", "", fault.Fault{Status: 500})
 	twoFailures := holdfast.BreakerConfig{FailureThreshold: 2}
 	t.Run("the breaker opens meanwhile", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			client, s := service(t, plan(rule("/x", "", busy), down), holdfast.Config{Breaker: twoFailures, Bulkhead: one, Retry: holdfast.Retry{BaseDelay: 10 * time.Second}})
-			go func() { // finds the slot free during the backoff
+			go func() { // the permit is free during the backoff
 				time.Sleep(time.Second)
 				for range 2 {
 					_, _ = client.Post(t.Context(), "/down", nil, holdfast.WithNoRepeat())
@@ -205,7 +204,7 @@ func TestDoorStandsIn(t *testing.T) {
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})
 	})
-	t.Run("no slot", func(t *testing.T) {
+	t.Run("no permit", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			client, s := service(t, plan(rule("/x", "", busy), rule("/slow", "", fault.Fault{Hang: fault.AfterHeaders})), holdfast.Config{Bulkhead: one})
 			hc := client.HTTPClient()
@@ -230,20 +229,20 @@ func TestDoorStandsIn(t *testing.T) {
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})
 	})
-	t.Run("not where the retry was made", func(t *testing.T) {
+	t.Run("not if the retry was made", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			p := plan(rule("/x", "1", busy), rule("/x", "2", fault.Fault{Reset: fault.BeforeAnswer}))
 			client, s := service(t, p, holdfast.Config{Retry: holdfast.Retry{MaxRetries: 1}})
 			_, _, err := send(t, client.HTTPClient(), "PUT", s.URL()+"/x", nil)
 			is(t, err, holdfast.ErrConnection)
-			equal(t, "attempts told", len(attempts(t, err)), 2)
+			equal(t, "attempts of the error", len(attempts(t, err)), 2)
 			var before *holdfast.StatusError // of the first
 			if !errors.As(attempts(t, err)[0].Err, &before) || string(before.Body) != "try later" {
 				t.Errorf("the first: %v", attempts(t, err)[0].Err)
 			}
 		})
 	})
-	t.Run("not for who has left", func(t *testing.T) {
+	t.Run("not after a cancellation", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			client, s := service(t, plan(rule("/x", "", busy)), holdfast.Config{Bulkhead: one})
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -255,7 +254,7 @@ func TestDoorStandsIn(t *testing.T) {
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})
 	})
-	t.Run("not a part of it", func(t *testing.T) {
+	t.Run("not a part of the answer", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			long := busy
 			long.Body = strings.Repeat("x", 1<<20)
@@ -276,9 +275,9 @@ func TestDoorStandsIn(t *testing.T) {
 	})
 }
 
-// The rest of an answer is bounded by Read and Total, never by Attempt, and a
-// failure in it is told to the breaker once.
-func TestDoorBodies(t *testing.T) {
+// Read and Total bound the body of an answer, and Attempt does not. The breaker counts a
+// failure of the body once.
+func TestTransportBodies(t *testing.T) {
 	slow := fault.Fault{Drip: &fault.Drip{Bytes: 1, Every: 20 * time.Second}}
 	limits := holdfast.Timeouts{Attempt: time.Second, Read: 30 * time.Second}
 	t.Run("an answer of minutes", func(t *testing.T) {
@@ -295,7 +294,7 @@ func TestDoorBodies(t *testing.T) {
 			equal(t, "in flight", client.Stats().InFlight, 0)
 		})
 	})
-	t.Run("silence", func(t *testing.T) {
+	t.Run("read timeout", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			client, s := service(t, plan(rule("", "", fault.Fault{Stall: &fault.Stall{After: 3}})), holdfast.Config{Timeouts: limits, Bulkhead: one})
 			_, body, err := send(t, client.HTTPClient(), "POST", s.URL()+"/x", nil)
@@ -310,7 +309,7 @@ func TestDoorBodies(t *testing.T) {
 	})
 	t.Run("read again after it failed", func(t *testing.T) {
 		for name, f := range map[string]fault.Fault{
-			"silence": {Stall: &fault.Stall{After: 3}}, "a cut": {Cut: &fault.Cut{After: 3}},
+			"a stall": {Stall: &fault.Stall{After: 3}}, "a cut": {Cut: &fault.Cut{After: 3}},
 		} {
 			bubble(t, func(t *testing.T) {
 				client, s := service(t, plan(rule("", "", f)), holdfast.Config{Timeouts: limits, Bulkhead: one})
@@ -328,12 +327,12 @@ func TestDoorBodies(t *testing.T) {
 			})
 		}
 	})
-	t.Run("a refusal that breaks off", func(t *testing.T) {
+	t.Run("a declining answer that breaks off", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			refuses := faultserver.Backend(func(faultserver.Request) faultserver.Answer {
+			declines := faultserver.Backend(func(faultserver.Request) faultserver.Answer {
 				return faultserver.Answer{Status: 500, Body: []byte("it is not well")}
 			})
-			s := faultserver.Start(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 5}})), faultserver.InMemory(), refuses)
+			s := faultserver.Start(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 5}})), faultserver.InMemory(), declines)
 			client, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Bulkhead: one}, holdfast.WithDialContext(s.Dial))
 			if err != nil {
 				t.Fatal(err)
@@ -342,7 +341,7 @@ func TestDoorBodies(t *testing.T) {
 			_, body, err := send(t, client.HTTPClient(), "PUT", s.URL()+"/x", nil)
 			is(t, err, holdfast.ErrConnection, io.ErrUnexpectedEOF)
 			equal(t, "received", body, "it is")
-			equal(t, "attempts told", len(attempts(t, err)), 4)
+			equal(t, "attempts of the error", len(attempts(t, err)), 4)
 			equal(t, "broke off", client.Stats().BrokeOff, 1)
 			equal(t, "failures", client.Breaker().Stats().FailureCount, 1)
 			equal(t, "in flight", client.Stats().InFlight, 0)
@@ -361,7 +360,7 @@ func TestDoorBodies(t *testing.T) {
 }
 
 // The contract of an http.RoundTripper.
-func TestDoorContract(t *testing.T) {
+func TestTransportContract(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, s := service(t, plan(rule("/down", "", fault.Fault{Status: 503})), holdfast.Config{
 			Header: http.Header{"Authorization": {"Bearer ours"}, "X-Team": {"blue"}}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1},
@@ -407,8 +406,8 @@ func TestDoorContract(t *testing.T) {
 	})
 }
 
-// The SDK's own headers stand; what it does not say, the client does.
-func TestDoorHeaders(t *testing.T) {
+// The SDK's headers stay, and the client adds the headers that it does not set.
+func TestTransportHeaders(t *testing.T) {
 	var got http.Header
 	fake := roundTrip(func(r *http.Request) (*http.Response, error) {
 		got = r.Header.Clone()
@@ -427,8 +426,8 @@ func TestDoorHeaders(t *testing.T) {
 		if _, _, err := send(t, client.HTTPClient(), "POST", target, http.Header{"Authorization": {"Bearer theirs"}}); err != nil {
 			t.Errorf("%s: %v", target, err)
 		}
-		equal(t, "theirs", got.Get("Authorization"), "Bearer theirs")
-		equal(t, "ours", got.Get("X-Team"), "blue")
+		equal(t, "the SDK's", got.Get("Authorization"), "Bearer theirs")
+		equal(t, "the client's", got.Get("X-Team"), "blue")
 	}
 	for _, target := range []string{
 		"http://api.example.com/v1", "https://api.example.com:8443/v1", "https://api.example.com.evil.test/v1", "https://example.com/v1",
@@ -442,12 +441,12 @@ func TestDoorHeaders(t *testing.T) {
 	}
 }
 
-// A panic of the caller's own code keeps neither slot nor connection.
-func TestDoorPanic(t *testing.T) {
+// After a panic in the caller's code, the permit and the connection are free.
+func TestTransportPanic(t *testing.T) {
 	for name, opts := range map[string]struct {
 		status int
 		event  holdfast.EventKind
-	}{"a refusal": {503, holdfast.EventAttemptDone}, "the end": {503, holdfast.EventFailed}, "an answer": {200, holdfast.EventAttemptDone}} {
+	}{"a declining answer": {503, holdfast.EventAttemptDone}, "the end": {503, holdfast.EventFailed}, "an answer": {200, holdfast.EventAttemptDone}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				shaky := true
@@ -478,7 +477,7 @@ func TestDoorPanic(t *testing.T) {
 	}
 }
 
-// So does a panic of Retry.On, which is asked about an answer that is kept.
+// The same after a panic of Retry.On for a declining answer.
 func TestTransportPanicOfRetryOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, s := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{
@@ -486,7 +485,7 @@ func TestTransportPanicOfRetryOn(t *testing.T) {
 		})
 		func() {
 			defer func() { equal(t, "the panic", recover(), any("shaky")) }()
-			req, _ := http.NewRequest("GET", s.URL()+"/x", nil) // its context does not end, and so does not hide what is left over
+			req, _ := http.NewRequest("GET", s.URL()+"/x", nil) // its context does not end, which would hide a leak
 			_, _ = client.HTTPClient().Do(req)
 		}()
 		equal(t, "in flight", client.Stats().InFlight, 0)
@@ -496,9 +495,9 @@ func TestTransportPanicOfRetryOn(t *testing.T) {
 	})
 }
 
-// A refusal that comes while the request is still being sent is the last one where
-// its body can be read only once: the end of the attempt may take it along.
-func TestDoorEarlyRefusal(t *testing.T) {
+// An answer that declines a request while it is still being sent is the last one if the
+// request's body can be read only once: the end of the attempt may end the answer too.
+func TestTransportEarlyAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sent := 0
 		fake := roundTrip(func(r *http.Request) (*http.Response, error) {

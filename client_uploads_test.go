@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// A file is sent from where it stood, by every attempt, and closed once.
+// Every attempt sends a file from its first offset. The file is closed once.
 func TestFileAtAnOffset(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "upload")
 	if err := os.WriteFile(name, []byte("head"+strings.Repeat("x", 3<<20)), 0o600); err != nil {
@@ -63,8 +63,8 @@ func TestFileAtAnOffset(t *testing.T) {
 	}
 }
 
-// An upload that its attempt left half read goes on where it was left; what was
-// sent before comes from what is kept.
+// An attempt ends in the middle of an upload. The next one sends the part that was kept, and
+// then the rest.
 func TestUploadLeftHalfRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -72,7 +72,7 @@ func TestUploadLeftHalfRead(t *testing.T) {
 		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if p.dials.Load() == 1 {
 				io.ReadFull(r.Body, make([]byte, 100<<10))
-				panic(http.ErrAbortHandler) // the connection breaks
+				panic(http.ErrAbortHandler) // the connection is closed
 			}
 			n, _ := io.Copy(io.Discard, r.Body)
 			got.Store(n)
@@ -95,7 +95,7 @@ func TestUploadLeftHalfRead(t *testing.T) {
 	})
 }
 
-// The caller's own body fails: that is no failure of the service.
+// A failure of the request's body is no failure of the service.
 func TestRequestBodyFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(), holdfast.Config{})
@@ -111,8 +111,8 @@ func TestRequestBodyFails(t *testing.T) {
 	})
 }
 
-// A few kilobytes that would be a quarter of a gigabyte are read neither into an
-// answer, nor into a refusal, nor while what is left of it is drained.
+// A few kilobytes that unpack to a quarter of a gigabyte are not read in full: not as an
+// answer, not as a declining answer, and not while the rest is drained.
 func TestGzipBomb(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -122,7 +122,7 @@ func TestGzipBomb(t *testing.T) {
 	var hits atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		if r.URL.Path == "/refusal" && hits.Add(1) < 3 {
+		if r.URL.Path == "/declined" && hits.Add(1) < 3 {
 			w.WriteHeader(503)
 		}
 		w.Write(bomb)
@@ -135,7 +135,7 @@ func TestGzipBomb(t *testing.T) {
 	defer c.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	for _, path := range []string{"/answer", "/refusal"} {
+	for _, path := range []string{"/answer", "/declined"} {
 		_, err = c.Get(t.Context(), path)
 		is(t, err, holdfast.ErrBodyTooLarge)
 	}
@@ -158,12 +158,12 @@ func TestHeadersAreBounded(t *testing.T) {
 	})
 }
 
-// The body of a refusal that does not end delays a retry by half a second; where
-// none follows, the limits of the attempt count.
-func TestRefusalWhoseBodyHangs(t *testing.T) {
+// A declining answer with a body that hangs delays a retry by half a second. Without a retry,
+// the limits of the attempt bound it.
+func TestDecliningAnswerHangs(t *testing.T) {
 	cfg := config(limits)
 	cfg.Retry = holdfast.Retry{Jitter: holdfast.NoJitter}
-	spoken(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+	bothProtocols(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(503)
 		flush(w, "begin")
 		hang(w, r)
@@ -174,18 +174,18 @@ func TestRefusalWhoseBodyHangs(t *testing.T) {
 		}
 		took(t, start, 500*time.Millisecond+time.Second)
 	})
-	spoken(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
+	bothProtocols(t, config(limits), func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(503)
 		flush(w, "begin")
 		hang(w, r)
 	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
 		start := time.Now()
 		_, err := c.Get(t.Context(), "/bad")
-		var refused *holdfast.StatusError
-		if !errors.As(err, &refused) {
+		var declined *holdfast.StatusError
+		if !errors.As(err, &declined) {
 			t.Fatal(err)
 		}
-		equal(t, "body", string(refused.Body), "begin")
+		equal(t, "body", string(declined.Body), "begin")
 		took(t, start, 5*time.Second)
 	})
 }
@@ -198,23 +198,23 @@ func TestProblem(t *testing.T) {
 			Body: `{"type":"https://example.com/probs/out-of-credit","title":"You do not have enough credit.","detail":"Your current balance is 30, but that costs 50.","instance":"/account/12345/msgs/abc","balance":30,"accounts":["/account/12345"]}`,
 		})), holdfast.Config{})
 		_, err := c.Get(t.Context(), "/x")
-		var refused *holdfast.StatusError
-		if !errors.As(err, &refused) {
+		var declined *holdfast.StatusError
+		if !errors.As(err, &declined) {
 			t.Fatal(err)
 		}
-		equal(t, "problem", refused.Problem, holdfast.Problem{
+		equal(t, "problem", declined.Problem, holdfast.Problem{
 			Type: "https://example.com/probs/out-of-credit", Title: "You do not have enough credit.",
 			Detail: "Your current balance is 30, but that costs 50.", Instance: "/account/12345/msgs/abc",
 		})
 	})
 }
 
-// A body whose source blocks is given up with the attempt that blocked in it:
-// nothing else could free it. That is then the reason for no repeat.
+// The end of an attempt closes a body that blocks in Read: nothing else can unblock it. Then
+// the request cannot be repeated.
 func TestBlockedUploadIsNotRepeated(t *testing.T) {
 	var hits atomic.Int64
 	cfg := holdfast.Config{Timeouts: holdfast.Timeouts{Attempt: 5 * time.Second}}
-	spoken(t, cfg, func(_ http.ResponseWriter, r *http.Request) {
+	bothProtocols(t, cfg, func(_ http.ResponseWriter, r *http.Request) {
 		hits.Add(1)
 		io.Copy(io.Discard, r.Body)
 	}, func(t *testing.T, c *holdfast.Client, _ *pipes) {
@@ -232,12 +232,12 @@ func TestBlockedUploadIsNotRepeated(t *testing.T) {
 	})
 }
 
-// A 101 that the request did not ask for is no answer: nothing is read behind it,
-// where no limit would end the Read.
+// A 101 that the request did not ask for is no answer. Nothing is read after it, because no
+// limit would end the Read.
 func TestSwitchesProtocolsUnasked(t *testing.T) {
 	do := map[string]func(*testing.T, *holdfast.Client) error{
 		"Get": func(t *testing.T, c *holdfast.Client) error { _, err := c.Get(t.Context(), "/x"); return err },
-		// A whole answer has no use for it, whatever the caller's header says.
+		// A call that reads the whole answer cannot use it, for every header.
 		"Get, Upgrade": func(t *testing.T, c *holdfast.Client) error {
 			_, err := c.Get(t.Context(), "/x", holdfast.WithHeader("Upgrade", "shout"))
 			return err

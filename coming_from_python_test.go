@@ -13,9 +13,9 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// The names of both seeds: classes, functions, parameters, settings, exceptions, log
-// lines.
-const seedNames = `
+// pythonNames are the names of both design documents: classes, functions, parameters,
+// settings, exceptions.
+const pythonNames = `
 ResilientClient httpx.AsyncClient httpx.Client lifespan httpx.Timeout connect read write pool uuid.uuid4 X-Request-ID
 tenacity wait_random_exponential asyncio.Semaphore asyncio.wait_for
 RetryableError MyAPIError APIConnectionError APITimeoutError httpx.TimeoutException ServerTimeoutError
@@ -35,42 +35,42 @@ health_check embed_large_batch generate_with_fallback logging.getLogger MagicMoc
 test_circuit_breaker_opens_on_threshold
 `
 
-// The left-hand side of docs/coming-from-python.md has every name of the seeds, and
-// the right-hand side only names that there are.
+// The left column of docs/coming-from-python.md has every name of the design documents, and
+// the right columns have only names that exist.
 func TestComingFromPython(t *testing.T) {
 	page, err := os.ReadFile("docs/coming-from-python.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	code := regexp.MustCompile("`([^`]+)`")
-	theirs := map[string]bool{}
-	ours := 0
+	python := map[string]bool{}
+	found := 0
 	known := exported(t)
 	for _, row := range regexp.MustCompile(`(?m)^\| (.*) \| (.*) \| ?(.*)\|$`).FindAllStringSubmatch(string(page), -1) {
 		for _, name := range code.FindAllStringSubmatch(row[1], -1) {
-			theirs[name[1]] = true
+			python[name[1]] = true
 		}
 		for _, name := range code.FindAllStringSubmatch(row[2]+row[3], -1) {
 			path, is := goName(name[1])
 			if !is {
 				continue
 			}
-			ours++
+			found++
 			if !known.has(path) {
 				t.Errorf("there is no %s (%s)", name[1], row[0])
 			}
 		}
 	}
-	for _, name := range strings.Fields(seedNames) {
-		if !theirs[name] {
-			t.Errorf("nothing is beside %s", name)
+	for _, name := range strings.Fields(pythonNames) {
+		if !python[name] {
+			t.Errorf("the page does not have %s", name)
 		}
 	}
-	if ours < 100 {
-		t.Errorf("%d of our names were found", ours)
+	if found < 100 {
+		t.Errorf("%d names of this module were found", found)
 	}
 
-	// Every event that is logged is a message of the table, and no other is.
+	// Every message of the table is that of an event.
 	_, logs, _ := strings.Cut(string(page), "| Python | message | level |")
 	logs, _, _ = strings.Cut(logs, "\n\n")
 	messages := map[string]bool{}
@@ -83,11 +83,11 @@ func TestComingFromPython(t *testing.T) {
 			t.Errorf("no event is logged as %q", row[1])
 		}
 	}
-	equal(t, "log lines of the seeds", len(rows), 10)
+	equal(t, "messages in the table", len(rows), 10)
 }
 
-// goName is what a piece of code on the page names of this module, package and all;
-// false for something else.
+// goName is the name in a piece of code of the page, with its package; false if it is no name
+// of this module.
 func goName(code string) (path []string, ok bool) {
 	code, _, _ = strings.Cut(code, "(")
 	code = strings.TrimPrefix(code, "*")
@@ -101,8 +101,8 @@ func goName(code string) (path []string, ok bool) {
 	return path, regexp.MustCompile(`^[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*)*$`).MatchString(code)
 }
 
-// names are the exported ones: of a package those at its top, of a type its methods
-// and fields, with the type of each field.
+// names are exported names: those of a package by its name, and the methods and fields of a
+// type by its name, with the type of each field.
 type names map[string]map[string]string
 
 func (n names) has(path []string) bool {
@@ -124,7 +124,7 @@ func (n names) has(path []string) bool {
 	return true
 }
 
-// member looks in a type, and in what is embedded in it.
+// member looks in a type and in its embedded types.
 func (n names) member(pkg, typ, name string) (of string, ok bool) {
 	if of, ok = n[pkg][typ+"."+name]; ok {
 		return of, true

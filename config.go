@@ -172,7 +172,7 @@ func Any(filters ...func(error) bool) func(error) bool {
 	}
 }
 
-// Jitter is the way in which chance spreads the waits between attempts.
+// Jitter is a random spread of the waits between attempts.
 type Jitter = retry.Jitter
 
 const (

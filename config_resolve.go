@@ -127,6 +127,15 @@ func (v *validation) headers(h http.Header) http.Header {
 	return all
 }
 
+// checkHeaders checks that the headers of a request can be sent as they are.
+func checkHeaders(h http.Header) error {
+	v := validation{}
+	for name, values := range h {
+		v.header("the request", name, values)
+	}
+	return v.err()
+}
+
 // header checks that a header can be sent as it is.
 func (v *validation) header(field, name string, values []string) {
 	if rule := headerName(name); rule != "" {

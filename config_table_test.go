@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/setting"
 )
 
-// table is that of config_table.go, as package settings gets it.
+// table is the table of config_table.go, as package settings has it.
 func table() []setting.Setting[holdfast.Config] {
 	return setting.Client.([]setting.Setting[holdfast.Config])
 }
@@ -36,8 +36,8 @@ func fields(cfg *holdfast.Config, f func(name string, v reflect.Value)) {
 	each("", reflect.ValueOf(cfg).Elem())
 }
 
-// Each field of Config has one row, and each row a field. Its key is the field's
-// name, and no other row has its key or its variable.
+// Each field of Config has one row, and each row a field. The row's key is the field's name,
+// and no other row has its key or its variable.
 func TestTableHasEveryField(t *testing.T) {
 	rows := map[string]int{}
 	taken := map[string]string{}
@@ -119,6 +119,6 @@ func TestCommentsHaveTheDefaults(t *testing.T) {
 		}
 	}
 	if asked < 20 {
-		t.Errorf("%d comments were asked", asked)
+		t.Errorf("%d comments were read", asked)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Row B2a: every problem at once, each with the field, its value and what is
+// Requirement B2a: every problem at once, each with the field, its value and the values
 // allowed.
 func TestConfigProblems(t *testing.T) {
 	err := holdfast.Config{
@@ -80,8 +80,8 @@ func TestBaseURLProblems(t *testing.T) {
 	}
 }
 
-// Requirement B2b: the zero Config means these values. A registry reports what
-// differs.
+// Requirement B2b: the zero Config means these values. A registry reports the settings that
+// differ.
 func TestDefaults(t *testing.T) {
 	var r holdfast.Registry
 	r.Reset(t)
@@ -105,7 +105,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// A default gives way to what was set.
+// A default that follows another setting changes with it.
 func TestDefaultsGiveWay(t *testing.T) {
 	if err := (holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{BaseDelay: time.Minute}}).Validate(); err != nil {
 		t.Error(err)
@@ -133,8 +133,8 @@ func TestConfigIsCopied(t *testing.T) {
 	})
 }
 
-// A client that is given its own default repeats what one repeats that is given
-// nothing, and ends with the same error.
+// A client with DefaultRetryOn repeats the same failures as a client without Retry.On, and
+// returns the same errors.
 func TestDefaultRetryOn(t *testing.T) {
 	faults := []fault.Fault{{Cut: &fault.Cut{After: 0}}, {Hang: fault.BeforeAnswer}, {Hang: fault.AfterHeaders}, {Status: 429, RetryAfter: time.Second}}
 	for status := 400; status < 600; status++ {

@@ -41,7 +41,7 @@
 //
 // # Errors
 //
-// Every failed call returns an [*Error]. errors.Is tells its kind ([ErrCircuitOpen],
+// Every failed call returns an [*Error]. errors.Is finds its kind ([ErrCircuitOpen],
 // [ErrTimeout], [ErrNotFound], ...), errors.As finds the [*StatusError] with the
 // answer, and [Error.Explain] lists the attempts:
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (s *sentinel) Unwrap() []error { return s.is }
 // Error is the error of one operation: every failed call returns one. It has every
 // attempt and the reason why no other followed. Explain describes it in full.
 //
-// errors.Is tells its kind: ErrTimeout and the others. errors.As finds its cause: a
+// errors.Is finds its kind, ErrTimeout and the others. errors.As finds its cause, a
 // *StatusError, *TimeoutError, *RejectedError, or an error of the standard library.
 type Error struct {
 	// Name is the name of the client or the policy.
@@ -183,14 +184,18 @@ func (e *Error) summary() string {
 	if s, ok := e.kind.(*sentinel); ok {
 		kind = s.text
 	}
-	switch n := len(e.Attempts); n {
-	case 0:
+	if len(e.Attempts) == 0 {
 		return kind
-	case 1:
-		return fmt.Sprintf("%s after 1 attempt in %v", kind, rounded(e.Took))
-	default:
-		return fmt.Sprintf("%s after %d attempts in %v", kind, n, rounded(e.Took))
 	}
+	return fmt.Sprintf("%s after %s in %v", kind, plural(len(e.Attempts), "attempt"), rounded(e.Took))
+}
+
+// plural is "1 attempt" or "2 attempts", for example.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // cause is the text of Err, empty if it only repeats the kind.
@@ -207,13 +212,7 @@ func text(err error) string { return wire.WithoutURL(err).Error() }
 
 // Unwrap returns the kind, Err, and the last attempt's error if Err is a later one.
 func (e *Error) Unwrap() []error {
-	chain := make([]error, 0, 3)
-	for _, err := range []error{e.kind, e.Err, e.last} {
-		if err != nil {
-			chain = append(chain, err)
-		}
-	}
-	return chain
+	return slices.DeleteFunc([]error{e.kind, e.Err, e.last}, func(err error) bool { return err == nil })
 }
 
 // Code returns the error's kind as a gRPC code. It is CodeUnknown for a policy's error

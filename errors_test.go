@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Whoever asks for a net.Error, as code written for net/http does, has its answers:
-// whether it was a limit, and whether it may pass.
+// An error is a net.Error, for code that was written for net/http: it tells whether a limit
+// was reached, and whether the failure may pass.
 func TestErrorsAreNetErrors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(
@@ -41,8 +41,7 @@ func TestErrorsAreNetErrors(t *testing.T) {
 	})
 }
 
-// A kind that promises an answer has one: code that looks for it, as documented,
-// must not find nil.
+// An ErrStatus has a *StatusError: code that looks for it must not find nil.
 func TestStatusErrorsHaveAnAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// spans is a tracer in miniature: its spans are lines.
+// spans is a small tracer: its spans are lines.
 type spans struct{}
 
 func (spans) StartOperation(ctx context.Context, op holdfast.Operation) (context.Context, func(holdfast.Event)) {

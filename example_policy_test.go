@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// What is worth repeating, by the type of an error anywhere in the chain.
+// Repeat errors with this type in their chain.
 func ExampleAs() {
 	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
 		Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Millisecond, On: holdfast.As[*net.OpError]()},
@@ -33,15 +33,15 @@ func ExampleAs() {
 	// 1 the name is taken
 }
 
-// Several filters, of which one has to match.
+// One of several filters has to match.
 func ExampleAny() {
 	on := holdfast.Any(holdfast.Is(io.ErrUnexpectedEOF), holdfast.As[net.Error]())
 	fmt.Println(on(io.ErrUnexpectedEOF), on(context.DeadlineExceeded), on(errors.New("typo")))
 	// Output: true true false
 }
 
-// A client that repeats what clients repeat anyway, and a 404 of a service that
-// shows what was stored only after a moment.
+// A client repeats the failures that it repeats by default, and a 404: the service shows new
+// entries only after a moment.
 func ExampleDefaultRetryOn() {
 	service := serve(fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}}, fault.Rule{Nth: "2", Fault: fault.Fault{Status: 404}})
 	defer service.Close()
@@ -62,7 +62,7 @@ func ExampleDefaultRetryOn() {
 	// Output: <nil> 3
 }
 
-// A limit for each attempt: the function gets a context that ends with it.
+// A limit for each attempt: it ends the function's context.
 func ExamplePolicyConfig_attemptTimeout() {
 	policy := holdfast.MustPolicy(holdfast.PolicyConfig{
 		Name: "query", AttemptTimeout: 10 * time.Millisecond,
@@ -80,7 +80,7 @@ func ExamplePolicyConfig_attemptTimeout() {
 	// Output: three rows <nil> 2
 }
 
-// Off switches off what a field sets; zero means its default.
+// Off switches off a setting; zero means its default.
 func ExamplePolicyConfig_off() {
 	policy := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
 	calls := 0
@@ -92,8 +92,7 @@ func ExamplePolicyConfig_off() {
 	// Output: 1
 }
 
-// An error that is Unknown is neither repeated nor counted: it says nothing about
-// the service.
+// An Unknown error is not repeated and not counted: it shows nothing about the service.
 func ExamplePolicyConfig_unknown() {
 	errBusy, errBug := errors.New("busy"), errors.New("bug on this side")
 	breaker := holdfast.MustBreaker(holdfast.BreakerConfig{})
@@ -120,8 +119,7 @@ func ExamplePolicyConfig_unknown() {
 	// bug on this side calls: 1 failures: 1
 }
 
-// One breaker and one bulkhead for all that is asked of a service, whatever it
-// returns.
+// One breaker and one bulkhead for all calls of a service, with different results.
 func ExamplePolicyConfig_shared() {
 	database := holdfast.PolicyConfig{
 		Retry:    holdfast.Retry{MaxRetries: holdfast.Off},
@@ -142,8 +140,8 @@ func ExamplePolicyConfig_shared() {
 	// holdfast: users.find: circuit breaker open: rejecting request
 }
 
-// A breaker that counts each attempt opens in the middle of an operation, which
-// then ends with what its last attempt came to.
+// A breaker that counts each attempt opens in the middle of an operation. The operation ends
+// with the error of its last attempt.
 func ExampleBreakerConfig_countAttempts() {
 	breaker := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 2, CountAttempts: true})
 	policy := holdfast.MustPolicy(holdfast.PolicyConfig{Breaker: breaker, Retry: holdfast.Retry{BaseDelay: holdfast.Off}})
@@ -154,7 +152,7 @@ func ExampleBreakerConfig_countAttempts() {
 	// Output: 2 attempts; open
 }
 
-// Why not to nest: each policy counts for itself.
+// Do not nest policies: their attempts multiply.
 func ExampleDo_nested() {
 	twice := holdfast.MustPolicy(holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, BaseDelay: holdfast.Off}})
 	calls := 0
@@ -168,7 +166,7 @@ func ExampleDo_nested() {
 	// Output: 9
 }
 
-// The statistics of all providers, for a page or a log line.
+// The statistics of all clients, for a page or a log line.
 func ExampleRegistry_Stats() {
 	var providers holdfast.Registry
 	defer providers.Shutdown(ctx)
@@ -219,7 +217,7 @@ func ExampleError_Code() {
 	// Output: deadline_exceeded
 }
 
-// Policies have names in a registry, so that their statistics are found in one place.
+// A registry has the statistics of all policies.
 func ExampleRegistry_OpenPolicy() {
 	registry := new(holdfast.Registry)
 	orders, err := registry.OpenPolicy("orders", holdfast.PolicyConfig{})

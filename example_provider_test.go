@@ -64,7 +64,7 @@ func translations(r faultserver.Request) faultserver.Answer {
 	return faultserver.Answer{Status: http.StatusOK, ContentType: "application/json", Body: body}
 }
 
-// A provider of one's own, and a service that fails twice, and refuses a chunk.
+// A client for one service, which fails twice and declines a chunk.
 func Example_provider() {
 	service, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
 		{Nth: "1-2", Fault: fault.Fault{Status: 503}},

@@ -10,12 +10,12 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// An answer that comes line by line: NDJSON, as Ollama speaks it. The first
-// attempt is cut in its first line, and repeated.
+// An answer that arrives line by line: NDJSON, as from Ollama. The first attempt breaks off in
+// its first line and is repeated.
 func ExampleClient_Stream() {
 	service := models(fault.Rule{Nth: "1", Fault: fault.Fault{Cut: &fault.Cut{After: 10}}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	stream, err := client.Stream(ctx, http.MethodPost, "/api/generate", ask)
@@ -30,7 +30,7 @@ func ExampleClient_Stream() {
 			return
 		}
 		fmt.Println(len(line) > 0)
-		break // closes it
+		break // closes the stream
 	}
 	fmt.Println(stream.Attempts, "attempts")
 	// Output:
@@ -38,11 +38,11 @@ func ExampleClient_Stream() {
 	// 2 attempts
 }
 
-// Lines that are JSON, decoded.
+// Lines of JSON, decoded.
 func ExampleDecodeLines() {
 	service := models()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	stream, err := client.Stream(ctx, http.MethodPost, "/api/generate", ask)
@@ -62,11 +62,11 @@ func ExampleDecodeLines() {
 	// Output: bake loaf salt dough
 }
 
-// Events of a Messages API, whose types say what they are.
+// Events of different types.
 func ExampleStream_Events() {
 	service := eventStream("event: message_start\ndata: {}\n\n: keep-alive\n\nevent: delta\ndata: {\"text\": \"dough\"}\n\n")
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	stream, err := client.Stream(ctx, http.MethodPost, "/v1/messages", ask)
@@ -86,11 +86,11 @@ func ExampleStream_Events() {
 	// delta {"text": "dough"}
 }
 
-// Events as OpenAI's chat sends them: each is JSON, and the last one says [DONE].
+// Events of OpenAI's chat: each is JSON, except the last one, which is [DONE].
 func ExampleDecodeEvents() {
 	service := eventStream("data: {\"text\": \"salt\"}\n\ndata: {\"text\": \" and yeast\"}\n\ndata: [DONE]\n\n")
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	stream, err := client.Stream(ctx, http.MethodPost, "/v1/chat/completions", ask)
@@ -109,11 +109,11 @@ func ExampleDecodeEvents() {
 	// Output: salt and yeast
 }
 
-// What had arrived when a stream broke off is not lost.
+// The error of a stream that breaks off has the part that arrived.
 func ExampleStreamError() {
 	service := models(fault.Rule{Fault: fault.Fault{Cut: &fault.Cut{After: 200}}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	stream, err := client.Stream(ctx, http.MethodPost, "/api/generate", ask)
@@ -142,7 +142,7 @@ func models(rules ...fault.Rule) *faultserver.Server {
 	return s
 }
 
-// eventStream is a server that answers with the same events whoever asks.
+// eventStream is a server that answers every request with the same events.
 func eventStream(events string) *faultserver.Server {
 	return serve(fault.Rule{Fault: fault.Fault{Status: 200, Header: map[string]string{"Content-Type": "text/event-stream"}, Body: events}})
 }

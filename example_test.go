@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// serve starts a fault server that fails as the rules say, for an example.
+// serve starts a fault server with these rules, for an example.
 func serve(rules ...fault.Rule) *faultserver.Server {
 	s, err := faultserver.New(fault.Plan{Rules: rules})
 	if err != nil {
@@ -27,8 +27,8 @@ func serve(rules ...fault.Rule) *faultserver.Server {
 	return s
 }
 
-// quickly is a client whose waits are too short to notice.
-func quickly(s *faultserver.Server, opts ...holdfast.Option) *holdfast.Client {
+// fastClient returns a client with very short waits.
+func fastClient(s *faultserver.Server, opts ...holdfast.Option) *holdfast.Client {
 	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Retry: holdfast.Retry{BaseDelay: time.Millisecond}}, opts...)
 	if err != nil {
 		panic(err)
@@ -38,7 +38,7 @@ func quickly(s *faultserver.Server, opts ...holdfast.Option) *holdfast.Client {
 
 var ctx = context.Background()
 
-// The service fails twice; the caller does not notice.
+// The service fails twice, and the call succeeds.
 func Example() {
 	service := serve(fault.Rule{Nth: "1-2", Fault: fault.Fault{Status: 503}})
 	defer service.Close()
@@ -82,7 +82,7 @@ func ExampleConfig_Validate() {
 func ExampleClient_Get() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	resp, err := client.Get(ctx, "/health", holdfast.WithAttemptTimeout(5*time.Second))
@@ -97,7 +97,7 @@ func ExampleClient_Get() {
 func ExampleClient_Post() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	resp, err := client.Post(ctx, "/payments", map[string]int{"cents": 100},
@@ -109,7 +109,7 @@ func ExampleClient_Post() {
 func ExampleClient_Put() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	resp, err := client.Put(ctx, "/documents/1", []byte("as it is"))
@@ -120,7 +120,7 @@ func ExampleClient_Put() {
 func ExampleClient_Patch() {
 	service := serve(fault.Rule{Fault: fault.Fault{Status: 422}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	_, err := client.Patch(ctx, "/documents/1", map[string]string{"title": ""})
@@ -131,7 +131,7 @@ func ExampleClient_Patch() {
 func ExampleClient_Delete() {
 	service := serve(fault.Rule{Fault: fault.Fault{Status: 404}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	_, err := client.Delete(ctx, "/documents/1")
@@ -139,12 +139,11 @@ func ExampleClient_Delete() {
 	// Output: true
 }
 
-// A body that the caller reads: for downloads, and for what must not be held in
-// memory.
+// A body that the caller reads: for downloads, and for answers that are too large for memory.
 func ExampleClient_Do() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "/upload", strings.NewReader("a file"))
@@ -157,7 +156,7 @@ func ExampleClient_Do() {
 		fmt.Println(err)
 		return
 	}
-	defer resp.Body.Close() // until then it occupies its slot
+	defer resp.Body.Close() // until then the call keeps its permit
 	n, err := io.Copy(io.Discard, resp.Body)
 	fmt.Println(resp.StatusCode, n > 0, err)
 	// Output: 200 true <nil>
@@ -166,7 +165,7 @@ func ExampleClient_Do() {
 func ExampleClient_Healthy() {
 	service := serve(fault.Rule{Match: fault.Match{Path: "/sick"}, Fault: fault.Fault{Status: 503}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	fmt.Println(client.Healthy(ctx, "/health", holdfast.WithAttemptTimeout(5*time.Second)))
@@ -179,7 +178,7 @@ func ExampleClient_Healthy() {
 func ExampleClient_Shutdown() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -194,7 +193,7 @@ func ExampleClient_Shutdown() {
 func ExampleClient_Stats() {
 	service := serve(fault.Rule{Nth: "1", Fault: fault.Fault{Status: 500}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	_, _ = client.Get(ctx, "/x")
@@ -206,7 +205,7 @@ func ExampleClient_Stats() {
 func ExampleCall() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	type answer struct{ Method, Path string }
@@ -218,7 +217,7 @@ func ExampleCall() {
 func ExampleGet() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	out, err := holdfast.Get[map[string]any](ctx, client, "/things/1")
@@ -229,7 +228,7 @@ func ExampleGet() {
 func ExamplePost() {
 	service := serve()
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	_, err := holdfast.Post[[]string](ctx, client, "/things", 1) // the answer is an object
@@ -237,11 +236,11 @@ func ExamplePost() {
 	// Output: true
 }
 
-// The kinds of failure, and the one error type that has the rest.
+// The kinds of errors, and the type *StatusError.
 func ExampleError() {
 	service := serve(fault.Rule{Fault: fault.Fault{Status: 403, Body: "no"}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	_, err := client.Get(ctx, "/secrets")
@@ -306,7 +305,7 @@ func ExampleWrap() {
 	// Output: 8 <nil>
 }
 
-// What an error means, where a filter is not enough.
+// Classify returns the outcome of an error, if a filter is not enough.
 func ExampleNewPolicy_classify() {
 	errQuota, errTypo := errors.New("quota"), errors.New("typo")
 	policy, err := holdfast.NewPolicy(holdfast.PolicyConfig{
@@ -334,18 +333,18 @@ func ExampleBreaker_Do() {
 	for range 2 {
 		_ = breaker.Do(ctx, failing)
 	}
-	err := breaker.Do(ctx, failing) // not called any more
+	err := breaker.Do(ctx, failing) // it is not called
 	fmt.Println(err)
-	var refused *holdfast.RejectedError
-	if errors.As(err, &refused) {
-		fmt.Println("come back in", time.Until(refused.RetryAt).Round(time.Minute))
+	var rejected *holdfast.RejectedError
+	if errors.As(err, &rejected) {
+		fmt.Println("come back in", time.Until(rejected.RetryAt).Round(time.Minute))
 	}
 	// Output:
 	// holdfast: circuit breaker open: rejecting request
 	// come back in 1m0s
 }
 
-// Where a call cannot be put into a function.
+// For a call that does not fit into a function.
 func ExampleBreaker_Acquire() {
 	breaker, err := holdfast.NewBreaker(holdfast.BreakerConfig{})
 	if err != nil {
@@ -357,7 +356,7 @@ func ExampleBreaker_Acquire() {
 		fmt.Println(err)
 		return
 	}
-	verdict := holdfast.Unknown // stands if the call panics
+	verdict := holdfast.Unknown // for a panic
 	defer func() { permit.Done(verdict) }()
 
 	verdict = holdfast.Success
@@ -368,7 +367,7 @@ func ExampleBreaker_Acquire() {
 func ExampleBulkhead_Do() {
 	bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
 	err := bulkhead.Do(ctx, func(ctx context.Context) error {
-		return bulkhead.Do(ctx, func(context.Context) error { return nil }) // there is one slot, and no queue
+		return bulkhead.Do(ctx, func(context.Context) error { return nil }) // there is one permit, and no queue
 	})
 	fmt.Println(errors.Is(err, holdfast.ErrPoolTimeout), bulkhead.InUse())
 	// Output: true 0
@@ -380,18 +379,18 @@ func ExampleBulkhead_Acquire() {
 		fmt.Println(err)
 		return
 	}
-	slot, err := bulkhead.Acquire(ctx)
+	permit, err := bulkhead.Acquire(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer slot.Release()
+	defer permit.Release()
 	_, ok := bulkhead.TryAcquire()
 	fmt.Println(ok, bulkhead.InUse())
 	// Output: true 2
 }
 
-// One shared client for each provider.
+// One shared client for each service.
 func ExampleRegistry_Open() {
 	var providers holdfast.Registry // or holdfast.DefaultRegistry
 	cfg := holdfast.Config{BaseURL: "https://api.example.com/v1"}
@@ -416,7 +415,7 @@ func ExampleRegistry_Open() {
 func ExampleFallback() {
 	service := serve(fault.Rule{Fault: fault.Fault{Status: 503}})
 	defer service.Close()
-	client := quickly(service)
+	client := fastClient(service)
 	defer client.Close()
 
 	answer, err := holdfast.Fallback(ctx,
@@ -451,7 +450,7 @@ func ExampleBatch() {
 func ExampleWithObserver() {
 	service := serve(fault.Rule{Nth: "1", Fault: fault.Fault{Status: 503}})
 	defer service.Close()
-	client := quickly(service, holdfast.WithObserver(holdfast.ObserverFunc(func(_ context.Context, e holdfast.Event) {
+	client := fastClient(service, holdfast.WithObserver(holdfast.ObserverFunc(func(_ context.Context, e holdfast.Event) {
 		switch e.Kind {
 		case holdfast.EventRetrying:
 			fmt.Println(e.Kind, e.Attempt, "of", e.Of, "failed with", e.Err)
@@ -479,7 +478,7 @@ func ExampleWithLogger() {
 	// Output: level=WARN msg="circuit breaker opened" client=db failures=1 open_for=1m0s
 }
 
-// A service behind a private authority: trust that, and leave all else as it is.
+// A service with a certificate of a private authority.
 func ExampleWithTLSConfig() {
 	service, err := faultserver.New(fault.Plan{}, faultserver.TLS())
 	if err != nil {
@@ -489,7 +488,7 @@ func ExampleWithTLSConfig() {
 
 	authority := x509.NewCertPool()
 	authority.AddCert(service.Certificate())
-	client := quickly(service, holdfast.WithTLSConfig(&tls.Config{RootCAs: authority}))
+	client := fastClient(service, holdfast.WithTLSConfig(&tls.Config{RootCAs: authority}))
 	defer client.Close()
 
 	resp, err := client.Get(ctx, "/health")

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// An SDK that takes an *http.Client gets everything by one value, and sees the
-// service's answers as they are.
+// An SDK takes an *http.Client, and gets all rules with it. It sees the service's answers
+// unchanged.
 func ExampleClient_HTTPClient() {
 	server, _ := faultserver.New(fault.Plan{Rules: []fault.Rule{
 		{Match: fault.Match{Path: "/v1/chat"}, Nth: "1-2", Fault: fault.Fault{Status: 503}},
@@ -60,7 +60,7 @@ func ExampleClient_Transport() {
 	hc := &http.Client{Transport: client.Transport()}
 	_, err = hc.Get("http://127.0.0.1:1/v1/models?key=in-the-query")
 	fmt.Println(errors.Is(err, holdfast.ErrConnection))
-	text := err.Error() // http.Client writes the query: keys belong in headers
+	text := err.Error() // http.Client shows the query: send keys in headers
 	fmt.Println(strings.Contains(text, "in-the-query"))
 	// Output:
 	// true
@@ -76,7 +76,7 @@ func ExampleRepeatPOST() {
 	}
 	defer client.Close()
 
-	// The connection broke: whether the order was placed, nobody knows.
+	// The connection was lost: the order may have been placed.
 	_, err = client.HTTPClient().Post(server.URL()+"/orders", "application/json", strings.NewReader(`{"n":1}`))
 	var e *holdfast.Error
 	if errors.As(err, &e) {

@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// Row B13, "Graceful Degradation Pattern".
+// Requirement B13.
 func TestFallback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(
@@ -25,34 +25,34 @@ func TestFallback(t *testing.T) {
 				return out.Path, err
 			}
 		}
-		spare := func(context.Context) (string, error) { return "spare", nil }
+		second := func(context.Context) (string, error) { return "second", nil }
 		down := func(context.Context) (string, error) { return "", errDown }
 
-		for path, want := range map[string]string{"/fine": "/fine", "/429": "spare"} {
-			out, err := holdfast.Fallback(t.Context(), ask(path), spare)
+		for path, want := range map[string]string{"/fine": "/fine", "/429": "second"} {
+			out, err := holdfast.Fallback(t.Context(), ask(path), second)
 			if out != want || err != nil {
 				t.Errorf("%s: %q, %v", path, out, err)
 			}
 		}
-		// A refusal is an answer.
-		_, err := holdfast.Fallback(t.Context(), ask("/404"), spare)
+		// An answer that declines the request is an answer.
+		_, err := holdfast.Fallback(t.Context(), ask("/404"), second)
 		is(t, err, holdfast.ErrNotFound)
-		// So is what the spare says, and neither error is lost.
-		_, err = holdfast.Fallback(t.Context(), ask("/503"), down, spare)
+		// So is that of the second function, and the error has both.
+		_, err = holdfast.Fallback(t.Context(), ask("/503"), down, second)
 		is(t, err, errDown, holdfast.ErrUnavailable)
-		// Nothing is tried once the caller is gone.
+		// No function is called after the caller's cancellation.
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err = holdfast.Fallback(ctx, func(ctx context.Context) (string, error) {
 			cancel()
 			return ask("/503")(ctx)
-		}, spare)
+		}, second)
 		is(t, err, holdfast.ErrCanceled)
 
-		// Whatever it came to: a deadline is a timeout, and a lost connection is one.
-		_, _ = c.Get(t.Context(), "/fine") // so that the breaker forgets
-		for range 10 {                     // call and context end together, the one or the other first
+		// Nor after its deadline, which the call may notice as a timeout or as a lost connection.
+		_, _ = c.Get(t.Context(), "/fine") // resets the breaker
+		for range 10 {                     // the call and the context end at the same time, in any order
 			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-			_, err = holdfast.Fallback(ctx, ask("/hang"), spare)
+			_, err = holdfast.Fallback(ctx, ask("/hang"), second)
 			is(t, err, holdfast.ErrTimeout)
 			cancel()
 			_, _ = c.Get(t.Context(), "/fine")
@@ -61,39 +61,39 @@ func TestFallback(t *testing.T) {
 		_, err = holdfast.Fallback(ctx, func(ctx context.Context) (string, error) {
 			defer cancel()
 			return ask("/lost")(ctx)
-		}, spare)
+		}, second)
 		is(t, err, holdfast.ErrConnection)
 		_, _ = c.Get(t.Context(), "/fine")
 
-		// A client that is saturated is no reason to fail.
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
-		slot, _ := slots.TryAcquire()
-		full := policy(t, holdfast.PolicyConfig{Bulkhead: slots})
+		// The second function is called for a saturated client.
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
+		permit, _ := bulkhead.TryAcquire()
+		full := policy(t, holdfast.PolicyConfig{Bulkhead: bulkhead})
 		out, err := holdfast.Fallback(t.Context(), func(ctx context.Context) (string, error) {
 			return holdfast.Do(ctx, full, ask("/fine"))
-		}, spare)
-		if out != "spare" || err != nil {
+		}, second)
+		if out != "second" || err != nil {
 			t.Errorf("%q, %v", out, err)
 		}
-		slot.Release()
+		permit.Release()
 
-		// An open breaker costs the primary nothing, and the primary has its calls
-		// back as soon as its breaker lets them through.
+		// An open breaker sends nothing to the primary. The primary gets its calls back
+		// as soon as its breaker admits them.
 		for range 2 {
-			_, _ = holdfast.Fallback(t.Context(), ask("/503"), spare)
+			_, _ = holdfast.Fallback(t.Context(), ask("/503"), second)
 		}
 		equal(t, "state", c.Breaker().State(), holdfast.Open)
 		sent := len(s.Record())
-		out, err = holdfast.Fallback(t.Context(), ask("/fine"), spare)
-		if out != "spare" || err != nil || len(s.Record()) != sent {
+		out, err = holdfast.Fallback(t.Context(), ask("/fine"), second)
+		if out != "second" || err != nil || len(s.Record()) != sent {
 			t.Errorf("%q, %v", out, err)
 		}
 		time.Sleep(time.Minute - time.Nanosecond)
-		if out, _ = holdfast.Fallback(t.Context(), ask("/fine"), spare); out != "spare" {
-			t.Errorf("a nanosecond before the breaker allows: %q", out)
+		if out, _ = holdfast.Fallback(t.Context(), ask("/fine"), second); out != "second" {
+			t.Errorf("a nanosecond before the breaker admits a probe: %q", out)
 		}
 		time.Sleep(time.Nanosecond)
-		if out, err = holdfast.Fallback(t.Context(), ask("/fine"), spare); out != "/fine" {
+		if out, err = holdfast.Fallback(t.Context(), ask("/fine"), second); out != "/fine" {
 			t.Errorf("%q, %v", out, err)
 		}
 	})

@@ -3,6 +3,7 @@ package holdfast
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
 // Instrument is called at the start and at the end of an operation and of each attempt,
@@ -47,36 +48,19 @@ func WithInstrument(i Instrument) Option {
 
 type instruments []Instrument
 
-func (is instruments) startOperation(ctx context.Context, op Operation) (context.Context, func(Event)) {
+// start starts all instruments by one of their methods. One that returns no context leaves
+// ctx as it is.
+func (is instruments) start(ctx context.Context, method func(Instrument, context.Context) (context.Context, func(Event))) (context.Context, func(Event)) {
 	ends := make([]func(Event), len(is))
 	for n, i := range is {
-		next, end := i.StartOperation(ctx, op)
-		ctx, ends[n] = followed(ctx, next), end
+		next, end := method(i, ctx)
+		if ends[n] = end; next != nil {
+			ctx = next
+		}
 	}
-	return ctx, inReverse(ends)
-}
-
-func (is instruments) startAttempt(ctx context.Context, at AttemptStart) (context.Context, func(Event)) {
-	ends := make([]func(Event), len(is))
-	for n, i := range is {
-		next, end := i.StartAttempt(ctx, at)
-		ctx, ends[n] = followed(ctx, next), end
-	}
-	return ctx, inReverse(ends)
-}
-
-// followed is next, or ctx if an instrument has returned nil.
-func followed(ctx, next context.Context) context.Context {
-	if next == nil {
-		return ctx
-	}
-	return next
-}
-
-func inReverse(ends []func(Event)) func(Event) {
-	return func(e Event) {
-		for n := len(ends) - 1; n >= 0; n-- {
-			if end := ends[n]; end != nil {
+	return ctx, func(e Event) {
+		for _, end := range slices.Backward(ends) {
+			if end != nil {
 				end(e)
 			}
 		}

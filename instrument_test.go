@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// tracer writes down what it is told, and gives each context and attempt a name.
+// tracer records its calls, and adds a value to each context and a header to each attempt.
 type tracer struct {
 	name string
 	mu   sync.Mutex
@@ -51,13 +51,13 @@ func (tr *tracer) expect(t *testing.T, want ...string) {
 	equal(t, "the tracer's log", strings.Join(tr.log, "\n"), strings.Join(want, "\n"))
 }
 
-// roundTripper is a fake of a service.
+// roundTripper is a fake service.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// A client's instrument sees the operation and each attempt; its contexts reach the
-// transport, and its headers the service, with each attempt its own.
+// A client's instrument is called for the operation and for each attempt. Its contexts reach
+// the transport, and the headers of each attempt reach the service.
 func TestInstrumentOfAClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var sent []string
@@ -78,7 +78,7 @@ func TestInstrumentOfAClient(t *testing.T) {
 		if _, err := c.Get(t.Context(), "/x"); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "what the transport saw", strings.Join(sent, "; "), "[a 1] attempt 1 own; [a 2] attempt 2 own")
+		equal(t, "the requests of the transport", strings.Join(sent, "; "), "[a 1] attempt 1 own; [a 2] attempt 2 own")
 		tr.expect(t,
 			"a operation api GET/x",
 			"a attempt 1 of 4 in operation", "a attempt ended 1: transient 503",
@@ -87,8 +87,8 @@ func TestInstrumentOfAClient(t *testing.T) {
 	})
 }
 
-// A redirect is a part of its attempt, with the attempt's context, and with its
-// headers while it stays at the origin.
+// A redirect is a part of its attempt: it has the attempt's context, and at the same origin
+// its headers.
 func TestInstrumentOfARedirect(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var sent []string
@@ -109,12 +109,12 @@ func TestInstrumentOfARedirect(t *testing.T) {
 		if _, err := c.Get(t.Context(), "/x"); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "what the transport saw", strings.Join(sent, "; "),
+		equal(t, "the requests of the transport", strings.Join(sent, "; "),
 			"http://api.test/x [a 1] attempt 1; http://api.test/y [a 1] attempt 1; http://other.test/z [] attempt 1")
 	})
 }
 
-// Through real connections, the headers arrive, and answers are unpacked.
+// Over real connections, the headers arrive and answers are unpacked.
 func TestInstrumentOnTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tr := &tracer{name: "a "}
@@ -131,8 +131,7 @@ func TestInstrumentOnTheWire(t *testing.T) {
 	})
 }
 
-// A policy's instrument: on the long way, since it changes the context; a failure, a
-// panic and two instruments.
+// A policy with an instrument takes the full path. A failure, a panic, and two instruments.
 func TestInstrumentOfAPolicy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := &tracer{name: "a "}, &tracer{name: "b "}
@@ -163,7 +162,7 @@ func TestInstrumentOfAPolicy(t *testing.T) {
 	})
 }
 
-// An operation that an open breaker rejects has a span, too.
+// An operation that an open breaker rejects has a span.
 func TestInstrumentOfARejection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tr := &tracer{}
@@ -208,9 +207,9 @@ func TestInstrumentWithoutAContext(t *testing.T) {
 	})
 }
 
-// A header that cannot be sent is a mistake of the instrument, or of Authorize: it is
-// not repeated, and the breaker does not count it. One in another spelling replaces
-// the caller's as well.
+// A header that cannot be sent is a mistake of the instrument or of Authorize: the call is not
+// repeated, and the breaker does not count it. A header in another spelling replaces the
+// caller's.
 func TestHeadersOfAnAttempt(t *testing.T) {
 	add := func(name, value string) holdfast.Option {
 		return holdfast.WithInstrument(instrument{
@@ -220,7 +219,7 @@ func TestHeadersOfAnAttempt(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) {
 		cfg := holdfast.Config{Breaker: holdfast.BreakerConfig{FailureThreshold: 1}, Header: http.Header{"Traceparent": {"the caller's"}}}
-		refused := func(what string, c *holdfast.Client) {
+		invalid := func(what string, c *holdfast.Client) {
 			err := get(t.Context(), c, "/x")
 			if a := attempts(t, err); len(a) != 1 || a[0].Sent || a[0].Outcome != holdfast.Unknown {
 				t.Errorf("%s: %+v", what, a)
@@ -232,13 +231,13 @@ func TestHeadersOfAnAttempt(t *testing.T) {
 			}
 		}
 		c, _ := service(t, plan(), cfg, add("Baggage", "a\nsecret"))
-		refused("a value of an instrument", c)
+		invalid("a value of an instrument", c)
 		c, _ = service(t, plan(), cfg, add("Bag gage", "a"))
-		refused("a name of an instrument", c)
+		invalid("a name of an instrument", c)
 		signed := cfg
 		signed.Authorize = func(r *http.Request) error { r.Header.Set("Authorization", "secret\n"); return nil }
 		c, _ = service(t, plan(), signed)
-		refused("a value of Authorize", c)
+		invalid("a value of Authorize", c)
 
 		var got []string
 		backend := func(req faultserver.Request) faultserver.Answer {

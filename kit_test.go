@@ -17,22 +17,21 @@ import (
 
 var errDown = errors.New("the service is down")
 
-// bubble runs a test in virtual time. A response body, a goroutine or a timer
-// that is left over makes it fail.
+// bubble runs a test in virtual time. The test fails if a response body, a goroutine or a
+// timer is left over.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
 }
 
-// service is a fault server in memory, and a client of it whose waits are not
-// left to chance. The client is closed, and the server's last connection gone,
-// before the bubble ends.
+// service returns a fault server in memory and its client, which has no jitter unless cfg
+// sets one. The client and the server's last connection are closed before the bubble ends.
 func service(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
 	t.Helper()
 	return serving(t, faultserver.Echo, plan, cfg, opts...)
 }
 
-// serving is service with another answer than an echo.
+// serving is service with other answers than an echo.
 func serving(t *testing.T, backend faultserver.Service, plan fault.Plan, cfg holdfast.Config, opts ...holdfast.Option) (*holdfast.Client, *faultserver.Server) {
 	t.Helper()
 	s := faultserver.Start(t, plan, faultserver.InMemory(), faultserver.Backend(backend))
@@ -51,12 +50,12 @@ func serving(t *testing.T, backend faultserver.Service, plan fault.Plan, cfg hol
 	t.Cleanup(func() {
 		c.Close()
 		synctest.Wait()
-		time.Sleep(time.Second) // net/http lingers half a second over a connection it cuts
+		time.Sleep(time.Second) // net/http takes half a second to close a connection that it cuts
 	})
 	return c, s
 }
 
-// rule strikes the requests of a path that nth selects; "" is every one.
+// rule is a fault for the requests of a path that nth selects, "" for all.
 func rule(path, nth string, f fault.Fault) fault.Rule {
 	return fault.Rule{Match: fault.Match{Path: path}, Nth: nth, Fault: f}
 }
@@ -87,7 +86,7 @@ func (r *recorder) all(kind holdfast.EventKind) []holdfast.Event {
 	return out
 }
 
-// is fails the test unless err is each of the targets.
+// is checks that err is each of the targets.
 func is(t *testing.T, err error, targets ...error) {
 	t.Helper()
 	for _, target := range targets {
@@ -106,7 +105,7 @@ func isNot(t *testing.T, err error, targets ...error) {
 	}
 }
 
-// attempts are those of a failed call.
+// attempts returns the attempts of a failed call.
 func attempts(t *testing.T, err error) []holdfast.Attempt {
 	t.Helper()
 	var e *holdfast.Error
@@ -123,22 +122,21 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// eventually waits until wrong has nothing to say any more, for what ends on its
-// own on real sockets.
+// eventually waits until wrong returns "", for code on real sockets that ends by itself.
 func eventually(t *testing.T, what string, wrong func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
-		says := wrong()
-		if says == "" {
+		text := wrong()
+		if text == "" {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: %s", what, says)
+			t.Fatalf("%s: %s", what, text)
 		}
 	}
 }
 
-// descriptors is how many this process has open; zero where nobody tells.
+// descriptors is the number of open descriptors of this process, zero if it is unknown.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	all, err := os.ReadDir("/proc/self/fd")

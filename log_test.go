@@ -20,8 +20,8 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// logger writes to buf without what changes from run to run: the time is what has
-// passed since now, and the ids are numbered in the order of their appearance.
+// logger writes to buf the same text in every run: times are relative to now, and ids are
+// numbered in the order of their appearance.
 func logger(buf *bytes.Buffer, level slog.Level) *slog.Logger {
 	began, ids := time.Now(), map[string]string{}
 	var mu sync.Mutex
@@ -44,7 +44,7 @@ func logger(buf *bytes.Buffer, level slog.Level) *slog.Logger {
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// Rows A11 and B12: the log of one outage, whole. After a change that is meant:
+// Requirements A11 and B12: the whole log of one outage. After an intended change:
 //
 //	go test . -run TestLogOfAnOutage -update
 func TestLogOfAnOutage(t *testing.T) {
@@ -62,7 +62,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		ctx := t.Context()
 		call := func() { _, _ = c.Get(ctx, "/embeddings?key=s3cret") }
 
-		// One reads its answer for a while, and the next one waits for the slot.
+		// One call reads its answer for a while, and the next one waits for the permit.
 		file := func(path string) *http.Response {
 			req, _ := http.NewRequestWithContext(ctx, "GET", path+"?key=s3cret", nil)
 			resp, err := c.Do(req)
@@ -80,13 +80,13 @@ func TestLogOfAnOutage(t *testing.T) {
 		call() // fails twice, and opens the breaker
 		for _, pause := range []time.Duration{0, 0, time.Second} {
 			time.Sleep(pause)
-			call() // refused; at most one a second says so
+			call() // rejected; at most one a second is logged
 		}
 		time.Sleep(6 * time.Second)
 		call() // the probe fails
 		time.Sleep(6 * time.Second)
 		call() // the next one is throttled, which is no verdict
-		call() // the next one is held back, and closes the breaker
+		call() // the next one waits for the cooldown, and closes the breaker
 
 		resp = file("/files/2")
 		if _, err := io.ReadAll(resp.Body); err == nil {
@@ -97,7 +97,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		_, _ = holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{Name: "query"}, logs), (&script{ends: []error{nil}}).call)
 	})
 	got := buf.String()
-	// The end of a silence is a matter of chance.
+	// The end of a cooldown is random.
 	if i := strings.Index(got, `msg="cooling down"`); i >= 0 {
 		got = got[:i] + regexp.MustCompile(`(time|delay|after|duration)=\S+`).ReplaceAllString(got[i:], "$1=…")
 	}
@@ -124,7 +124,7 @@ func TestLogOfAnOutage(t *testing.T) {
 			t.Fatalf("line %d is\n%s\nwant\n%s", i+1, g, w)
 		}
 	}
-	// Every event is in it, but for those that are too fine for a log.
+	// Every event is in the log, except those that are never logged.
 	for kind := holdfast.EventStarted; kind.String() != "invalid"; kind++ {
 		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe
 		if logged := regexp.MustCompile(` msg="?` + kind.String() + `"? `).MatchString(got); logged == fine {
@@ -144,7 +144,7 @@ func TestLogIsSilentWhenItsLevelIsOff(t *testing.T) {
 	})
 }
 
-// costly is an error whose text is made only for who asks.
+// costly is an error that counts the calls of Error.
 type costly struct{ asked *int }
 
 func (c costly) Error() string {
@@ -152,8 +152,8 @@ func (c costly) Error() string {
 	return "costly"
 }
 
-// Nothing is formatted for a level that is off, neither where it goes well nor
-// where it fails, is repeated and recovers.
+// Nothing is formatted for a level that is off: not for a success, a failure, a repeat or a
+// recovery.
 func TestLogFormatsNothingWhenItsLevelIsOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := 0

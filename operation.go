@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
-// cooldownWaiters is the most operations that wait out a cooldown at once, where no
-// bulkhead's queue bounds them.
+// cooldownWaiters is the largest number of operations that wait for the end of a cooldown
+// if no queue of a bulkhead bounds them.
 const cooldownWaiters = 1000
 
 // shared is what the operations of one client or policy share.
@@ -86,12 +86,14 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 		return ctx
 	}
 	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
-	ctx, o.ends.operation = o.shared.instruments.startOperation(ctx, o.info())
+	ctx, o.ends.operation = o.shared.instruments.start(ctx, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+		return i.StartOperation(ctx, o.info())
+	})
 	return ctx
 }
 
-// start begins attempt n in a. It returns the instruments' parent for the attempt's
-// context, and the headers that they add. watch is memory for the context; it may be nil.
+// start begins attempt n in a. It returns the parent of the attempt's context and the
+// headers that instruments add. watch is memory for the context; it may be nil.
 func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
 	parent = o.Caller
 	if o.ends != nil {
@@ -100,7 +102,9 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (paren
 			added = http.Header{}
 			at.Header = added
 		}
-		parent, o.ends.attempts[a] = o.shared.instruments.startAttempt(parent, at)
+		parent, o.ends.attempts[a] = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+			return i.StartAttempt(ctx, at)
+		})
 	}
 	o.Start(a, n, parent, watch)
 	if o.Watched {
@@ -315,10 +319,14 @@ func (o *operation) CooldownTooLong(until time.Time) {
 func (o *operation) Rejected(err error) { o.failure().rejected = err }
 
 func (o *operation) Ended(a *engine.Attempt) {
+	c := &o.shared.counts
 	if a.Outcome == Success && o.beganWith(a) {
-		o.shared.counts.together.Record(a.Took) // and end counts nothing more
+		c.together.Record(a.Took) // and end counts nothing more
 	} else {
-		o.shared.counts.attempt(a.Outcome, a.Took)
+		c.attempts.Record(a.Took)
+	}
+	if a.Outcome == Throttled {
+		c.throttled.Add(1)
 	}
 	if a.Outcome != Success {
 		f := o.failure()
@@ -328,7 +336,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
 		})
 		if a.Kind == judge.Timeout {
-			o.shared.counts.timeouts.Add(1)
+			c.timeouts.Add(1)
 		}
 	}
 	if !o.Watched {

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// A constructor names every option that it has no use for.
-func TestUselessOptions(t *testing.T) {
+// A constructor names every option that it does not use.
+func TestUnusedOptions(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 	dial := holdfast.WithDialContext(func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed })
 	transport, secure := holdfast.WithTransport(http.DefaultTransport), holdfast.WithTLSConfig(new(tls.Config))

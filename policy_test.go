@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// script is a function that ends its calls as the list says, and the last one
-// for ever. It keeps when it was called.
+// script is a function with the results in ends, the last one for all further calls. It
+// keeps the times of its calls.
 type script struct {
 	ends  []error
 	calls []time.Time
@@ -27,10 +27,10 @@ func (s *script) call(context.Context) (int, error) {
 	return n, s.ends[min(n, len(s.ends))-1]
 }
 
-// Everything that a policy does, it does on the quick way, on the one that an
-// observer sees, and with a logger that nobody reads.
-func ways(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
-	t.Run("quick", func(t *testing.T) { bubble(t, func(t *testing.T) { f(t) }) })
+// everyPath runs a test of a policy on the fast path, with a logger at INFO, and with an
+// observer, which needs the full path.
+func everyPath(t *testing.T, f func(t *testing.T, opts ...holdfast.Option)) {
+	t.Run("fast path", func(t *testing.T) { bubble(t, func(t *testing.T) { f(t) }) })
 	t.Run("logged", func(t *testing.T) {
 		bubble(t, func(t *testing.T) { f(t, holdfast.WithLogger(slog.New(slog.DiscardHandler))) })
 	})
@@ -81,7 +81,7 @@ func TestClassifyAndFilters(t *testing.T) {
 		{"permanent", 1, holdfast.ErrStatus, 0},
 	} {
 		t.Run(c.ends, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				f := &script{ends: []error{errors.New(c.ends)}}
 				b := breakerOf(t, holdfast.BreakerConfig{})
 				p := policy(t, holdfast.PolicyConfig{
@@ -101,8 +101,8 @@ func TestClassifyAndFilters(t *testing.T) {
 		})
 	}
 
-	t.Run("an error that says how long to wait", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("an error with a method RetryAfter", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			f := &script{ends: []error{fmt.Errorf("wrapped: %w", throttled{}), nil}}
 			p := policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...)
 			_, err := holdfast.Do(t.Context(), p, f.call)
@@ -125,8 +125,8 @@ func TestClassifyAndFilters(t *testing.T) {
 	})
 }
 
-// Classify can call an error Canceled although the caller has not canceled: the
-// error stays the cause.
+// Classify can return Canceled although the caller has not canceled: the error stays the
+// cause.
 func TestClassifiedAsCanceled(t *testing.T) {
 	p := policy(t, holdfast.PolicyConfig{Classify: func(error) holdfast.Outcome { return holdfast.Canceled }})
 	err := holdfast.Run(t.Context(), p, func(context.Context) error { return errDown })
@@ -136,14 +136,14 @@ func TestClassifiedAsCanceled(t *testing.T) {
 	}
 }
 
-// The caller's own end: a cancellation is never a timeout, a deadline is one.
+// The caller's context: a cancellation is never a timeout, and a deadline is one.
 func TestTheCallersContext(t *testing.T) {
 	hang := func(ctx context.Context) (int, error) {
 		<-ctx.Done()
 		return 0, context.Cause(ctx)
 	}
 	t.Run("deadline on the wire", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -152,7 +152,7 @@ func TestTheCallersContext(t *testing.T) {
 			is(t, err, holdfast.ErrTimeout, holdfast.ErrConnection, context.DeadlineExceeded)
 			isNot(t, err, holdfast.ErrCanceled)
 			equal(t, "number of attempts", len(attempts(t, err)), 1)
-			// Else a service that hangs is never noticed.
+			// Otherwise no breaker would notice a service that hangs.
 			equal(t, "state", b.State(), holdfast.Open)
 			var limit *holdfast.TimeoutError
 			if !errors.As(err, &limit) || limit.Phase != "deadline" {
@@ -161,7 +161,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline during a backoff", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
 			f := &script{ends: []error{errDown}}
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -169,7 +169,7 @@ func TestTheCallersContext(t *testing.T) {
 			start := time.Now()
 			_, err := holdfast.Do(ctx, p, f.call)
 			is(t, err, errDown)
-			// A wait that does not fit is not begun.
+			// A wait that does not fit is not started.
 			equal(t, "time taken", time.Since(start), 0)
 			var e *holdfast.Error
 			errors.As(err, &e)
@@ -177,7 +177,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline before any attempt", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			f := &script{ends: []error{nil}}
@@ -191,7 +191,7 @@ func TestTheCallersContext(t *testing.T) {
 	})
 	why := errors.New("the user went home")
 	t.Run("cancel on the wire", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b}, opts...)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -202,8 +202,8 @@ func TestTheCallersContext(t *testing.T) {
 			equal(t, "state", b.State(), holdfast.Closed)
 		})
 	})
-	t.Run("cancel, and a function that does not tell why", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("cancel, and an error of the function without the reason", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), func(context.Context) (int, error) {
 				cancel(why)
@@ -213,7 +213,7 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("deadline with a cause", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), -1, why)
 			defer cancel()
 			_, err := holdfast.Do(ctx, policy(t, holdfast.PolicyConfig{}, opts...), (&script{ends: []error{nil}}).call)
@@ -221,23 +221,23 @@ func TestTheCallersContext(t *testing.T) {
 		})
 	})
 	t.Run("cancel during a backoff", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second})
 			p := policy(t, holdfast.PolicyConfig{Breaker: b, Retry: holdfast.Retry{BaseDelay: 5 * time.Second, Jitter: holdfast.NoJitter}}, opts...)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(time.Second, func() { cancel(why) })
 			f := &script{ends: []error{errDown}}
 			_, err := holdfast.Do(ctx, p, f.call)
-			// What ended it, and what it had met before that.
+			// The error has the cancellation and the last failure.
 			is(t, err, holdfast.ErrCanceled, why, errDown)
-			// The verdict is the last attempt's, whatever stopped the retries.
+			// The verdict is that of the last attempt.
 			equal(t, "failures", b.Stats().FailureCount, 1)
 		})
 	})
 }
 
 func TestAttemptTimeout(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		p := policy(t, holdfast.PolicyConfig{
 			Name: "slow", AttemptTimeout: 2 * time.Second,
 			Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Second, Jitter: holdfast.NoJitter},
@@ -256,8 +256,8 @@ func TestAttemptTimeout(t *testing.T) {
 		}
 		equal(t, "the error", err.Error(), "holdfast: slow: timed out after 2 attempts in 5s: attempt timeout of 2s")
 	})
-	t.Run("that no filter matches is not repeated, and is counted", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	t.Run("without a matching filter is not repeated, and counts", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{})
 			p := policy(t, holdfast.PolicyConfig{
 				AttemptTimeout: time.Second, Breaker: b, Retry: holdfast.Retry{On: holdfast.Is(errDown)},
@@ -271,7 +271,7 @@ func TestAttemptTimeout(t *testing.T) {
 		})
 	})
 	t.Run("ends with the attempt", func(t *testing.T) {
-		ways(t, func(t *testing.T, opts ...holdfast.Option) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			p := policy(t, holdfast.PolicyConfig{}, opts...)
 			ctx, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (context.Context, error) {
 				if ctx.Err() != nil {
@@ -286,7 +286,7 @@ func TestAttemptTimeout(t *testing.T) {
 	})
 }
 
-// A permit of a half-open breaker is kept for as long as the operation may take.
+// A half-open breaker waits for a probe as long as the operation may take.
 func TestLimitOfAProbe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
@@ -294,14 +294,14 @@ func TestLimitOfAProbe(t *testing.T) {
 		_ = b.Do(t.Context(), func(context.Context) error { return errDown })
 		time.Sleep(time.Second)
 		_, err := holdfast.Do(t.Context(), p, func(context.Context) (int, error) {
-			time.Sleep(5 * time.Second) // deaf to its context
+			time.Sleep(5 * time.Second) // ignores its context
 			if _, err := b.Acquire(); err == nil {
-				t.Error("the slot was given away while its holder may still come back")
+				t.Error("another probe was admitted before the first one expired")
 			}
 			time.Sleep(time.Second)
 			other, err := b.Acquire()
 			if err != nil {
-				t.Errorf("nobody may have the slot of a probe that is lost: %v", err)
+				t.Errorf("no probe was admitted after the lost one expired: %v", err)
 			}
 			other.Done(holdfast.Canceled)
 			return 1, nil
@@ -309,17 +309,17 @@ func TestLimitOfAProbe(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		equal(t, "state after a verdict that came too late", b.State(), holdfast.HalfOpen)
+		equal(t, "state after a late verdict", b.State(), holdfast.HalfOpen)
 	})
 }
 
-// A slot that is waited for beyond the operation's own time is a timeout.
-func TestTotalBoundsTheWaitForASlot(t *testing.T) {
+// A wait for a permit that reaches Total or the caller's deadline is a timeout.
+func TestTotalBoundsTheWaitForAPermit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
-		taken, _ := slots.TryAcquire()
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+		taken, _ := bulkhead.TryAcquire()
 		defer taken.Release()
-		p := policy(t, holdfast.PolicyConfig{Total: time.Second, Bulkhead: slots})
+		p := policy(t, holdfast.PolicyConfig{Total: time.Second, Bulkhead: bulkhead})
 		start := time.Now()
 		_, err := holdfast.Do(t.Context(), p, (&script{ends: []error{nil}}).call)
 		is(t, err, holdfast.ErrTimeout)
@@ -330,7 +330,7 @@ func TestTotalBoundsTheWaitForASlot(t *testing.T) {
 		defer cancel()
 		_, err = holdfast.Do(ctx, p, (&script{ends: []error{nil}}).call)
 		is(t, err, holdfast.ErrTimeout)
-		equal(t, "waiting", slots.Waiting(), 0)
+		equal(t, "waiting", bulkhead.Waiting(), 0)
 	})
 }
 
@@ -348,20 +348,20 @@ func TestTotal(t *testing.T) {
 	})
 }
 
-// Panics and Goexit pass through, and leave neither a slot nor a permit behind.
+// Panics and Goexit pass through, and all permits are returned.
 func TestPanicAndGoexit(t *testing.T) {
 	for name, act := range map[string]func(){
 		"panic":  func() { panic("a bug of the caller's") },
 		"Goexit": runtime.Goexit,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Second, HalfOpenMaxCalls: 1})
-				slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+				bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := policy(t, holdfast.PolicyConfig{Breaker: b, Bulkhead: slots}, opts...)
+				p := policy(t, holdfast.PolicyConfig{Breaker: b, Bulkhead: bulkhead}, opts...)
 				for _, state := range []holdfast.State{holdfast.Closed, holdfast.HalfOpen} {
 					done, recovered := make(chan struct{}), any(nil)
 					go func() {
@@ -376,15 +376,15 @@ func TestPanicAndGoexit(t *testing.T) {
 					if name == "panic" && recovered != "a bug of the caller's" {
 						t.Errorf("recovered %v", recovered)
 					}
-					equal(t, "slots in use", slots.InUse(), 0)
+					equal(t, "permits in use", bulkhead.InUse(), 0)
 					equal(t, "state", b.State(), state)
-					if state == holdfast.Closed { // now the same with a half-open permit
+					if state == holdfast.Closed { // then the same with a probe
 						permit, _ := b.Acquire()
 						permit.Done(holdfast.Transient)
 						time.Sleep(time.Second)
 					}
 				}
-				// The probe's slot is free, so the next one recovers the breaker.
+				// The probe was returned, so the next one closes the breaker.
 				if _, err := holdfast.Do(t.Context(), p, (&script{ends: []error{nil}}).call); err != nil {
 					t.Error(err)
 				}
@@ -394,9 +394,9 @@ func TestPanicAndGoexit(t *testing.T) {
 	}
 }
 
-// Row B7: the decorator's defaults.
+// Requirement B7: the defaults.
 func TestPolicyDefaults(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown}}
 		_, err := holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{Retry: noJitter}, opts...), f.call)
 		if !strings.HasPrefix(err.Error(), "holdfast: operation: failed after 4 attempts") {
@@ -409,7 +409,7 @@ func TestPolicyDefaults(t *testing.T) {
 		_, _ = holdfast.Do(t.Context(), p, f.call)
 		equal(t, "the longest delay", f.calls[6].Sub(f.calls[5]), 10*time.Second) // and not 16s
 
-		// Every error is worth repeating, unless the caller is gone.
+		// Every error is repeated, except after the caller's cancellation.
 		f = &script{ends: []error{context.Canceled, io.EOF, nil}}
 		_, err = holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{}, opts...), f.call)
 		if err != nil || len(f.calls) != 3 {
@@ -420,7 +420,7 @@ func TestPolicyDefaults(t *testing.T) {
 
 // Off, for each field that has it.
 func TestPolicyOff(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		do := func(cfg holdfast.PolicyConfig, ends ...error) (calls int, took time.Duration) {
 			f := &script{ends: ends}
 			start := time.Now()
@@ -441,7 +441,7 @@ func TestPolicyOff(t *testing.T) {
 		}
 		asks.MaxRetryAfter = holdfast.Off
 		_, took = do(holdfast.PolicyConfig{Retry: asks}, throttled{}, nil)
-		equal(t, "the wait of who does not listen", took, 500*time.Millisecond)
+		equal(t, "the wait without Retry-After", took, 500*time.Millisecond)
 
 		for _, cfg := range []holdfast.PolicyConfig{{AttemptTimeout: holdfast.Off}, {Total: holdfast.Off}} {
 			_, _ = holdfast.Do(t.Context(), policy(t, cfg, opts...), func(ctx context.Context) (int, error) {
@@ -451,30 +451,30 @@ func TestPolicyOff(t *testing.T) {
 				return 1, nil
 			})
 		}
-		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: holdfast.Off})
+		bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: holdfast.Off})
 		if err != nil {
 			t.Fatal(err)
 		}
-		slot, _ := slots.TryAcquire()
-		time.AfterFunc(time.Hour, slot.Release)
-		calls, took = do(holdfast.PolicyConfig{Bulkhead: slots}, nil)
-		equal(t, "calls with all the time to wait for a slot", calls, 1)
+		permit, _ := bulkhead.TryAcquire()
+		time.AfterFunc(time.Hour, permit.Release)
+		calls, took = do(holdfast.PolicyConfig{Bulkhead: bulkhead}, nil)
+		equal(t, "calls without a limit for the wait", calls, 1)
 		equal(t, "its wait", took, time.Hour)
 	})
 }
 
-// A breaker and a bulkhead belong to a service, whatever its calls return.
+// A breaker and a bulkhead are shared by calls with different results.
 func TestPartsAreSharedAcrossResultTypes(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 2})
-		slots := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
+		bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: holdfast.Off})
 		once := holdfast.Retry{MaxRetries: holdfast.Off}
-		number := policy(t, holdfast.PolicyConfig{Name: "count", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
-		text := policy(t, holdfast.PolicyConfig{Name: "read", Retry: once, Breaker: b, Bulkhead: slots}, opts...)
+		number := policy(t, holdfast.PolicyConfig{Name: "count", Retry: once, Breaker: b, Bulkhead: bulkhead}, opts...)
+		text := policy(t, holdfast.PolicyConfig{Name: "read", Retry: once, Breaker: b, Bulkhead: bulkhead}, opts...)
 
 		_, err := holdfast.Do(t.Context(), number, func(ctx context.Context) (int, error) {
 			_, err := holdfast.Do(ctx, text, func(context.Context) (string, error) { return "", nil })
-			is(t, err, holdfast.ErrPoolTimeout) // the one slot is taken
+			is(t, err, holdfast.ErrPoolTimeout) // the only permit is in use
 			return 1, nil
 		})
 		if err != nil {
@@ -484,7 +484,7 @@ func TestPartsAreSharedAcrossResultTypes(t *testing.T) {
 		_, _ = holdfast.Do(t.Context(), text, func(context.Context) (string, error) { return "", errDown })
 		equal(t, "state after a failure of each", b.State(), holdfast.Open)
 		for _, err := range []error{
-			call(t, number, 1), call(t, text, "x"), call(t, text, []string{"x"}), // a policy is not tied to a type either
+			call(t, number, 1), call(t, text, "x"), call(t, text, []string{"x"}), // so is a policy
 		} {
 			is(t, err, holdfast.ErrCircuitOpen)
 		}
@@ -497,8 +497,8 @@ func call[T any](t *testing.T, p *holdfast.Policy, out T) error {
 	return err
 }
 
-func TestNestedPoliciesCountForThemselves(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+func TestNestedPoliciesMultiply(t *testing.T) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2}}, opts...)
 		f := &script{ends: []error{errDown}}
 		_, err := holdfast.Do(t.Context(), p, func(ctx context.Context) (int, error) {
@@ -525,14 +525,14 @@ func TestWrap(t *testing.T) {
 	})
 }
 
-func TestPolicyWaitsForASlot(t *testing.T) {
+func TestPolicyWaitsForAPermit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		seen := new(recorder)
-		slots, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: 2 * time.Second})
+		bulkhead, err := holdfast.NewBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxQueue: 1, MaxWait: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := policy(t, holdfast.PolicyConfig{Name: "narrow", Bulkhead: slots, Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+		p := policy(t, holdfast.PolicyConfig{Name: "narrow", Bulkhead: bulkhead, Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
 			holdfast.WithObserver(seen))
 		slow := func(context.Context) (int, error) {
 			time.Sleep(2500 * time.Millisecond)
@@ -543,19 +543,19 @@ func TestPolicyWaitsForASlot(t *testing.T) {
 			_, err := holdfast.Do(t.Context(), p, slow)
 			first <- err
 		}()
-		time.Sleep(time.Second) // 1s: the slot is taken until 2.5s
+		time.Sleep(time.Second) // 1s: the permit is in use until 2.5s
 		second := make(chan error, 1)
 		go func() {
 			_, err := holdfast.Do(t.Context(), p, slow)
 			second <- err
 		}()
-		time.Sleep(time.Second / 2) // 1.5s: one waits, which is all that may
+		time.Sleep(time.Second / 2) // 1.5s: one call waits, and no other may
 		_, err = holdfast.Do(t.Context(), p, slow)
 		is(t, err, holdfast.ErrPoolTimeout)
-		isNot(t, err, holdfast.ErrConnection) // it is not worth repeating
+		isNot(t, err, holdfast.ErrConnection) // it is not repeated
 		equal(t, "attempts", len(attempts(t, err)), 0)
 
-		if err := <-first; err != nil { // 2.5s: the second, waiting since 1s, gets the slot
+		if err := <-first; err != nil { // 2.5s: the second call, which waits since 1s, gets the permit
 			t.Error(err)
 		}
 		if err := <-second; err != nil {
@@ -617,9 +617,8 @@ func TestUntimedAttempt(t *testing.T) {
 	})
 }
 
-// A policy has a cooldown, as a client has: an error that Classify calls Throttled and
-// that says how long to wait holds back every call, up to MaxRetryAfter. Retry.On begins
-// none.
+// A policy has a cooldown, as a client has: an error with a method RetryAfter, for which
+// Classify returns Throttled, delays every call, up to MaxRetryAfter. Retry.On starts none.
 func TestPolicyCooldown(t *testing.T) {
 	classify := func(error) holdfast.Outcome { return holdfast.Throttled }
 	for _, c := range []struct {
@@ -633,7 +632,7 @@ func TestPolicyCooldown(t *testing.T) {
 		{"worth repeating", holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.As[throttled]()}}, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ways(t, func(t *testing.T, opts ...holdfast.Option) {
+			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 				c.cfg.Retry.MaxRetries = holdfast.Off
 				p := policy(t, c.cfg, opts...)
 				start := time.Now()
@@ -649,4 +648,50 @@ func TestPolicyCooldown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The allocations of a call that succeeds.
+func TestAllocations(t *testing.T) {
+	ctx := context.Background()
+	closed, open := breakerOf(t, holdfast.BreakerConfig{}), breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
+	_ = open.Do(ctx, func(context.Context) error { return errDown })
+	bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
+	retry := holdfast.MustPolicy(holdfast.PolicyConfig{})
+	all := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: bulkhead})
+	logged := holdfast.MustPolicy(holdfast.PolicyConfig{AttemptTimeout: time.Second, Breaker: closed, Bulkhead: bulkhead},
+		holdfast.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))) // at INFO
+	noop := func(context.Context) (int, error) { return 1, nil }
+	for _, c := range []struct {
+		name string
+		most float64
+		f    func()
+	}{
+		{"closed breaker", 0, func() { p, _ := closed.Acquire(); p.Done(holdfast.Success) }},
+		{"open breaker", 0, func() { _, _ = open.Acquire() }},
+		{"free permit", 0, func() { p, _ := bulkhead.Acquire(ctx); p.Release() }},
+		{"retry", 1, func() { _, _ = holdfast.Do(ctx, retry, noop) }},
+		{"breaker, retry, bulkhead, attempt timeout", 2, func() { _, _ = holdfast.Do(ctx, all, noop) }},
+		{"the same with a logger at INFO", testing.AllocsPerRun(1000, func() { _, _ = holdfast.Do(ctx, all, noop) }),
+			func() { _, _ = holdfast.Do(ctx, logged, noop) }},
+	} {
+		if got := testing.AllocsPerRun(1000, c.f); got > c.most {
+			t.Errorf("%s: %v allocations, at most %v", c.name, got, c.most)
+		}
+	}
+	// An operation through call.Run is one allocation of 400 bytes.
+	bare := bytesPerRun(func() { _, _ = holdfast.Do(ctx, all, noop) })
+	if got := bytesPerRun(func() { _, _ = holdfast.Do(ctx, logged, noop) }); got > bare+100 {
+		t.Errorf("with a logger at INFO: %d bytes, without it %d", got, bare)
+	}
+}
+
+func bytesPerRun(f func()) uint64 {
+	const runs = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / runs
 }

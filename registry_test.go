@@ -26,7 +26,7 @@ func TestRegistryMakesOneClient(t *testing.T) {
 	cfg := holdfast.Config{BaseURL: "http://a.test", Header: http.Header{"Authorization": {"Bearer one"}}}
 	const callers = 1000
 	var arrived, made atomic.Int64
-	// New is not done before all have asked.
+	// New returns after all goroutines have called Open.
 	slowly := before(holdfast.WithLogger(nil), func() {
 		made.Add(1)
 		for arrived.Load() < callers {
@@ -53,13 +53,13 @@ func TestRegistryMakesOneClient(t *testing.T) {
 	c, _ := r.Get("mixedbread")
 	for _, theirs := range got {
 		if theirs != c || c == nil {
-			t.Fatal("somebody has another client")
+			t.Fatal("a goroutine has another client")
 		}
 	}
 	equal(t, "name", c.Stats().Name, "mixedbread")
 }
 
-// before is an option that calls f first.
+// before is option with a call of f before it.
 func before[O ~func(P), P any](option O, f func()) O {
 	return func(p P) { f(); option(p) }
 }
@@ -73,7 +73,7 @@ func TestRegistryConflicts(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// A rotated key, a default that was written out, a function: no conflict.
+	// A new key, a default that is written out, a function: no conflict.
 	same := cfg
 	same.Header = http.Header{"Authorization": {"Bearer another"}}
 	same.Retry = holdfast.Retry{MaxRetries: 3, BaseDelay: time.Second, On: holdfast.Is(errDown)}
@@ -93,7 +93,7 @@ func TestRegistryConflicts(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "Config.Pool") {
-		t.Errorf("error says too much: %v", err)
+		t.Errorf("the error shows a secret: %v", err)
 	}
 
 	// Another name is another client.
@@ -107,9 +107,8 @@ func TestRegistryConflicts(t *testing.T) {
 	}
 }
 
-// Every setting that is data makes a conflict, those of the parts included, and the
-// error names it; functions and what headers say do not. A setting that is new is
-// asked here without anybody's doing.
+// Every setting can conflict, and the error names it. Functions and the values of headers
+// cannot. The test finds new settings by itself.
 func TestRegistryConflictsOnEverySetting(t *testing.T) {
 	cfg := holdfast.Config{BaseURL: "http://a.test"}
 	var r holdfast.Registry
@@ -136,7 +135,7 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 				}
 				return
 			case reflect.String:
-				v.SetString("http-x") // holds as a name, and as the name of a header
+				v.SetString("http-x") // valid as a name, and as the name of a header
 				if at == ".BaseURL" {
 					v.SetString("http://b.test")
 				}
@@ -149,12 +148,12 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 			case reflect.Int:
 				v.SetInt(7)
 			default:
-				t.Errorf("Config%s is of a kind that this test does not know", at)
+				t.Errorf("Config%s has a kind that this test does not know", at)
 			}
 		}
 		defer v.Set(before)
 		if at == ".Bulkhead.MaxWait" {
-			return // is Timeouts.Acquire here, and refused
+			return // it must be zero in Config
 		}
 		asked++
 		_, err := r.Open("api", cfg)
@@ -167,17 +166,17 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 		if !errors.Is(err, holdfast.ErrConfigConflict) {
 			t.Errorf("another Config%s is no conflict: %v", at, err)
 		} else if !strings.Contains(err.Error(), "its Config"+at+" is ") {
-			t.Errorf("another Config%s is told as %v", at, err)
+			t.Errorf("another Config%s has the error %v", at, err)
 		}
 	}
 	each("", reflect.ValueOf(&cfg).Elem())
 	if asked < 30 {
-		t.Errorf("%d settings were asked", asked)
+		t.Errorf("%d settings were tried", asked)
 	}
 }
 
-// A thousand who ask at once, half of them for something else: one client for those
-// who agree, and a conflict for the others, whoever came first.
+// A thousand goroutines call Open at once, half of them with another setting. One half gets
+// the same client, and the other half a conflict.
 func TestRegistryConflictsAtOnce(t *testing.T) {
 	var r holdfast.Registry
 	defer r.Shutdown(t.Context())
@@ -202,8 +201,7 @@ func TestRegistryConflictsAtOnce(t *testing.T) {
 	}
 }
 
-// All statistics are one JSON value: providers by name, and of each what
-// Client.Stats has.
+// All statistics are one JSON value: by name, the same as Client.Stats.
 func TestRegistryStatsJSON(t *testing.T) {
 	var r holdfast.Registry
 	defer r.Shutdown(t.Context())
@@ -225,7 +223,7 @@ func TestRegistryStatsJSON(t *testing.T) {
 	}
 }
 
-// Each provider has its own breaker, and all who open a provider share it.
+// Each name has its own breaker, which all callers of Open share.
 func TestRegistrySharesBreakers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := new(holdfast.Registry)
@@ -258,7 +256,7 @@ func TestRegistrySharesBreakers(t *testing.T) {
 		equal(t, "state", stats["ollama"].State, "open")
 		equal(t, "state", stats["mixedbread"].State, "closed")
 
-		// Reset is for tests: nothing is left, now and afterwards.
+		// Reset removes everything, now and at the end of the test.
 		r.Reset(t)
 		equal(t, "names", len(r.Names()), 0)
 		_, err = open("ollama").Get(t.Context(), "/fine")
@@ -300,8 +298,8 @@ func TestRegistryShutdown(t *testing.T) {
 	})
 }
 
-// Shutdown that has the time: calls that run end well, new ones are refused, and
-// whoever opens a name meanwhile gets a client of its own.
+// Shutdown with enough time: running calls succeed, new ones are rejected, and Open returns a
+// new client.
 func TestRegistryShutdownAwaitsCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := new(holdfast.Registry)
@@ -325,7 +323,7 @@ func TestRegistryShutdownAwaitsCalls(t *testing.T) {
 			_, err := a.Get(t.Context(), "/fine")
 			is(t, err, holdfast.ErrClosed)
 			if fresh := open("a"); fresh == a {
-				t.Error("a client that is shutting down was given out")
+				t.Error("Open returned a client that is shutting down")
 			} else if _, err := fresh.Get(t.Context(), "/fine"); err != nil {
 				t.Error(err)
 			}
@@ -347,8 +345,8 @@ func TestRegistryShutdownAwaitsCalls(t *testing.T) {
 	})
 }
 
-// Close on a client takes it out, and the name is free again.
-func TestRegistryForgetsTheClosed(t *testing.T) {
+// Close removes a client from the registry, and the name is free again.
+func TestRegistryRemovesClosedClients(t *testing.T) {
 	r := new(holdfast.Registry)
 	defer r.Shutdown(t.Context())
 	first, err := r.Open("api", holdfast.Config{BaseURL: "http://a.test"})
@@ -363,13 +361,13 @@ func TestRegistryForgetsTheClosed(t *testing.T) {
 	if err != nil || second == first {
 		t.Errorf("%v", err)
 	}
-	first.Close() // must not take the second one out
+	first.Close() // must not remove the second client
 	if c, _ := r.Get("api"); c != second {
 		t.Error("the second client is gone")
 	}
 }
 
-// Policies have a place in the registry as clients have.
+// A registry has policies, as it has clients.
 func TestRegistryOfPolicies(t *testing.T) {
 	r := new(holdfast.Registry)
 	cfg := holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, BaseDelay: holdfast.Off}, AttemptTimeout: holdfast.Off}
@@ -396,7 +394,7 @@ its PolicyConfig.Breaker is one, asked for is another
 its PolicyConfig.Bulkhead is one, asked for is another`)
 	for _, name := range []string{"orders", "new"} {
 		if _, err := r.OpenPolicy(name, holdfast.PolicyConfig{Total: -5}); err == nil || !strings.Contains(err.Error(), "PolicyConfig.Total is -5ns") {
-			t.Errorf("a bad setting of %s: %v", name, err)
+			t.Errorf("an invalid setting of %s: %v", name, err)
 		}
 	}
 

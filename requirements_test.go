@@ -1,6 +1,6 @@
 package holdfast_test
 
-// The tests of the second seed's section "Testing", under its names.
+// The tests of section "Testing" of design document B, under its names.
 //
 //	reset_http_client_factory                   TestResetHTTPClientFactory
 //	test_provider_request_retry                 TestProviderRequestRetry
@@ -23,13 +23,13 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
-// fixture is what Registry.Reset needs of a test, so that one here can end.
+// fixture is a testing.TB for Registry.Reset that can end within a test.
 type fixture struct{ after []func() }
 
 func (f *fixture) Helper()          {}
 func (f *fixture) Cleanup(g func()) { f.after = append(f.after, g) }
 
-// Second seed, "Resetting Factory State": one test's breaker is not another's.
+// "Resetting Factory State": tests do not share breakers.
 func TestResetHTTPClientFactory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := faultserver.Start(t, plan(rule("/down", "", fault.Fault{Status: 503})), faultserver.InMemory())
@@ -48,12 +48,12 @@ func TestResetHTTPClientFactory(t *testing.T) {
 			for _, end := range f.after {
 				end()
 			}
-			equal(t, "clients that are left", len(holdfast.DefaultRegistry.Names()), 0)
+			equal(t, "clients after Reset", len(holdfast.DefaultRegistry.Names()), 0)
 		}
 	})
 }
 
-// Second seed, "Mocking HttpClient": the provider retries on transient failures.
+// "Mocking HttpClient": the provider retries transient failures.
 func TestProviderRequestRetry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "1", fault.Fault{Reset: fault.BeforeAnswer})), holdfast.Config{})
@@ -67,7 +67,7 @@ func TestProviderRequestRetry(t *testing.T) {
 		if len(all) != 2 {
 			t.Fatalf("%d attempts, want 2", len(all))
 		}
-		// Row A4: one id an operation, a UUIDv4.
+		// Requirement A4: one id for each operation, a UUIDv4.
 		id := all[0].RequestID
 		equal(t, "id of the second attempt", all[1].RequestID, id)
 		equal(t, "id in the answer", out.RequestID, id)
@@ -78,7 +78,7 @@ func TestProviderRequestRetry(t *testing.T) {
 	})
 }
 
-// Second seed, "Testing Circuit Breaker".
+// "Testing Circuit Breaker".
 func TestCircuitBreakerOpensOnThreshold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 3, OpenTimeout: time.Minute, HalfOpenMaxCalls: 1})
@@ -99,15 +99,15 @@ func TestCircuitBreakerOpensOnThreshold(t *testing.T) {
 
 		_, err := b.Acquire()
 		is(t, err, holdfast.ErrCircuitOpen)
-		var refused *holdfast.RejectedError
-		if !errors.As(err, &refused) || time.Until(refused.RetryAt) != time.Minute {
-			t.Errorf("the refusal is %+v", refused)
+		var rejected *holdfast.RejectedError
+		if !errors.As(err, &rejected) || time.Until(rejected.RetryAt) != time.Minute {
+			t.Errorf("the rejection is %+v", rejected)
 		}
 		equal(t, "its text", err.Error(), "holdfast: circuit breaker open: rejecting request")
 	})
 }
 
-// Second seed, "Testing Circuit Breaker".
+// "Testing Circuit Breaker".
 func TestCircuitBreakerHalfOpenRecovery(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: 100 * time.Millisecond, HalfOpenMaxCalls: 1})
@@ -122,9 +122,9 @@ func TestCircuitBreakerHalfOpenRecovery(t *testing.T) {
 	})
 }
 
-// Second seed, "Testing @with_retry Decorator".
+// "Testing @with_retry Decorator".
 func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown, nil}}
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: 2, On: holdfast.Is(errDown)}}, opts...)
 		out, err := holdfast.Do(t.Context(), p, f.call)
@@ -135,15 +135,15 @@ func TestRetryDecoratorSuccessOnRetry(t *testing.T) {
 	})
 }
 
-// Second seed, "Testing @with_retry Decorator".
+// "Testing @with_retry Decorator".
 func TestRetryDecoratorExhaustsRetries(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		f := &script{ends: []error{errDown}}
 		p := policy(t, holdfast.PolicyConfig{Name: "op", Retry: noJitter}, opts...)
 		out, err := holdfast.Do(t.Context(), p, f.call)
 		is(t, err, errDown)
 		isNot(t, err, holdfast.ErrConnection, holdfast.ErrTimeout) // nothing classified it
-		equal(t, "what the last call returned", out, 4)
+		equal(t, "the last result", out, 4)
 
 		// 500ms, doubled: "delay = min(base * 2 ** attempt, max)".
 		waits := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
@@ -153,16 +153,16 @@ func TestRetryDecoratorExhaustsRetries(t *testing.T) {
 		}
 		for i, want := range waits {
 			equal(t, "a wait", f.calls[i+1].Sub(f.calls[i]), want)
-			equal(t, "the wait that the error tells", all[i].Wait, want)
+			equal(t, "the wait in the error", all[i].Wait, want)
 			equal(t, "its upper end", all[i].MaxWait, want)
 		}
 		equal(t, "the wait after the last attempt", all[3].Wait, 0)
 	})
 }
 
-// Second seed, "Testing @with_retry Decorator".
+// "Testing @with_retry Decorator".
 func TestRetryDecoratorIgnoresOtherExceptions(t *testing.T) {
-	ways(t, func(t *testing.T, opts ...holdfast.Option) {
+	everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 		other := errors.New("not retryable")
 		f := &script{ends: []error{other}}
 		p := policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.Is(errDown)}}, opts...)

@@ -21,15 +21,15 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// The canary is in two halves, either of which is a leak: a text that is cut in
-// the wrong place shows half a password.
+// The canary has two halves, and each is a leak: a text that is cut in the wrong place shows
+// half a password.
 const (
 	left   = "Kq7vXw2mLeft"
 	canary = left + "RightT9zRb4p"
 )
 
-// forms are those in which a half could come out: as it is, as a header of Basic
-// authentication has it, in hexadecimal, percent-encoded, and as bytes.
+// forms are the encodings in which a half can appear: unchanged, as in a header of Basic
+// authentication, in hexadecimal, percent-encoded, and as bytes.
 var forms = func() (all [][]byte) {
 	for _, half := range []string{left, canary[len(left):]} {
 		encoded := ""
@@ -38,7 +38,7 @@ var forms = func() (all [][]byte) {
 		}
 		all = append(all, []byte(strings.ToLower(half)), []byte(hex.EncodeToString([]byte(half))), []byte(encoded),
 			fmt.Append(nil, []byte(half))[1:20], fmt.Appendf(nil, "%#v", []byte(half))[7:27])
-		for shift := range 3 { // where the half begins among the groups of three bytes
+		for shift := range 3 { // the offset of the half in the groups of three bytes
 			b64 := base64.RawStdEncoding.EncodeToString([]byte("   "[:shift] + half))
 			all = append(all, []byte(strings.ToLower(b64[4:len(b64)-4])))
 		}
@@ -46,12 +46,12 @@ var forms = func() (all [][]byte) {
 	return all
 }()
 
-// sinks is everything that comes out of a client to be read by people.
+// sinks collects everything that a client shows to people.
 type sinks struct {
 	bytes.Buffer
 }
 
-// print prints v as people do.
+// print prints v with each of the usual verbs.
 func (s *sinks) print(what string, v any) {
 	fmt.Fprintf(s, "%s: %v\n%s: %+v\n%s: %#v\n", what, v, what, v, what, v)
 }
@@ -76,9 +76,9 @@ func (s *sinks) failure(err error) {
 	if errors.As(err, &cut) {
 		s.print("stream", cut)
 	}
-	var refusal *holdfast.StatusError
-	if errors.As(err, &refusal) {
-		s.print("refusal", refusal)
+	var declined *holdfast.StatusError
+	if errors.As(err, &declined) {
+		s.print("declined", declined)
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *sinks) Observe(_ context.Context, e holdfast.Event) {
 	s.print("its error", e.Err)
 }
 
-// leaks is the line that shows a half of the canary, empty if none does.
+// leaks returns a line that shows a half of the canary, empty if there is none.
 func (s *sinks) leaks() string {
 	for line := range bytes.Lines(s.Bytes()) {
 		for _, form := range forms {
@@ -99,19 +99,19 @@ func (s *sinks) leaks() string {
 	return ""
 }
 
-// planting is one call with the canary in it, between two texts of chance. A field
-// that is empty is as in a call without secrets.
+// planting is a call that contains the canary, between two random texts. An empty field is
+// that of a call without secrets.
 type planting struct {
 	base, path      string
 	header, mine    http.Header // the client's and the call's
 	body            any
 	authorize       func(*http.Request) error
-	request         string // the URL of a request of one's own
-	foreign         error  // of a transport that is not the client's
+	request         string // the URL of the caller's request
+	foreign         error  // the error of another transport
 	requestIDHeader string
 }
 
-// places are where a secret can stand that nobody shall see.
+// places are the places in a call where a secret can be.
 var places = []func(name, secret string) planting{
 	func(_, s string) planting { return planting{path: "/x?k=" + s} },
 	func(_, s string) planting { return planting{path: "/x#" + s} },
@@ -163,16 +163,16 @@ var places = []func(name, secret string) planting{
 	},
 }
 
-// unslashed is s as it can stand in what comes before an @: behind a slash it
-// would be a path, and paths are shown.
+// unslashed is s without slashes, for the part of a URL before an @: after a slash it would be
+// a path, and paths are shown.
 func unslashed(s string) string { return strings.NewReplacer("/", "", `\`, "").Replace(s) }
 
-// unencodable is a body that cannot be encoded, and says so without its secret.
+// unencodable is a body that cannot be encoded. Its error has no secret.
 type unencodable struct{ password string }
 
 func (unencodable) MarshalJSON() ([]byte, error) { return nil, errors.New("no") }
 
-// answers are what a service may say; it knows all secrets, and says them.
+// answers are answers of a service that repeats all secrets.
 var answers = []string{
 	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Echo: §\r\n\r\n{}",
 	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + `{"at": "§", "n": 1}  `,
@@ -198,8 +198,8 @@ var answers = []string{
 	"HTTP/1.1 101 §\r\nUpgrade: §\r\nConnection: Upgrade\r\n\r\n§",
 }
 
-// A secret may stand in every part of a call, and in every part of the answer. No
-// log, event, error, explanation or statistic shows it, however it is printed.
+// A secret can be in every part of a call and of its answer. No log, event, error,
+// explanation or statistic shows it, with any verb.
 func FuzzNoSecretGetsOut(f *testing.F) {
 	for i := range max(len(places), len(answers)) {
 		f.Add(uint8(i%len(places)), "X-Api-Key", "", "", answers[i%len(answers)])
@@ -207,7 +207,7 @@ func FuzzNoSecretGetsOut(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, place uint8, name, before, after, answer string) {
 		if http.CanonicalHeaderKey(name) == "X-Request-Id" {
-			return // an id is there to be shown
+			return // ids are shown
 		}
 		p := places[int(place)%len(places)](name, before+canary+after)
 		if leak := plant(t, p, strings.ReplaceAll(answer, "§", canary)); leak != "" {
@@ -227,7 +227,7 @@ func TestNoSecretGetsOutAnywhere(t *testing.T) {
 	}
 }
 
-// plant makes calls as p says to a service that answers so, and looks into every
+// plant makes the calls of p to a service with this answer, and looks for a leak in every
 // sink.
 func plant(t *testing.T, p planting, answer string) (leak string) {
 	t.Helper()
@@ -264,7 +264,7 @@ func plant(t *testing.T, p planting, answer string) (leak string) {
 	_, err = registry.Open("service", other)
 	s.failure(err)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // far more than it takes
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // much longer than a call takes
 	defer cancel()
 	p.call(ctx, &s, client)
 
@@ -278,12 +278,12 @@ func plant(t *testing.T, p planting, answer string) (leak string) {
 	return
 }
 
-// call makes one call, and a policy's around it, as SDKs are called.
+// call makes one call, and the same through a policy, as for an SDK.
 func (p planting) call(ctx context.Context, s *sinks, client *holdfast.Client) {
 	if p.request != "" {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.request, strings.NewReader(canary))
 		if err != nil {
-			return // the caller's own
+			return // the caller's request is not valid
 		}
 		resp, err := client.Do(req)
 		if s.failure(err); err == nil {
@@ -318,7 +318,7 @@ func (p planting) call(ctx context.Context, s *sinks, client *holdfast.Client) {
 	resp, err := holdfast.Do(ctx, guarded, func(ctx context.Context) (*holdfast.Response, error) {
 		resp, err := client.Post(ctx, path, p.body, opts...)
 		s.failure(err)
-		if err != nil { // as http.Client wraps what its transport says
+		if err != nil { // as http.Client wraps its transport's error
 			err = &url.Error{Op: "Post", URL: "http://service.test/?k=" + canary, Err: err}
 		}
 		return resp, err
@@ -333,8 +333,7 @@ func (p planting) call(ctx context.Context, s *sinks, client *holdfast.Client) {
 	}
 }
 
-// answering dials a service that reads a request and says answer to it, whatever
-// it was.
+// answering dials a service that reads a request and sends answer.
 func answering(answer string) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()

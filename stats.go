@@ -12,7 +12,7 @@ import (
 
 // ClientStats are the settings and the statistics of a client at one moment. An
 // operation is one call by the program, and an attempt is one request to the service.
-// It encodes as JSON, with durations in seconds.
+// They encode as JSON, with durations in seconds.
 type ClientStats struct {
 	Name             string        `json:"name"`
 	BaseURL          string        `json:"base_url"`
@@ -39,7 +39,7 @@ type ClientStats struct {
 	AttemptLatency Latency `json:"attempt_latency"`
 }
 
-// PolicyStats are the statistics of a policy at one moment. It encodes as JSON, with
+// PolicyStats are the statistics of a policy at one moment. They encode as JSON, with
 // durations in seconds.
 type PolicyStats struct {
 	Name         string `json:"name"`
@@ -142,14 +142,6 @@ type counters struct {
 	poolTimeouts, waits, cooldowns atomic.Uint64
 	brokeOff                       atomic.Uint64
 	waited                         atomic.Int64 // nanoseconds
-}
-
-// attempt counts an attempt that has ended.
-func (c *counters) attempt(o Outcome, took time.Duration) {
-	c.attempts.Record(took)
-	if o == Throttled {
-		c.throttled.Add(1)
-	}
 }
 
 // operation counts an operation that has ended.

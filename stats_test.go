@@ -13,16 +13,16 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// What the second seed prints, letter for letter ("Circuit Breaker Statistics" and
+// The statistics in design document B, to the letter ("Circuit Breaker Statistics" and
 // "Client Statistics").
 const (
-	seedBreakerStats = `{
+	pythonBreakerStats = `{
     'state': 'closed',
     'failure_count': 2,
     'success_count': 0,
     'last_failure': '2024-01-15T10:23:45.123456'
 }`
-	seedClientStats = `{
+	pythonClientStats = `{
     'base_url': 'https://api.mixedbread.com/v1',
     'default_timeout': 60.0,
     'max_connections': 50,
@@ -35,7 +35,7 @@ const (
 }`
 )
 
-// asMap is v as whoever reads its JSON sees it.
+// asMap returns v as decoded from its JSON.
 func asMap(t *testing.T, v any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -49,8 +49,8 @@ func asMap(t *testing.T, v any) map[string]any {
 	return m
 }
 
-// fromSeed reads a dict as Python prints it.
-func fromSeed(t *testing.T, dict string) (m map[string]any) {
+// fromPython reads a dict in the syntax of Python.
+func fromPython(t *testing.T, dict string) (m map[string]any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(dict, "'", `"`)), &m); err != nil {
 		t.Fatal(err)
@@ -58,9 +58,9 @@ func fromSeed(t *testing.T, dict string) (m map[string]any) {
 	return m
 }
 
-// Row B11: a client with the settings of the second seed's example has the same
+// Requirement B11: a client with the settings of the document's example has the same
 // statistics, key by key and value by value.
-func TestClientStatsAreTheSeeds(t *testing.T) {
+func TestClientStatsHaveTheKeys(t *testing.T) {
 	c, err := holdfast.New(holdfast.Config{
 		BaseURL: "https://api.mixedbread.com/v1", Breaker: holdfast.BreakerConfig{FailureThreshold: 10},
 	})
@@ -69,20 +69,20 @@ func TestClientStatsAreTheSeeds(t *testing.T) {
 	}
 	defer c.Close()
 	got := asMap(t, c.Stats())
-	for key, want := range fromSeed(t, seedClientStats) {
+	for key, want := range fromPython(t, pythonClientStats) {
 		equal(t, key, got[key], want)
 	}
 }
 
-// Row B11, the breaker's: the same values, but for when it was.
-func TestBreakerStatsAreTheSeeds(t *testing.T) {
+// Requirement B11, for the breaker: the same values except the time.
+func TestBreakerStatsHaveTheKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := breakerOf(t, holdfast.BreakerConfig{})
 		for range 2 {
 			_ = b.Do(t.Context(), func(context.Context) error { return errDown })
 		}
 		got := asMap(t, b.Stats())
-		for key, want := range fromSeed(t, seedBreakerStats) {
+		for key, want := range fromPython(t, pythonBreakerStats) {
 			if key == "last_failure" { // Python's has no zone
 				want = time.Now().Format(time.RFC3339Nano)
 			}
@@ -91,7 +91,7 @@ func TestBreakerStatsAreTheSeeds(t *testing.T) {
 	})
 }
 
-// Whatever a client has is in its JSON, under one name in one style.
+// All statistics of a client are in its JSON, with names in one style.
 func TestClientStatsKeys(t *testing.T) {
 	got := asMap(t, holdfast.ClientStats{})
 	snake := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
@@ -115,7 +115,7 @@ func TestClientStatsKeys(t *testing.T) {
 	}
 }
 
-// Each count counts what it says, and nothing else does.
+// Every event changes its count, and no other.
 func TestClientStats(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(
@@ -151,7 +151,7 @@ func TestClientStats(t *testing.T) {
 		want.Failed, want.Attempts, want.Retries, want.Timeouts = 1, 4, 2, 2
 		now("after two timeouts")
 
-		_, _ = c.Get(ctx, "/429", holdfast.WithNoRepeat()) // refused, so it is repeated all the same
+		_, _ = c.Get(ctx, "/429", holdfast.WithNoRepeat()) // declined, so it is repeated all the same
 		want.Succeeded, want.Attempts, want.Retries, want.Throttled, want.Cooldowns = 2, 6, 3, 1, 0
 		now("after a 429")
 
@@ -159,10 +159,10 @@ func TestClientStats(t *testing.T) {
 		time.Sleep(time.Second / 2)
 		go func() { _, _ = c.Get(ctx, "/fine") }() // gives up after 5s
 		time.Sleep(2 * time.Second)
-		go func() { _, _ = c.Get(ctx, "/fine") }() // gets the slot after 3.5s
+		go func() { _, _ = c.Get(ctx, "/fine") }() // gets the permit after 3.5s
 		time.Sleep(time.Second / 2)
 		want.InFlight, want.Queued = 3, 2
-		now("with one on the wire and two in line")
+		now("with one call on the wire and two in the queue")
 		time.Sleep(5 * time.Second)
 		want.InFlight, want.Queued, want.Succeeded, want.Attempts = 0, 0, 4, 8
 		want.Failed, want.PoolTimeouts, want.Waits, want.Waited = 2, 1, 1, 3500*time.Millisecond
@@ -172,13 +172,13 @@ func TestClientStats(t *testing.T) {
 			_, _ = c.Get(ctx, "/down")
 		}
 		want.Failed, want.Attempts, want.Retries, want.Rejected = 5, 12, 5, 1
-		now("after two failures and a refusal")
+		now("after two failures and a rejection")
 		equal(t, "state", c.Stats().BreakerState, "open")
 	})
 }
 
-// Who meets a silence is counted, whether there is time to wait for its end or not.
-func TestClientStatsOfASilence(t *testing.T) {
+// A call that meets a cooldown is counted, with or without time to wait for its end.
+func TestClientStatsOfACooldown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second})),
 			holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
@@ -195,7 +195,7 @@ func TestClientStatsOfASilence(t *testing.T) {
 	})
 }
 
-// The latencies are those of operations and of attempts; what was refused has none.
+// The latencies of operations and of attempts. A rejected call has none.
 func TestLatency(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(
@@ -236,7 +236,7 @@ func TestLatency(t *testing.T) {
 	})
 }
 
-// An operation's wait for its slot is part of what it took, and of no attempt.
+// The wait for a permit is a part of the operation's duration, and of no attempt's.
 func TestLatencyHasTheWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(rule("", "", fault.Fault{Latency: &fault.Latency{Fixed: time.Second}})),
@@ -249,10 +249,10 @@ func TestLatencyHasTheWait(t *testing.T) {
 		s := c.Stats()
 		equal(t, "succeeded", s.Succeeded, 2)
 		if longest := s.Latency.P99; longest <= 2*time.Second || longest > 2250*time.Millisecond {
-			t.Errorf("the one that waited took %v, exactly it is 2s", longest)
+			t.Errorf("the call that waited took %v, want 2s", longest)
 		}
 		if longest := s.AttemptLatency.P99; longest <= time.Second || longest > 1125*time.Millisecond {
-			t.Errorf("its attempt took %v, exactly it is 1s", longest)
+			t.Errorf("its attempt took %v, want 1s", longest)
 		}
 	})
 }

@@ -1,7 +1,7 @@
 package holdfast_test
 
-// The tests of docs/troubleshooting.md. Each provokes a symptom, produces whatever
-// the page quotes in its section, and shows that the cure is one.
+// The tests of docs/troubleshooting.md. Each produces a symptom with the texts that its
+// section quotes, and then applies the cure.
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
-// signs are what a person sees of a symptom.
+// signs are the texts and figures of a symptom.
 type signs struct {
 	t       *testing.T
 	log     bytes.Buffer
@@ -33,9 +33,9 @@ type signs struct {
 	figures []any    // statistics
 }
 
-// symptom runs f in a bubble and then holds it against the section of the page that
-// names the test: every line of its blocks has to be in the log or in an error, and
-// every figure in the statistics.
+// symptom runs f in a bubble, and compares it with the section of the page that names the
+// test: every line of the section's blocks must be in the log or in an error, and every
+// figure in the statistics.
 func symptom(t *testing.T, f func(t *testing.T, s *signs)) {
 	t.Helper()
 	var s signs
@@ -96,11 +96,11 @@ func keysOf(m map[string]any) (keys []string) {
 	return keys
 }
 
-// failed keeps what an error says to a person.
+// failed keeps the texts of an error.
 func (s *signs) failed(err error) {
 	s.t.Helper()
 	if err == nil {
-		s.t.Fatal("that went well")
+		s.t.Fatal("there is no error")
 	}
 	s.said = append(s.said, err.Error())
 	var e *holdfast.Error
@@ -113,7 +113,7 @@ func (s *signs) failed(err error) {
 
 func (s *signs) keep(figures any) { s.figures = append(s.figures, figures) }
 
-// client is a client whose log is kept.
+// client returns a client, and keeps its log.
 func (s *signs) client(cfg holdfast.Config, rules ...fault.Rule) *holdfast.Client {
 	s.t.Helper()
 	cfg.Name = "api"
@@ -121,13 +121,13 @@ func (s *signs) client(cfg holdfast.Config, rules ...fault.Rule) *holdfast.Clien
 	return c
 }
 
-// get calls a path and is not interested in the answer.
+// get calls a path and drops the answer.
 func get(ctx context.Context, c *holdfast.Client, path string, opts ...holdfast.CallOption) error {
 	_, err := c.Get(ctx, path, opts...)
 	return err
 }
 
-// troubleshooting gives the page's sections by the test that each names.
+// troubleshooting returns the page's sections by their tests.
 func troubleshooting(t *testing.T) map[string]string {
 	t.Helper()
 	page, err := os.ReadFile("docs/troubleshooting.md")
@@ -147,7 +147,7 @@ func troubleshooting(t *testing.T) map[string]string {
 	return sections
 }
 
-// Every section has its test, and every test its section.
+// Every section has a test, and every test a section.
 func TestTroubleshootingNamesItsTests(t *testing.T) {
 	source, err := os.ReadFile("troubleshooting_test.go")
 	if err != nil {
@@ -174,7 +174,7 @@ func TestTroubleshootingNamesItsTests(t *testing.T) {
 	}
 }
 
-// slow is a service that answers after a while.
+// slow delays every answer.
 func slow(d time.Duration) fault.Rule {
 	return rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: d}})
 }
@@ -214,7 +214,7 @@ func TestTroubleEverythingIsRejected(t *testing.T) {
 		time.Sleep(time.Until(c.Breaker().Stats().RetryAt))
 		for range 3 {
 			if err := get(t.Context(), c, "/x"); err != nil {
-				t.Errorf("at the time that the refusal names: %v", err)
+				t.Errorf("at the time of RetryAt: %v", err)
 			}
 		}
 		equal(t, "state", c.Breaker().State(), holdfast.Closed)
@@ -228,7 +228,7 @@ func TestTroubleBreakerStaysClosed(t *testing.T) {
 		c := s.client(cfg, hang)
 		for range 10 {
 			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(2*time.Second, cancel) // gives up, and does not say that it is a timeout
+			time.AfterFunc(2*time.Second, cancel) // cancels, which is no timeout
 			err := get(ctx, c, "/x")
 			s.failed(err)
 		}
@@ -321,7 +321,7 @@ func TestTroublePostIsNotRepeated(t *testing.T) {
 		long := func() io.Reader { return io.LimitReader(zeros{}, 2<<20) }
 		s.failed(post(long(), holdfast.RepeatKeyed))
 		if err := post(bytes.NewReader(make([]byte, 2<<20)), holdfast.RepeatKeyed); err != nil {
-			t.Errorf("a body that can be had again: %v", err)
+			t.Errorf("a body with GetBody: %v", err)
 		}
 	})
 }
@@ -348,7 +348,7 @@ func TestTroubleNoTimeForARetry(t *testing.T) {
 	})
 }
 
-func TestTroubleNoSlot(t *testing.T) {
+func TestTroubleNoPermit(t *testing.T) {
 	symptom(t, func(t *testing.T, s *signs) {
 		cfg := holdfast.Config{Pool: holdfast.Pool{MaxConns: 2}}
 		leaky := s.client(cfg)
@@ -362,7 +362,7 @@ func TestTroubleNoSlot(t *testing.T) {
 		}
 		for range 2 {
 			leaked := open(leaky)
-			defer leaked.Body.Close() // what the program forgot
+			defer leaked.Body.Close() // the program does not close it
 		}
 		meanwhile := make(chan holdfast.ClientStats, 1)
 		time.AfterFunc(4*time.Second, func() { meanwhile <- leaky.Stats() })
@@ -397,7 +397,7 @@ func TestTroubleRateLimited(t *testing.T) {
 		s.failed(get(t.Context(), c, "/x"))
 		c = s.client(holdfast.Config{Retry: holdfast.Retry{MaxRetryAfter: 10 * time.Minute}}, rule("", "1", fault.Fault{Status: 429, RetryAfter: 5 * time.Minute}))
 		if err := get(t.Context(), c, "/x"); err != nil {
-			t.Errorf("with the patience that is asked for: %v", err)
+			t.Errorf("with a longer MaxRetryAfter: %v", err)
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestTroubleAnswerHangs(t *testing.T) {
 
 func TestTroubleStaleConnections(t *testing.T) {
 	symptom(t, func(t *testing.T, s *signs) {
-		gone := rule("", "1", fault.Fault{Reset: fault.NextRequest}) // a balancer that forgets idle connections
+		gone := rule("", "1", fault.Fault{Reset: fault.NextRequest}) // a load balancer that drops idle connections
 		c := s.client(holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off, Repeat: holdfast.RepeatSafe}}, gone)
 		call := func(c *holdfast.Client) error {
 			if err := get(t.Context(), c, "/x"); err != nil {
@@ -437,7 +437,7 @@ func TestTroubleStaleConnections(t *testing.T) {
 		s.failed(call(c))
 
 		if err := call(s.client(holdfast.Config{Pool: holdfast.Pool{IdleExpiry: 10 * time.Second}}, gone)); err != nil {
-			t.Errorf("with connections that are closed before the other side forgets them: %v", err)
+			t.Errorf("with connections that are closed before the load balancer drops them: %v", err)
 		}
 		repeats := s.client(holdfast.Config{}, gone)
 		if err := call(repeats); err != nil {
@@ -447,7 +447,7 @@ func TestTroubleStaleConnections(t *testing.T) {
 	})
 }
 
-// unreachable is a client whose every connection fails so.
+// unreachable returns a client that cannot connect because of err.
 func (s *signs) unreachable(err error) *holdfast.Client {
 	s.t.Helper()
 	c, failed := holdfast.New(holdfast.Config{Name: "api", BaseURL: "http://api.example.com"}, s.logged,

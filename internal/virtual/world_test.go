@@ -244,7 +244,7 @@ func TestPanicOfACaller(t *testing.T) {
 	}
 }
 
-func TestMisuse(t *testing.T) {
+func TestInvalidCalls(t *testing.T) {
 	w := New(1)
 	const outside = "virtual: code that is no caller waits: start it with World.Go"
 	panics(t, outside, func() { w.World().Sleep(w.Background(), at(time.Second)) })

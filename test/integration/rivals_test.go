@@ -51,7 +51,7 @@ func TestConnectionsBesideTheRivals(t *testing.T) {
 			attempts, connections := len(s.Record()), s.Connections()
 			t.Logf("%-32s %3d kB: %d attempts, %3d connections, %d of 100 calls failed", c.name, size>>10, attempts, connections, failed)
 			// One, unless a busy machine does not drain within its 50 ms.
-			// TestRefusalsKeepTheirConnection checks the exact number in
+			// TestDecliningAnswersKeepTheirConnection checks the exact number in
 			// virtual time.
 			if c.name == "holdfast" && (attempts != 300 || connections > 5 || failed != 0) {
 				t.Errorf("%d attempts over %d connections, %d failed", attempts, connections, failed)
