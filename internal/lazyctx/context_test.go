@@ -444,6 +444,7 @@ type fake struct {
 }
 
 func (f *fake) Now() time.Time { return f.now }
+func (f *fake) IsReal() bool   { return false }
 func (f *fake) Go(run func())  { run() }
 func (f *fake) AfterFunc(d time.Duration, run func()) world.Timer {
 	f.after, f.fire = d, run

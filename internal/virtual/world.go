@@ -137,6 +137,9 @@ func (w *World) Now() time.Time {
 	return w.time
 }
 
+// IsReal is false.
+func (w *World) IsReal() bool { return false }
+
 // Chance is a number in [0, 1) that depends on the seed and on the calls before.
 func (w *World) Chance() float64 { return float64(w.next()>>11) / (1 << 53) }
 

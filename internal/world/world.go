@@ -29,6 +29,9 @@ type Source interface {
 	Parker() Parker
 	AfterFunc(d time.Duration, f func()) Timer
 	Go(f func())
+	// IsReal: the time is that of the system, so that code that waits for it
+	// otherwise, as net/http does, may be used.
+	IsReal() bool
 }
 
 // Timer is the timer of AfterFunc, with the methods of time.Timer.
@@ -40,8 +43,8 @@ type Timer interface {
 // From makes a World of a Source.
 func From(s Source) World { return World{&boxed{s}} }
 
-// IsReal reports whether w is the real World.
-func (w World) IsReal() bool { return w.source == nil }
+// IsReal reports whether the time of w is that of the system.
+func (w World) IsReal() bool { return w.source == nil || w.source.IsReal() }
 
 // Now is the current time.
 func (w World) Now() time.Time {

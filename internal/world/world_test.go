@@ -96,13 +96,17 @@ func TestSleep(t *testing.T) {
 }
 
 // fake is a Source that counts its uses.
-type fake struct{ uses int }
+type fake struct {
+	uses int
+	real bool
+}
 
 func (f *fake) Now() time.Time   { f.uses++; return time.Now() }
 func (f *fake) Chance() float64  { f.uses++; return 0.25 }
 func (f *fake) Random() [16]byte { f.uses++; return [16]byte{7} }
 func (f *fake) Parker() Parker   { f.uses++; return newParker() }
 func (f *fake) Go(run func())    { f.uses++; run() }
+func (f *fake) IsReal() bool     { return f.real }
 func (f *fake) AfterFunc(d time.Duration, run func()) Timer {
 	f.uses++
 	return time.AfterFunc(d, run)
@@ -120,6 +124,9 @@ func TestSourceIsAsked(t *testing.T) {
 		stopped := w.AfterFunc(time.Second, func() {}).Stop()
 		if w.IsReal() || !start.Equal(time.Now()) || w.Since(start) != 0 || w.Chance() != 0.25 || p[0] != 7 || id != [16]byte{7, 1} || !ran || !stopped {
 			t.Error("the source was not used")
+		}
+		if f.real = true; !w.IsReal() {
+			t.Error("a source that is real makes no real World")
 		}
 		if f.uses != 10 {
 			t.Errorf("%d uses, want 10", f.uses)
