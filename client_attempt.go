@@ -148,8 +148,9 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 // facts returns the facts that are known before the attempt ends.
 func (a *clientAttempt) facts(end judge.Ending) judge.Facts {
 	o := a.call
+	sdk, ofSDK := o.receiver.(transportReceiver)
 	f := judge.Facts{
-		Ending: end, Method: o.request.Method, Transport: o.receiver == transportReceiver{}, Upgrade: o.upgrade,
+		Ending: end, Method: o.request.Method, Transport: ofSDK, Keyed: sdk.keyed, Upgrade: o.upgrade,
 		Redirected: a.redirected, CrossOrigin: a.crossOrigin,
 	}
 	switch {

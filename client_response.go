@@ -46,8 +46,10 @@ type receiver interface {
 type (
 	bufferedReceiver  struct{} // Get, Post and Call: the attempt reads the answer
 	liveReceiver      struct{} // Do: the caller reads it
-	transportReceiver struct{} // the SDK transport: the caller also reads a declining answer
-	streamReceiver    struct{} // Stream: the attempt ends with the first line or event
+	transportReceiver struct { // the SDK transport: the caller also reads a declining answer
+		keyed bool // the caller gave the request a key
+	}
+	streamReceiver struct{} // Stream: the attempt ends with the first line or event
 )
 
 func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {

@@ -29,8 +29,8 @@ func RepeatPOST() TransportOption {
 // GET, HEAD, OPTIONS, TRACE, PUT and DELETE are repeated. POST and PATCH are repeated if
 // they certainly never left, if the service declined them (429, or 503 with
 // Retry-After), or if the caller gave them a key: Idempotency-Key, X-Idempotency-Key or
-// Config.RequestIDHeader. RepeatPOST allows all of them. Retry.Repeat can only forbid
-// more.
+// Config.RequestIDHeader. RepeatPOST allows all of them. Without it, RepeatSafe as
+// Retry.Repeat forbids those with a key, too; RepeatNever always forbids all of them.
 //
 // Timeouts.Attempt ends with the headers; from there Timeouts.Read, Timeouts.Total and
 // the request's context bound the call. A body keeps its permit until it is read to its
@@ -83,12 +83,13 @@ func (t *transport) CloseIdleConnections() {
 
 func (t *transport) options(req *http.Request) CallOption {
 	return func(o *callOptions) {
-		o.receiver = transportReceiver{}
+		keyed := o.hasKey(req.Header)
+		o.receiver = transportReceiver{keyed}
 		switch {
 		case o.repeat == RepeatNever:
 		case t.repeatPOST:
 			o.repeat = RepeatKeyed
-		case !o.hasKey(req.Header):
+		case !keyed:
 			o.repeat = RepeatSafe
 		}
 	}

@@ -115,6 +115,7 @@ type Facts struct {
 	Ended       bool // the round trip has ended, so that no part of it reads the body
 	Upgrade     bool // the caller asked for another protocol
 	Transport   bool // the request came through the SDK transport
+	Keyed       bool // its caller gave it a key, by which the service recognizes a repeat
 	Redirected  bool // the attempt followed a redirect
 	CrossOrigin bool // a redirect led to another origin
 
@@ -248,7 +249,7 @@ func mayRepeat(f *Facts, r *Rules, mayBeDone bool) Why {
 		return MustNot
 	case Idempotent(f.Method):
 		return May
-	case f.Transport:
+	case f.Transport && !f.Keyed:
 		return NoKey
 	}
 	return MustNot

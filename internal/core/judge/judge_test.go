@@ -140,6 +140,7 @@ func TestMayRepeat(t *testing.T) {
 		{"idempotent methods need none", RepeatSafe, Facts{Method: get, Sent: true}, May},
 		{"others do", RepeatSafe, Facts{Method: post, Sent: true}, MustNot},
 		{"an SDK can be given one", RepeatSafe, Facts{Method: post, Sent: true, Transport: true}, NoKey},
+		{"one that has a key lacks none", RepeatSafe, Facts{Method: post, Sent: true, Transport: true, Keyed: true}, MustNot},
 		{"which is of no use here", RepeatNever, Facts{Method: post, Sent: true, Transport: true}, MustNot},
 		{"never is never", RepeatNever, Facts{Method: get, Sent: true}, MustNot},
 		{"but for what did not leave", RepeatNever, Facts{Method: post}, May},

@@ -56,7 +56,7 @@ func describe(e holdfast.Event) string {
 	case holdfast.EventRetrying:
 		return fmt.Sprintf("waiting %v before attempt %d", brief(e.Delay), e.Attempt+1)
 	case holdfast.EventCoolingDown:
-		return fmt.Sprintf("held back for %v, as the service asked", brief(e.Delay))
+		return fmt.Sprintf("cooling down for %v, as the service asked", brief(e.Delay))
 	case holdfast.EventBreakerOpened:
 		return fmt.Sprintf("%v after %s, for %v", e.Kind, format.Plural(e.Failures, "failed call"), e.Delay)
 	case holdfast.EventBreakerHalfOpen, holdfast.EventBreakerClosed:
