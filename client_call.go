@@ -109,6 +109,7 @@ func (o *clientCall) run() error {
 	}
 	done := false
 	defer func() { // after a panic of Authorize, too
+		defer o.abandon()
 		switch {
 		case done && o.handedOver != nil: // the caller closes the body
 		case o.handedOver != nil: // a panic of an observer

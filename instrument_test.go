@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/holdfast-go/holdfast"
@@ -250,4 +251,83 @@ func TestHeadersOfAnAttempt(t *testing.T) {
 		}
 		equal(t, "the header", strings.Join(got, ", "), "the attempt's")
 	})
+}
+
+// hookedContext counts the functions that wait for its end.
+type hookedContext struct {
+	context.Context
+	done  chan struct{}
+	hooks atomic.Int64
+}
+
+func (c *hookedContext) Done() <-chan struct{} { return c.done }
+
+func (c *hookedContext) AfterFunc(func()) (stop func() bool) {
+	c.hooks.Add(1)
+	return func() bool { return c.hooks.Add(-1) >= 0 }
+}
+
+// countedSpans counts what has started and not ended.
+type countedSpans struct{ open, ended atomic.Int64 }
+
+func (c *countedSpans) start(ctx context.Context) (context.Context, func(holdfast.Event)) {
+	c.open.Add(1)
+	return ctx, func(holdfast.Event) { c.open.Add(-1); c.ended.Add(1) }
+}
+
+func (c *countedSpans) StartOperation(ctx context.Context, _ holdfast.Operation) (context.Context, func(holdfast.Event)) {
+	return c.start(ctx)
+}
+
+func (c *countedSpans) StartAttempt(ctx context.Context, _ holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
+	return c.start(ctx)
+}
+
+// A panic of an observer, at any event, ends what the instruments have started, and
+// leaves nothing in the caller's context, which may live as long as the program.
+func TestInstrumentEndsAfterAPanic(t *testing.T) {
+	for _, kind := range []holdfast.EventKind{
+		holdfast.EventPermitAcquired, holdfast.EventAttempt, holdfast.EventAttemptDone, holdfast.EventRetrying, holdfast.EventSucceeded, holdfast.EventFailed,
+	} {
+		for _, path := range []string{"/well", "/down"} {
+			t.Run(kind.String()+path, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					seen := false
+					shaky := holdfast.ObserverFunc(func(_ context.Context, e holdfast.Event) {
+						if e.Kind == kind {
+							seen = true
+							panic("shaky")
+						}
+					})
+					spans := new(countedSpans)
+					ctx := &hookedContext{Context: context.Background(), done: make(chan struct{})}
+					c, _ := service(t, plan(rule("/down", "", fault.Fault{Status: 503})), holdfast.Config{
+						Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}, Retry: holdfast.Retry{MaxRetries: 1},
+					}, holdfast.WithObserver(shaky), holdfast.WithInstrument(spans))
+					func() {
+						defer func() { equal(t, "the panic", recover() != nil, seen) }()
+						_, _ = c.Get(ctx, path)
+					}()
+					equal(t, "spans that have not ended", spans.open.Load(), 0)
+					equal(t, "functions that wait for the caller's context", ctx.hooks.Load(), 0)
+					equal(t, "in flight", c.Stats().InFlight, 0)
+
+					spans.ended.Store(0)
+					p := policy(t, holdfast.PolicyConfig{Bulkhead: holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1}), Retry: holdfast.Retry{MaxRetries: 1}},
+						holdfast.WithObserver(shaky), holdfast.WithInstrument(spans))
+					func() {
+						defer func() { _ = recover() }()
+						_ = holdfast.Run(ctx, p, func(context.Context) error {
+							if path == "/down" {
+								return errDown
+							}
+							return nil
+						})
+					}()
+					equal(t, "a policy's spans that have not ended", spans.open.Load(), 0)
+					equal(t, "a policy's operation has ended", spans.ended.Load() > 0, true)
+				})
+			})
+		}
+	}
 }

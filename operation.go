@@ -67,7 +67,7 @@ type failure struct {
 	rejected error     // the reason why the next attempt was not made
 }
 
-// ends are the functions that instruments returned.
+// ends are the functions that instruments returned, until they are called.
 type ends struct {
 	operation func(Event)
 	attempts  map[*engine.Attempt]func(Event)
@@ -76,6 +76,13 @@ type ends struct {
 func (es *ends) endAttempt(a *engine.Attempt, e Event) {
 	if end := es.attempts[a]; end != nil {
 		delete(es.attempts, a)
+		end(e)
+	}
+}
+
+func (es *ends) endOperation(e Event) {
+	if end := es.operation; end != nil {
+		es.operation = nil
 		end(e)
 	}
 }
@@ -284,8 +291,22 @@ func (o *operation) report(e Event) {
 func (o *operation) reportEnd(e Event) {
 	o.report(e)
 	if o.ends != nil {
-		o.ends.operation(o.named(e))
+		o.ends.endOperation(o.named(e))
 	}
+}
+
+// abandon ends what the instruments have started, after a panic or Goexit of the function,
+// an observer or another instrument. Observers have no event of it. If all has ended,
+// abandon does nothing.
+func (o *operation) abandon() {
+	if o.ends == nil {
+		return
+	}
+	now := o.Now()
+	for a := range o.ends.attempts {
+		o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
+	}
+	o.ends.endOperation(o.named(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most()}))
 }
 
 // The methods of engine.Records.
@@ -352,16 +373,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 	}
 }
 
-// Abandoned ends the attempt and the operation for the instruments. An observer has no
-// event of a panic.
-func (o *operation) Abandoned(a *engine.Attempt) {
-	if o.ends == nil {
-		return
-	}
-	now := o.Now()
-	o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
-	o.ends.operation(o.named(Event{Kind: EventFailed, Time: now, Attempt: a.Number, Of: o.Most()}))
-}
+func (o *operation) Abandoned(*engine.Attempt) { o.abandon() }
 
 func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision) {
 	failed := o.lastFailed()

@@ -146,6 +146,9 @@ func (f *function[T]) begin(ctx context.Context, p *Policy) {
 }
 
 func (f *function[T]) run() (T, error) {
+	if f.ends != nil {
+		defer f.abandon()
+	}
 	d := f.Run()
 	return f.out, f.end(d)
 }

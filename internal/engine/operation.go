@@ -303,6 +303,7 @@ func (o *Operation) Release() {
 		o.current = nil
 		if !a.concluded {
 			defer o.work.Abandoned(a)
+			a.End() // nothing else does if a record has panicked before the attempt was made
 		}
 		if a.handedOver && a.concluded {
 			return
