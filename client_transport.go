@@ -106,11 +106,11 @@ func (o *callOptions) hasKey(h http.Header) bool {
 // that no better answer follows. It releases the permit and the connection.
 func (o *clientCall) keepDeclined() {
 	a := o.handedOver
-	o.handedOver = nil
 	resp, body := a.answer.(*http.Response), a.live.ReadCloser
 	e, whole := a.readStatusError(resp, body, true)
 	a.roundTrip.Drain(body)
 	a.live.releaseAttempt()
+	o.handedOver = nil // until here, run closes the answer after a panic of its body
 	o.lastFailed().Err = e
 	if whole {
 		resp.Body = io.NopCloser(bytes.NewReader(e.Body))

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -492,6 +494,35 @@ func TestTransportPanicOfRetryOn(t *testing.T) {
 		if _, _, err := send(t, client.HTTPClient(), "GET", s.URL()+"/x", nil); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// exits is a body whose Read ends the goroutine.
+type exits struct{ io.Reader }
+
+func (exits) Read([]byte) (int, error) { runtime.Goexit(); return 0, nil }
+
+// So does a Goexit while the answer before the last one is read.
+func TestTransportGoexit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fake := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 503, Header: http.Header{}, Body: io.NopCloser(exits{}), Request: r}, nil
+		})
+		client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Bulkhead: one}, holdfast.WithTransport(fake))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		var calls sync.WaitGroup
+		for range 2 { // the second one needs the permit of the first
+			calls.Go(func() {
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://x.test/", nil)
+				resp, err := client.HTTPClient().Do(req)
+				t.Errorf("%v, %v", resp, err)
+			})
+		}
+		calls.Wait()
+		equal(t, "in flight", client.Stats().InFlight, 0)
 	})
 }
 
