@@ -301,32 +301,6 @@ func TestURLErrorsAreUnwrapped(t *testing.T) {
 	equal(t, "the error", strings.Contains(err.Error(), "s3cret"), false)
 }
 
-// An operation has the same result on the fast path and through call.Run.
-func TestFastPathEqualsTheOrder(t *testing.T) {
-	for _, ends := range [][]error{{nil}, {errDown, nil}, {errDown, errDown, errDown, errDown}, {throttled{}, nil}} {
-		var results [2]string
-		for i, opts := range [][]holdfast.Option{nil, {holdfast.WithObserver(new(recorder))}} {
-			synctest.Test(t, func(t *testing.T) {
-				b := breakerOf(t, holdfast.BreakerConfig{})
-				bulkhead := holdfast.MustBulkhead(holdfast.BulkheadConfig{})
-				p := policy(t, holdfast.PolicyConfig{
-					Name: "op", Breaker: b, Bulkhead: bulkhead, AttemptTimeout: time.Minute,
-					Retry: holdfast.Retry{Jitter: holdfast.NoJitter, MaxRetryAfter: holdfast.Off},
-				}, opts...)
-				f := &script{ends: ends}
-				start := time.Now()
-				out, err := holdfast.Do(t.Context(), p, f.call)
-				results[i] = fmt.Sprint(out, err, time.Since(start), b.Stats().FailureCount, bulkhead.InUse())
-				var e *holdfast.Error
-				if errors.As(err, &e) {
-					results[i] += e.Explain()
-				}
-			})
-		}
-		equal(t, "through call.Run", results[1], results[0])
-	}
-}
-
 // Many goroutines share a breaker, a bulkhead and a policy. It is for the race detector,
 // and the counts must add up.
 func TestManyGoroutines(t *testing.T) {

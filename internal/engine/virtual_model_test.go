@@ -31,6 +31,7 @@ type simulation struct {
 	hash     uint64 // of all events
 	seen     [eventKinds]int
 	errors   int
+	idle     []*simulated // memory of operations that have ended
 }
 
 // event is a kind of what the engine tells.
@@ -75,14 +76,11 @@ type service struct {
 	attempts int       // that are under way, each with a permit
 }
 
-func newSimulation(tb testing.TB, seed uint64, callers, operations int) *simulation {
+func newSimulation(tb testing.TB, seed uint64, operations int) *simulation {
 	w := virtual.New(seed)
 	s := &simulation{tb: tb, w: w, start: w.Now(), seed: seed, left: operations}
 	for i := range 16 {
 		s.services = append(s.services, s.newService(i))
-	}
-	for range callers {
-		w.Go(s.caller)
 	}
 	return s
 }
@@ -116,23 +114,47 @@ func (s *simulation) newService(i int) *service {
 	return v
 }
 
-// caller makes operations one after the other, until all are made.
-func (s *simulation) caller() {
-	o := new(simulated)
-	for s.left > 0 {
-		s.left--
-		*o = simulated{service: s.services[int(s.w.Chance()*float64(len(s.services)))]}
-		pause := s.between(200*time.Millisecond, time.Second)
-		if !o.operate() {
-			pause *= 4
+// newCaller starts a caller, which makes operations one after the other until all are
+// made. Between two of them it is a timer, so that it needs a coroutine for its
+// operations alone: those that are at rest would be ten times as many, each with a
+// stack that the CPU has to fetch again.
+func (s *simulation) newCaller() {
+	var timer world.Timer
+	operate := func() {
+		if s.left > 0 {
+			s.left--
+			timer.Reset(s.operate())
 		}
-		s.ended++
-		s.sleep(pause)
 	}
+	timer = s.w.AfterFunc(0, func() { s.w.Go(operate) })
 }
 
-func (s *simulation) sleep(d time.Duration) {
-	s.w.World().Sleep(s.w.Background(), s.w.Now().Add(d))
+// newWaitingCaller starts a caller that is a coroutine all the time.
+func (s *simulation) newWaitingCaller() {
+	s.w.Go(func() {
+		for s.left > 0 {
+			s.left--
+			s.w.World().Sleep(s.w.Background(), s.w.Now().Add(s.operate()))
+		}
+	})
+}
+
+// operate makes an operation, and returns the time until the caller's next one.
+func (s *simulation) operate() (pause time.Duration) {
+	if len(s.idle) == 0 {
+		s.idle = append(s.idle, new(simulated))
+	}
+	last := len(s.idle) - 1
+	o := s.idle[last]
+	s.idle = s.idle[:last]
+	*o = simulated{service: s.services[int(s.w.Chance()*float64(len(s.services)))]}
+	pause = s.between(200*time.Millisecond, time.Second)
+	if !o.operate() {
+		pause *= 4
+	}
+	s.ended++
+	s.idle = append(s.idle, o)
+	return pause
 }
 
 func (s *simulation) between(least, most time.Duration) time.Duration {

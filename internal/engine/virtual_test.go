@@ -8,7 +8,6 @@ import (
 // The engine in virtual time: 200,000 operations of 2,000 callers. The rules hold
 // at every step, and the same seed gives the same events, to the nanosecond.
 func TestOperationsInVirtualTime(t *testing.T) {
-	const callers = 2000
 	most := 200_000
 	if underRace {
 		most = 20_000
@@ -16,7 +15,10 @@ func TestOperationsInVirtualTime(t *testing.T) {
 	few := most / 10
 	var wg sync.WaitGroup
 	run := func(seed uint64, operations int) *simulation {
-		s := newSimulation(t, seed, callers, operations)
+		s := newSimulation(t, seed, operations)
+		for range 2000 {
+			s.newCaller()
+		}
 		wg.Go(func() {
 			if err := s.w.Run(); err != nil {
 				t.Error(err)
