@@ -424,3 +424,55 @@ func (c *caller) batch() {
 }
 
 func (c *caller) shutdown() { c.ended("shut down", c.client.Shutdown(c.ctx)) }
+
+// Breaker, Bulkhead and Fallback take the time of their context's World.
+func TestMachinesInVirtualTime(t *testing.T) {
+	w := virtual.New(1)
+	start := w.Now()
+	type key struct{}
+	ctx := context.WithValue(w.Background(), key{}, "caller")
+	fails := func(context.Context) error { return errDown }
+	var told []holdfast.Event
+	b := holdfast.MustBreaker(holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Minute, HalfOpenMaxCalls: 1},
+		holdfast.WithObserver(holdfast.ObserverFunc(func(ctx context.Context, e holdfast.Event) {
+			if told = append(told, e); ctx.Value(key{}) != "caller" || !e.Time.Equal(w.Now()) {
+				t.Errorf("%v at %v, with another context or at another time", e.Kind, e.Time)
+			}
+		})))
+	h := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1, MaxWait: time.Minute})
+	w.Go(func() {
+		is(t, b.Do(ctx, fails), errDown)
+		rejected, ok := errors.AsType[*holdfast.RejectedError](b.Do(ctx, fails))
+		if !ok || !rejected.RetryAt.Equal(start.Add(time.Minute)) {
+			t.Errorf("rejection %+v", rejected)
+		}
+		w.World().Sleep(ctx, rejected.RetryAt)
+		if err := b.Do(ctx, func(context.Context) error { return nil }); err != nil || len(told) != 5 {
+			t.Errorf("%v, %d events", err, len(told))
+		}
+
+		held, _ := h.TryAcquire()
+		_, err := h.Acquire(ctx)
+		if e, ok := errors.AsType[*holdfast.Error](err); !ok || e.Took != time.Minute || !w.Now().Equal(start.Add(2*time.Minute)) {
+			t.Errorf("%v at %v", err, w.Now())
+		}
+		held.Release()
+
+		for left, want := range map[time.Duration]int{0: 0, time.Second: 1} {
+			within := w.Context(ctx, w.Now().Add(time.Minute))
+			others := 0
+			_, _ = holdfast.Fallback(within, func(context.Context) (int, error) {
+				w.World().Sleep(w.Background(), w.Now().Add(time.Minute-left))
+				return 0, holdfast.ErrConnection
+			}, func(context.Context) (int, error) {
+				others++
+				return 0, nil
+			})
+			equal(t, "other services that were asked", others, want)
+			within.End()
+		}
+	})
+	if err := w.Run(); err != nil {
+		t.Error(err)
+	}
+}
