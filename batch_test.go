@@ -136,7 +136,7 @@ func TestBatch(t *testing.T) {
 		}
 
 		_, err = holdfast.Batch(t.Context(), []int{1}, holdfast.BatchOptions{ChunkSize: -1, Width: 1 << 20}, double)
-		if err == nil || !strings.Contains(err.Error(), "BatchOptions.ChunkSize is -1: must be positive or zero for 100") ||
+		if err == nil || !strings.Contains(err.Error(), "BatchOptions.ChunkSize is -1 (Off): must be positive or zero for 100") ||
 			!strings.Contains(err.Error(), "BatchOptions.Width is 1048576: must be at most 65536") {
 			t.Errorf("error is %v", err)
 		}

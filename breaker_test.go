@@ -320,7 +320,7 @@ func TestBreakerStatsJSON(t *testing.T) {
 
 func TestBreakerConfigProblems(t *testing.T) {
 	_, err := holdfast.NewBreaker(holdfast.BreakerConfig{FailureThreshold: holdfast.Off, OpenTimeout: -time.Second, HalfOpenMaxCalls: 1001})
-	want := `holdfast: BreakerConfig.FailureThreshold is -1: must be positive or zero for 15
+	want := `holdfast: BreakerConfig.FailureThreshold is -1 (Off): must be positive or zero for 15
 holdfast: BreakerConfig.OpenTimeout is -1s: must be positive or zero for 1m0s
 holdfast: BreakerConfig.HalfOpenMaxCalls is 1001: must be at most 1000`
 	if err == nil || err.Error() != want {

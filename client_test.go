@@ -163,6 +163,33 @@ func TestTotalBoundsAClientsCall(t *testing.T) {
 	})
 }
 
+// Each reason to stop has its own text.
+func TestStopped(t *testing.T) {
+	none := func(error) bool { return false }
+	for name, tc := range map[string]struct {
+		fault   fault.Fault
+		cfg     holdfast.Config
+		stopped string
+	}{
+		"the limit of the call has passed":     {fault.Fault{Hang: fault.BeforeAnswer}, holdfast.Config{Timeouts: holdfast.Timeouts{Total: time.Second}}, "no time is left"},
+		"Retry.On does not match a 503":        {fault.Fault{Status: 503}, holdfast.Config{Retry: holdfast.Retry{On: none}}, "not worth repeating"},
+		"Retry.On does not match a timeout":    {fault.Fault{Hang: fault.BeforeAnswer}, holdfast.Config{Retry: holdfast.Retry{On: none}}, "not worth repeating"},
+		"the service sent x-should-retry":      {fault.Fault{Status: 503, Header: map[string]string{"X-Should-Retry": "false"}}, holdfast.Config{}, "the service forbids a retry: x-should-retry: false"},
+		"Retry.Repeat forbids another attempt": {fault.Fault{Status: 503}, holdfast.Config{Retry: holdfast.Retry{Repeat: holdfast.RepeatNever}}, "this request must not be repeated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, _ := service(t, plan(rule("/x", "", tc.fault)), tc.cfg)
+				_, err := c.Get(t.Context(), "/x")
+				equal(t, "number of attempts", len(attempts(t, err)), 1)
+				var e *holdfast.Error
+				errors.As(err, &e)
+				equal(t, "reason", e.Stopped, tc.stopped)
+			})
+		})
+	}
+}
+
 // A body that breaks off within the attempt is a failed attempt.
 func TestCutBody(t *testing.T) {
 	for _, end := range []fault.End{fault.FIN, fault.RST} {

@@ -38,7 +38,7 @@ func TestConfigProblems(t *testing.T) {
 		`holdfast: Config.Retry.MaxDelay is 10s: must be at least BaseDelay, which is 20s`:                     true,
 		`holdfast: Config.Retry.Jitter is 9: must be Full, Proportional, Decorrelated or NoJitter`:             true,
 		`holdfast: Config.Retry.Repeat is 9: must be RepeatKeyed, RepeatSafe or RepeatNever`:                   true,
-		`holdfast: Config.Breaker.OpenTimeout is -1ns: must be positive or zero for 1m0s`:                      true,
+		`holdfast: Config.Breaker.OpenTimeout is -1ns (Off): must be positive or zero for 1m0s`:                true,
 		`holdfast: Config.Bulkhead.MaxWait is 1s: must be zero here; set Timeouts.Acquire`:                     true,
 		`holdfast: Config.MaxResponseBytes is -9: must be positive, zero for 33554432, or Off`:                 true,
 		`holdfast: Config.MaxEventBytes is 1099511627776: must be at most 1073741824`:                          true,

@@ -197,15 +197,24 @@ func (o *operation) stopped(d retry.Decision, now time.Time) string {
 			return breakerIsOpen
 		}
 	case retry.NotRepeatable:
-		if why := o.failure().why.String(); why != "" {
-			return why
+		switch why := o.failure().why; {
+		case why == judge.UserForbids: // a failure that Retry.On does not match
+			return retry.NotWorthRepeating.String()
+		case why == judge.ServiceForbids:
+			return "the service forbids a retry: x-should-retry: false"
+		case why.String() != "":
+			return why.String()
 		}
 	case retry.NoTime:
 		wait := d.Wait
 		if asked := o.lastFailed().RetryAfter; asked > 0 {
 			wait = asked // without the jitter
 		}
-		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(max(0, o.Deadline().Sub(now))))
+		left := o.Deadline().Sub(now)
+		if left <= 0 {
+			return "no time is left"
+		}
+		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(left))
 	case retry.AskedTooMuch:
 		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.Rules.Retry.MaxRetryAfter))
 	}

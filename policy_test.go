@@ -573,7 +573,7 @@ func TestPolicyConfigProblems(t *testing.T) {
 	})
 	want := `holdfast: PolicyConfig.Retry.MaxRetries is 101: must be at most 100
 holdfast: PolicyConfig.Retry.BaseDelay is -5s: must be positive, zero for 500ms, or Off
-holdfast: PolicyConfig.Retry.MaxDelay is -1ns: must be positive or zero for 10s
+holdfast: PolicyConfig.Retry.MaxDelay is -1ns (Off): must be positive or zero for 10s
 holdfast: PolicyConfig.AttemptTimeout is -3s: must be positive, zero for none, or Off
 holdfast: PolicyConfig.Retry.On is set beside Classify, which replaces it: set one of them`
 	if err == nil || err.Error() != want {

@@ -203,5 +203,5 @@ func differences[C any](rows []setting.Setting[C], in string, open, asked *C) (d
 }
 
 func differs(field, was, is string) error {
-	return fmt.Errorf("its %s is %s, asked for is %s", field, was, is)
+	return fmt.Errorf("its %s is %s, this call has %s", field, was, is)
 }

@@ -87,7 +87,7 @@ func TestRegistryConflicts(t *testing.T) {
 	other.Breaker.FailureThreshold = 10
 	_, err = r.Open("api", other)
 	is(t, err, holdfast.ErrConfigConflict)
-	for _, want := range []string{`opening "api"`, "Config.Header", "Config.Timeouts.Attempt is 1m0s, asked for is 5s", "Config.Breaker.FailureThreshold is 15, asked for is 10"} {
+	for _, want := range []string{`opening "api"`, "Config.Header", "Config.Timeouts.Attempt is 1m0s, this call has 5s", "Config.Breaker.FailureThreshold is 15, this call has 10"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %q: %v", want, err)
 		}
@@ -388,10 +388,10 @@ func TestRegistryOfPolicies(t *testing.T) {
 	other.Retry.MaxRetries, other.Total, other.Breaker, other.Bulkhead = 3, time.Second, holdfast.MustBreaker(holdfast.BreakerConfig{}), holdfast.MustBulkhead(holdfast.BulkheadConfig{})
 	_, err = r.OpenPolicy("orders", other)
 	is(t, err, holdfast.ErrConfigConflict)
-	equal(t, "the conflict", err.Error(), `holdfast: opening "orders": holdfast: already open with other settings: its PolicyConfig.Retry.MaxRetries is 2, asked for is 3
-its PolicyConfig.Total is none, asked for is 1s
-its PolicyConfig.Breaker is one, asked for is another
-its PolicyConfig.Bulkhead is one, asked for is another`)
+	equal(t, "the conflict", err.Error(), `holdfast: opening "orders": holdfast: already open with other settings: its PolicyConfig.Retry.MaxRetries is 2, this call has 3
+its PolicyConfig.Total is none, this call has 1s
+its PolicyConfig.Breaker is one, this call has another
+its PolicyConfig.Bulkhead is one, this call has another`)
 	for _, name := range []string{"orders", "new"} {
 		if _, err := r.OpenPolicy(name, holdfast.PolicyConfig{Total: -5}); err == nil || !strings.Contains(err.Error(), "PolicyConfig.Total is -5ns") {
 			t.Errorf("an invalid setting of %s: %v", name, err)

@@ -36,7 +36,7 @@ func TestAdded(t *testing.T) {
 		}
 	}
 	c.Probe = holdfast.Off
-	if _, err := r.Open("a", c); !errors.Is(err, holdfast.ErrConfigConflict) || !strings.Contains(err.Error(), "its Config.Probe is 2s, asked for is none") {
+	if _, err := r.Open("a", c); !errors.Is(err, holdfast.ErrConfigConflict) || !strings.Contains(err.Error(), "its Config.Probe is 2s, this call has none") {
 		t.Error(err)
 	}
 

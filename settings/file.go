@@ -43,7 +43,7 @@ func (l *loader) providers(data []byte) (described map[string]any, others []stri
 		for m := range l.members(top.at, top.value, nil) {
 			switch {
 			case !callable.MatchString(m.key):
-				l.addf(m.at, "must be called by lower-case letters, digits, - and _, at most 64, a letter first")
+				l.addf(m.at, "its name must begin with a letter, and have only lower-case letters, digits, - and _, at most 64")
 				continue
 			case len(described) == maxProviders:
 				l.addf(top.at, "has more than %d providers", maxProviders)

@@ -118,7 +118,7 @@ func TestProblems(t *testing.T) {
 
 		// names of providers
 		{"a name that makes no variable", `{"providers": {"Über": {}}}`, nil,
-			[]string{`providers.Über: must be called by lower-case letters, digits, - and _, at most 64, a letter first`}},
+			[]string{`providers.Über: its name must begin with a letter, and have only lower-case letters, digits, - and _, at most 64`}},
 		{"two names that make the same variables", `{"providers": {"a-b": {"base_url": "http://a.test"}, "a_b": {"base_url": "http://b.test"}}}`, nil,
 			[]string{`providers.a_b: needs another name: A_B_BASE_URL would be its variable and that of providers.a-b.base_url`}},
 		{"a name that makes one of Ollama's", `{"providers": {"ollama-embedding": {"base_url": "http://a.test"}}}`, nil,

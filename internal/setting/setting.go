@@ -222,7 +222,11 @@ func (s Of[C, T]) Resolve(c *C, alone bool) *Problem {
 		*p = zero
 	case isNumber:
 		if rule := s.bounds(n, canBeOff, shown(def), "Off"); rule != "" {
-			return &Problem{Name: s.Name, Value: fmt.Sprint(given), Rule: rule}
+			value := fmt.Sprint(given)
+			if n == Off {
+				value += " (Off)"
+			}
+			return &Problem{Name: s.Name, Value: value, Rule: rule}
 		}
 	case s.Words != nil && s.word(given) == nil:
 		return &Problem{Name: s.Name, Value: fmt.Sprintf("%d", any(given)), Rule: "must be " + s.oneOf(Word[T].inGo)}
