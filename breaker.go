@@ -105,8 +105,8 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 // Acquire asks for a permit. The caller returns it once, with Done. The error is a
 // *RejectedError with the time at which to ask again.
 //
-// A half-open breaker takes a permit for lost if it does not come back within ten
-// minutes and the open timeout, so that it can recover.
+// If a permit of a half-open breaker is not returned, the breaker stops waiting for it
+// ten minutes after the open timeout, so that it can recover.
 func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return BreakerPermit{b, t}, nil
@@ -118,8 +118,8 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 	return BreakerPermit{b, t}, nil
 }
 
-// State is the state now. An open breaker with an open timeout that is over is
-// half-open, also before the next call.
+// State is the state now. An open breaker is half-open from the end of its open timeout
+// on, also before the next call.
 func (b *Breaker) State() State { return b.handle.Stats(realWorld.Now()).State }
 
 // Stats returns the statistics of the breaker.

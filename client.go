@@ -118,7 +118,7 @@ func (c *Client) Healthy(ctx context.Context, path string, opts ...CallOption) e
 //
 // in is nil for no body. A []byte or a json.RawMessage is sent unchanged. Use Client.Do
 // to send a reader. The error is an *Error. ErrDecode means that the service answered,
-// and the answer is no Out.
+// and that the answer cannot be decoded into an Out.
 func Call[Out any](ctx context.Context, c *Client, method, path string, in any, opts ...CallOption) (Out, error) {
 	var out Out
 	resp, err := c.buffered(ctx, method, path, in, opts)
@@ -149,11 +149,11 @@ func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...
 // until then the call keeps its permit.
 //
 // The URL of req may be relative to the base URL. An absolute URL must have the origin
-// of the base URL, because the client's headers are sent with it. A retry needs the body
-// again: it is had from req.GetBody, which http.NewRequest sets for the readers that it
-// knows, or from a file. Of another reader the first MiB is kept, and a request that is
-// longer is not repeated. The attempt's limit ends with the headers of the answer; from
-// there the context, Timeouts.Read and Timeouts.Total bound the call.
+// of the base URL, because the client's headers are sent with it. A retry sends the
+// body again. It comes from req.GetBody, which http.NewRequest sets for the readers
+// that it knows, or from a file. Of any other reader the first MiB is kept, and a
+// longer body is not sent again. The attempt's limit ends with the headers of the
+// answer; from there the context, Timeouts.Read and Timeouts.Total bound the call.
 //
 // For a redirect, or a status of 400 and above, the error is an *Error with a
 // *StatusError that has the beginning of the body.

@@ -55,8 +55,9 @@ func WithHeader(name, value string) CallOption {
 	}
 }
 
-// WithIdempotencyKey sends key as Idempotency-Key, and as the call's id unless the call
-// has one. Use it for a call that must not be made twice, not even by two processes.
+// WithIdempotencyKey sends key as Idempotency-Key. It is also the call's id, unless the
+// call has another. Use it for a call that must not be made twice, not even by two
+// processes.
 func WithIdempotencyKey(key string) CallOption {
 	return func(o *callOptions) {
 		if key == "" || !isHeaderValue(key) {
@@ -67,8 +68,8 @@ func WithIdempotencyKey(key string) CallOption {
 	}
 }
 
-// WithNoRepeat does not send this call again if it may have reached the service, for
-// every method; see RepeatNever.
+// WithNoRepeat is RepeatNever for this call: it is not sent again if it may have
+// reached the service, whatever its method.
 func WithNoRepeat() CallOption {
 	return func(o *callOptions) { o.repeat = RepeatNever }
 }

@@ -130,9 +130,9 @@ func (s *Stream) Events() iter.Seq2[ServerEvent, error] {
 	})
 }
 
-// DecodeLines yields the lines of a stream, each decoded from JSON into a T. A line that
-// is no T yields an *Error that is ErrDecode, and the loop can continue with the next
-// line. Otherwise it is the same as Lines.
+// DecodeLines yields the lines of a stream, each decoded from JSON into a T. A line
+// that cannot be decoded yields an *Error that is ErrDecode, and the loop can continue
+// with the next line. Otherwise DecodeLines is the same as Lines.
 func DecodeLines[T any](s *Stream) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for line, err := range s.Lines() {

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 )
 
-// Off, given to a setting, switches off what it sets: no retries, no limit, no
-// breaker. The comment of each field says whether it can be Off.
+// Off is the value of a setting that means none, or no limit: no retries, no time
+// limit, no breaker. The comment of each field says whether it can be Off.
 const Off = -1
 
 // Config describes a client for one service. A zero field means its default. A
@@ -19,8 +19,8 @@ const Off = -1
 // is longer than 365 days. New reports every problem at once.
 //
 // The defaults of Config and of its parts are those of requirement B2b in
-// docs/requirements.md. A comment that gives no other source gives a default of
-// holdfast's own where B2b has none.
+// docs/requirements.md. Where B2b has no default, the comment names another source, or
+// the default is holdfast's own.
 type Config struct {
 	// Name is the service's name in errors, events and logs. Default: the host of
 	// BaseURL.
@@ -136,8 +136,10 @@ type Retry struct {
 	// Jitter spreads the backoff by chance. Default Full (requirement A5).
 	Jitter Jitter
 	// On reports whether an error is worth repeating. The default of a client is
-	// DefaultRetryOn; of a policy, every error but the caller's cancellation. An
-	// error that On does not match is not repeated, and is Permanent in a policy.
+	// DefaultRetryOn; of a policy, every error but the caller's cancellation. An error
+	// that On does not match is not repeated, and is Permanent in a policy. A client's
+	// error has its kind, such as ErrServer. A policy's error is that of the function,
+	// and a time limit is context.DeadlineExceeded.
 	On func(error) bool
 	// Repeat selects the requests that a client may send again. Default
 	// RepeatKeyed. It has no effect in a policy.
@@ -145,9 +147,11 @@ type Retry struct {
 }
 
 // DefaultRetryOn is the default of Retry.On in a client: it reports whether err is
-// ErrConnection or ErrRateLimited. To repeat more, put it before your own filters:
+// ErrConnection or ErrRateLimited. To repeat more, combine it with your own filters:
 //
 //	On: holdfast.Any(holdfast.DefaultRetryOn, holdfast.Is(holdfast.ErrNotFound))
+//
+// Do not use it in a policy: a function's own errors are none of these kinds.
 func DefaultRetryOn(err error) bool {
 	return errors.Is(err, ErrConnection) || errors.Is(err, ErrRateLimited)
 }
@@ -182,10 +186,10 @@ const (
 	// Proportional waits between half the backoff and one and a half times the
 	// backoff. A wait can be one and a half times MaxDelay.
 	Proportional = retry.Proportional
-	// Decorrelated waits between BaseDelay and three times the wait before, at most
+	// Decorrelated waits between BaseDelay and three times the previous wait, at most
 	// MaxDelay.
 	Decorrelated = retry.Decorrelated
-	// NoJitter waits the backoff itself. It is for tests and for a single caller.
+	// NoJitter waits exactly the backoff. It is for tests and for a single caller.
 	NoJitter = retry.None
 )
 
@@ -213,14 +217,14 @@ type BreakerConfig struct {
 	// Name is the breaker's name in events, logs and errors. Default: the client's
 	// name in Config, else "breaker".
 	Name string
-	// FailureThreshold is the number of calls that have to fail in a row. Default
-	// 15. Off is for no breaker, in Config only.
+	// FailureThreshold is the number of calls that have to fail in a row to open the
+	// breaker. Default 15. Off is for no breaker, in Config only.
 	FailureThreshold int
 	// OpenTimeout is how long the breaker stays open before it admits probes.
 	// Default 60s.
 	OpenTimeout time.Duration
-	// HalfOpenMaxCalls is the number of probes at once. As many have to succeed in
-	// a row to close the breaker; one that fails opens it again. Default 3, at most
+	// HalfOpenMaxCalls is the number of probes at once. The same number has to succeed
+	// in a row to close the breaker. One that fails opens it again. Default 3, at most
 	// 1000.
 	HalfOpenMaxCalls int
 	// CountAttempts counts each failed attempt. By default, a failed call counts
@@ -240,7 +244,8 @@ type BulkheadConfig struct {
 	MaxConcurrent int
 	// MaxQueue is the number of calls that may wait for a permit. One more is
 	// ErrPoolTimeout at once. Default 1000, at most 1048576; Off for none. In Config,
-	// as many calls may wait out a cooldown; one more is ErrRateLimited at once.
+	// the same number of calls may wait for the end of a cooldown; one more is
+	// ErrRateLimited at once.
 	MaxQueue int
 	// MaxWait bounds the wait for a permit. A longer one is ErrPoolTimeout. Default
 	// 5s; Off for no limit. In Config it must be zero: there, set Timeouts.Acquire.

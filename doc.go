@@ -15,29 +15,30 @@
 //	answer, err := holdfast.Post[Answer](ctx, client, "/questions", question)
 //
 // [Get], [Post] and [Call] decode JSON. [Client.Get], [Client.Post] and the other
-// methods return a [Response], read to its end. [Client.Do] returns a body that is
-// not read yet, for uploads and downloads, and [Client.Stream] an answer that arrives
-// in lines or events. A [CallOption] changes one call, and the context bounds it. A
-// program with several services keeps their clients in a [Registry].
-// [Client.Healthy] is for health checks.
+// methods return a [Response], read to its end. [Client.Do] returns a body that is not
+// read yet, for uploads and downloads, and [Client.Stream] returns an answer that
+// arrives in lines or events. [Client.HTTPClient] is for an SDK that takes an
+// *http.Client. A [CallOption] changes one call, and the context bounds it. A program
+// with several services keeps their clients in a [Registry]. [Client.Healthy] is for
+// health checks.
 //
 // # Any other function
 //
-// For a method of an SDK or a query, make one [Policy] and call the function through
-// [Do], [Run] or [Wrap]. A [Breaker] and a [Bulkhead] can also be used alone.
+// For a method of an SDK or a database query, make one [Policy] and call the function
+// through [Do], [Run] or [Wrap]. A [Breaker] and a [Bulkhead] can also be used alone.
 // [Fallback] calls another service if the first is not available. [Batch] sends many
 // items in chunks and keeps every result.
 //
 // # What happens to a call
 //
 // The order is the same for every call. The breaker is asked first, and gets one
-// verdict for the whole call: the [Outcome] of its last attempt. Each attempt waits
+// verdict for the whole call: the [Outcome] of the last attempt. Each attempt waits
 // until the service's last Retry-After is over, takes a permit of the bulkhead, asks
-// the breaker again, and runs under a time limit. A failed attempt is repeated after
-// a backoff, while retries and time are left and the breaker is not open. [Retry],
+// the breaker again, and runs under a time limit. A failed attempt is repeated after a
+// backoff, while retries and time are left and the breaker is not open. [Retry],
 // [Timeouts], [BreakerConfig] and [BulkheadConfig] have the numbers, and [Repeat]
-// selects the requests that may be sent twice. docs/semantics.md lists the
-// guarantees, each with its tests.
+// selects the requests that may be sent twice. docs/semantics.md lists the guarantees,
+// each with its tests.
 //
 // # Errors
 //
@@ -47,21 +48,22 @@
 //
 //	switch {
 //	case errors.Is(err, holdfast.ErrCircuitOpen): // nothing was sent
-//	case errors.Is(err, holdfast.ErrConnection): // it may pass: every retry is used up
+//	case errors.Is(err, holdfast.ErrConnection): // it may pass, but no retry is left
 //	}
 //
 // # Logs, events and statistics
 //
 // Nothing is logged without [WithLogger]; with it, a breaker that opens is a warning.
-// An [Observer] receives every [Event]. [Client.Stats] and [Registry.Stats] count. No
-// error, event, log or statistic shows a header's value, a body, a query or a
-// password; SECURITY.md has this promise and its limits.
+// An [Observer] receives every [Event]. An [Instrument] starts the spans of a tracer.
+// [Client.Stats], [Policy.Stats] and [Registry.Stats] count. No error, event, log or
+// statistic shows a header's value, a body, a query or a password; SECURITY.md has this
+// promise and its limits.
 //
 // # Settings
 //
-// A field that is zero means its documented default; [Off] switches off what it
-// sets. New reports every problem with the settings at once. Package settings reads
-// them from a file and the environment, and has presets.
+// A field that is zero means its documented default. [Off] means none, or no limit. New
+// reports every problem with the settings at once. Package settings reads them from a
+// file and the environment, and has presets.
 //
 // # Tests
 //

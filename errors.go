@@ -38,12 +38,12 @@ var (
 	ErrAuthentication error = &sentinel{text: "not authorized", code: CodeUnauthenticated, is: []error{ErrStatus}}
 	// ErrNotFound is a 404.
 	ErrNotFound error = &sentinel{text: "not found", code: CodeNotFound, is: []error{ErrStatus}}
-	// ErrInvalidRequest is a 400 or 422, which is also ErrStatus. It is also a request
-	// that cannot be made: nothing was sent, and it is not ErrStatus.
+	// ErrInvalidRequest is one of two failures. A 400 or 422 is also ErrStatus. A
+	// request that cannot be made is not: nothing was sent.
 	ErrInvalidRequest error = &sentinel{text: "invalid request", code: CodeInvalidArgument}
-	// ErrRateLimited is a 429, which is also ErrStatus and has a *StatusError. It is
-	// also a call that was not sent because the service's Retry-After is not over: that
-	// is not ErrStatus and has a *RejectedError.
+	// ErrRateLimited is one of two failures. A 429 is also ErrStatus and has a
+	// *StatusError. A call that was not sent, because the service's Retry-After is not
+	// over, is not ErrStatus and has a *RejectedError.
 	ErrRateLimited error = &sentinel{text: "rate limited", code: CodeResourceExhausted}
 
 	// ErrCircuitOpen is a call that the breaker rejected: nothing was sent. A
@@ -57,7 +57,7 @@ var (
 	// ErrClosed is a call of a client that was closed.
 	ErrClosed error = &sentinel{text: "client closed", code: CodeUnavailable}
 	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
-	// event of one longer than Config.MaxEventBytes.
+	// event of a stream that is longer than Config.MaxEventBytes.
 	ErrBodyTooLarge error = &sentinel{text: "response body too large", code: CodeOutOfRange}
 	// ErrDecode is an answer that cannot be decoded into the caller's type.
 	ErrDecode error = &sentinel{text: "response could not be decoded", code: CodeInternal}
@@ -131,8 +131,8 @@ type Error struct {
 type Attempt struct {
 	Number int // from 1
 	// Start is the time at which the attempt started. It is zero if the attempt was not
-	// timed: that is the first attempt of a Policy without AttemptTimeout, Total and
-	// observer, and without a logger at DEBUG.
+	// timed. Only the first attempt of a Policy can be untimed, if the policy has no
+	// AttemptTimeout, Total, observer or instrument, and no logger at DEBUG.
 	Start time.Time
 	// Took is the attempt's duration. It is zero if the attempt was not timed.
 	Took    time.Duration
@@ -210,7 +210,7 @@ func (e *Error) cause() string {
 // secret.
 func text(err error) string { return wire.WithoutURL(err).Error() }
 
-// Unwrap returns the kind, Err, and the last attempt's error if Err is a later one.
+// Unwrap returns the kind, Err, and the last attempt's error if Err is another error.
 func (e *Error) Unwrap() []error {
 	return slices.DeleteFunc([]error{e.kind, e.Err, e.last}, func(err error) bool { return err == nil })
 }

@@ -27,21 +27,22 @@ const (
 	// check of the breaker and of the cooldown.
 	EventAttempt
 	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Err, Status,
-	// Sent, Duration, RetryAfter, and RetryAt if it started a cooldown, which ends then.
+	// Sent, Duration, RetryAfter, and RetryAt (the end of the cooldown, if the attempt
+	// started one).
 	EventAttemptDone
 	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Err, Sent,
 	// Delay.
 	EventRetrying
-	// EventSucceeded: the operation succeeded. Attempt (their number), Of, Outcome,
-	// Duration.
+	// EventSucceeded: the operation succeeded. Attempt (the number of attempts), Of,
+	// Outcome, Duration.
 	EventSucceeded
-	// EventFailed: the operation failed. Attempt (their number, 0 if nothing was sent),
-	// Of, Err, Sent (by any attempt), Duration.
+	// EventFailed: the operation failed. Attempt (the number of attempts, 0 if nothing
+	// was sent), Of, Err, Sent (by any attempt), Duration.
 	EventFailed
 	// EventBrokeOff: a body that the caller reads, or a stream, ended too early because
-	// the service failed or a limit was reached. EventSucceeded came before it, when the
-	// answer began. Attempt (their number), Of, Outcome, Status, Err, Sent, Duration
-	// (since the operation started).
+	// the service failed or a limit was reached. EventSucceeded came before it, when
+	// the answer began. Attempt (the number of attempts), Of, Outcome, Status, Err,
+	// Sent, Duration (since the operation started).
 	EventBrokeOff
 	// EventBreakerOpened: the breaker opened. Failures, Delay (until it admits probes),
 	// RetryAt, Epoch, and Err if the failure that opened it is known. Time is later than
@@ -53,7 +54,8 @@ const (
 	EventBreakerClosed
 	// EventProbe: a half-open breaker admitted a probe. Probe.
 	EventProbe
-	// EventRejected: the breaker rejected an operation. RetryAt, Rejected (their number).
+	// EventRejected: the breaker rejected an operation. RetryAt, Rejected (the number
+	// of rejections).
 	EventRejected
 )
 
@@ -115,9 +117,9 @@ type Event struct {
 }
 
 // Observer receives the events of a client, a policy or a breaker; see WithObserver.
-// Observe is called by many goroutines at once, each the one in which the event
-// happened, and never under a lock. The call continues when Observe returns. ctx is
-// the caller's. A breaker's event has the context of the call that caused it.
+// Many goroutines call Observe at once: each event is reported by the goroutine in
+// which it happened, and never under a lock. The call continues when Observe returns.
+// ctx is the caller's. A breaker's event has the context of the call that caused it.
 type Observer interface {
 	Observe(ctx context.Context, e Event)
 }

@@ -9,8 +9,10 @@ import (
 
 // Fallback calls primary and, while the service is unavailable, each of the others in
 // turn. A service is unavailable if the error is ErrCircuitOpen, ErrConnection,
-// ErrRateLimited or ErrPoolTimeout. Any other error is an answer, which a fallback
-// must not hide: Fallback returns it at once. It also returns at once when ctx ends.
+// ErrRateLimited or ErrPoolTimeout. Any other error is an answer, which a fallback must
+// not hide: Fallback returns it at once. It also returns at once when ctx ends, so give
+// primary a shorter limit than ctx has: Timeouts.Total of its client, or a context of
+// its own.
 //
 // Each call starts with primary, so that primary gets its calls back as soon as its
 // breaker admits them. An open breaker rejects within a microsecond. If more than one

@@ -25,14 +25,14 @@ type Instrument interface {
 	StartAttempt(ctx context.Context, at AttemptStart) (_ context.Context, end func(Event))
 }
 
-// Operation is an operation that starts.
+// Operation describes an operation that starts.
 type Operation struct {
 	Name         string // the client's or the policy's
 	RequestID    string // empty for a policy, as are Method and Path
 	Method, Path string
 }
 
-// AttemptStart is an attempt that starts.
+// AttemptStart describes an attempt that starts.
 type AttemptStart struct {
 	Operation
 	Number, Of int         // Number counts from 1; Of is the largest number possible

@@ -24,8 +24,8 @@ type options struct {
 	tls         *tls.Config // nil for the defaults
 }
 
-// WithObserver adds an observer. Each observer receives every event; the logger of
-// WithLogger is one more of them.
+// WithObserver adds an observer. Each observer receives every event. It does not
+// replace the logger of WithLogger.
 func WithObserver(o Observer) Option {
 	return func(all *options) { all.observers = append(all.observers, o) }
 }
@@ -59,8 +59,8 @@ func WithDialContext(dial func(ctx context.Context, network, addr string) (net.C
 
 // WithTLSConfig makes a client's TLS connections with cfg: RootCAs for a private
 // certificate authority, Certificates or GetClientCertificate for a service that asks
-// for a client certificate. New copies cfg. HTTP/2 stays on for every NextProtos. It
-// cannot be used beside WithTransport.
+// for a client certificate. New copies cfg. HTTP/2 stays on, whatever cfg.NextProtos
+// is. It cannot be used beside WithTransport.
 func WithTLSConfig(cfg *tls.Config) Option {
 	return func(all *options) { all.tls = cfg }
 }

@@ -24,7 +24,7 @@ type Policy struct {
 // PolicyConfig describes a policy. A field that is zero means its documented default.
 //
 // Breaker and Bulkhead are pointers because calls share them. Two policies may have the
-// same one. Make it once: a breaker of a single call never opens.
+// same one. Make them once: a breaker that is made for each call never opens.
 type PolicyConfig struct {
 	// Name is the operation's name in errors, events and logs. Default "operation".
 	Name string
@@ -41,8 +41,8 @@ type PolicyConfig struct {
 	Breaker *Breaker
 	// Bulkhead gives a permit to each attempt. Default none.
 	Bulkhead *Bulkhead
-	// Classify returns the outcome of an error, in the place of Retry.On: Throttled for
-	// a service that asks for fewer calls, Unknown for an error that is not repeated and
+	// Classify replaces Retry.On, and returns the outcome of an error: Throttled for a
+	// service that asks for fewer calls, Unknown for an error that is not repeated and
 	// not counted. It is not called for the caller's own cancellation. An error with a
 	// method RetryAfter() time.Duration sets a minimum for the wait.
 	Classify func(error) Outcome

@@ -22,10 +22,11 @@ type Registry struct {
 	policies entries[Policy, PolicyConfig]
 }
 
-// DefaultRegistry is a Registry for programs that need one.
+// DefaultRegistry is one Registry for the whole program.
 var DefaultRegistry = new(Registry)
 
-// ErrConfigConflict is a name that is already open with other settings.
+// ErrConfigConflict is the error of Registry.Open and Registry.OpenPolicy for a name
+// that is already open with other settings.
 var ErrConfigConflict error = &sentinel{text: "already open with other settings"}
 
 // Open returns the client of that name. It makes the client if there is none, once
@@ -34,7 +35,7 @@ var ErrConfigConflict error = &sentinel{text: "already open with other settings"
 // If the client exists, its settings must equal cfg; otherwise the error is
 // ErrConfigConflict and names the settings that differ. The values of headers,
 // functions and opts are not compared, so that a new key is no conflict. opts have an
-// effect in the call that makes the client only.
+// effect only in the call that makes the client.
 //
 // Closing the client removes it from the registry.
 func (r *Registry) Open(name string, cfg Config, opts ...Option) (*Client, error) {

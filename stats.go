@@ -16,12 +16,12 @@ import (
 type ClientStats struct {
 	Name             string        `json:"name"`
 	BaseURL          string        `json:"base_url"`
-	DefaultTimeout   time.Duration `json:"-"` // of one attempt
+	DefaultTimeout   time.Duration `json:"-"` // of one attempt; "default_timeout" in JSON
 	MaxConns         int           `json:"max_connections"`
 	MaxIdleConns     int           `json:"max_keepalive_connections"`
 	MaxRetries       int           `json:"max_retries"`
-	BaseDelay        time.Duration `json:"-"`
-	MaxDelay         time.Duration `json:"-"`
+	BaseDelay        time.Duration `json:"-"`                         // "retry_base_delay" in JSON
+	MaxDelay         time.Duration `json:"-"`                         // "retry_max_delay" in JSON
 	BreakerState     string        `json:"circuit_breaker_state"`     // StateOff without a breaker
 	BreakerThreshold int           `json:"circuit_breaker_threshold"` // zero without a breaker
 
@@ -48,8 +48,8 @@ type PolicyStats struct {
 	Counts
 }
 
-// Counts has the numbers since a client or a policy was made. They are read one after
-// the other, so their sums may not match while calls run.
+// Counts has the numbers since a client or a policy was made. The numbers are read one
+// after the other, so their sums may not match while calls run.
 type Counts struct {
 	Operations uint64 `json:"operations"`
 	Succeeded  uint64 `json:"succeeded"`
@@ -62,11 +62,11 @@ type Counts struct {
 	BrokeOff  uint64 `json:"broke_off"` // answers of a client that failed while the caller read them
 
 	// Calls that were delayed or not sent.
-	Rejected     uint64        `json:"rejected"`      // rejections by the breaker, of all that share it
-	PoolTimeouts uint64        `json:"pool_timeouts"` // no permit came free in time
+	Rejected     uint64        `json:"rejected"`      // calls that the breaker rejected, also those of others that share it
+	PoolTimeouts uint64        `json:"pool_timeouts"` // calls without a permit, or a connection, in time
 	Waits        uint64        `json:"waits"`         // waits for a permit that got one
-	Waited       time.Duration `json:"-"`             // the sum of Waits; "waited" in JSON
-	Cooldowns    uint64        `json:"cooldowns"`     // operations that waited for the end of a cooldown, or could not
+	Waited       time.Duration `json:"-"`             // the total time of Waits; "waited" in JSON
+	Cooldowns    uint64        `json:"cooldowns"`     // operations that waited for the end of a cooldown, or failed because of it
 }
 
 // Latency describes durations by quantiles: half of them are at most P50, nine of ten

@@ -49,9 +49,10 @@ func LocalService() holdfast.Config {
 // Database is a policy's configuration for the statements of a database. Its
 // numbers are those of requirement B8 in docs/requirements.md.
 //
-// It repeats a statement after a broken connection or a timeout. Extend Retry.On
-// where your driver reports more, as a deadlock. A statement that timed out may have
-// been carried out: use the policy for statements that may run twice.
+// It repeats a statement after driver.ErrBadConn (package database/sql/driver) or a
+// timeout. Extend Retry.On for other errors of your driver, such as a reset connection
+// or a deadlock: cfg.Retry.On = holdfast.Any(cfg.Retry.On, ...). A statement that timed
+// out may have been carried out: use the policy for statements that may run twice.
 func Database() holdfast.PolicyConfig {
 	return holdfast.PolicyConfig{
 		Name: "database",

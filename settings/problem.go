@@ -27,8 +27,8 @@ func (p Problem) String() string {
 	return p.Message
 }
 
-// Error is the error of [Load] for settings that do not hold. It has every problem,
-// at least one and at most a hundred.
+// Error is the error of [Load] for invalid settings. It has every problem, at least one
+// and at most a hundred.
 type Error struct {
 	// File is the settings file, empty if there is none.
 	File     string

@@ -55,8 +55,8 @@ type Ollama struct {
 	EmbeddingTimeout time.Duration
 	// LLMTimeout bounds one attempt to generate text. Default 120s.
 	LLMTimeout time.Duration
-	// HealthCheckTimeout bounds a health check. Default 5s, since a service on this
-	// machine that is well answers soon.
+	// HealthCheckTimeout bounds a health check. Default 5s, since a healthy service on
+	// this machine answers fast.
 	HealthCheckTimeout time.Duration
 }
 

@@ -31,13 +31,13 @@ type Settings struct {
 	// Others are the further providers of the file, by name. Their defaults are
 	// those of [holdfast.Config].
 	Others map[string]Provider
-	// Sources gives the value of every setting and the place that it is from.
+	// Sources has the value of every setting, and where it comes from.
 	Sources []Source
-	// Warnings are settings that hold, but under a former name.
+	// Warnings has the settings that were given under a former name. They are in force.
 	Warnings []Problem
 }
 
-// Source is the place that the value of a setting is from.
+// Source is where the value of a setting comes from.
 type Source struct {
 	Setting string // its place in the file: "providers.mixedbread.retry.base_delay"
 	// Value is the value as files have it. Credentials are hidden, and a variable in
