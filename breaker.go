@@ -106,7 +106,7 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 // *RejectedError with the time at which to ask again.
 //
 // If a permit of a half-open breaker is not returned, the breaker stops waiting for it
-// ten minutes after the open timeout, so that it can recover.
+// after ten minutes plus the open timeout, so that it can recover.
 func (b *Breaker) Acquire() (BreakerPermit, error) {
 	if t, ok := b.handle.Load().Admit(); ok {
 		return BreakerPermit{b, t}, nil

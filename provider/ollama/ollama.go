@@ -42,8 +42,8 @@ func Config() holdfast.Config {
 	}
 }
 
-// Timeouts bound one attempt of the other calls. Each may be [holdfast.Off]. An
-// option of a call has precedence.
+// Timeouts bound one attempt of every call but Embed, which has the limit of the
+// client. Each may be [holdfast.Off]. An option of a call has precedence.
 type Timeouts struct {
 	// LLM applies to Generate and Chat. In a stream it bounds the time without
 	// bytes: before the first piece and between two pieces. Default 120s
