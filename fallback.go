@@ -10,9 +10,12 @@ import (
 // Fallback calls primary and, while the service is unavailable, each of the others in
 // turn. A service is unavailable if the error is ErrCircuitOpen, ErrConnection,
 // ErrRateLimited or ErrPoolTimeout. Any other error is an answer, which a fallback must
-// not hide: Fallback returns it at once. It also returns at once when ctx ends, so give
-// primary a shorter limit than ctx has: Timeouts.Total of its client, or a context of
-// its own.
+// not hide: Fallback returns it at once. An error of another library, from a Policy, has
+// one of these kinds only if Classify returns Transient or Throttled for it, or if a
+// time limit ended the attempt.
+//
+// All functions share ctx, and Fallback returns when it ends. Give primary a shorter
+// limit, such as Timeouts.Total of its client, so that time is left for the others.
 //
 // Each call starts with primary, so that primary gets its calls back as soon as its
 // breaker admits them. An open breaker rejects within a microsecond. If more than one
