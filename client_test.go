@@ -188,6 +188,29 @@ func TestStopped(t *testing.T) {
 			})
 		})
 	}
+	for name, tc := range map[string]struct {
+		kind    error
+		end     func(*holdfast.Client, context.CancelFunc)
+		stopped string
+	}{
+		"the caller": {holdfast.ErrCanceled, func(_ *holdfast.Client, cancel context.CancelFunc) { cancel() }, "the caller's context ended"},
+		"Close":      {holdfast.ErrClosed, func(c *holdfast.Client, _ context.CancelFunc) { c.Close() }, "the client was closed"},
+	} {
+		t.Run("waiting for a permit, ended by "+name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, _ := service(t, plan(rule("/x", "", fault.Fault{Hang: fault.BeforeAnswer})), holdfast.Config{Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}})
+				go c.Get(context.Background(), "/x")
+				time.Sleep(time.Second)
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(500*time.Millisecond, func() { tc.end(c, cancel) })
+				_, err := c.Get(ctx, "/x")
+				is(t, err, tc.kind)
+				var e *holdfast.Error
+				errors.As(err, &e)
+				equal(t, "reason", e.Stopped, tc.stopped)
+			})
+		})
+	}
 }
 
 // A body that breaks off within the attempt is a failed attempt.

@@ -215,6 +215,13 @@ func (o *operation) stopped(d retry.Decision, now time.Time) string {
 			return "no time is left"
 		}
 		return fmt.Sprintf("a wait of %v does not fit into the %v that are left", rounded(wait), rounded(left))
+	case retry.Ended:
+		if kind, _ := o.ended(); kind == ErrClosed {
+			return "the client was closed"
+		}
+		if o.Caller.Err() == nil {
+			return "the limit of the whole call passed"
+		}
 	case retry.AskedTooMuch:
 		return fmt.Sprintf("the service asked for %v, more than the %v that are allowed", rounded(d.Wait), rounded(o.Rules.Retry.MaxRetryAfter))
 	}

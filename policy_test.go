@@ -176,6 +176,21 @@ func TestTheCallersContext(t *testing.T) {
 			equal(t, "reason", e.Stopped, "a wait of 5s does not fit into the 3s that are left")
 		})
 	})
+	t.Run("Total passes before a permit is free", func(t *testing.T) {
+		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
+			b := holdfast.MustBulkhead(holdfast.BulkheadConfig{MaxConcurrent: 1})
+			permit, err := b.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer permit.Release()
+			_, err = holdfast.Do(t.Context(), policy(t, holdfast.PolicyConfig{Bulkhead: b, Total: time.Second}, opts...), hang)
+			is(t, err, holdfast.ErrTimeout)
+			var e *holdfast.Error
+			errors.As(err, &e)
+			equal(t, "reason", e.Stopped, "the limit of the whole call passed")
+		})
+	})
 	t.Run("deadline before any attempt", func(t *testing.T) {
 		everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
 			b := breakerOf(t, holdfast.BreakerConfig{FailureThreshold: 1})
