@@ -63,7 +63,7 @@ type Counts struct {
 
 	// Calls that were delayed or not sent.
 	Rejected     uint64        `json:"rejected"`      // calls that the breaker rejected, also those of others that share it
-	PoolTimeouts uint64        `json:"pool_timeouts"` // calls without a permit, or a connection, in time
+	PoolTimeouts uint64        `json:"pool_timeouts"` // calls that got no permit in time
 	Waits        uint64        `json:"waits"`         // waits for a permit that got one
 	Waited       time.Duration `json:"-"`             // the total time of Waits; "waited" in JSON
 	Cooldowns    uint64        `json:"cooldowns"`     // operations that waited for the end of a cooldown, or failed because of it
