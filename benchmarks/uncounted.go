@@ -23,7 +23,7 @@ import (
 // counting are the lines, by file.
 var counting = map[string]string{
 	"client.go":    "c.shared.Timed = true",
-	"operation.go": "o.shared.counts.together.Record(a.Took)",
+	"operation.go": "c.together.Record(a.Took)",
 }
 
 // withoutStatistics returns a file's source without its line.
