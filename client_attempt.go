@@ -22,11 +22,10 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
-	redirected  bool            // it followed a redirect
-	crossOrigin bool            // to another origin
-	parent      context.Context // of the contexts of its round trips
-	added       http.Header     // by instruments
-	answer      any             // of the receiver: *Response, *http.Response or *Stream
+	redirected  bool        // it followed a redirect
+	crossOrigin bool        // to another origin
+	added       http.Header // by instruments
+	answer      any         // of the receiver: *Response, *http.Response or *Stream
 
 	firstRoundTrip roundTrip
 	live           liveBody
@@ -45,7 +44,7 @@ func (a *clientAttempt) startRoundTrip(ctx *lazyctx.Context, mem *roundTrip) {
 	o := a.call
 	deadline, _ := ctx.Deadline()
 	a.roundTrip = &mem.wire
-	a.roundTrip.Start(ctx, o.Asked(), deadline, o.limits)
+	a.roundTrip.Start(ctx, o.AttemptStart(), deadline, o.limits)
 	// This order and that in abort ensure that one of the two ends ctx.
 	if a.onWire.Store(ctx); o.aborted.Load() {
 		ctx.End()
@@ -243,7 +242,7 @@ func (a *clientAttempt) limit() (*TimeoutError, judge.Limit) {
 		}
 		return &TimeoutError{Phase: phase.String(), Limit: limit, After: after}, reached
 	}
-	if s, ok := a.call.Struck(a.roundTrip, a.Started); ok {
+	if s, ok := a.call.ReachedLimit(a.roundTrip, a.Started); ok {
 		return timeoutOf(s), s.Limit
 	}
 	return nil, judge.NoLimit

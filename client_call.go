@@ -176,7 +176,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.call, o.handedOver, o.declined = o, nil, nil
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
-	a.parent, a.added = o.start(&a.Attempt, n, &a.firstRoundTrip.watch)
+	a.added = o.start(&a.Attempt, n, &a.firstRoundTrip.watch)
 	a.startRoundTrip(&a.Context, &a.firstRoundTrip)
 	a.send()
 	if a.HandedOver() {

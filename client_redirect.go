@@ -73,7 +73,7 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 
 		ctx, mem := new(lazyctx.Context), new(roundTrip)
-		ctx.InitWatched(a.parent, deadline, &mem.watch)
+		ctx.InitWatched(a.Parent(), deadline, &mem.watch)
 		a.startRoundTrip(ctx, mem)
 		req, err := a.request(h)
 		if err != nil {

@@ -99,10 +99,10 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 	return ctx
 }
 
-// start begins attempt n in a. It returns the parent of the attempt's context and the
-// headers that instruments add. watch is memory for the context; it may be nil.
-func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (parent context.Context, added http.Header) {
-	parent = o.Caller
+// start begins attempt n in a, and returns the headers that instruments add to it. watch
+// is memory for the attempt's context; it may be nil.
+func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added http.Header) {
+	parent := o.Caller
 	if o.ends != nil {
 		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
 		if o.request != nil {
@@ -117,7 +117,7 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (paren
 	if o.Watched {
 		o.report(Event{Kind: EventAttempt, Time: a.Started, Attempt: a.Number, Of: o.Most(), Probe: a.Probe})
 	}
-	return parent, added
+	return added
 }
 
 // end counts and reports the end of the operation, and returns its error, nil for a
@@ -253,8 +253,8 @@ func contextKind(ctx context.Context, after time.Duration) (kind, cause error) {
 }
 
 // timeoutOf is the error of a limit that ended an attempt.
-func timeoutOf(s engine.Struck) *TimeoutError {
-	return &TimeoutError{Phase: s.Phase, Limit: s.Is, After: s.After}
+func timeoutOf(s engine.ReachedLimit) *TimeoutError {
+	return &TimeoutError{Phase: s.Phase, Limit: s.Set, After: s.After}
 }
 
 // since is the time from then to now, zero if then was not measured.

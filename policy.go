@@ -182,7 +182,7 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	facts := judge.Facts{Ending: judge.Returned}
 	if f.Caller.Err() == context.Canceled {
 		facts.Canceled = judge.ByCaller
-	} else if s, ok := f.Struck(ctx, a.Started); ok {
+	} else if s, ok := f.ReachedLimit(ctx, a.Started); ok {
 		facts.Limit, err = s.Limit, &limited{timeoutOf(s), wire.WithoutURL(err)}
 	}
 	if asking, ok := errors.AsType[interface {

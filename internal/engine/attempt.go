@@ -17,15 +17,15 @@ type Attempt struct {
 	Number  int       // from 1
 	Started time.Time // zero if it was not timed
 	Took    time.Duration
-	Probe   bool
 
 	judge.Meaning
 	Err     error     // why it failed; nil for success
 	Status  int       // of an answer; zero if there was none
-	Reused  bool      // it went over a connection that was used before
-	Sent    bool      // its request may have reached the service
 	Arrived time.Time // when a declining answer arrived; zero if none did
 
+	Probe      bool // it is a half-open breaker's probe
+	Reused     bool // it went over a connection that was used before
+	Sent       bool // its request may have reached the service
 	concluded  bool
 	permit     bool // it holds a permit of the bulkhead
 	handedOver bool // the answer holds the permit until Operation.ReleaseHeld
@@ -46,8 +46,7 @@ func (a *Attempt) HandOver() { a.handedOver = true }
 // HandedOver reports whether the attempt's answer has them.
 func (a *Attempt) HandedOver() bool { return a.handedOver }
 
-// RetryAt is when the service wants to hear from everybody again; zero if the
-// attempt began no cooldown.
+// RetryAt is the end of the cooldown that the attempt began; zero if it began none.
 func (a *Attempt) RetryAt() time.Time {
 	if a.Cooldown {
 		return a.Arrived.Add(a.RetryAfter)

@@ -99,6 +99,6 @@ func (f *FastPath) Leave(e *Engine, verdict outcome.Outcome) {
 // f.Attempt: the rules that it has passed are not asked again.
 func (o *Operation) Resume(f *FastPath) {
 	o.resumed = true
-	o.ticket, o.permit, o.asked = f.ticket, f.permit, f.started
+	o.ticket, o.permit, o.starts = f.ticket, f.permit, f.started
 	o.Began = f.started // it is too late to read the clock
 }

@@ -14,37 +14,34 @@ import (
 )
 
 // Operation is one operation under its rules, and the only implementation of
-// call.Effects. What an attempt does, and what is recorded, is its Work's.
+// call.Effects. Its attempts and its records are its Work's.
 type Operation struct {
-	Engine *Engine
-	Rules  *Rules
-	World  world.World // of the caller's context
-	Caller context.Context
-	// Context is the operation's: the caller's, or one that follows it.
-	Context context.Context
-	Began   time.Time // zero until the clock is read
-	// Watched: an observer wants to hear of what goes well.
-	Watched bool
-	// Check: the operation is a health check, which gives no verdict.
-	Check bool
-	// Schedule and AttemptLimit are the rules', unless the call has its own.
-	Schedule     *retry.Config
-	AttemptLimit time.Duration
-	Made         int // attempts so far
+	Engine  *Engine
+	Rules   *Rules
+	World   world.World     // of the caller's context
+	Caller  context.Context // the caller's, or an instrument's that follows it
+	Context context.Context // the operation's: Caller, or one that follows it
+	Began   time.Time       // zero until the clock is read
 
-	work     Work
-	deadline time.Time // by Rules.Total; zero if it has none
-	ticket   breaker.Ticket
-	asked    time.Time // when the cooldown was last looked at; the next attempt starts then
-	ended    time.Time // when the latest failed attempt ended
-	permit   bool      // it holds one for the next attempt
-	resumed  bool      // its first attempt was made on the fast path
-	last     *Attempt  // the latest one that has ended
-	current  *Attempt  // the one that is being made
+	Schedule     *retry.Config // the rules', unless the call has its own
+	AttemptLimit time.Duration // likewise
+	Made         int           // attempts so far
+
+	Watched bool // an observer wants to hear of what goes well
+	Check   bool // it is a health check, which gives no verdict
+	permit  bool // it holds a permit for the next attempt
+	resumed bool // its first attempt was made on the fast path
+
+	work    Work
+	ticket  breaker.Ticket
+	starts  time.Time // when the next attempt starts: the cooldown was last looked at
+	ended   time.Time // when the latest failed attempt ended
+	last    *Attempt  // the latest one that has ended
+	current *Attempt  // the one that is being made
 }
 
-// Work is what operations differ in: the attempts, and the records of them. Every
-// method is called by the operation's goroutine.
+// Work has the attempts of an operation, and its records. Every method is called by the
+// operation's goroutine.
 type Work interface {
 	// Try makes attempt n: it begins by Operation.Start and returns an attempt that
 	// is concluded.
@@ -52,8 +49,7 @@ type Work interface {
 	Records
 }
 
-// Records are told what happens to an operation. now is the instant at which it
-// happened.
+// Records record an operation. now is the time of what they record.
 type Records interface {
 	// Waiting: no permit is free.
 	Waiting(now time.Time)
@@ -86,19 +82,21 @@ func (o *Operation) Begin(ctx context.Context, e *Engine, r *Rules, w Work) {
 	if r.Total > 0 || o.Watched {
 		o.Began = o.World.Now()
 	}
-	if r.Total > 0 {
-		o.deadline = o.Began.Add(r.Total)
-	}
 }
 
 // Run takes the operation through the rules.
 func (o *Operation) Run() retry.Decision { return call.Run(o, o.Schedule, o.Check) }
 
 // OwnDeadline is the deadline by Rules.Total, zero if there is none.
-func (o *Operation) OwnDeadline() time.Time { return o.deadline }
+func (o *Operation) OwnDeadline() time.Time {
+	if o.Rules.Total <= 0 {
+		return time.Time{}
+	}
+	return o.Began.Add(o.Rules.Total)
+}
 
-// Asked is when the latest attempt started.
-func (o *Operation) Asked() time.Time { return o.asked }
+// AttemptStart is when the latest attempt started.
+func (o *Operation) AttemptStart() time.Time { return o.starts }
 
 // Last is the latest attempt that has ended, nil if none has.
 func (o *Operation) Last() *Attempt { return o.last }
@@ -116,10 +114,11 @@ func (o *Operation) Chance() float64  { return o.World.Chance() }
 
 // Deadline is the earlier of the rules' and the caller's.
 func (o *Operation) Deadline() time.Time {
-	if theirs, ok := o.Caller.Deadline(); ok && (o.deadline.IsZero() || theirs.Before(o.deadline)) {
+	own := o.OwnDeadline()
+	if theirs, ok := o.Caller.Deadline(); ok && (own.IsZero() || theirs.Before(own)) {
 		return theirs
 	}
-	return o.deadline
+	return own
 }
 
 // limit is how long the operation may still take, zero if it has no limit.
@@ -130,8 +129,8 @@ func (o *Operation) limit() time.Duration {
 	return 0
 }
 
-// looked records the first look at the clock.
-func (o *Operation) looked(now time.Time) {
+// begunBy records the first look at the clock.
+func (o *Operation) begunBy(now time.Time) {
 	if o.Made == 0 && o.Began.IsZero() {
 		o.Began = now
 	}
@@ -219,7 +218,7 @@ func (o *Operation) Cooldown() retry.Reason {
 		return retry.Go
 	}
 	now := o.Now()
-	o.looked(now)
+	o.begunBy(now)
 	until, cooling := c.Until(now, o.Chance())
 	if !cooling {
 		return retry.Go
@@ -246,12 +245,12 @@ func (o *Operation) CoolingDown() bool {
 	}
 	c := o.Engine.Cooldown
 	requested := c != nil && c.Requested()
-	o.asked = o.Now()
-	o.looked(o.asked)
+	o.starts = o.Now()
+	o.begunBy(o.starts)
 	if c == nil || !requested && !c.Requested() {
 		return false
 	}
-	_, cooling := c.Until(o.asked, 0)
+	_, cooling := c.Until(o.starts, 0)
 	return cooling
 }
 
@@ -278,9 +277,9 @@ func (o *Operation) Acquire() retry.Reason {
 
 func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	now := o.Now()
-	o.looked(now)
+	o.begunBy(now)
 	o.work.Waiting(now)
-	switch b.Acquire(o.Context, o.World, now, o.deadline) {
+	switch b.Acquire(o.Context, o.World, now, o.OwnDeadline()) {
 	case Acquired:
 		o.permit = true
 		got := o.Now()
@@ -289,7 +288,7 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	case ContextEnded:
 		return retry.Ended
 	}
-	if !o.deadline.IsZero() && !o.Now().Before(o.deadline) {
+	if own := o.OwnDeadline(); !own.IsZero() && !o.Now().Before(own) {
 		return retry.Ended
 	}
 	o.work.Saturated()
@@ -349,12 +348,12 @@ func (o *Operation) sleep(until time.Time) retry.Reason {
 // permit. parent is Caller, or a context that follows it. With a watch, Work ends the
 // context at its deadline.
 func (o *Operation) Start(a *Attempt, n int, parent context.Context, watch *lazyctx.Watch) {
-	a.Number, a.Started, a.Probe = n, o.asked, o.Probe()
+	a.Number, a.Started, a.Probe = n, o.starts, o.Probe()
 	a.permit, o.permit = o.permit, false
 	o.Made, o.current = n, a
-	deadline := o.deadline
+	deadline := o.OwnDeadline()
 	if o.AttemptLimit > 0 {
-		if own := o.asked.Add(o.AttemptLimit); deadline.IsZero() || own.Before(deadline) {
+		if own := o.starts.Add(o.AttemptLimit); deadline.IsZero() || own.Before(deadline) {
 			deadline = own
 		}
 	}
@@ -388,28 +387,28 @@ func (o *Operation) Attempt(n int) outcome.Result {
 	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, Stands: a.Stands}
 }
 
-// Struck is a limit of this side that ended an attempt.
-type Struck struct {
+// ReachedLimit is a limit of this side that has ended an attempt.
+type ReachedLimit struct {
 	Limit judge.Limit
 	Phase string        // its name in errors: attempt, total or deadline
-	Is    time.Duration // its setting; zero for the caller's deadline
+	Set   time.Duration // its setting; zero for the caller's deadline
 	After time.Duration // how long it took; zero if it was not timed
 }
 
-// Struck returns the limit that ended ctx, the context of an attempt that started
+// ReachedLimit returns the limit that ended ctx, the context of an attempt that started
 // at started. It is asked before the attempt ends its context itself.
-func (o *Operation) Struck(ctx context.Context, started time.Time) (s Struck, ok bool) {
+func (o *Operation) ReachedLimit(ctx context.Context, started time.Time) (s ReachedLimit, ok bool) {
 	if ctx.Err() != context.DeadlineExceeded {
 		return s, false
 	}
-	now := o.Now()
+	now, own := o.Now(), o.OwnDeadline()
 	switch theirs, bound := o.Caller.Deadline(); {
 	case bound && !now.Before(theirs):
-		return Struck{judge.OperationLimit, "deadline", 0, since(o.Began, now)}, true
-	case !o.deadline.IsZero() && !now.Before(o.deadline):
-		return Struck{judge.OperationLimit, "total", o.Rules.Total, since(o.Began, now)}, true
+		return ReachedLimit{judge.OperationLimit, "deadline", 0, since(o.Began, now)}, true
+	case !own.IsZero() && !now.Before(own):
+		return ReachedLimit{judge.OperationLimit, "total", o.Rules.Total, since(o.Began, now)}, true
 	}
-	return Struck{judge.AttemptLimit, "attempt", o.AttemptLimit, since(started, now)}, true
+	return ReachedLimit{judge.AttemptLimit, "attempt", o.AttemptLimit, since(started, now)}, true
 }
 
 // since is the time from then to now, zero if then was not timed.

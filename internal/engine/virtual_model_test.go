@@ -441,7 +441,7 @@ func (o *simulated) conclude(a *Attempt, ctx *lazyctx.Context, err error) {
 	f, now := judge.Facts{Ending: judge.Returned}, o.w.Now()
 	if o.canceled {
 		f.Canceled = judge.ByCaller
-	} else if struck, ok := o.Struck(ctx, a.Started); ok {
+	} else if struck, ok := o.ReachedLimit(ctx, a.Started); ok {
 		f.Limit = struck.Limit
 		ends := o.Deadline()
 		if struck.Limit == judge.AttemptLimit {

@@ -101,6 +101,9 @@ func (c *Context) InitWatched(parent context.Context, deadline time.Time, in *Wa
 	c.watchIn(&in.state)
 }
 
+// Parent returns the parent that Init set.
+func (c *Context) Parent() context.Context { return c.parent }
+
 // Expire ends the Context as its deadline would.
 func (c *Context) Expire() { c.end(context.DeadlineExceeded) }
 
