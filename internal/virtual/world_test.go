@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -148,6 +149,21 @@ func TestSameSeedSameEvents(t *testing.T) {
 	}
 	if a, b, c := hash(1), hash(1), hash(2); a != b || a == c {
 		t.Errorf("seed 1: %x and %x, seed 2: %x", a, b, c)
+	}
+}
+
+// Instants that virtual time cannot reach are its ends. Only the real World is real.
+func TestFarInstants(t *testing.T) {
+	for at, want := range map[time.Time]int64{
+		start: 0, start.Add(time.Hour + 7): int64(time.Hour + 7), start.Add(-7): -7,
+		start.AddDate(400, 0, 0): math.MaxInt64, {}: math.MinInt64,
+	} {
+		if got := sinceStart(at); got != want {
+			t.Errorf("%v is %d, want %d", at, got, want)
+		}
+	}
+	if w := New(1); w.IsReal() || world.From(w).IsReal() {
+		t.Error("virtual time is real")
 	}
 }
 

@@ -134,6 +134,15 @@ func TestSourceIsAsked(t *testing.T) {
 	})
 }
 
+// A context of a World has the values of its parent.
+func TestWithKeepsValues(t *testing.T) {
+	type own struct{}
+	ctx := With(context.WithValue(t.Context(), own{}, 7), From(new(fake)))
+	if got := ctx.Value(own{}); got != 7 {
+		t.Errorf("the parent's value is %v", got)
+	}
+}
+
 // A context is of the World of its nearest With.
 func TestOf(t *testing.T) {
 	type other struct{}
