@@ -3,6 +3,7 @@ package holdfast_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -93,6 +94,30 @@ func BenchmarkRoundTrip(b *testing.B) {
 				b.Fatal(err)
 			}
 			cancel()
+		}
+	})
+}
+
+// BenchmarkRejection is a call that an open breaker rejects, in which an outage
+// consists. The bar is 1.3 µs.
+//
+//	go test -run xxx -bench Rejection -benchmem -cpu 1,2 .
+func BenchmarkRejection(b *testing.B) {
+	c, err := holdfast.New(holdfast.Config{
+		BaseURL: "http://127.0.0.1:1", Breaker: holdfast.BreakerConfig{FailureThreshold: 1, OpenTimeout: time.Hour},
+		Retry: holdfast.Retry{MaxRetries: holdfast.Off},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = c.Get(b.Context(), "/") // opens it
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := c.Get(b.Context(), "/v1/items"); !errors.Is(err, holdfast.ErrCircuitOpen) {
+				b.Error(err)
+			}
 		}
 	})
 }
