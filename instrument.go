@@ -43,7 +43,11 @@ type AttemptStart struct {
 // WithInstrument adds an instrument. Instruments start in the order in which they
 // were added, and end in the reverse order.
 func WithInstrument(i Instrument) Option {
-	return func(all *options) { all.instruments = append(all.instruments, i) }
+	return func(all *options) {
+		if i != nil {
+			all.instruments = append(all.instruments, i)
+		}
+	}
 }
 
 type instruments []Instrument

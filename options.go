@@ -10,7 +10,8 @@ import (
 )
 
 // Option supplies a dependency such as a logger, an observer or a transport. A
-// constructor reports an option that it has no use for as a problem.
+// constructor reports an option that it has no use for as a problem. An option of nil is
+// no option.
 type Option func(*options)
 
 type options struct {
@@ -27,7 +28,11 @@ type options struct {
 // WithObserver adds an observer. Each observer receives every event. It does not
 // replace the logger of WithLogger.
 func WithObserver(o Observer) Option {
-	return func(all *options) { all.observers = append(all.observers, o) }
+	return func(all *options) {
+		if o != nil {
+			all.observers = append(all.observers, o)
+		}
+	}
 }
 
 // WithLogger logs to l. A breaker that opens and the calls that it rejects are at

@@ -56,3 +56,15 @@ func TestUnusedOptions(t *testing.T) {
 		})
 	}
 }
+
+// An option of nil is no option.
+func TestNilOptions(t *testing.T) {
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://127.0.0.1:1", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+		holdfast.WithObserver(nil), holdfast.WithInstrument(nil), holdfast.WithLogger(nil),
+		holdfast.WithTransport(nil), holdfast.WithDialContext(nil), holdfast.WithTLSConfig(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	is(t, get(t.Context(), c, "/x"), holdfast.ErrConnection)
+}
