@@ -31,12 +31,15 @@ var faults = [...]string{Reset: "reset", Finish: "finish", Dark: "dark"}
 // String returns the fault's name in lower case.
 func (f Fault) String() string { return faults[f] }
 
+// MarshalText returns the fault's name.
+func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
 // Relay listens on a port of loopback.
 type Relay struct {
 	to       string
 	listener net.Listener
 
-	used atomic.Int64 // stale connections over which a client has sent something
+	used atomic.Int64
 
 	mu     sync.Mutex
 	open   map[*pair]struct{}
@@ -81,7 +84,8 @@ func (r *Relay) Opened() int {
 	return r.opened
 }
 
-// Used returns the number of stale connections over which a client has sent something.
+// Used returns the number of stale connections over which a client has sent something. An
+// alert of TLS, with which it closes a connection, does not count.
 func (r *Relay) Used() int { return int(r.used.Load()) }
 
 // Close closes the listener and every connection.
@@ -141,12 +145,14 @@ type pair struct {
 	relay           *Relay
 	client, service *net.TCPConn
 	fault           atomic.Int32 // one more than the Fault of a stale connection; zero if it works
-	used            atomic.Bool  // by the client, since it is stale
+	sent            int          // bytes of the client, since it is stale
 	once            sync.Once
 }
 
-// chunk bounds what is read at once.
-const chunk = 32 << 10
+const (
+	chunk = 32 << 10 // bytes that are read at once
+	alert = 24       // bytes of an alert of TLS 1.3, less than any request has
+)
 
 // ask passes the client's bytes on until one side ends.
 func (p *pair) ask() {
@@ -167,9 +173,10 @@ func (p *pair) take(b []byte) bool {
 		_, err := p.service.Write(b)
 		return err == nil || p.fault.Load() > 0
 	}
-	if p.used.CompareAndSwap(false, true) {
+	if before := p.sent; before <= alert && before+len(b) > alert {
 		p.relay.used.Add(1)
 	}
+	p.sent += len(b)
 	if Fault(f-1) == Dark {
 		return true
 	}

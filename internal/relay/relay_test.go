@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -46,12 +47,13 @@ func client(t *testing.T, r *Relay) net.Conn {
 	return conn
 }
 
-// ask sends a word and reads it back.
+// ask sends something as long as a request, and reads it back.
 func ask(conn net.Conn) error {
-	if _, err := io.WriteString(conn, "hello"); err != nil {
+	text := strings.Repeat("hello", 10)
+	if _, err := io.WriteString(conn, text); err != nil {
 		return err
 	}
-	_, err := io.ReadFull(conn, make([]byte, 5))
+	_, err := io.ReadFull(conn, make([]byte, len(text)))
 	return err
 }
 
@@ -130,6 +132,24 @@ func TestIdle(t *testing.T) {
 				t.Error("used without a byte")
 			}
 		})
+	}
+}
+
+// A client that closes a stale connection over TLS has not used it.
+func TestGoodbye(t *testing.T) {
+	r, err := New(echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	conn := client(t, r)
+	r.Stale(Reset)
+	if _, err := conn.Write(make([]byte, alert)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return r.Open() == 0 })
+	if r.Used() != 0 {
+		t.Error("an alert counts as a use")
 	}
 }
 
