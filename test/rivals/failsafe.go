@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -23,9 +24,10 @@ func newFailsafe(s Settings) (conformance.Client, error) {
 	retries := failsafehttp.NewRetryPolicyBuilder().
 		WithMaxRetries(s.Terms.Retries).WithBackoff(s.Terms.Base, s.Terms.Max).Build()
 	t := newTransport(s)
-	rt := failsafehttp.NewRoundTripper(t, append([]failsafe.Policy[*http.Response]{retries}, inner(s)...)...)
+	sends := &counting{RoundTripper: t}
+	rt := failsafehttp.NewRoundTripper(sends, append([]failsafe.Policy[*http.Response]{retries}, inner(s)...)...)
 	c := &http.Client{Transport: rt}
-	return sender{httpClients{c, c}, s.Terms, t.CloseIdleConnections}, nil
+	return sender{httpClients{c, c}, s.Terms, t.CloseIdleConnections, sends.n.Load}, nil
 }
 
 // newFailsafeTuned is failsafe-go as well as its settings allow:
@@ -50,14 +52,14 @@ func newFailsafeTuned(s Settings) (conformance.Client, error) {
 		}).
 		ReturnLastFailure().Build()
 	t := newTransport(s)
-	whole := wholeBodies{t, s.Terms}
+	sends := &counting{RoundTripper: wholeBodies{t, s.Terms}}
 	policies := inner(s)
-	repeating := failsafehttp.NewRoundTripper(whole, append([]failsafe.Policy[*http.Response]{retries}, policies...)...)
-	single := failsafehttp.NewRoundTripper(whole, policies...)
+	repeating := failsafehttp.NewRoundTripper(sends, append([]failsafe.Policy[*http.Response]{retries}, policies...)...)
+	single := failsafehttp.NewRoundTripper(sends, policies...)
 	return sender{httpClients{
 		&http.Client{CheckRedirect: noRedirects, Transport: repeating},
 		&http.Client{CheckRedirect: noRedirects, Transport: single},
-	}, s.Terms, t.CloseIdleConnections}, nil
+	}, s.Terms, t.CloseIdleConnections, sends.n.Load}, nil
 }
 
 // inner returns the policies inside the retries.
@@ -72,6 +74,17 @@ func inner(s Settings) []failsafe.Policy[*http.Response] {
 		policies = append(policies, bulkhead.NewBuilder[*http.Response](uint(s.Bulkhead)).WithMaxWaitTime(time.Minute).Build())
 	}
 	return append(policies, timeout.New[*http.Response](s.Terms.Attempt))
+}
+
+// counting is a transport that counts the attempts of the policies around it.
+type counting struct {
+	http.RoundTripper
+	n atomic.Int64
+}
+
+func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.RoundTripper.RoundTrip(req)
 }
 
 // wholeBodies is a transport that reads each answer before it returns it.

@@ -42,7 +42,7 @@ func newHeimdall(s Settings) (conformance.Client, error) {
 	}
 	return sender{httpClients{
 		answering{newClient(s.Terms.Retries)}, answering{newClient(0)},
-	}, s.Terms, client.CloseIdleConnections}, nil
+	}, s.Terms, client.CloseIdleConnections, nil}, nil
 }
 
 // answering returns an error where hystrix returns neither an answer nor an error.

@@ -31,7 +31,7 @@ func newSDKTransport(s Settings) (conformance.Client, error) {
 		return nil, err
 	}
 	sdk := c.HTTPClient(holdfast.RepeatPOST())
-	return sender{httpClients{sdk, sdk}, s.Terms, func() { _ = c.Close() }}, nil
+	return sender{httpClients{sdk, sdk}, s.Terms, func() { _ = c.Close() }, client{c}.told}, nil
 }
 
 // Holdfast returns an adapter over a holdfast.Client with any config and options.
@@ -55,6 +55,9 @@ func HoldfastConfig(s Settings) holdfast.Config {
 		},
 		Breaker:          holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
 		MaxResponseBytes: int64(s.Terms.Answer),
+	}
+	if s.Terms.Retries == 0 {
+		cfg.Retry.MaxRetries = holdfast.Off
 	}
 	if s.Threshold > 0 {
 		cfg.Breaker = holdfast.BreakerConfig{FailureThreshold: s.Threshold, OpenTimeout: s.OpenFor, HalfOpenMaxCalls: s.Probes, CountAttempts: s.CountAttempts}
@@ -103,3 +106,6 @@ func (c client) Do(ctx context.Context, call conformance.Call) conformance.Answe
 }
 
 func (c client) Close() { _ = c.Client.Close() }
+
+func (c client) told() int64             { return int64(c.Stats().Attempts) }
+func (c client) attempts() (int64, bool) { return c.told(), true }

@@ -9,5 +9,5 @@ import (
 // newBare is net/http with a timeout and no retries.
 func newBare(s Settings) (conformance.Client, error) {
 	c := &http.Client{Transport: newTransport(s), Timeout: s.Terms.Attempt}
-	return sender{httpClients{c, c}, s.Terms, c.CloseIdleConnections}, nil
+	return sender{httpClients{c, c}, s.Terms, c.CloseIdleConnections, nil}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"resty.dev/v3"
 
@@ -15,7 +16,10 @@ import (
 
 // throughResty is resty, which retries idempotent methods, and other methods if a
 // request allows it.
-type throughResty struct{ client *resty.Client }
+type throughResty struct {
+	client *resty.Client
+	made   *atomic.Int64 // attempts, by the requests' own counters
+}
 
 func newResty(s Settings) (conformance.Client, error) {
 	// The timeout is the http.Client's, because a context with a deadline turns
@@ -32,7 +36,7 @@ func newResty(s Settings) (conformance.Client, error) {
 	if s.Threshold > 0 {
 		c.SetCircuitBreaker(resty.NewCircuitBreakerCount(uint64(s.Threshold), 3, s.OpenFor))
 	}
-	return throughResty{c}, nil
+	return throughResty{c, new(atomic.Int64)}, nil
 }
 
 func worthRepeating(_ *resty.Response, err error) bool {
@@ -50,11 +54,14 @@ func (r throughResty) Do(ctx context.Context, call conformance.Call) conformance
 		req.SetBody(call.Body)
 	}
 	resp, err := req.Execute(call.Method, call.URL)
+	r.made.Add(int64(req.Attempt))
 	if err != nil {
 		return conformance.Answer{Err: err}
 	}
 	return conformance.Answer{Status: resp.StatusCode(), Body: resp.Bytes()}
 }
+
+func (r throughResty) attempts() (int64, bool) { return r.made.Load(), true }
 
 func (r throughResty) Close() {
 	_ = r.client.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-retryablehttp"
 
@@ -26,13 +27,15 @@ func newRetryable(s Settings) (conformance.Client, error) {
 	if s.Log != nil {
 		c.Logger = log.New(s.Log, "", log.LstdFlags)
 	}
+	var attempts atomic.Int64
+	c.RequestLogHook = func(retryablehttp.Logger, *http.Request, int) { attempts.Add(1) }
 	c.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if ctx.Value(once{}) != nil {
 			return false, err
 		}
 		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 	}
-	return sender{retryable{c}, s.Terms, c.HTTPClient.CloseIdleConnections}, nil
+	return sender{retryable{c}, s.Terms, c.HTTPClient.CloseIdleConnections, attempts.Load}, nil
 }
 
 func newRetryableSilent(s Settings) (conformance.Client, error) {

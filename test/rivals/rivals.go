@@ -73,6 +73,15 @@ func Named(name string) Kind {
 	return all[i]
 }
 
+// Attempts returns the number of attempts that a client says it has made, by its own
+// counters or hooks. ok is false if the library does not tell.
+func Attempts(c conformance.Client) (n int64, ok bool) {
+	if c, ok := c.(interface{ attempts() (int64, bool) }); ok {
+		return c.attempts()
+	}
+	return 0, false
+}
+
 // Modules are the modules of all rivals, those of package guards included, and
 // the names by which reports show their versions.
 var Modules = []struct{ Name, Path string }{

@@ -48,6 +48,9 @@ func TestEveryKindCalls(t *testing.T) {
 			if a.Err != nil || a.Status != 200 || string(a.Body) != "after retries" || attempts != 3 {
 				t.Errorf("answered by 503 twice: %d %q after %d attempts, %v", a.Status, a.Body, attempts, a.Err)
 			}
+			if told, ok := Attempts(c); ok && told != int64(len(s.Record())) {
+				t.Errorf("tells of %d attempts, and the service saw %d", told, len(s.Record()))
+			}
 		})
 	}
 }

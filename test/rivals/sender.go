@@ -20,6 +20,7 @@ type sender struct {
 	Sender
 	terms conformance.Terms
 	close func()
+	told  func() int64 // attempts so far; nil if the library does not tell
 }
 
 func (s sender) Do(ctx context.Context, call conformance.Call) conformance.Answer {
@@ -32,6 +33,13 @@ func (s sender) Do(ctx context.Context, call conformance.Call) conformance.Answe
 }
 
 func (s sender) Close() { s.close() }
+
+func (s sender) attempts() (int64, bool) {
+	if s.told == nil {
+		return 0, false
+	}
+	return s.told(), true
+}
 
 // httpClients are two clients of one library. One of them retries. The other does
 // not: it is for calls that are not repeatable, if the library has no hook for them.
