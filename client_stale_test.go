@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ type pool struct {
 
 // pooling returns a pool that is not filled. Requests of paths other than /fill go to
 // handle, which may be nil.
-func pooling(t *testing.T, proto string, cfg holdfast.Config, handle http.HandlerFunc) *pool {
+func pooling(t *testing.T, proto string, cfg holdfast.Config, handle http.HandlerFunc, opts ...holdfast.Option) *pool {
 	t.Helper()
 	p := new(pool)
 	var filling atomic.Int64
@@ -62,7 +63,6 @@ func pooling(t *testing.T, proto string, cfg holdfast.Config, handle http.Handle
 		io.WriteString(w, "{}")
 	}))
 	s.Config.ErrorLog = quiet
-	var opts []holdfast.Option
 	scheme := "http://"
 	if s.EnableHTTP2 = proto == "HTTP/2"; proto == "HTTP/1.1" {
 		s.Start()
@@ -167,6 +167,10 @@ var stalePools = []struct {
 	{relay.Finish, "HTTP/1.1 TLS HTTP/2", 3, 0, 2},
 	{relay.Finish, "HTTP/1.1 TLS HTTP/2", holdfast.Off, 0, 2},
 	{relay.Reset, "HTTP/2", 3, 0, 3},
+	{relay.Reset, "HTTP/1.1 TLS", 3, 0, 3},
+	{relay.Reset, "HTTP/1.1 TLS HTTP/2", holdfast.Off, 0, 3},
+	{relay.Dark, "HTTP/1.1 TLS HTTP/2", 3, 0, 3},
+	{relay.Dark, "HTTP/1.1 TLS HTTP/2", holdfast.Off, 1, 2},
 }
 
 // The attempts that a client tells are the requests that it has sent: those that the
@@ -197,6 +201,9 @@ func TestStalePools(t *testing.T) {
 					if len(failed) != row.failed || attempts != row.attempts {
 						t.Errorf("%s: %d calls failed after %d attempts, want %d after %d: %v", name, len(failed), attempts, row.failed, row.attempts, errors.Join(failed...))
 					}
+					if n := p.Used(); row.fault != relay.Finish && n != 1 {
+						t.Errorf("%s: %d stale connections were used, want 1", name, n)
+					}
 					if sent := uint64(p.served.Load()) + uint64(p.Used()); attempts != sent {
 						t.Errorf("%s: %d attempts are told, and %d requests were sent", name, attempts, sent)
 					}
@@ -223,7 +230,7 @@ func TestStalePoolManyAtOnce(t *testing.T) {
 	}{
 		{relay.Reset, "HTTP/1.1 TLS HTTP/2"},
 		{relay.Finish, "HTTP/1.1 TLS HTTP/2"},
-		{relay.Dark, "HTTP/1.1"},
+		{relay.Dark, "HTTP/1.1 TLS HTTP/2"},
 	} {
 		for _, proto := range strings.Fields(c.protos) {
 			cfg := holdfast.Config{}
@@ -267,6 +274,90 @@ func TestStalePoolNoRepeat(t *testing.T) {
 	equal(t, "reused", attempts(t, err)[0].Reused, true)
 	equal(t, "stale connections used", p.Used(), 1)
 	equal(t, "requests served", p.served.Load(), 0)
+
+	if _, err := p.Post(t.Context(), "/x", 1, holdfast.WithNoRepeat()); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// A stale connection says nothing of the service: its breaker stays closed.
+func TestStalePoolAndBreaker(t *testing.T) {
+	t.Parallel()
+	for _, each := range []bool{false, true} {
+		for _, retries := range []int{holdfast.Off, 3} {
+			p := pooling(t, "HTTP/1.1", holdfast.Config{
+				Breaker: holdfast.BreakerConfig{FailureThreshold: 1, CountAttempts: each},
+				Retry:   holdfast.Retry{MaxRetries: retries, Repeat: holdfast.RepeatSafe},
+			}, nil)
+			p.fill(t)
+			p.stale(t, relay.Reset)
+			_, err := p.Post(t.Context(), "/x", 1) // which must not be repeated
+			is(t, err, holdfast.ErrConnection)
+			equal(t, "state", p.Breaker().State(), holdfast.Closed)
+			equal(t, "failures", p.Breaker().Stats().FailureCount, 0)
+			if _, err := p.Get(t.Context(), "/x"); err != nil {
+				t.Errorf("the next call: %v", err)
+			}
+		}
+	}
+}
+
+// muted is a connection that takes no byte any more once its pool is dead.
+type muted struct {
+	net.Conn
+	dead *atomic.Bool
+	born bool // after that
+}
+
+func (m *muted) Write(b []byte) (int, error) {
+	if m.dead.Load() && !m.born {
+		return 0, syscall.EPIPE
+	}
+	return m.Conn.Write(b)
+}
+
+// A request of which not one byte was written to the stale connection has another one
+// within its attempt, whatever it is, and however many retries there are.
+func TestStalePoolUnread(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"http", "https"} {
+		var dead atomic.Bool
+		var hits atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			hits.Add(1)
+			io.WriteString(w, "{}")
+		}))
+		if s.Config.ErrorLog = quiet; scheme == "http" {
+			s.Start()
+		} else {
+			s.EnableHTTP2 = true
+			s.StartTLS()
+		}
+		t.Cleanup(s.Close)
+		opts := []holdfast.Option{holdfast.WithDialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &muted{conn, &dead, dead.Load()}, err
+		})}
+		if scheme == "https" {
+			trust := &tls.Config{RootCAs: x509.NewCertPool()}
+			trust.RootCAs.AddCert(s.Certificate())
+			opts = append(opts, holdfast.WithTLSConfig(trust))
+		}
+		c, err := holdfast.New(holdfast.Config{BaseURL: s.URL, Retry: holdfast.Retry{MaxRetries: holdfast.Off, Repeat: holdfast.RepeatNever}}, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		for i := range 2 {
+			if _, err := c.Post(t.Context(), "/x", []byte("twelve bytes")); err != nil {
+				t.Errorf("%s, call %d: %v", scheme, i, err)
+			}
+			dead.Store(true)
+		}
+		equal(t, "attempts", c.Stats().Attempts, 2)
+		equal(t, "hits", hits.Load(), 2)
+	}
 }
 
 // cutOnce resets the connection of its first request, and answers the others.
@@ -351,6 +442,70 @@ func TestStalePoolLeavesStreams(t *testing.T) {
 		t.Errorf("the stream is %q, %v", text, err)
 	}
 	live.Body.Close()
+}
+
+// stalling is a connection over which nothing arrives while it is stalled.
+type stalling struct {
+	net.Conn
+	stalled *atomic.Pointer[chan struct{}] // closed when it goes on
+}
+
+func (s *stalling) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if goOn := s.stalled.Load(); goOn != nil {
+		<-*goOn
+	}
+	return n, err
+}
+
+// A connection of HTTP/2 over which nothing arrives gets no more requests. It may only be
+// stalled: so its streams live on, and it is closed after the last of them.
+func TestStalePoolLeavesStalledStreams(t *testing.T) {
+	t.Parallel()
+	var stalled atomic.Pointer[chan struct{}]
+	dial := holdfast.WithDialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if stalled.Load() != nil {
+			return conn, err
+		}
+		return &stalling{conn, &stalled}, err
+	})
+	end := make(chan struct{})
+	p := pooling(t, "HTTP/2", holdfast.Config{Timeouts: holdfast.Timeouts{Attempt: darkLimit}}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/live" {
+			flush(w, "begin ")
+			<-end
+		}
+		io.WriteString(w, "end")
+	}, dial)
+	p.fill(t)
+	live, err := fetchFrom(t, p.Client, "/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := p.Stats().Attempts
+	goOn := make(chan struct{})
+	stalled.Store(&goOn)
+	for range 2 {
+		if _, err := p.Get(t.Context(), "/x"); err != nil {
+			t.Error(err)
+		}
+	}
+	equal(t, "attempts", p.Stats().Attempts-before, 3)
+	equal(t, "connections opened", p.Opened(), 2)
+	equal(t, "connections", p.Open(), 2)
+	close(goOn)
+	close(end)
+	if text, err := io.ReadAll(live.Body); string(text) != "begin end" || err != nil {
+		t.Errorf("the stream is %q, %v", text, err)
+	}
+	live.Body.Close()
+	eventually(t, "the connection that was stalled", func() string {
+		if n := p.Open(); n != 1 {
+			return fmt.Sprintf("%d connections are open", n)
+		}
+		return ""
+	})
 }
 
 // A connection that speaks another protocol now is the caller's.
