@@ -53,6 +53,9 @@ type Result struct {
 	// host name fails again, a streamed body is consumed, a POST without a key
 	// may have done its work.
 	NoRepeat bool
+	// AtOnce means that the connection had ended before the attempt: the first
+	// repetition of an operation that is for this reason does not wait.
+	AtOnce bool
 	// Stands means that the attempt gives no information about the service: the
 	// verdict of the attempt before it stands.
 	Stands bool

@@ -75,12 +75,12 @@ func Run(e Effects, cfg *retry.Config, check bool) retry.Decision {
 		switch {
 		case !d.Again:
 			return d
-		case e.Probe(): // retries inside probes multiply the load on a service that recovers
+		case e.Probe() && (!result.AtOnce || d.Wait > 0): // retries inside probes multiply the load on a service that recovers
 			return retry.Decision{Why: retry.WasProbe}
 		case !e.Admits(d.At): // the wait would end in a rejection
 			return retry.Decision{Why: retry.BreakerOpened}
 		}
-		if e.Note(result.Outcome) {
+		if !result.Stands && e.Note(result.Outcome) {
 			verdict = outcome.Unknown // it is counted
 		}
 		if why := e.Backoff(d); why != retry.Go {

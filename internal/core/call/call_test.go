@@ -125,6 +125,7 @@ var (
 	transient    = outcome.Result{Outcome: outcome.Transient}
 	notFound     = outcome.Result{Outcome: outcome.Permanent}
 	noConnection = outcome.Result{Outcome: outcome.Unknown, NoRepeat: true, Stands: true}
+	stale        = outcome.Result{Outcome: outcome.Transient, AtOnce: true, Stands: true}
 	stopped      = outcome.Result{Outcome: outcome.Canceled}
 )
 
@@ -208,6 +209,27 @@ func TestRecipes(t *testing.T) {
 		{"a first attempt that says nothing of the service: there is no verdict",
 			script{attempts: []outcome.Result{noConnection}}, retry.NotWorthRepeating,
 			"admit: yes, " + turn + ", attempt 1: unknown, release, settle: unknown"},
+		{"a stale connection: the repeat does not wait, and only its outcome counts",
+			script{attempts: []outcome.Result{stale, success}, notes: true}, retry.Answered,
+			"admit: yes, " +
+				turn + ", attempt 1: transient, release, admits in 0s: yes, backoff 0s: goes on, " +
+				turn + ", attempt 2: success, release, settle: success"},
+		{"nothing but stale connections: there is no verdict, and none is counted",
+			script{attempts: []outcome.Result{stale, stale, stale}, notes: true}, retry.Exhausted,
+			"admit: yes, " +
+				turn + ", attempt 1: transient, release, admits in 0s: yes, backoff 0s: goes on, " +
+				turn + ", attempt 2: transient, release, admits in 2s: yes, backoff 2s: goes on, " +
+				turn + ", attempt 3: transient, release, settle: unknown"},
+		{"a probe that met a stale connection has not probed yet",
+			script{attempts: []outcome.Result{stale, transient}, probe: true}, retry.WasProbe,
+			"admit: yes, " +
+				turn + ", attempt 1: transient, release, admits in 0s: yes, backoff 0s: goes on, " +
+				turn + ", attempt 2: transient, release, settle: transient"},
+		{"a probe that meets two has",
+			script{attempts: []outcome.Result{stale, stale}, probe: true}, retry.WasProbe,
+			"admit: yes, " +
+				turn + ", attempt 1: transient, release, admits in 0s: yes, backoff 0s: goes on, " +
+				turn + ", attempt 2: transient, release, settle: unknown"},
 		{"a check never gives a verdict",
 			script{attempts: []outcome.Result{transient}, deadline: noon.Add(time.Second), check: true}, retry.NoTime,
 			"admit: yes, " + turn + ", attempt 1: transient, release, settle: unknown"},

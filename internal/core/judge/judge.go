@@ -112,6 +112,8 @@ type Facts struct {
 	Advice   Advice
 
 	Sent        bool // the request may have reached the service; an answer implies it
+	Reused      bool // its connection was from the pool: others had used it before
+	Silent      bool // no byte of an answer arrived
 	Ended       bool // the round trip has ended, so that no part of it reads the body
 	Upgrade     bool // the caller asked for another protocol
 	Transport   bool // the request came through the SDK transport
@@ -154,7 +156,12 @@ type Meaning struct {
 	Cooldown bool
 	// Stands: the attempt says nothing about the service, so the verdict of the
 	// attempt before it stands.
-	Stands     bool
+	Stands bool
+	// Stale: the connection from the pool had ended. The request is sent again at once,
+	// on another connection.
+	Stale bool
+	// Retire: what is pooled and as old may have ended too.
+	Retire     bool
 	RetryAfter time.Duration // the wait that the service asks for; zero if it asks for none
 }
 
@@ -215,10 +222,12 @@ func noAnswer(f *Facts, r *Rules) Meaning {
 	case f.Limit == AcquireLimit: // the client is saturated, of which the service knows nothing
 		return Meaning{Outcome: outcome.Unknown, Kind: PoolTimeout, Why: NoConnection, Stands: true}
 	case f.Limit != NoLimit, f.Failure == ConnectTimeout:
-		m.Kind = Timeout
+		m.Kind, m.Retire = Timeout, f.Reused && f.Silent
 	case f.Failure == FailsAgain:
 		m.Why = WouldFailAgain
 		return m
+	case f.Reused && f.Silent: // of the service this says nothing
+		m.Stale, m.Retire, m.Stands = true, true, true
 	}
 	m.Why = mayRepeat(f, r, f.Sent || f.Redirected)
 	return m

@@ -114,6 +114,7 @@ type Decision struct {
 type Schedule struct {
 	cfg  *Config
 	made int           // retries granted
+	once bool          // one of them at once
 	last time.Duration // the last wait, for Decorrelated
 }
 
@@ -136,6 +137,12 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	}
 	if r.NoRepeat {
 		return Decision{Why: NotRepeatable}
+	}
+
+	if r.AtOnce && !s.once && (deadline.IsZero() || now.Before(deadline)) {
+		s.once = true
+		s.made++
+		return Decision{Again: true, At: now}
 	}
 
 	wait, most := s.backoff(u)

@@ -98,6 +98,43 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// The first attempt of an operation that met a stale connection is repeated at once. It
+// is a retry like any other, and the next one waits as long as a second.
+func TestAtOnce(t *testing.T) {
+	stale := outcome.Result{Outcome: outcome.Transient, AtOnce: true}
+	never := outcome.Result{Outcome: outcome.Transient, AtOnce: true, NoRepeat: true}
+	cfg := Config{Retries: 3, Base: s, Max: 10 * s, Jitter: None}
+	for _, c := range []struct {
+		rule     string
+		retries  int
+		results  []outcome.Result
+		deadline time.Time
+		waits    []time.Duration
+		why      Reason // of the last
+	}{
+		{"at once", 3, []outcome.Result{stale}, forever, []time.Duration{0}, Go},
+		{"once", 3, []outcome.Result{stale, stale, stale, stale}, forever, []time.Duration{0, 2 * s, 4 * s}, Exhausted},
+		{"also after another failure", 3, []outcome.Result{failed, stale, failed, failed}, forever, []time.Duration{s, 0, 4 * s}, Exhausted},
+		{"within the time that is left", 3, []outcome.Result{stale}, noon.Add(1), []time.Duration{0}, Go},
+		{"not when it is over", 3, []outcome.Result{stale}, noon, nil, NoTime},
+		{"not what must not be repeated", 3, []outcome.Result{never}, forever, nil, NotRepeatable},
+	} {
+		cfg.Retries = c.retries
+		schedule := Start(&cfg)
+		for i, r := range c.results {
+			d := schedule.Next(noon, c.deadline, r, 0.5)
+			switch {
+			case i < len(c.waits):
+				if !d.Again || d.Wait != c.waits[i] || !d.At.Equal(noon.Add(d.Wait)) {
+					t.Errorf("%s: after attempt %d: %+v, want a wait of %v", c.rule, i+1, d, c.waits[i])
+				}
+			case d.Again || d.Why != c.why:
+				t.Errorf("%s: after attempt %d: %+v, want %v", c.rule, i+1, d, c.why)
+			}
+		}
+	}
+}
+
 // Without a base there is no wait, for any number of retries.
 func TestNoBase(t *testing.T) {
 	for jitter := Full; jitter.Valid(); jitter++ {
