@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,8 +17,9 @@ import (
 // dial that is one too many. Its request then waits in line, and tries again when it is
 // at the head and a stream may be free.
 type connLimiter struct {
-	max   int         // zero is no limit
-	http2 atomic.Bool // the service speaks HTTP/2
+	max   int           // zero is no limit
+	http2 atomic.Bool   // the service speaks HTTP/2
+	seq   atomic.Uint64 // counts the requests that were given a connection
 
 	mu     sync.Mutex
 	open   int // connections and dials
@@ -56,8 +56,9 @@ func (l *connLimiter) release() {
 
 // track keeps the connection of a place until it is closed. After closeAll that is at
 // once.
-func (l *connLimiter) track(conn net.Conn) *trackedConn {
-	c := &trackedConn{Conn: conn, limiter: l}
+func (l *connLimiter) track(c *trackedConn) *trackedConn {
+	c.users.Store(unused)
+	c.heard.Store(l.seq.Load())
 	l.mu.Lock()
 	if l.conns == nil {
 		l.conns = make(map[*trackedConn]struct{})
@@ -77,6 +78,47 @@ func (l *connLimiter) remove(c *trackedConn) {
 	delete(l.conns, c)
 	l.mu.Unlock()
 	l.release()
+}
+
+// retire closes the idle connections that were not heard of since a request. It reports
+// whether others of the pool have streams under way, and there is room for another
+// connection.
+func (l *connLimiter) retire(since uint64, pool *http.Transport) (shared bool) {
+	var idle []*trackedConn
+	l.mu.Lock()
+	for c := range l.conns {
+		switch {
+		case c.heard.Load() >= since:
+		case c.users.CompareAndSwap(0, retired):
+			idle = append(idle, c)
+		case c.users.Load() == unused:
+			c.suspect.Store(true)
+		case c.http2.Load() && c.pool == pool:
+			shared = true
+		}
+	}
+	room := l.max == 0 || l.open-len(idle) < l.max
+	l.mu.Unlock()
+	for _, c := range idle {
+		_ = c.Close()
+	}
+	return shared && room
+}
+
+// closeIdle closes the idle connections of a pool that gets no more requests. The others
+// are closed after their last.
+func (l *connLimiter) closeIdle(pool *http.Transport) {
+	var idle []*trackedConn
+	l.mu.Lock()
+	for c := range l.conns {
+		if c.pool == pool && c.users.CompareAndSwap(0, retired) {
+			idle = append(idle, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range idle {
+		_ = c.Close()
+	}
 }
 
 // closeAll closes every connection, and those that are dialled later.
@@ -118,8 +160,8 @@ const (
 // sendInLine sends req once there is a connection for it. A request that arrives while
 // others wait tries first, as with a sync.Mutex: a strict order would cost a busy
 // machine a wake-up for each request.
-func (r *RoundTrip) sendInLine(rt *http.Transport, req *http.Request) (*http.Response, error) {
-	resp, err := rt.RoundTrip(req)
+func (r *RoundTrip) sendInLine(req *http.Request) (*http.Response, error) {
+	resp, err := r.own.current.Load().RoundTrip(req)
 	if !r.mustWait(err) {
 		return resp, err
 	}
@@ -131,7 +173,7 @@ func (r *RoundTrip) sendInLine(rt *http.Transport, req *http.Request) (*http.Res
 		if !r.awaitHead() {
 			return nil, r.Err()
 		}
-		resp, err := rt.RoundTrip(req)
+		resp, err := r.own.current.Load().RoundTrip(req)
 		if !r.mustWait(err) {
 			return resp, err
 		}

@@ -27,7 +27,7 @@ func TestPlaces(t *testing.T) {
 			return near, nil
 		}})
 		rt.limiter.http2.Store(true)
-		dial := func(addr string) (net.Conn, error) { return rt.DialContext(t.Context(), "tcp", addr) }
+		dial := func(addr string) (net.Conn, error) { return rt.current.Load().DialContext(t.Context(), "tcp", addr) }
 		for range 5 {
 			if _, err := dial("fails.test:80"); err != fails {
 				t.Fatal(err)
@@ -59,7 +59,7 @@ func TestInLine(t *testing.T) {
 			go echoing(far, func() { time.Sleep(time.Second) })
 			return near, nil
 		}})
-		rt.MaxConnsPerHost = 0 // so that all requests wait in the limiter, as over HTTP/2
+		rt.current.Load().MaxConnsPerHost = 0 // so that all requests wait in the limiter, as over HTTP/2
 		rt.limiter.http2.Store(true)
 		defer rt.CloseIdleConnections()
 		var order []int
@@ -139,7 +139,7 @@ func TestStalledDialLeavesTheLine(t *testing.T) {
 			go echoing(far, func() { time.Sleep(time.Duration(n) * time.Second) })
 			return near, nil
 		}})
-		rt.MaxConnsPerHost = 0
+		rt.current.Load().MaxConnsPerHost = 0
 		rt.limiter.http2.Store(true)
 		began := time.Now()
 		var wg sync.WaitGroup

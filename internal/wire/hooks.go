@@ -41,6 +41,7 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	r.stopsResend() // HTTP/2 does not always call getConn
+	r.leaveConn()   // of a search before
 	c := &r.conn
 	tracked := trackedBelow(info.Conn)
 	if tracked != nil && tracked.writesToSettings.Load() > 0 {
@@ -66,6 +67,12 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 	c.conn, c.reused, c.tracked, c.wroteHeaders = info.Conn, info.Reused, tracked, false
 	if tracked != nil {
 		c.wroteBefore = tracked.wrote.Load()
+		c.seq = tracked.limiter.seq.Add(1)
+		if tracked.join(info.Reused) {
+			c.joined = tracked
+		} else { // nothing can be written to it, and net/http looks for another
+			abandon(info.Conn)
+		}
 	}
 	r.clear(dueConnect)
 	if r.limiter != nil && c.isHTTP2(info.Conn) { // there may be no stream for the request

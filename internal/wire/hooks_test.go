@@ -79,7 +79,7 @@ func TestSearch(t *testing.T) {
 						roundTrip.dialling(dialled)
 					case "got":
 						near, _ := net.Pipe()
-						roundTrip.gotConn(httptrace.GotConnInfo{Conn: &trackedConn{Conn: near}})
+						roundTrip.gotConn(httptrace.GotConnInfo{Conn: &trackedConn{Conn: near, transport: new(Transport), limiter: new(connLimiter)}})
 					}
 				}
 				<-roundTrip.Done()

@@ -35,7 +35,8 @@ type RoundTrip struct {
 	conn     connection
 
 	wrapped *wrapped     // nil if the RoundTripper is net/http's
-	limiter *connLimiter // nil if it is not a Transport
+	own     *Transport   // nil if the RoundTripper is not one
+	limiter *connLimiter // of own
 	isHead  atomic.Bool  // of the limiter's line
 	Unpack  bool         // a compressed answer: see AsksGzip
 }
@@ -52,7 +53,7 @@ func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits
 // is an answer like any other.
 func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	if own, ok := rt.(*Transport); ok {
-		r.limiter = &own.limiter
+		r.own, r.limiter = own, &own.limiter
 	}
 	inner := netHTTP(rt)
 	if inner != nil && !r.world.IsReal() {
@@ -60,14 +61,14 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	}
 	if inner == nil {
 		req = r.wrap(req)
-	} else if p := inner.Protocols; p != nil {
-		r.conn.cleartextHTTP2 = p.UnencryptedHTTP2() && !p.HTTP1()
+	} else {
+		r.conn.cleartextHTTP2 = onlyCleartextHTTP2(inner)
 	}
 	r.installHooks(req)
 	var resp *http.Response
 	var err error
 	if r.limiter != nil {
-		resp, err = r.sendInLine(inner, req)
+		resp, err = r.sendInLine(req)
 	} else {
 		resp, err = rt.RoundTrip(req)
 	}
@@ -83,8 +84,13 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	if err != nil {
 		return nil, err
 	}
-	// A connection that was switched to another protocol belongs to the caller.
-	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
+	// A connection that was switched to another protocol belongs to the caller, and never
+	// becomes idle.
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		r.conn.mu.Lock()
+		r.conn.joined = nil
+		r.conn.mu.Unlock()
+	} else if resp.Body != http.NoBody {
 		if r.Unpack {
 			unpack(resp)
 		}
@@ -133,6 +139,7 @@ func (r *RoundTrip) End() {
 		r.request.shut()
 	}
 	r.Context.End()
+	r.leaveConn()
 	if r.limiter != nil {
 		r.limiter.notify()
 	}

@@ -20,6 +20,8 @@ type connection struct {
 	acquireLeft  time.Duration // of Limits.Acquire, after a dial; zero is all of it
 	conn         net.Conn      // nil before there is one
 	tracked      *trackedConn  // nil if others have dialled it
+	joined       *trackedConn  // the connection that counts the round trip as a user
+	seq          uint64        // the limiter's, when there was a connection
 	wroteBefore  int64         // bytes that were written to it before the request
 	reused       bool
 	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
@@ -37,6 +39,54 @@ func (r *RoundTrip) Reused() bool {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
 	return r.conn.reused
+}
+
+// Silent reports whether no byte of an answer has arrived, given the error of Do.
+// limited: a limit has ended the round trip. Then nothing at all was heard of the
+// connection, though other requests may use it.
+func (r *RoundTrip) Silent(err error, limited bool) bool {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	if limited {
+		return r.conn.tracked != nil && r.conn.tracked.heard.Load() < r.conn.seq
+	}
+	return r.conn.conn != nil && silent(err)
+}
+
+// silent reports whether an error of net/http's is of a connection over which no byte of
+// an answer has arrived. net/http has no type for it: over HTTP/1.1 it repeats such
+// requests itself, and gives the cause of all other errors behind these words.
+func silent(err error) bool {
+	if unprocessed(err) || errors.As(err, new(streamError)) {
+		return false // the service has spoken
+	}
+	if write, ok := errors.AsType[*net.OpError](err); ok && write.Op == "write" {
+		return true
+	}
+	return !strings.Contains(err.Error(), "HTTP/1.x transport connection broken")
+}
+
+// Retire is called after End, if the round trip was Silent over a connection that others
+// have used before. What is pooled and was not heard of either, since this request had its
+// connection, is not used any more.
+func (r *RoundTrip) Retire() {
+	r.conn.mu.Lock()
+	tracked, seq := r.conn.tracked, r.conn.seq
+	r.conn.mu.Unlock()
+	if tracked != nil {
+		tracked.transport.retire(seq, tracked.pool)
+	}
+}
+
+// leaveConn ends the use of the connection.
+func (r *RoundTrip) leaveConn() {
+	r.conn.mu.Lock()
+	c := r.conn.joined
+	r.conn.joined = nil
+	r.conn.mu.Unlock()
+	if c != nil {
+		c.leave()
+	}
 }
 
 // Sent reports whether the request may have reached the service, given the error of Do.

@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"math"
 	"net"
+	"net/http"
 	"sync/atomic"
 )
 
@@ -12,15 +14,29 @@ import (
 // maximum number of streams; before, net/http assumes a hundred. net/http acknowledges
 // them in its second write after the handshake, and hands the connection out after the
 // first.
+//
+// And it knows the round trips that use it, and when something was last read from it, so
+// that a connection can be retired that nothing uses or is heard of.
 type trackedConn struct {
 	net.Conn
-	limiter *connLimiter
-	wrote   atomic.Int64
-	closed  atomic.Bool
+	transport *Transport
+	limiter   *connLimiter    // of the transport
+	pool      *http.Transport // that has dialled it
+	wrote     atomic.Int64
+	closed    atomic.Bool
+	http2     atomic.Bool
+	users     atomic.Int32  // round trips; or unused, or retired
+	suspect   atomic.Bool   // it was unused when others were retired
+	heard     atomic.Uint64 // the limiter's seq of the last Read that has returned something
 
 	writesToSettings atomic.Int32
 	settings         chan struct{} // closed after the last of these writes, or with the connection
 }
+
+const (
+	unused  = -1 // no round trip has had it: it may not be ready yet
+	retired = math.MinInt32
+)
 
 // trackedBelow returns the tracked connection below TLS, nil for a connection that the
 // Transport has not dialled.
@@ -34,6 +50,38 @@ func trackedBelow(conn net.Conn) *trackedConn {
 		default:
 			return nil
 		}
+	}
+}
+
+// Read notes that something was heard.
+func (c *trackedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(c.limiter.seq.Load())
+	}
+	return n, err
+}
+
+// join takes the connection for a round trip; false if it is retired. A connection that
+// was suspect before its first use is retired if it comes from the pool: over HTTP/1.1,
+// since one of HTTP/2 that others share may be new.
+func (c *trackedConn) join(pooled bool) bool {
+	for {
+		n := c.users.Load()
+		if n == retired || n == unused && pooled && c.suspect.Load() && !c.http2.Load() {
+			return false
+		}
+		if c.users.CompareAndSwap(n, max(n, 0)+1) {
+			return true
+		}
+	}
+}
+
+// leave ends the use by a round trip. The last one closes the connection if its pool gets
+// no more requests.
+func (c *trackedConn) leave() {
+	if c.users.Add(-1) == 0 && c.pool != c.transport.current.Load() && c.users.CompareAndSwap(0, retired) {
+		_ = c.Close()
 	}
 }
 
@@ -64,6 +112,7 @@ func (c *trackedConn) Close() error {
 // write.
 func (c *trackedConn) expectSettings() {
 	c.limiter.http2.Store(true)
+	c.http2.Store(true)
 	c.settings = make(chan struct{})
 	c.writesToSettings.Store(2)
 }

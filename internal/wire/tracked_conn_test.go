@@ -16,20 +16,20 @@ func TestExpectSettings(t *testing.T) {
 	defer roundTrip.End()
 	var conns [2]*trackedConn
 	for i := range conns {
-		conn, err := rt.DialContext(roundTrip, "tcp", s.Listener.Addr().String())
+		conn, err := rt.current.Load().DialContext(roundTrip, "tcp", s.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		conns[i] = trackedBelow(conn)
 	}
-	cfg := rt.TLSClientConfig.Clone()
+	cfg := rt.current.Load().TLSClientConfig.Clone()
 	cfg.ServerName = "example.com"
 	shaken := tls.Client(conns[0], cfg)
 	if err := shaken.Handshake(); err != nil {
 		t.Fatal(err)
 	}
-	rt.TLSNextProto["h2"]("example.com", shaken)
+	rt.current.Load().TLSNextProto["h2"]("example.com", shaken)
 	defer rt.CloseIdleConnections()
 	if conns[1].settings != nil {
 		t.Error("they are expected on the other")

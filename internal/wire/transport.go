@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,25 +23,41 @@ type TransportConfig struct {
 	IdleExpiry   time.Duration
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials the network
 	TLS          *tls.Config                                                       // is copied; nil for the defaults
+	Protocols    *http.Protocols                                                   // nil for HTTP/1.1, and HTTP/2 over TLS
 }
 
 // Transport is a client's own: net/http's, with a limit on its connections. net/http
 // waits for sockets, and by the clock of the system: so the World of its requests is
 // the real one, and RoundTrip.Do panics in any other.
+//
+// net/http cannot keep new requests from an HTTP/2 connection and let its streams live on.
+// So the Transport then goes on with another http.Transport, which has an empty pool. The
+// one before gets no more requests, and its connections are closed after their last.
 type Transport struct {
-	*http.Transport
 	limiter connLimiter
+	cfg     TransportConfig
+	current atomic.Pointer[http.Transport]
 }
 
 // NewTransport returns a transport with HTTP/2 and the proxies of the environment,
 // both of which a literal http.Transport lacks.
 func NewTransport(cfg TransportConfig) *Transport {
-	dial := cfg.Dial
-	if dial == nil {
-		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	t := &Transport{limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1), look: make(chan struct{}, 1)}}
-	t.Transport = &http.Transport{
+	t := &Transport{
+		cfg:     cfg,
+		limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1), look: make(chan struct{}, 1)},
+	}
+	t.current.Store(t.pool())
+	return t
+}
+
+// pool returns an http.Transport without connections.
+func (t *Transport) pool() *http.Transport {
+	cfg := &t.cfg
+	p := new(http.Transport)
+	*p = http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if !t.limiter.acquire() {
@@ -48,15 +65,18 @@ func NewTransport(cfg TransportConfig) *Transport {
 			}
 			r, _ := ctx.Value(roundTripKey{}).(*RoundTrip)
 			search := r.dialling(0)
-			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) { return dial(ctx, network, addr) })
+			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, network, addr) })
 			if err != nil {
 				t.limiter.release()
 				return nil, err
 			}
 			r.dialling(search)
-			return t.limiter.track(conn), nil
+			c := &trackedConn{Conn: conn, transport: t, limiter: &t.limiter, pool: p}
+			c.http2.Store(onlyCleartextHTTP2(p))
+			return t.limiter.track(c), nil
 		},
 		TLSClientConfig:        cfg.TLS.Clone(),
+		Protocols:              cfg.Protocols,
 		TLSHandshakeTimeout:    cfg.Connect,
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        cfg.MaxConns,
@@ -69,8 +89,26 @@ func NewTransport(cfg TransportConfig) *Transport {
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
-	t.trackHTTP2()
-	return t
+	trackHTTP2(p)
+	return p
+}
+
+// RoundTrip sends a request without a RoundTrip of this package.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.current.Load().RoundTrip(req)
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (t *Transport) CloseIdleConnections() { t.current.Load().CloseIdleConnections() }
+
+// retire closes the idle connections that were not heard of since a request, after a request
+// of a pool has failed. If streams of HTTP/2 use such a connection, they live on, and
+// later requests have another pool. The pool before is not told to close what is idle:
+// it would close a connection that was just dialled for a request.
+func (t *Transport) retire(since uint64, pool *http.Transport) {
+	if t.limiter.retire(since, pool) && t.current.CompareAndSwap(pool, t.pool()) {
+		t.limiter.closeIdle(pool)
+	}
 }
 
 // Close closes every connection, in use or not. http.Transport closes idle ones only,
@@ -83,10 +121,10 @@ func (t *Transport) Close() {
 // trackHTTP2 calls expectSettings between a connection's handshake and HTTP/2's first
 // write. The hooks of a request do not tell which connection a handshake is of, and two
 // may be under way for one request.
-func (t *Transport) trackHTTP2() {
-	t.CloseIdleConnections() // there are none: net/http sets up its HTTP/2
-	if next := t.TLSNextProto["h2"]; next != nil {
-		t.TLSNextProto["h2"] = func(authority string, conn *tls.Conn) http.RoundTripper {
+func trackHTTP2(p *http.Transport) {
+	p.CloseIdleConnections() // there are none: net/http sets up its HTTP/2
+	if next := p.TLSNextProto["h2"]; next != nil {
+		p.TLSNextProto["h2"] = func(authority string, conn *tls.Conn) http.RoundTripper {
 			if tracked := trackedBelow(conn); tracked != nil {
 				tracked.expectSettings()
 			}
@@ -95,11 +133,16 @@ func (t *Transport) trackHTTP2() {
 	}
 }
 
+// onlyCleartextHTTP2 reports whether p speaks HTTP/2 over every connection without TLS.
+func onlyCleartextHTTP2(p *http.Transport) bool {
+	return p.Protocols != nil && p.Protocols.UnencryptedHTTP2() && !p.Protocols.HTTP1()
+}
+
 // netHTTP returns net/http's transport if rt is one or a Transport, and else nil.
 func netHTTP(rt http.RoundTripper) *http.Transport {
 	switch rt := rt.(type) {
 	case *Transport:
-		return rt.Transport
+		return rt.current.Load()
 	case *http.Transport:
 		return rt
 	}

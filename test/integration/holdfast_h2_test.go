@@ -28,11 +28,11 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...h2fault.Option) (*holdfast.Client, *h2fault.Server) {
 	t.Helper()
 	s := h2fault.Start(t, plan, append(opts, h2fault.InMemory())...)
+	onlyHTTP2 := new(http.Protocols)
+	onlyHTTP2.SetUnencryptedHTTP2(true)
 	transport := wire.NewTransport(wire.TransportConfig{
-		Connect: 10 * time.Second, MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second, Dial: s.Dial,
+		Connect: 10 * time.Second, MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second, Dial: s.Dial, Protocols: onlyHTTP2,
 	})
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetUnencryptedHTTP2(true)
 	cfg.BaseURL = s.URL()
 	cfg.Retry.Jitter = holdfast.NoJitter
 	c, err := holdfast.New(cfg, holdfast.WithTransport(transport))
