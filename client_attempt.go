@@ -22,6 +22,7 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
+	resent      bool        // its connection was stale, and nothing of the request was written
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
@@ -100,7 +101,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	switch {
 	case h != nil:
 		req = h.request.WithContext(a.roundTrip)
-	case a != &o.first || own:
+	case a != &o.first || own || a.resent:
 		req = req.WithContext(a.roundTrip)
 	}
 	a.roundTrip.Unpack = o.unpack
@@ -168,8 +169,9 @@ func (a *clientAttempt) judge(f judge.Facts) judge.Meaning {
 
 // conclude ends the attempt with its facts and its error. It asks Retry.On if the judge
 // wants it.
-func (a *clientAttempt) conclude(f judge.Facts, err error) {
-	m := a.judge(f)
+func (a *clientAttempt) conclude(f judge.Facts, err error) { a.concludeWith(f, a.judge(f), err) }
+
+func (a *clientAttempt) concludeWith(f judge.Facts, m judge.Meaning, err error) {
 	if on := a.call.resolved.config.Retry.On; on != nil && m.AskUser {
 		m = m.Filtered(on(&limited{limit: kindErrors[m.Kind], err: err}))
 	}
@@ -210,6 +212,7 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	if o.Context.Err() == context.Canceled {
 		f.Canceled = o.canceledBy()
 	}
+	f.Reused, f.Silent = a.roundTrip.Reused(), status == 0 && a.roundTrip.Silent(err, limit != nil)
 	if limit == nil {
 		if f.Failure = wire.Classify(err); f.Failure == judge.ConnectTimeout {
 			limit = &TimeoutError{Phase: "connect", Limit: o.limits.Connect, After: o.limits.Connect}
@@ -222,7 +225,26 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	default:
 		err = withLimit(limit, err)
 	}
-	a.conclude(f, err)
+	m := a.judge(f)
+	if m.Retire {
+		a.roundTrip.Retire()
+	}
+	if m.Stale && m.Why == judge.May && !sent && !a.resent {
+		a.resend()
+		return
+	}
+	a.concludeWith(f, m, err)
+}
+
+// resend sends the request again within the attempt, on another connection. Nothing of it
+// was written, so the service has not seen this attempt yet.
+func (a *clientAttempt) resend() {
+	deadline, _ := a.roundTrip.Deadline()
+	a.resent = true
+	ctx, mem := new(lazyctx.Context), new(roundTrip)
+	ctx.InitWatched(a.Parent(), deadline, &mem.watch)
+	a.startRoundTrip(ctx, mem)
+	a.send()
 }
 
 // canceledBy is the party that canceled the operation.

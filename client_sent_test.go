@@ -273,7 +273,8 @@ func sent(t *testing.T, transport string) {
 	}
 }
 
-// A request that certainly did not leave may be sent again, for every method and body.
+// A request that certainly did not leave may be sent again, for every method and body. On a
+// connection that was used before, that is no attempt yet.
 func TestNothingWritten(t *testing.T) {
 	for _, fails := range []int{1, 2} {
 		bubble(t, func(t *testing.T) {
@@ -298,7 +299,7 @@ func TestNothingWritten(t *testing.T) {
 				}
 			}
 			equal(t, "hits", hits.Load(), 2)
-			equal(t, "attempts", client.Stats().Attempts, 3)
+			equal(t, "attempts", client.Stats().Attempts, uint64(4-fails))
 		})
 	}
 }
