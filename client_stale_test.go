@@ -360,6 +360,27 @@ func TestStalePoolUnread(t *testing.T) {
 	}
 }
 
+// A stale connection costs one dial: net/http has none under way for a request that it may
+// not send again.
+func TestStalePoolOfOne(t *testing.T) {
+	t.Parallel()
+	for _, proto := range []string{"HTTP/1.1", "TLS", "HTTP/2"} {
+		for name, call := range staleCalls {
+			p := pooling(t, proto, holdfast.Config{}, nil)
+			if err := call(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			p.stale(t, relay.Reset)
+			if err := call(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			if n := p.Opened(); n != 2 {
+				t.Errorf("%s, %s: %d connections were opened, want 2", proto, name, n)
+			}
+		}
+	}
+}
+
 // cutOnce resets the connection of its first request, and answers the others.
 func cutOnce(cuts *atomic.Int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -58,7 +58,8 @@ func (l *connLimiter) release() {
 // once.
 func (l *connLimiter) track(c *trackedConn) *trackedConn {
 	c.users.Store(unused)
-	c.heard.Store(l.seq.Load())
+	c.born = l.seq.Load()
+	c.heard.Store(c.born)
 	l.mu.Lock()
 	if l.conns == nil {
 		l.conns = make(map[*trackedConn]struct{})
@@ -80,15 +81,28 @@ func (l *connLimiter) remove(c *trackedConn) {
 	l.release()
 }
 
-// retire closes the idle connections that were not heard of since a request. It reports
-// whether others of the pool have streams under way, and there is room for another
-// connection.
-func (l *connLimiter) retire(since uint64, pool *http.Transport) (shared bool) {
+// retire closes the idle connections that may have ended like the one that a round trip
+// took. It reports whether others of the pool have streams under way, and there is room
+// for another connection.
+//
+// What was heard of since is well. If that is so of any connection that is as old, then
+// not all have ended: those that were idle as long may have, if that was long.
+func (l *connLimiter) retire(t taken, pool *http.Transport) (shared bool) {
 	var idle []*trackedConn
 	l.mu.Lock()
+	until := t.seq
+	for c := range l.conns {
+		if c.born < t.seq && c.heard.Load() >= t.seq {
+			until = 0
+			if t.idle >= idleLong {
+				until = t.heard + 1
+			}
+			break
+		}
+	}
 	for c := range l.conns {
 		switch {
-		case c.heard.Load() >= since:
+		case c.heard.Load() >= until:
 		case c.users.CompareAndSwap(0, retired):
 			idle = append(idle, c)
 		case c.users.Load() == unused:

@@ -67,7 +67,7 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 	c.conn, c.reused, c.tracked, c.wroteHeaders = info.Conn, info.Reused, tracked, false
 	if tracked != nil {
 		c.wroteBefore = tracked.wrote.Load()
-		c.seq = tracked.limiter.seq.Add(1)
+		c.taken = tracked.take(r.started)
 		if tracked.join(info.Reused) {
 			c.joined = tracked
 		} else { // nothing can be written to it, and net/http looks for another

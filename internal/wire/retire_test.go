@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ func TestRetire(t *testing.T) {
 		{name: "idle", closed: true},
 		{name: "idle, and heard of the request before", heard: 9, closed: true},
 		{name: "idle, and heard of since", heard: 10},
+		{name: "idle, and dialled since", heard: 10},
 		{name: "in use over HTTP/1.1", users: 1},
 		{name: "in use over HTTP/2", users: 1, http2: true, shared: true},
 		{name: "in use over HTTP/2, and heard of since", users: 2, heard: 11, http2: true},
@@ -52,7 +54,7 @@ func TestRetire(t *testing.T) {
 			if c.other {
 				conn.pool = new(http.Transport)
 			}
-			shared := rt.limiter.retire(10, pool)
+			shared := rt.limiter.retire(taken{seq: 10}, pool)
 			if shared != (c.shared && room) || conn.closed.Load() != c.closed || conn.suspect.Load() != c.doubt {
 				t.Errorf("%s, room %v: shared %v, closed %v, suspect %v", c.name, room, shared, conn.closed.Load(), conn.suspect.Load())
 			}
@@ -66,6 +68,118 @@ func TestRetire(t *testing.T) {
 	}
 }
 
+// One connection of three was lost in request 10. It was heard of in request 5, and the others
+// were idle for longer or shorter than it, or are heard of since.
+func TestRetireAsOld(t *testing.T) {
+	for _, c := range []struct {
+		rule    string
+		idle    time.Duration
+		born    uint64 // of the other that is heard of in request 12
+		retired []uint64
+	}{
+		{"all were idle, and may have ended", 0, 11, []uint64{4, 6}},
+		{"for however long", time.Hour, 11, []uint64{4, 6}},
+		{"one that is as old is heard of: not all have ended", idleLong - 1, 9, nil},
+		{"but those that were idle as long may have, if that was long", idleLong, 9, []uint64{4}},
+	} {
+		rt := NewTransport(TransportConfig{})
+		conns := map[uint64]*trackedConn{}
+		for _, heard := range []uint64{4, 6, 12} {
+			near, far := net.Pipe()
+			defer far.Close()
+			conns[heard] = rt.limiter.track(&trackedConn{Conn: near, transport: rt, limiter: &rt.limiter})
+			conns[heard].users.Store(0)
+			conns[heard].heard.Store(heard)
+		}
+		conns[12].born = c.born
+		rt.limiter.retire(taken{seq: 10, heard: 5, idle: c.idle}, nil)
+		var retired []uint64
+		for heard, conn := range conns {
+			if conn.closed.Load() {
+				retired = append(retired, heard)
+			}
+		}
+		if slices.Sort(retired); !slices.Equal(retired, c.retired) {
+			t.Errorf("%s: retired are those heard of in requests %v, want %v", c.rule, retired, c.retired)
+		}
+	}
+}
+
+// How long a connection was idle is known from the start of its round trip before.
+func TestTaken(t *testing.T) {
+	rt := NewTransport(TransportConfig{})
+	near, far := net.Pipe()
+	defer far.Close()
+	conn := rt.limiter.track(&trackedConn{Conn: near, transport: rt, limiter: &rt.limiter})
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	if got := conn.take(noon); got != (taken{seq: 1}) {
+		t.Errorf("at first %+v", got)
+	}
+	conn.heard.Store(1)
+	if got := conn.take(noon.Add(time.Minute)); got != (taken{seq: 2, heard: 1, idle: time.Minute}) {
+		t.Errorf("and then %+v", got)
+	}
+}
+
+// dark is a connection that takes bytes and drops them, once it is dropping.
+type dark struct {
+	net.Conn
+	dropping atomic.Bool
+}
+
+func (d *dark) Write(p []byte) (int, error) {
+	if d.dropping.Load() {
+		return len(p), nil
+	}
+	return d.Conn.Write(p)
+}
+
+// A request over HTTP/2 was given up. Its connection is well: net/http asks by a PING. So
+// the next request has it again, if the answer has come by then, and else another.
+func TestRetireAsksAgain(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		var first *dark
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if first == nil && err == nil {
+				first = &dark{Conn: conn}
+				return first, nil
+			}
+			return conn, err
+		}
+		rt, s := secure(t, TransportConfig{MaxIdleConns: 1, Dial: dial}, func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				<-r.Context().Done()
+			}
+		})
+		ask := func(path string) *RoundTrip {
+			resp, roundTrip, err := do(rt, get(t, t.Context(), s.URL+path), Limits{Read: 50 * time.Millisecond})
+			if err == nil {
+				resp.Body.Close()
+			} else if path != "/slow" {
+				t.Fatal(err)
+			}
+			return roundTrip
+		}
+		ask("/").End()
+		first.dropping.Store(!answered)
+		given := ask("/slow")
+		conn := given.conn.tracked
+		given.End()
+		given.Retire()
+		for deadline := time.Now().Add(5 * time.Second); answered && conn.heard.Load() < given.conn.taken.seq; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("no PING was answered")
+			}
+		}
+		next := ask("/")
+		if next.Reused() != answered {
+			t.Errorf("PING answered %v: the next request has the connection again: %v", answered, next.Reused())
+		}
+		next.End()
+	}
+}
+
 // retiring makes requests while everything is retired again and again.
 func retiring(t *testing.T, rt *Transport, url string, callers, requests int) (unread int64) {
 	var wg sync.WaitGroup
@@ -74,7 +188,8 @@ func retiring(t *testing.T, rt *Transport, url string, callers, requests int) (u
 		wg.Go(func() {
 			for i := range requests {
 				if i%3 == 0 {
-					rt.retire(math.MaxUint64, rt.current.Load())
+					rt.lost.Store(&lost{taken{seq: math.MaxUint64}, rt.current.Load()})
+					rt.retire()
 				}
 				for {
 					roundTrip := new(RoundTrip)

@@ -54,6 +54,7 @@ func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits
 func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	if own, ok := rt.(*Transport); ok {
 		r.own, r.limiter = own, &own.limiter
+		own.retire()
 	}
 	inner := netHTTP(rt)
 	if inner != nil && !r.world.IsReal() {

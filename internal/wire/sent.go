@@ -21,7 +21,7 @@ type connection struct {
 	conn         net.Conn      // nil before there is one
 	tracked      *trackedConn  // nil if others have dialled it
 	joined       *trackedConn  // the connection that counts the round trip as a user
-	seq          uint64        // the limiter's, when there was a connection
+	taken        taken         // of tracked
 	wroteBefore  int64         // bytes that were written to it before the request
 	reused       bool
 	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
@@ -48,7 +48,7 @@ func (r *RoundTrip) Silent(err error, limited bool) bool {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
 	if limited {
-		return r.conn.tracked != nil && r.conn.tracked.heard.Load() < r.conn.seq
+		return r.conn.tracked != nil && r.conn.tracked.heard.Load() < r.conn.taken.seq
 	}
 	return r.conn.conn != nil && silent(err)
 }
@@ -67,15 +67,27 @@ func silent(err error) bool {
 }
 
 // Retire is called after End, if the round trip was Silent over a connection that others
-// have used before. What is pooled and was not heard of either, since this request had its
-// connection, is not used any more.
+// have used before. What is pooled and may have ended too is not used any more, unless
+// something is heard of it until the next request.
 func (r *RoundTrip) Retire() {
 	r.conn.mu.Lock()
-	tracked, seq := r.conn.tracked, r.conn.seq
+	tracked, taken := r.conn.tracked, r.conn.taken
 	r.conn.mu.Unlock()
 	if tracked != nil {
-		tracked.transport.retire(seq, tracked.pool)
+		tracked.transport.lost.Store(&lost{taken, tracked.pool})
 	}
+}
+
+// endedEarly returns why the request must not have another connection, nil if it may:
+// then a dial for it would be for nothing. r is nil if the transport is used without a
+// RoundTrip.
+func (r *RoundTrip) endedEarly() error {
+	if r == nil {
+		return nil
+	}
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	return r.conn.ended
 }
 
 // leaveConn ends the use of the connection.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // trackedConn counts the bytes that are written to a connection, so that a round trip
@@ -27,11 +28,24 @@ type trackedConn struct {
 	http2     atomic.Bool
 	users     atomic.Int32  // round trips; or unused, or retired
 	suspect   atomic.Bool   // it was unused when others were retired
-	heard     atomic.Uint64 // the limiter's seq of the last Read that has returned something
+	born      uint64        // the limiter's seq when it was dialled
+	heard     atomic.Uint64 // the seq of the last Read that has returned something
+	used      atomic.Int64  // when its last round trip started, in Unix nanoseconds
 
 	writesToSettings atomic.Int32
 	settings         chan struct{} // closed after the last of these writes, or with the connection
 }
+
+// taken is what is known of a connection when a round trip takes it.
+type taken struct {
+	seq   uint64        // the limiter's
+	heard uint64        // the connection's
+	idle  time.Duration // since its last round trip started; zero before the second
+}
+
+// idleLong is the time after which connections end because they are idle: timers of
+// services and of what lies between are longer.
+const idleLong = time.Second
 
 const (
 	unused  = -1 // no round trip has had it: it may not be ready yet
@@ -51,6 +65,16 @@ func trackedBelow(conn net.Conn) *trackedConn {
 			return nil
 		}
 	}
+}
+
+// take gives the connection to a round trip that started at a time.
+func (c *trackedConn) take(started time.Time) taken {
+	t := taken{seq: c.limiter.seq.Add(1), heard: c.heard.Load()}
+	at := started.UnixNano()
+	if before := c.used.Swap(at); before > 0 {
+		t.idle = time.Duration(at - before)
+	}
+	return t
 }
 
 // Read notes that something was heard.

@@ -37,6 +37,13 @@ type Transport struct {
 	limiter connLimiter
 	cfg     TransportConfig
 	current atomic.Pointer[http.Transport]
+	lost    atomic.Pointer[lost] // the last connection that has failed, until the next request
+}
+
+// lost is a connection that failed a round trip.
+type lost struct {
+	taken
+	pool *http.Transport // that it was of
 }
 
 // NewTransport returns a transport with HTTP/2 and the proxies of the environment,
@@ -64,6 +71,10 @@ func (t *Transport) pool() *http.Transport {
 				return nil, errFull
 			}
 			r, _ := ctx.Value(roundTripKey{}).(*RoundTrip)
+			if err := r.endedEarly(); err != nil {
+				t.limiter.release()
+				return nil, err
+			}
 			search := r.dialling(0)
 			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, network, addr) })
 			if err != nil {
@@ -101,13 +112,20 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes the connections that no request uses.
 func (t *Transport) CloseIdleConnections() { t.current.Load().CloseIdleConnections() }
 
-// retire closes the idle connections that were not heard of since a request, after a request
-// of a pool has failed. If streams of HTTP/2 use such a connection, they live on, and
+// retire is called before a request. It closes the idle connections that may have ended
+// like the one that was lost. If streams of HTTP/2 use such a connection, they live on, and
 // later requests have another pool. The pool before is not told to close what is idle:
 // it would close a connection that was just dialled for a request.
-func (t *Transport) retire(since uint64, pool *http.Transport) {
-	if t.limiter.retire(since, pool) && t.current.CompareAndSwap(pool, t.pool()) {
-		t.limiter.closeIdle(pool)
+//
+// Until a request needs a connection there is time to hear of those in doubt: net/http
+// sends a PING after a request that it gives up over HTTP/2.
+func (t *Transport) retire() {
+	if t.lost.Load() == nil {
+		return
+	}
+	l := t.lost.Swap(nil)
+	if l != nil && t.limiter.retire(l.taken, l.pool) && t.current.CompareAndSwap(l.pool, t.pool()) {
+		t.limiter.closeIdle(l.pool)
 	}
 }
 
