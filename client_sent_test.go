@@ -115,12 +115,14 @@ func hitsAreAttempts(t *testing.T, transport string) {
 		repeat   holdfast.Repeat
 		attempts uint64 // of the second call
 	}{
-		{"GET", false, holdfast.Off, holdfast.RepeatKeyed, 1},
+		{"GET", false, holdfast.Off, holdfast.RepeatKeyed, 2},
 		{"GET", false, 3, holdfast.RepeatKeyed, 2},
 		{"GET", false, 3, holdfast.RepeatNever, 1},
 		{"HEAD", false, 3, holdfast.RepeatSafe, 2},
-		{"DELETE", true, holdfast.Off, holdfast.RepeatKeyed, 1},
-		{"POST", true, holdfast.Off, holdfast.RepeatKeyed, 1},
+		{"GET", false, holdfast.Off, holdfast.RepeatNever, 1},
+		{"DELETE", true, holdfast.Off, holdfast.RepeatKeyed, 2},
+		{"POST", true, holdfast.Off, holdfast.RepeatKeyed, 2},
+		{"POST", true, holdfast.Off, holdfast.RepeatSafe, 1},
 		{"POST", true, 3, holdfast.RepeatKeyed, 2},
 		{"POST", true, 3, holdfast.RepeatSafe, 1},
 	} {
@@ -192,7 +194,7 @@ func TestHitsAreAttemptsWithIdleConnections(t *testing.T) {
 					}()
 				}
 			}()
-			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+			client, err := holdfast.New(holdfast.Config{BaseURL: "http://x.test", Retry: holdfast.Retry{MaxRetries: holdfast.Off, Repeat: holdfast.RepeatNever}},
 				transportOptions(t, transport, p, nil)...)
 			if err != nil {
 				t.Fatal(err)

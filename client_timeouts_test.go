@@ -565,6 +565,7 @@ func TestConnectStalls(t *testing.T) {
 // side closes it.
 func TestBlackHole(t *testing.T) {
 	cfg := config(holdfast.Timeouts{})
+	cfg.Retry.Repeat = holdfast.RepeatNever
 	bothProtocols(t, cfg, hang, func(t *testing.T, c *holdfast.Client, p *pipes) {
 		if p.proto == "HTTP/1.1" { // there is no PING; Read bounds each attempt, and then its connection is closed
 			return

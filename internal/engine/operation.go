@@ -101,8 +101,9 @@ func (o *Operation) AttemptStart() time.Time { return o.starts }
 // Last is the latest attempt that has ended, nil if none has.
 func (o *Operation) Last() *Attempt { return o.last }
 
-// Most is the most attempts that there can be.
-func (o *Operation) Most() int { return o.Schedule.Retries + 1 }
+// Most is the most attempts that there can be. Without retries, a stale connection adds
+// one.
+func (o *Operation) Most() int { return max(o.Schedule.Retries+1, o.Made) }
 
 // Now reads the world's clock.
 func (o *Operation) Now() time.Time { return o.World.Now() }

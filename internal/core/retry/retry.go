@@ -132,14 +132,15 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	default:
 		return Decision{Why: NotWorthRepeating}
 	}
-	if s.made >= s.cfg.Retries {
+	atOnce := r.AtOnce && !s.once // also without retries, as net/http does it
+	if s.made >= s.cfg.Retries && !(atOnce && s.cfg.Retries == 0) {
 		return Decision{Why: Exhausted}
 	}
 	if r.NoRepeat {
 		return Decision{Why: NotRepeatable}
 	}
 
-	if r.AtOnce && !s.once && (deadline.IsZero() || now.Before(deadline)) {
+	if atOnce && (deadline.IsZero() || now.Before(deadline)) {
 		s.once = true
 		s.made++
 		return Decision{Again: true, At: now}
