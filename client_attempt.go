@@ -52,6 +52,15 @@ func (a *clientAttempt) startRoundTrip(ctx *lazyctx.Context, mem *roundTrip) {
 	}
 }
 
+// nextRoundTrip starts another round trip of the attempt, after one that has ended. The
+// deadline of the attempt stays.
+func (a *clientAttempt) nextRoundTrip() {
+	deadline, _ := a.roundTrip.Deadline()
+	ctx, mem := new(lazyctx.Context), new(roundTrip)
+	ctx.InitWatched(a.Parent(), deadline, &mem.watch)
+	a.startRoundTrip(ctx, mem)
+}
+
 // send makes the round trips of the attempt and concludes it.
 func (a *clientAttempt) send() {
 	defer func() {
@@ -239,11 +248,8 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 // resend sends the request again within the attempt, on another connection. Nothing of it
 // was written, so the service has not seen this attempt yet.
 func (a *clientAttempt) resend() {
-	deadline, _ := a.roundTrip.Deadline()
 	a.resent = true
-	ctx, mem := new(lazyctx.Context), new(roundTrip)
-	ctx.InitWatched(a.Parent(), deadline, &mem.watch)
-	a.startRoundTrip(ctx, mem)
+	a.nextRoundTrip()
 	a.send()
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
@@ -67,14 +66,10 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 			answer, _ := a.readStatusError(resp, resp.Body, false)
 			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: answer}
 		}
-		deadline, _ := a.roundTrip.Deadline()
 		a.roundTrip.Drain(resp.Body)
 		a.roundTrip.End()
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
-
-		ctx, mem := new(lazyctx.Context), new(roundTrip)
-		ctx.InitWatched(a.Parent(), deadline, &mem.watch)
-		a.startRoundTrip(ctx, mem)
+		a.nextRoundTrip()
 		req, err := a.request(h)
 		if err != nil {
 			return nil, &notMadeError{err}
