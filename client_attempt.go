@@ -95,7 +95,7 @@ func (a *clientAttempt) send() {
 		_ = resp.Body.Close() // the connection: no limit bounds a Read
 		a.noAnswer(errSwitched, resp.StatusCode)
 	default:
-		o.receiver.decline(a, resp)
+		o.receiver.decline(a, resp, m.Outcome)
 	}
 }
 

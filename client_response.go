@@ -39,8 +39,8 @@ func (r *Response) Decode(v any) error {
 // receiver takes the answer of an attempt and concludes the attempt. The attempt closes
 // the answer's body unless the receiver hands it over.
 type receiver interface {
-	receive(a *clientAttempt, resp *http.Response) // an answer that the caller can use
-	decline(a *clientAttempt, resp *http.Response) // any other answer
+	receive(a *clientAttempt, resp *http.Response)            // an answer that the caller can use
+	decline(a *clientAttempt, resp *http.Response, o Outcome) // any other answer, with its outcome
 }
 
 type (
@@ -83,13 +83,13 @@ func (transportReceiver) receive(a *clientAttempt, resp *http.Response) {
 
 func (streamReceiver) receive(a *clientAttempt, resp *http.Response) { a.openStream(resp) }
 
-func (bufferedReceiver) decline(a *clientAttempt, resp *http.Response) { a.decline(resp) }
-func (liveReceiver) decline(a *clientAttempt, resp *http.Response)     { a.decline(resp) }
-func (streamReceiver) decline(a *clientAttempt, resp *http.Response)   { a.decline(resp) }
+func (bufferedReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome) { a.decline(resp, o) }
+func (liveReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome)     { a.decline(resp, o) }
+func (streamReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome)   { a.decline(resp, o) }
 
 // The schedule decides later whether a declining answer is the last one. Until then its
 // body is unread and keeps the permit, as that of any live answer.
-func (transportReceiver) decline(a *clientAttempt, resp *http.Response) {
+func (transportReceiver) decline(a *clientAttempt, resp *http.Response, _ Outcome) {
 	a.Arrived = a.call.Now()
 	a.leaveBody(resp)
 	a.declined(&StatusError{Status: resp.StatusCode, Header: resp.Header}, false)
@@ -114,12 +114,9 @@ func (a *clientAttempt) brokeOff(resp *http.Response, n int64, err error) {
 }
 
 // decline reads the beginning of a declining answer and concludes the attempt.
-func (a *clientAttempt) decline(resp *http.Response) {
+func (a *clientAttempt) decline(resp *http.Response, o Outcome) {
 	a.Arrived = a.call.Now()
-	f := a.facts(judge.Answered)
-	f.Status = resp.StatusCode
 	// A retry that may follow matters more than the end of the body.
-	o := a.judge(f).Outcome
 	hurry := a.Number < a.call.Most() && (o == Throttled || o == Transient)
 	e, _ := a.readStatusError(resp, resp.Body, hurry)
 	a.roundTrip.Drain(resp.Body)
