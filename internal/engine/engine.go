@@ -36,27 +36,27 @@ type Rules struct {
 	Fast    Fast          // whether an operation may take the fast path: see Engine.FastPath
 }
 
-// Listener is what wants to hear of an operation that goes well.
+// Listener is where the events of an operation that goes well are reported.
 type Listener struct {
 	All bool         // an observer, of everything
 	Log *slog.Logger // a logger, if its DEBUG is enabled; nil is none
 }
 
-// Wants reports whether it wants to hear of an operation with this context.
+// Wants reports whether the events of an operation with this context are reported.
 func (l *Listener) Wants(ctx context.Context) bool {
 	return l.All || l.Log != nil && l.Log.Enabled(ctx, slog.LevelDebug)
 }
 
-// Gate is a breaker with those that are told of its decisions. The zero Gate is
-// none.
+// Gate is a breaker with the hooks that report its decisions. The zero Gate has no
+// breaker.
 type Gate struct {
 	*Breaker
 	CountAttempts bool // each failed attempt counts, not the operation
 	Hooks         GateHooks
 }
 
-// GateHooks decide on behalf of a breaker where its snapshot does not, and tell
-// what came of it. An error is the rejection, as the caller sees it.
+// GateHooks decide for a breaker where its snapshot cannot, and report the result. An
+// error is the rejection, as the caller sees it.
 type GateHooks interface {
 	Admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error)
 	Confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error)

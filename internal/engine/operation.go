@@ -27,7 +27,7 @@ type Operation struct {
 	AttemptLimit time.Duration // likewise
 	Made         int           // attempts so far
 
-	Watched bool // an observer wants to hear of what goes well
+	Watched bool // an observer gets the events of what goes well
 	Check   bool // it is a health check, which gives no verdict
 	permit  bool // it holds a permit for the next attempt
 	resumed bool // its first attempt was made on the fast path
@@ -53,8 +53,8 @@ type Work interface {
 type Records interface {
 	// Waiting: no permit is free.
 	Waiting(now time.Time)
-	// Acquired: the operation has one. If it was queued, it waited that long. One
-	// that was not queued is told only if it is watched.
+	// Acquired: the operation has one. If it was queued, it waited that long. An
+	// operation that was not queued is reported only if it is watched.
 	Acquired(now time.Time, waited time.Duration, queued bool)
 	// Saturated: no permit came free in time.
 	Saturated()
@@ -235,7 +235,7 @@ func (o *Operation) Cooldown() retry.Reason {
 	return o.sleep(until)
 }
 
-// CoolingDown is asked right before Confirm. It reads the clock for both, and
+// CoolingDown is called right before Confirm. It reads the clock for both, and
 // before their last answers: an attempt that starts later than a cooldown was
 // requested, or than a change to open, really started after it. A cooldown that is
 // over by a later look at the clock may not be by this one, so that there was none
@@ -397,7 +397,7 @@ type ReachedLimit struct {
 }
 
 // ReachedLimit returns the limit that ended ctx, the context of an attempt that started
-// at started. It is asked before the attempt ends its context itself.
+// at started. Call it before the attempt ends its context itself.
 func (o *Operation) ReachedLimit(ctx context.Context, started time.Time) (s ReachedLimit, ok bool) {
 	if ctx.Err() != context.DeadlineExceeded {
 		return s, false

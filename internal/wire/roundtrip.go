@@ -41,8 +41,8 @@ type RoundTrip struct {
 	Unpack  bool         // a compressed answer: see AsksGzip
 }
 
-// Start begins a round trip at a time, in the World of ctx. ctx needs no timer: the RoundTrip ends it at the
-// deadline, zero for none, and when a phase reaches its limit.
+// Start begins a round trip at a time, in the World of ctx. ctx needs no timer: the
+// RoundTrip ends it at the deadline, zero for none, and when a phase reaches its limit.
 func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits) {
 	r.Context, r.ctx, r.started, r.limits = ctx, ctx, began, limits
 	r.world = world.Of(ctx)

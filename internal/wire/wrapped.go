@@ -14,8 +14,9 @@ import (
 // wrapped is also the context that the RoundTripper is given. net/http derives a context
 // from it for each call, and none when it sends a request again within one call, which
 // tells the two apart. cancel ends the derived contexts before it returns, so that
-// HTTP/2, which looks at its context before it writes, writes nothing. In a World other than the real one there is no net/http, and contexts of
-// package context do not end: the RoundTripper is given r's.
+// HTTP/2, which looks at its context before it writes, writes nothing. In a World other
+// than the real one there is no net/http, and contexts of package context do not end:
+// the RoundTripper is given r's.
 type wrapped struct {
 	context.Context
 	cancel  context.CancelFunc
