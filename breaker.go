@@ -219,6 +219,18 @@ func (b *gateHooks) Done(ctx context.Context, w world.World, t breaker.Ticket, o
 	b.changed(ctx, w, now, b.handle.Done(now, t, o), cause)
 }
 
+// AnswerBegan returns a ticket for an answer that has begun.
+func (b *gateHooks) AnswerBegan(ctx context.Context, w world.World, t breaker.Ticket) {
+	now := w.Now()
+	b.changed(ctx, w, now, b.handle.AnswerBegan(now, t), nil)
+}
+
+// AnswerEnded counts the end of an answer, after its ticket was returned.
+func (b *gateHooks) AnswerEnded(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
+	now := w.Now()
+	b.changed(ctx, w, now, b.handle.AnswerEnded(now, t, o), cause)
+}
+
 // Note counts an outcome and leaves the ticket.
 func (b *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o Outcome, cause error) {
 	now := w.Now()

@@ -20,7 +20,8 @@ type liveBody struct {
 	status int
 	closed atomic.Bool // by the caller
 	once   sync.Once
-	err    error // of Read
+	ended  atomic.Bool // well or not, or in a way that says nothing of the service
+	err    error       // of Read
 }
 
 // leaveBody leaves the answer to the caller with its body unread. Until the body is
@@ -49,6 +50,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case err == io.EOF:
+		b.settle(Success, nil)
 		b.release()
 		return n, err
 	}
@@ -58,12 +60,29 @@ func (b *liveBody) Read(p []byte) (int, error) {
 }
 
 // Close releases the permit and the connection. A Read that it ends is no failure of the
-// service.
+// service: to the breaker, an answer that the caller has enough of ended well.
 func (b *liveBody) Close() error {
+	b.settle(Success, nil)
+	return b.close()
+}
+
+// close is Close without a verdict.
+func (b *liveBody) close() error {
 	b.closed.Store(true)
 	err := b.ReadCloser.Close()
 	b.release()
 	return err
+}
+
+// settle tells the breaker how the answer ended, once. It has counted the answer's
+// beginning apart from that, and a declining one for good unless it breaks off.
+func (b *liveBody) settle(o Outcome, cause error) {
+	if b.ended.Swap(true) {
+		return
+	}
+	if begun := b.a.Outcome; begun == Success || o == Transient && begun != Transient {
+		b.a.call.SettleAnswer(o, cause)
+	}
 }
 
 func (b *liveBody) release() {
@@ -101,13 +120,11 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	return b.a.judge(f), cause
 }
 
-// failed reports the failure of a body that ended too early, and returns its error. The
-// breaker had its verdict when the answer began, and counts this failure apart from it.
+// failed reports the failure of a body that ended too early, and returns its error.
 func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	a, o := b.a, b.a.call
-	before, counted := o.failure().attempts, m.Outcome != Transient
+	before := o.failure().attempts
 	if n := len(before); n > 0 && before[n-1].Number == a.Number { // a declining answer of the SDK transport
-		counted = counted || before[n-1].Outcome == Transient
 		before = before[:n-1]
 	}
 	now := o.Now()
@@ -121,9 +138,8 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
 		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Status: b.status, Err: e, Sent: true, Duration: e.Took})
+		b.settle(Transient, e)
 	}
-	if !counted {
-		o.NoteLate(Transient, e)
-	}
+	b.ended.Store(true)
 	return e
 }

@@ -121,7 +121,7 @@ func TestLiveBody(t *testing.T) {
 			time.AfterFunc(time.Second, cancel)
 			_, err = io.ReadAll(resp.Body)
 			is(t, err, holdfast.ErrCanceled)
-			equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
+			equal(t, "failures", c.Breaker().Stats().FailureCount, 1)
 			// The error shows that the request was sent.
 			if a := attempts(t, err); len(a) != 1 || a[0].Status != 200 || a[0].Outcome != holdfast.Canceled {
 				t.Errorf("attempts %+v", a)

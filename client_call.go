@@ -122,8 +122,9 @@ func (o *clientCall) run() error {
 	err := o.end(d)
 	done = true
 	if o.handedOver != nil {
-		if o.handedOver.live.ReadCloser == http.NoBody { // many callers do not close it
-			o.handedOver.live.release()
+		if b := &o.handedOver.live; b.ReadCloser == http.NoBody { // many callers do not close it
+			b.settle(Success, nil)
+			b.release()
 		}
 		return err
 	}

@@ -25,9 +25,10 @@ import (
 // of the answer.
 //
 // The attempt's limit ends with the headers. From there Timeouts.Read bounds the time
-// between two chunks, and ctx and Timeouts.Total bound the whole. For the breaker, the
-// first line or event is a Success. The caller ranges over the stream to its end, leaves
-// the loop, or calls Close; until then the call keeps its permit.
+// between two chunks, and ctx and Timeouts.Total bound the whole. For a half-open
+// breaker the first line or event is a Success, for a closed one the end of the stream is.
+// The caller ranges over the stream to its end, leaves the loop, or calls Close; until
+// then the call keeps its permit.
 func (c *Client) Stream(ctx context.Context, method, path string, in any, opts ...CallOption) (*Stream, error) {
 	o, err := c.encodedCall(ctx, method, path, in, opts, streamReceiver{}, acceptStream)
 	if err != nil {
@@ -67,8 +68,9 @@ type Stream struct {
 	readErr    error // of the last Read; it may be io.EOF
 	err        error // yielded in the place of the next line or event; io.EOF for none
 	closed     atomic.Bool
+	marked     atomic.Bool // an event ends the stream: without it the answer broke off
 
-	finished bool // the service sent the event that ends the stream
+	finished bool // the service sent that event
 }
 
 // ServerEvent is one event of an event stream (server-sent events; WHATWG HTML, 9.2.6).
@@ -151,6 +153,10 @@ func DecodeLines[T any](s *Stream) iter.Seq2[T, error] {
 // if there is no such event.
 func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		if end != "" {
+			s.marked.Store(true)
+			defer s.body.settle(Success, nil) // unless it has failed
+		}
 		for e, err := range s.Events() {
 			if end != "" && err == nil && string(e.Data) == end {
 				s.finish()
@@ -175,6 +181,9 @@ func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 // next call. After the service's last line or event, let the loop end by itself.
 func (s *Stream) Close() error {
 	s.closed.Store(true)
+	if s.marked.Load() {
+		return s.body.close()
+	}
 	return s.body.Close()
 }
 

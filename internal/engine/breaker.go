@@ -62,6 +62,24 @@ func (b *Breaker) Done(now time.Time, t breaker.Ticket, o outcome.Outcome) break
 	return c
 }
 
+// AnswerBegan returns a ticket for an answer that has begun; see breaker.Breaker.AnswerBegan.
+func (b *Breaker) AnswerBegan(now time.Time, t breaker.Ticket) breaker.Change {
+	b.mu.Lock()
+	c := b.machine.AnswerBegan(now, t)
+	b.publish()
+	b.mu.Unlock()
+	return c
+}
+
+// AnswerEnded counts the end of an answer; see breaker.Breaker.AnswerEnded.
+func (b *Breaker) AnswerEnded(now time.Time, t breaker.Ticket, o outcome.Outcome) breaker.Change {
+	b.mu.Lock()
+	c := b.machine.AnswerEnded(now, t, o)
+	b.publish()
+	b.mu.Unlock()
+	return c
+}
+
 // Note counts an outcome and leaves the ticket valid; see breaker.Breaker.Note.
 func (b *Breaker) Note(now time.Time, t breaker.Ticket, o outcome.Outcome) breaker.Change {
 	b.mu.Lock()

@@ -61,5 +61,7 @@ type GateHooks interface {
 	Admit(ctx context.Context, w world.World, limit time.Duration) (breaker.Ticket, error)
 	Confirm(ctx context.Context, w world.World, t breaker.Ticket, limit time.Duration) (breaker.Ticket, error)
 	Done(ctx context.Context, w world.World, t breaker.Ticket, o outcome.Outcome, cause error)
+	AnswerBegan(ctx context.Context, w world.World, t breaker.Ticket)
+	AnswerEnded(ctx context.Context, w world.World, t breaker.Ticket, o outcome.Outcome, cause error)
 	Note(ctx context.Context, w world.World, t breaker.Ticket, o outcome.Outcome, cause error)
 }

@@ -16,21 +16,23 @@ import (
 const (
 	moveAsk = uint8(outcome.Canceled) + 1 + iota
 	moveConfirm
-	moveNote      // an attempt of an operation that goes on, or a body that broke
-	moveGetLost   // never return the ticket
-	moveReturn2   // return it again
-	moveNoteAfter // note a failure after the return: a body that broke
-	moveWait      // time passes, but no answer changes
-	moveReach     // time passes to the instant of Next
-	movePass      // time passes beyond all instants
-	movePublish   // fine: publish the last step
+	moveNote    // an attempt of an operation that goes on
+	moveBegin   // return the ticket for an answer that has begun
+	moveGetLost // never return the ticket
+	moveReturn2 // return it again
+	moveEndWell // after the return: the answer has ended, or
+	moveBreak   // has broken off
+	moveWait    // time passes, but no answer changes
+	moveReach   // time passes to the instant of Next
+	movePass    // time passes beyond all instants
+	movePublish // fine: publish the last step
 )
 
 var moveNames = [...]string{
 	outcome.Unknown: "panics", outcome.Success: "succeeds", outcome.Transient: "fails", outcome.Throttled: "is throttled",
 	outcome.Permanent: "is answered 404", outcome.Canceled: "is cancelled",
 	moveAsk: "asks", moveConfirm: "confirms", moveNote: "notes", moveGetLost: "gets lost",
-	moveReturn2: "returns again", moveNoteAfter: "notes after the return",
+	moveBegin: "begins an answer", moveReturn2: "returns again", moveEndWell: "ends its answer", moveBreak: "breaks its answer off",
 	moveWait: "time passes", moveReach: "time reaches Next", movePass: "time passes beyond everything",
 	movePublish: "publishes",
 }
@@ -53,6 +55,7 @@ const (
 	howOvertaken // fine: the same, but the machine has stepped since
 	howCurrent   // a ticket of the closed state; the machine answered
 	howOld       // a ticket of an older epoch
+	howOldProbe  // a probe of an older epoch
 	howProbe     // a probe that is out
 	howLate      // a probe that has expired
 	howReturned  // a probe that was returned
@@ -61,7 +64,7 @@ const (
 )
 
 var howNames = [...]string{
-	howPlain: "", howToLock: "goes to the lock", howSnapshot: "answered by the snapshot", howCurrent: "a ticket of this epoch", howOld: "an old ticket",
+	howPlain: "", howToLock: "goes to the lock", howSnapshot: "answered by the snapshot", howCurrent: "a ticket of this epoch", howOld: "an old ticket", howOldProbe: "a probe of an older epoch",
 	howProbe: "a probe", howLate: "an expired probe", howReturned: "a returned probe",
 	howAdmitted: "admitted", howRejected: "rejected", howOvertaken: "answered by a snapshot of the step before",
 }
@@ -84,13 +87,15 @@ func (m *breakerModel) moves(s *breakerState, to emit[breakerState]) {
 			}
 			m.note(s, i, outcome.Transient, to)
 			m.note(s, i, outcome.Throttled, to)
+			m.begin(s, i, to)
 			m.getLost(s, i, to)
 		case c.phase == admitted:
 			m.ask(s, i, to)
 			for o := outcome.Unknown; o <= outcome.Canceled; o++ {
 				m.giveBack(s, i, o, to)
 			}
-			m.note(s, i, outcome.Transient, to)
+			m.end(s, i, outcome.Success, to)
+			m.end(s, i, outcome.Transient, to)
 		case !s.locked:
 			m.lockedStep(s, i, to)
 		}
@@ -143,17 +148,41 @@ func (m *breakerModel) note(s *breakerState, i int, o outcome.Outcome, to emit[b
 	n := *s
 	answered := m.on(s).Load().NoOp(s.callers[i].ticket, o)
 	if answered {
-		to(edge{kind{s.noteMove(i), s.where(), s.bySnapshot()}, i}, &n, m.snapshotWasNoOp(s, i, o))
+		to(edge{kind{moveNote, s.where(), s.bySnapshot()}, i}, &n, m.snapshotWasNoOp(s, i, o))
 	}
 	n.callers[i].phase, n.callers[i].outcome = noting, o
-	m.toLock(s.noteMove(i), s, n, i, answered, to)
+	m.toLock(moveNote, s, n, i, answered, to)
 }
 
-func (s *breakerState) noteMove(i int) uint8 {
-	if s.callers[i].returned {
-		return moveNoteAfter
+// begin: the answer has begun, and the ticket is returned.
+func (m *breakerModel) begin(s *breakerState, i int, to emit[breakerState]) {
+	n := *s
+	answered := m.on(s).Load().Confirms(s.callers[i].ticket)
+	if answered {
+		n.callers[i].returned = true
+		to(edge{kind{moveBegin, s.where(), s.bySnapshot()}, i}, &n, m.snapshotBegan(s, i))
 	}
-	return moveNote
+	n.callers[i] = s.callers[i]
+	n.callers[i].phase = beginning
+	m.toLock(moveBegin, s, n, i, answered, to)
+}
+
+// end: an answer has ended, well or not, after its ticket was returned.
+func (m *breakerModel) end(s *breakerState, i int, o outcome.Outcome, to emit[breakerState]) {
+	n := *s
+	answered := m.on(s).Load().AnswerEndedNoOp(o)
+	if answered {
+		to(edge{kind{endMove(o), s.where(), s.bySnapshot()}, i}, &n, m.snapshotEnded(s, i, o))
+	}
+	n.callers[i].phase, n.callers[i].outcome = ending, o
+	m.toLock(endMove(o), s, n, i, answered, to)
+}
+
+func endMove(o outcome.Outcome) uint8 {
+	if o == outcome.Success {
+		return moveEndWell
+	}
+	return moveBreak
 }
 
 // getLost: the goroutine hangs for ever. The caller starts anew; the ticket is never
@@ -173,10 +202,10 @@ func (m *breakerModel) getLost(s *breakerState, i int, to emit[breakerState]) {
 // toLock: the snapshot has not answered, and caller i is on its way to the lock, in
 // the phase that n has.
 //
-// With three callers and two probes there are 800,000 states: some seconds, but
-// minutes under the race detector. For that there is the merged model: a caller
-// steps under the lock at any time, without a load before. It allows all that the
-// other model allows, and a little more, which must not break a rule either.
+// With three callers and two probes there are millions of states. For that there is the
+// merged model: a caller steps under the lock at any time, without a load before. It
+// allows all that the other model allows, and a little more, which must not break a rule
+// either.
 func (m *breakerModel) toLock(move uint8, s *breakerState, n breakerState, i int, answered bool, to emit[breakerState]) {
 	switch {
 	case !m.merged && !answered:
@@ -209,7 +238,11 @@ func (m *breakerModel) lockedStep(s *breakerState, i int, to emit[breakerState])
 			k.how = howAdmitted
 		}
 	case c.phase == noting:
-		k.move = s.noteMove(i)
+		k.move = moveNote
+	case c.phase == beginning:
+		k.move = moveBegin
+	case c.phase == ending:
+		k.move = endMove(c.outcome)
 	case c.returned:
 		k.move = moveReturn2
 	}
@@ -257,6 +290,14 @@ func (m *breakerModel) step(h *Breaker, c *caller, now time.Time) (r answer) {
 		r.change = b.Note(now, c.ticket, c.outcome)
 	case c.phase == noting:
 		r.change = h.Note(now, c.ticket, c.outcome)
+	case c.phase == beginning && m.fine:
+		r.change = b.AnswerBegan(now, c.ticket)
+	case c.phase == beginning:
+		r.change = h.AnswerBegan(now, c.ticket)
+	case c.phase == ending && m.fine:
+		r.change = b.AnswerEnded(now, c.ticket, c.outcome)
+	case c.phase == ending:
+		r.change = h.AnswerEnded(now, c.ticket, c.outcome)
 	}
 	return r
 }
@@ -284,9 +325,9 @@ func (n *breakerState) settle(s *breakerState, i int, r answer) {
 		default: // the same ticket, or a rejection: the operation keeps its ticket
 			c.phase = admitted
 		}
-	case returning:
+	case returning, beginning:
 		c.phase, c.outcome, c.returned, c.expires = admitted, 0, true, time.Time{}
-	case noting:
+	case noting, ending:
 		c.phase, c.outcome = admitted, 0
 	}
 }
@@ -346,6 +387,8 @@ func (s *breakerState) how(i int) uint8 {
 		return howPlain
 	case v == old || v == overtaken:
 		return howOld
+	case v == oldProbe:
+		return howOldProbe
 	case v == current:
 		return howCurrent
 	case !c.expires.IsZero():

@@ -14,6 +14,7 @@ const (
 	ruleAtMostN      = "half-open admits at most N at once"
 	ruleProbesReturn = "every probe comes back exactly once"
 	ruleOldIsNothing = "a ticket of an old epoch changes nothing"
+	ruleAnswer       = "an answer's end counts unless its ticket is old, a probe's unless the breaker is open; a good one forgets failures, once"
 	ruleLateIsNone   = "a second or late return changes nothing"
 	ruleHalfEnds     = "in every half-open state a probe is free or becomes free in time"
 	ruleNotByTime    = "half-open never reopens by time alone"
@@ -111,11 +112,15 @@ func (m *breakerModel) stepped(s, n *breakerState, i int, r answer) string {
 		return broken
 	}
 	switch c.phase {
-	case returning, noting:
+	case ending:
+		return ended(before, after, c)
+	case returning, noting, beginning:
 		switch how := s.how(i); {
-		case how == howOld:
+		case how == howOld || how == howOldProbe:
 			return unchanged(before, after, ruleOldIsNothing)
-		case c.phase == returning && (how == howLate || how == howReturned):
+		case c.phase == beginning && how == howCurrent:
+			return unchanged(before, after, ruleAnswer)
+		case c.phase != noting && (how == howLate || how == howReturned):
 			return unchanged(before, after, ruleLateIsNone)
 		}
 		return ""
@@ -177,7 +182,8 @@ func changedWell(before, after *breakerMirror, c *caller, change breaker.Change,
 		return ""
 	}
 	var because bool
-	told := c.phase == returning || c.phase == noting
+	told := c.phase >= returning
+	good := c.phase == beginning || c.outcome == outcome.Success || c.outcome == outcome.Permanent
 	switch {
 	case after.state == breaker.HalfOpen:
 		because = before.state == breaker.Open && !told && !now.Before(before.retryAt)
@@ -186,14 +192,28 @@ func changedWell(before, after *breakerMirror, c *caller, change breaker.Change,
 			(before.state == breaker.HalfOpen || before.failures+1 >= threshold)
 		because = because && after.retryAt.Equal(now.Add(openFor)) && change.RetryAt == after.retryAt
 	case after.state == breaker.Closed:
-		because = told && before.state == breaker.HalfOpen && after.failures == 0 &&
-			(c.outcome == outcome.Success || c.outcome == outcome.Permanent) && before.successes+1 >= before.cfg.Probes
+		because = told && before.state == breaker.HalfOpen && after.failures == 0 && good && c.phase != ending && before.successes+1 >= before.cfg.Probes
 	}
-	if lookTicket(&c.ticket).epoch != before.epoch && told {
+	if t := lookTicket(&c.ticket); t.epoch != before.epoch && told && (t.probe == 0 || c.phase != ending) {
 		return ruleOldIsNothing
 	}
 	if !because || after.epoch != before.epoch+1 || change.From != before.state || change.To != after.state || change.Epoch != after.epoch {
 		return ruleChanges
+	}
+	return ""
+}
+
+// ended checks the end of an answer.
+func ended(before, after *breakerMirror, c *caller) string {
+	t := lookTicket(&c.ticket)
+	counts := t.epoch == before.epoch || t.probe != 0 && before.state != breaker.Open
+	switch {
+	case !counts, c.outcome == outcome.Success && before.state == breaker.HalfOpen:
+		return unchanged(before, after, ruleAnswer)
+	case c.outcome == outcome.Success && after.failures != 0,
+		c.outcome == outcome.Transient && after.failures != before.failures+1,
+		c.outcome == outcome.Transient && before.state == breaker.HalfOpen && after.state != breaker.Open:
+		return ruleAnswer
 	}
 	return ""
 }
@@ -244,5 +264,23 @@ func (m *breakerModel) snapshotWasNoOp(s *breakerState, i int, o outcome.Outcome
 	}
 	machine := s.machine.Clone()
 	machine.Done(s.now, s.callers[i].ticket, o)
+	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
+}
+
+func (m *breakerModel) snapshotBegan(s *breakerState, i int) string {
+	if s.locked {
+		return ""
+	}
+	machine := s.machine.Clone()
+	machine.AnswerBegan(s.now, s.callers[i].ticket)
+	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
+}
+
+func (m *breakerModel) snapshotEnded(s *breakerState, i int, o outcome.Outcome) string {
+	if s.locked {
+		return ""
+	}
+	machine := s.machine.Clone()
+	machine.AnswerEnded(s.now, s.callers[i].ticket, o)
 	return unchanged(look(&s.machine), look(&machine), ruleAnswers)
 }

@@ -47,7 +47,7 @@ type breakerState struct {
 // caller runs one operation at a time, and has at most one ticket.
 type caller struct {
 	phase      phase
-	outcome    outcome.Outcome // while returning or noting
+	outcome    outcome.Outcome // while returning, noting or ending
 	ticket     breaker.Ticket
 	returned   bool // the ticket was given back; the caller still has a copy
 	publishing bool // fine: holds the lock, and has yet to publish
@@ -66,6 +66,8 @@ const (
 	confirming       // likewise, and so the next two
 	returning
 	noting
+	beginning
+	ending
 )
 
 func (m *breakerModel) start() breakerState {
@@ -100,6 +102,7 @@ type validity uint8
 const (
 	none      validity = iota
 	old                // of an epoch that is over
+	oldProbe           // likewise, and of a probe
 	overtaken          // of the snapshot's epoch, which the machine has left: its step is not published yet
 	current            // of the closed state
 	gone               // of a probe of this epoch, of another generation
@@ -111,6 +114,8 @@ func (s *breakerState) validity(c *caller) validity {
 	switch {
 	case c.phase == idle || c.phase == asking:
 		return none
+	case t.epoch != m.epoch && t.probe != 0:
+		return oldProbe
 	case t.epoch != m.epoch && t.epoch == s.publishedEpoch():
 		return overtaken
 	case t.epoch != m.epoch:

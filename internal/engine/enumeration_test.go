@@ -50,7 +50,7 @@ func TestEnumerateBreaker(t *testing.T) {
 	for _, fine := range []bool{false, true} {
 		for callers := 2; callers <= most; callers++ {
 			for probes := 1; probes <= 2; probes++ {
-				m := &breakerModel{callers: callers, probes: probes, fine: fine, merged: underRace && callers == 3 && probes == 2}
+				m := &breakerModel{callers: callers, probes: probes, fine: fine, merged: callers == 3 && probes == 2}
 				all = append(all, configuration{
 					fmt.Sprintf("%d callers, %d probes, %s", callers, probes, grain(fine)),
 					func(t *testing.T) (int, int, map[kind]int) {
@@ -122,20 +122,20 @@ func breakerKinds() map[kind]bool {
 
 		// In closed, outcomes that do not count go to the lock only with an old ticket,
 		// a success only if there are failures to reset, a failure always.
-		{set{panics, throttled, permanent, cancelled}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howOld}},
-		{set{succeeds, moveReturn2, moveNote}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howCurrent, howOld}},
-		{set{fails, moveNoteAfter}, set{inClosed}, set{howToLock, howCurrent, howOld}},
+		{set{panics, throttled, permanent, cancelled, moveBegin}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howOld, howOldProbe}},
+		{set{succeeds, moveReturn2, moveNote, moveEndWell}, set{inClosed}, set{howToLock, howSnapshot, howOvertaken, howCurrent, howOld, howOldProbe}},
+		{set{fails, moveBreak}, set{inClosed}, set{howToLock, howCurrent, howOld, howOldProbe}},
 
 		// In open all tickets are old.
-		{set{panics, throttled, permanent, cancelled, moveReturn2, moveNote}, set{inOpen, inRipe}, set{howToLock, howOvertaken, howOld}},
-		{set{succeeds, fails, moveNoteAfter}, set{inOpen, inRipe}, set{howToLock, howOld}},
+		{set{panics, throttled, permanent, cancelled, moveReturn2, moveNote, moveBegin}, set{inOpen, inRipe}, set{howToLock, howOvertaken, howOld, howOldProbe}},
+		{set{succeeds, fails, moveEndWell, moveBreak}, set{inOpen, inRipe}, set{howToLock, howOld, howOldProbe}},
 
-		{set{panics, succeeds, fails, throttled, permanent, cancelled, moveNote}, set{inHalf}, set{howToLock, howProbe, howLate, howOld}},
-		{set{moveReturn2, moveNoteAfter}, set{inHalf}, set{howToLock, howReturned, howOld}},
+		{set{panics, succeeds, fails, throttled, permanent, cancelled, moveNote, moveBegin}, set{inHalf}, set{howToLock, howProbe, howLate, howOld, howOldProbe}},
+		{set{moveReturn2, moveEndWell, moveBreak}, set{inHalf}, set{howToLock, howReturned, howOld, howOldProbe}},
 
-		{set{moveGetLost}, set{inClosed}, set{howCurrent, howOld}},
-		{set{moveGetLost}, set{inOpen, inRipe}, set{howOld}},
-		{set{moveGetLost}, set{inHalf}, set{howProbe, howLate, howOld}},
+		{set{moveGetLost}, set{inClosed}, set{howCurrent, howOld, howOldProbe}},
+		{set{moveGetLost}, set{inOpen, inRipe}, set{howOld, howOldProbe}},
+		{set{moveGetLost}, set{inHalf}, set{howProbe, howLate, howOld, howOldProbe}},
 
 		{set{moveWait, movePass, movePublish}, set{inClosed, inOpen, inRipe, inHalf}, set{howPlain}},
 		{set{moveReach}, set{inOpen, inHalf}, set{howPlain}},

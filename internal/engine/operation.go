@@ -122,12 +122,16 @@ func (o *Operation) Deadline() time.Time {
 	return own
 }
 
-// limit is how long the operation may still take, zero if it has no limit.
+// limit is how long an attempt that begins now may take, zero if it has no limit: a probe
+// is one attempt.
 func (o *Operation) limit() time.Duration {
+	limit := o.AttemptLimit
 	if d := o.Deadline(); !d.IsZero() {
-		return max(d.Sub(o.Now()), time.Nanosecond)
+		if left := max(d.Sub(o.Now()), time.Nanosecond); limit <= 0 || left < limit {
+			limit = left
+		}
 	}
-	return 0
+	return limit
 }
 
 // begunBy records the first look at the clock.
@@ -181,26 +185,37 @@ func (o *Operation) Admits(t time.Time) bool {
 
 func (o *Operation) Probe() bool { return o.ticket.Probe() }
 
-// Settle gives the ticket back. With Note it is the only place that tells the breaker.
+// Settle gives the ticket back. With Note and SettleAnswer it is the only place that tells
+// the breaker.
 func (o *Operation) Settle(verdict outcome.Outcome) {
-	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, verdict) {
+	g := &o.Engine.Breaker
+	switch {
+	case g.Breaker == nil:
+	case verdict == outcome.Success && o.last != nil && o.last.handedOver:
+		if !g.Load().Confirms(o.ticket) {
+			g.Hooks.AnswerBegan(o.Caller, o.World, o.ticket)
+		}
+	case !g.Load().NoOp(o.ticket, verdict):
 		g.Hooks.Done(o.Caller, o.World, o.ticket, verdict, o.lastErr())
 	}
 }
 
 func (o *Operation) Note(failed outcome.Outcome) bool {
-	if !o.Engine.Breaker.CountAttempts {
+	g := &o.Engine.Breaker
+	if !g.CountAttempts {
 		return false
 	}
-	o.NoteLate(failed, o.lastErr())
+	if g.Breaker != nil && !g.Load().NoOp(o.ticket, failed) {
+		g.Hooks.Note(o.Caller, o.World, o.ticket, failed, o.lastErr())
+	}
 	return true
 }
 
-// NoteLate counts an outcome without the ticket: of an answer that failed after
-// the verdict was given.
-func (o *Operation) NoteLate(failed outcome.Outcome, cause error) {
-	if g := &o.Engine.Breaker; g.Breaker != nil && !g.Load().NoOp(o.ticket, failed) {
-		g.Hooks.Note(o.Caller, o.World, o.ticket, failed, cause)
+// SettleAnswer tells the breaker how an answer ended that was handed over. It is called at
+// most once, from any goroutine. A health check tells nothing.
+func (o *Operation) SettleAnswer(verdict outcome.Outcome, cause error) {
+	if g := &o.Engine.Breaker; g.Breaker != nil && !o.Check && !g.Load().AnswerEndedNoOp(verdict) {
+		g.Hooks.AnswerEnded(o.Caller, o.World, o.ticket, verdict, cause)
 	}
 }
 

@@ -276,6 +276,14 @@ func (v *service) Note(ctx context.Context, w world.World, t breaker.Ticket, o o
 	v.changed(v.engine.Breaker.Note(w.Now(), t, o))
 }
 
+func (v *service) AnswerBegan(_ context.Context, w world.World, t breaker.Ticket) {
+	v.changed(v.engine.Breaker.AnswerBegan(w.Now(), t))
+}
+
+func (v *service) AnswerEnded(_ context.Context, w world.World, t breaker.Ticket, o outcome.Outcome, _ error) {
+	v.changed(v.engine.Breaker.AnswerEnded(w.Now(), t, o))
+}
+
 func (v *service) changed(c breaker.Change) {
 	if !c.Happened() {
 		return

@@ -157,9 +157,31 @@ func (b *Breaker) Done(now time.Time, t Ticket, o outcome.Outcome) Change {
 	return b.judge(now, o)
 }
 
+// AnswerBegan takes the ticket back for an answer that has begun and has not ended yet. A probe has succeeded: the service is up. A closed breaker learns nothing, since an
+// answer can still break off. AnswerEnded tells it how the answer ended.
+func (b *Breaker) AnswerBegan(now time.Time, t Ticket) Change {
+	if t.probe == 0 {
+		return Change{}
+	}
+	return b.Done(now, t, outcome.Success)
+}
+
+// AnswerEnded counts the end of an answer after its ticket was returned: Success for a good end,
+// Transient for an answer that broke off. Only a good end forgets the failures before it.
+// The end of a probe's answer counts in every epoch but an open one: the probe itself may
+// have begun the next. Otherwise an end of an older epoch changes nothing.
+func (b *Breaker) AnswerEnded(now time.Time, t Ticket, o outcome.Outcome) Change {
+	switch {
+	case t.epoch != b.epoch && (t.probe == 0 || b.state == Open):
+		return Change{}
+	case o == outcome.Success && b.state == HalfOpen: // AnswerBegan has counted it
+		return Change{}
+	}
+	return b.judge(now, o)
+}
+
 // Note counts an outcome and leaves the ticket valid: one attempt of an operation
-// that goes on, or a body that broke after its headers counted as a success.
-// Outcomes of older epochs change nothing.
+// that goes on. Outcomes of older epochs change nothing.
 func (b *Breaker) Note(now time.Time, t Ticket, o outcome.Outcome) Change {
 	if t.epoch != b.epoch {
 		return Change{}

@@ -34,7 +34,7 @@ const (
 type step struct {
 	at    float64
 	who   string
-	do    string // ask, confirm, done, note, look
+	do    string // ask, confirm, done, note, began, ended, look
 	with  outcome.Outcome
 	ok    bool    // ask, confirm: admitted
 	retry float64 // ask, confirm: the instant of a rejection
@@ -65,6 +65,10 @@ func run(t *testing.T, b *Breaker, steps []step) map[string]Ticket {
 			c = b.Done(now, tickets[s.who], s.with)
 		case "note":
 			c = b.Note(now, tickets[s.who], s.with)
+		case "began":
+			c = b.AnswerBegan(now, tickets[s.who])
+		case "ended":
+			c = b.AnswerEnded(now, tickets[s.who], s.with)
 		case "look":
 		default:
 			t.Fatalf("%s: do what?", line)
@@ -193,6 +197,40 @@ func TestTimelines(t *testing.T) {
 			{1000, "", "look", 0, false, 0, HalfOpen}, // half-open never reopens by time alone
 			{1000, "e", "ask", 0, true, 0, HalfOpen},
 			{1001, "e", "done", success, false, 0, Closed},
+		}},
+		{"answers that begin and break off: the beginning forgets no failure", []step{
+			{0, "a", "ask", 0, true, 0, Closed},
+			{1, "a", "began", 0, false, 0, Closed},
+			{2, "a", "ended", transient, false, 0, Closed},
+			{3, "a", "ask", 0, true, 0, Closed},
+			{4, "a", "began", 0, false, 0, Closed},
+			{5, "a", "ended", transient, false, 0, Closed},
+			{6, "b", "ask", 0, true, 0, Closed},
+			{6, "b", "began", 0, false, 0, Closed},
+			{7, "b", "ended", success, false, 0, Closed}, // a good end does
+			{8, "a", "ended", transient, false, 0, Closed},
+			{9, "a", "ended", transient, false, 0, Closed},
+			{10, "a", "ended", transient, false, 0, Open},
+			{11, "b", "ended", success, false, 0, Open}, // an older epoch
+		}},
+		{"a probe's answer: its beginning closes, and its break counts in the epoch that it began", []step{
+			{0, "a", "ask", 0, true, 0, Closed},
+			{0, "a", "note", transient, false, 0, Closed},
+			{0, "a", "note", transient, false, 0, Closed},
+			{0, "a", "note", transient, false, 0, Open},
+			{10, "b", "ask", 0, true, 0, HalfOpen},
+			{10, "c", "ask", 0, true, 0, HalfOpen},
+			{11, "b", "began", 0, false, 0, HalfOpen},
+			{12, "b", "ended", success, false, 0, HalfOpen}, // counted already
+			{13, "c", "began", 0, false, 0, Closed},
+			{14, "c", "ended", transient, false, 0, Closed},
+			{15, "d", "ask", 0, true, 0, Closed},
+			{15, "d", "note", transient, false, 0, Closed},
+			{16, "d", "note", transient, false, 0, Open}, // the third in a row
+			{17, "c", "ended", transient, false, 0, Open},
+			{26, "e", "ask", 0, true, 0, HalfOpen},
+			{27, "e", "began", 0, false, 0, HalfOpen},
+			{28, "e", "ended", transient, false, 0, Open}, // a probe that breaks off opens it again
 		}},
 		{"every state change bumps an epoch; a result that started under an older epoch is ignored", []step{
 			{0, "old", "ask", 0, true, 0, Closed},

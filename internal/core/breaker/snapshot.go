@@ -43,6 +43,13 @@ func (s Snapshot) Confirms(t Ticket) bool {
 	return s&^failingBit == Snapshot(t.epoch)<<epochShift|closedState && t.probe == 0
 }
 
+// AnswerEndedNoOp reports whether AnswerEnded with this outcome would change nothing: a good end, and
+// the breaker is closed and has no failures to forget. AnswerBegan changes nothing where
+// Confirms is true.
+func (s Snapshot) AnswerEndedNoOp(o outcome.Outcome) bool {
+	return o == outcome.Success && s&(stateMask|failingBit) == closedState
+}
+
 // NoOp reports whether Done with this ticket and outcome would change nothing, so
 // that the caller can leave it out: the breaker is closed, in the ticket's epoch,
 // and the outcome does not count there.
