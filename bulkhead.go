@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
@@ -18,6 +19,7 @@ type Bulkhead struct {
 	name    string
 	handle  *engine.Bulkhead
 	permits int
+	queue   int
 	limited bool // the wait is
 }
 
@@ -39,7 +41,9 @@ func MustBulkhead(cfg BulkheadConfig) *Bulkhead { return must(NewBulkhead(cfg)) 
 // newBulkhead makes a bulkhead of a resolved configuration.
 func newBulkhead(cfg BulkheadConfig) *Bulkhead {
 	rules := bulkhead.Config{Permits: cfg.MaxConcurrent, Queue: cfg.MaxQueue, MaxWait: cfg.MaxWait}
-	return &Bulkhead{name: cfg.Name, handle: engine.NewBulkhead(rules), permits: cfg.MaxConcurrent, limited: cfg.MaxWait > 0}
+	b := &Bulkhead{name: cfg.Name, handle: engine.NewBulkhead(rules), permits: cfg.MaxConcurrent, queue: cfg.MaxQueue, limited: cfg.MaxWait > 0}
+	b.handle.MaxStreams = cfg.MaxStreams
+	return b
 }
 
 // Do calls fn with a permit, and releases the permit afterwards, also after a panic.
@@ -70,11 +74,27 @@ func (b *Bulkhead) Acquire(ctx context.Context) (BulkheadPermit, error) {
 	switch b.handle.Acquire(ctx, w, start, time.Time{}) {
 	case engine.Acquired:
 		return BulkheadPermit{b.handle}, nil
+	case engine.QueueFull:
+		cause = b.queueFull()
 	case engine.ContextEnded:
 		kind, cause = contextKind(ctx, 0)
 	}
 	return BulkheadPermit{}, &Error{Name: b.name, Err: cause, kind: kind, Took: since(start, w.Now())}
 }
+
+// queueFull is the cause of a call that may not even wait.
+func (b *Bulkhead) queueFull() error {
+	if b.queue == 0 {
+		return &saturated{fmt.Sprintf("all %d permits are in use, and no call may wait (Bulkhead.MaxQueue)", b.permits)}
+	}
+	return &saturated{fmt.Sprintf("the queue is full: %d calls wait for a permit (Bulkhead.MaxQueue)", b.queue)}
+}
+
+// saturated is an ErrPoolTimeout with its reason.
+type saturated struct{ reason string }
+
+func (s *saturated) Error() string { return s.reason }
+func (s *saturated) Unwrap() error { return ErrPoolTimeout }
 
 // TryAcquire takes a permit if one is free and no other caller waits.
 func (b *Bulkhead) TryAcquire() (BulkheadPermit, bool) {

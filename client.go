@@ -23,6 +23,7 @@ type Client struct {
 	shared   shared
 	resolved atomic.Pointer[resolved]
 	running  running
+	holding  holding
 }
 
 // resolved has a client's settings. An operation loads it once, and it never changes.
@@ -55,7 +56,8 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if r.transport == nil {
 		r.own = wire.NewTransport(wire.TransportConfig{
 			Connect: t.Connect, MaxConns: cfg.Pool.MaxConns, MaxIdleConns: cfg.Pool.MaxIdleConns,
-			IdleExpiry: cfg.Pool.IdleExpiry, Dial: all.dial, TLS: all.tls,
+			IdleExpiry: cfg.Pool.IdleExpiry, MaxAge: cfg.Pool.MaxAge, MaxStreams: cfg.Bulkhead.MaxStreams, Attempt: t.Attempt,
+			Dial: all.dial, TLS: all.tls, Proxy: proxy(cfg.Proxy), UnencryptedHTTP2: cfg.UnencryptedHTTP2,
 		})
 		r.transport = r.own
 	}
@@ -158,21 +160,27 @@ func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...
 // For a redirect, or a status of 400 and above, the error is an *Error with a
 // *StatusError that has the beginning of the body.
 func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, error) {
+	_, resp, err := c.do(req, opts)
+	return resp, err
+}
+
+// do is Do. The call is nil if the request cannot be made.
+func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Response, error) {
 	o, err := c.requestCall(req, opts)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper does
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	err = o.run()
 	switch {
 	case o.handedOver != nil: // with an error, too: a declining answer of the SDK transport
-		return o.handedOver.answer.(*http.Response), nil
+		return o, o.handedOver.answer.(*http.Response), nil
 	case o.declined != nil:
-		return o.declined, nil
+		return o, o.declined, nil
 	}
-	return nil, err
+	return o, nil, err
 }
 
 // Breaker returns the client's circuit breaker, nil if it has none.

@@ -27,6 +27,7 @@ type clientAttempt struct {
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
 	answer      any         // of the receiver: *Response, *http.Response or *Stream
+	plain       error       // of the RoundTripper, unless a limit of the client has ended it
 
 	firstRoundTrip roundTrip
 	live           liveBody
@@ -74,7 +75,7 @@ func (a *clientAttempt) send() {
 	o := a.call
 	req, err := a.request(nil)
 	if err != nil {
-		a.conclude(a.facts(judge.NotMade), err)
+		a.conclude(a.facts(endingOf(err)), err)
 		return
 	}
 	resp, err := a.roundTrip.Do(o.resolved.transport, req)
@@ -82,6 +83,7 @@ func (a *clientAttempt) send() {
 		resp, err = a.follow(resp)
 	}
 	if err != nil {
+		a.plain = err
 		a.roundTripFailed(resp, err)
 		return
 	}
@@ -133,7 +135,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 		a.roundTrip.Unpack = wire.AsksGzip(o.resolved.transport, req) // after the request was signed
 	}
 	if own { // net/http's error for an invalid header would look like a lost connection
-		if err := checkHeaders(req.Header); err != nil {
+		if err := checkHeaders("header", req.Header); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +151,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	// memory of one chunk needs no write limit, and stays as it is: net/http sends a body
 	// that it knows to be in memory together with the headers.
 	if req.Body = body; o.chunked || o.request.ContentLength > wire.Chunk {
-		req.Body = a.roundTrip.Body(body)
+		req.Body = a.roundTrip.Body(body, req.ContentLength)
 	}
 	return req, nil
 }
@@ -194,6 +196,7 @@ func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 	f := a.facts(judge.NotMade)
 	f.Sent = true
 	if notMade, ok := errors.AsType[*notMadeError](err); ok {
+		f.Ending = endingOf(notMade.error)
 		a.conclude(f, notMade.error)
 		return
 	}
@@ -204,10 +207,35 @@ func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 	}
 	if source := a.roundTrip.BodyFailed(); source != nil {
 		f.Ending, f.Sent = judge.SourceFailed, a.roundTrip.Sent(err)
+		if wire.Unsendable(source) { // it has another length than it announces
+			f.Ending = judge.Mistaken
+			a.conclude(f, source)
+			return
+		}
 		a.conclude(f, fmt.Errorf("reading the request body: %w", wire.WithoutURL(source)))
 		return
 	}
+	if answer, ok := errors.AsType[*wire.ProxyAnswer](err); ok {
+		a.proxyDeclined(answer)
+		return
+	}
+	if wire.Unsendable(err) {
+		f.Ending, f.Sent = judge.Mistaken, a.roundTrip.Sent(err)
+		a.conclude(f, wire.Redacted(err))
+		return
+	}
 	a.noAnswer(wire.Redacted(err), 0)
+}
+
+// proxyDeclined concludes an attempt that a proxy did not connect.
+func (a *clientAttempt) proxyDeclined(r *wire.ProxyAnswer) {
+	a.Arrived = a.call.Now()
+	f := a.facts(judge.ProxyDeclined)
+	f.Status, f.Ended = r.Status, true
+	f.RetryAfter = judge.RetryAfter(r.Header.Get("Retry-After-Ms"), r.Header.Get("Retry-After"), r.Header.Get("Date"), a.Arrived)
+	m := a.judge(f)
+	f.Status = 0 // the service has not answered
+	a.concludeWith(f, m, &ProxyError{Proxy: r.Proxy, Host: r.Host, Status: r.Status, RetryAfter: f.RetryAfter})
 }
 
 // noAnswer concludes an attempt with no answer, or with a part of one.
@@ -218,7 +246,13 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	a.roundTrip.End() // before facts asks whether the body can be sent again
 	f := a.facts(judge.NoAnswer)
 	f.Status, f.Sent, f.Ended, f.Limit = status, sent, true, reached
-	if o.Context.Err() == context.Canceled {
+	if limit != nil && !(reached == judge.OperationLimit && limit.Phase == "deadline") {
+		a.plain = nil
+	}
+	switch {
+	case o.hasLeft():
+		f.Canceled = judge.ByCaller
+	case o.Context.Err() == context.Canceled:
 		f.Canceled = o.canceledBy()
 	}
 	f.Reused, f.Silent = a.roundTrip.Reused(), status == 0 && a.roundTrip.Silent(err, limit != nil)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,15 +23,25 @@ type liveBody struct {
 	once   sync.Once
 	ended  atomic.Bool // well or not, or in a way that says nothing of the service
 	err    error       // of Read
+	begun  bool        // a byte has arrived
 }
 
 // leaveBody leaves the answer to the caller with its body unread. Until the body is
 // closed, it has the permit and the attempt's context, and the operation runs.
 func (a *clientAttempt) leaveBody(resp *http.Response) {
-	a.HandOver()
-	a.roundTrip.Extend(a.call.OwnDeadline())
+	o := a.call
+	if !o.isStream(resp) {
+		a.HandOver()
+		o.answered.Store(a.Started.UnixNano())
+	} else if o.HandOverStream(&a.Attempt) {
+		a.roundTrip.CarriesStream()
+	}
+	a.roundTrip.Extend(o.OwnDeadline())
 	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode}
 	b := &a.live
+	if a.answer = resp; resp.Body == http.NoBody {
+		return
+	}
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // 101: the connection is the caller's
 		resp.Body = struct {
@@ -38,7 +49,22 @@ func (a *clientAttempt) leaveBody(resp *http.Response) {
 			io.Writer
 		}{b, w}
 	}
-	a.answer = resp
+}
+
+// isStream reports whether an answer may take as long as the service likes.
+func (o *clientCall) isStream(resp *http.Response) bool {
+	if _, ok := o.receiver.(streamReceiver); ok {
+		return true
+	}
+	if resp.StatusCode != http.StatusOK {
+		return false
+	}
+	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	switch strings.TrimSpace(media) {
+	case "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream":
+		return true
+	}
+	return false
 }
 
 func (b *liveBody) Read(p []byte) (int, error) {
@@ -46,6 +72,9 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.begun = true
+	}
 	switch {
 	case err == nil:
 		return n, nil
@@ -55,8 +84,24 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	b.err = b.failed(b.judge(err))
+	if sdk, ok := b.a.call.receiver.(transportReceiver); ok {
+		b.err = b.plain(err, sdk.plainErrors)
+	}
 	b.release()
 	return n, b.err
+}
+
+// plain returns the error of a Read for an SDK, and b.err for most: io.ErrUnexpectedEOF is
+// itself, because programs compare it with ==, and so is the error of a body that its
+// caller has closed.
+func (b *liveBody) plain(err error, always bool) error {
+	switch limit, reached := b.a.limit(); {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	case b.closed.Load(), always && (limit == nil || reached == judge.OperationLimit && limit.Phase == "deadline"):
+		return err
+	}
+	return b.err
 }
 
 // Close releases the permit and the connection. A Read that it ends is no failure of the
@@ -106,9 +151,12 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 		return judge.Meaning{Outcome: Canceled, Kind: judge.Canceled}, errBodyClosed
 	}
 	err = wire.Redacted(err)
-	f := judge.Facts{Ending: judge.NoAnswer, Sent: true}
+	f := judge.Facts{Ending: judge.NoAnswer, Sent: true, Begun: b.begun}
 	limit, reached := b.a.limit()
 	switch f.Limit = reached; {
+	case b.a.call.hasLeft():
+		f.Canceled = judge.ByCaller
+		_, cause = b.a.call.ended()
 	case limit != nil:
 		cause = withLimit(limit, err)
 	case b.a.roundTrip.Err() != nil:
@@ -117,7 +165,11 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	default:
 		cause = fmt.Errorf("the answer broke off: %w", err)
 	}
-	return b.a.judge(f), cause
+	m = b.a.judge(f)
+	if o := b.a.call; m.Kind == judge.Canceled && o.pastDeadline(o.Now()) { // by http.Client.Timeout
+		m.Kind, cause = judge.Timeout, &TimeoutError{Phase: "deadline", After: since(o.Began, o.Now())}
+	}
+	return m, cause
 }
 
 // failed reports the failure of a body that ended too early, and returns its error.

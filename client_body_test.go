@@ -277,7 +277,7 @@ func TestUploads(t *testing.T) {
 func TestUploadWithAFailingGetBody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := service(t, plan(rule("", "1", fault.Fault{Status: 503})), holdfast.Config{})
-		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", strings.NewReader("x"))
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", "/up", &once{Reader: strings.NewReader("x")})
 		gone := errors.New("the file is gone")
 		req.GetBody = func() (io.ReadCloser, error) { return nil, gone }
 		_, err := c.Do(req)

@@ -18,20 +18,22 @@ import (
 // clientCall is the operation of a client: one request and its answer.
 type clientCall struct {
 	operation
-	client   *Client
-	resolved *resolved   // the settings when it began
-	newer    *clientCall // in the list of running calls
-	older    *clientCall
-	own      lazyctx.Context               // its context: Timeouts.Total and Close end it
-	attempts atomic.Pointer[clientAttempt] // the newest, linked to the older ones
-	aborted  atomic.Bool
-	limits   *wire.Limits
-	repeat   Repeat
-	receiver receiver
-	upgrade  bool // the request asks for another protocol
-	chunked  bool // the body comes from the caller, in pieces of any size
-	unpack   bool // the request asks for a compressed answer
-	bodyUsed bool
+	client    *Client
+	resolved  *resolved   // the settings when it began
+	newer     *clientCall // in the list of running calls
+	older     *clientCall
+	own       lazyctx.Context               // its context: Timeouts.Total and Close end it
+	attempts  atomic.Pointer[clientAttempt] // the newest, linked to the older ones
+	answered  atomic.Int64                  // when the attempt started that has an answer with a permit, in Unix nanoseconds
+	aborted   atomic.Bool
+	stopWatch func() // of a caller's Request.Cancel; nil if there is none
+	limits    *wire.Limits
+	repeat    Repeat
+	receiver  receiver
+	upgrade   bool // the request asks for another protocol
+	chunked   bool // the body comes from the caller, in pieces of any size
+	unpack    bool // the request asks for a compressed answer
+	bodyUsed  bool
 
 	// Parts for nearly every call, without allocations of their own.
 	first   clientAttempt
@@ -104,6 +106,9 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions) {
 func (o *clientCall) run() error {
 	if !o.client.running.add(o) {
 		o.abort()
+		if o.stopWatch != nil {
+			o.stopWatch()
+		}
 		o.closeBody()
 		return o.end(retry.Decision{Why: retry.Ended})
 	}
@@ -137,6 +142,9 @@ func (o *clientCall) run() error {
 // finish ends the operation's context and removes it from the running calls.
 func (o *clientCall) finish() {
 	o.own.End()
+	if o.stopWatch != nil {
+		o.stopWatch()
+	}
 	o.closeBody()
 	o.client.running.remove(o)
 }

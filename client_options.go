@@ -92,8 +92,9 @@ func (c *Client) options(r *resolved, method string, target *url.URL, opts []Cal
 }
 
 // addHeaders adds the call's headers and the client's. The call's replace those of the
-// request, and the client's do not.
-func (o *callOptions) addHeaders(h http.Header) {
+// request, and the client's do not. A Host goes to where net/http sends it from.
+func (o *callOptions) addHeaders(req *http.Request) {
+	h := req.Header
 	for name, values := range o.header {
 		h[name] = values
 	}
@@ -101,5 +102,11 @@ func (o *callOptions) addHeaders(h http.Header) {
 		if h[name] == nil {
 			h[name] = values
 		}
+	}
+	if host := h["Host"]; host != nil {
+		if req.Host == req.URL.Host || o.header["Host"] != nil {
+			req.Host = host[0]
+		}
+		delete(h, "Host")
 	}
 }

@@ -232,7 +232,7 @@ func TestRedirectsNotFollowed(t *testing.T) {
 			t.Errorf("%v, %v", resp, err)
 		}
 		gone := errors.New("the file is gone")
-		req, _ = http.NewRequestWithContext(t.Context(), "PUT", "https://a.test/x", strings.NewReader("x"))
+		req, _ = http.NewRequestWithContext(t.Context(), "PUT", "https://a.test/x", &once{Reader: strings.NewReader("x")})
 		req.GetBody = func() (io.ReadCloser, error) { return nil, gone }
 		_, err = w.client(t, holdfast.Config{}).HTTPClient().Do(req)
 		is(t, err, gone)

@@ -40,6 +40,9 @@ func (c *Client) encodedCall(ctx context.Context, method, path string, in any, o
 	if err != nil {
 		return nil, c.invalid(method, wire.Shown(r.base), err)
 	}
+	if err := cmp.Or(checkMethod(method), checkTarget(target)); err != nil {
+		return nil, c.invalid(shownName(method), wire.Shown(target), err)
+	}
 	body, mediaType, err := encode(in)
 	if err != nil {
 		return nil, c.invalid(method, wire.Shown(target), err)
@@ -54,7 +57,7 @@ func (c *Client) encodedCall(ctx context.Context, method, path string, in any, o
 	o := &clientCall{client: c, receiver: to}
 	h := make(http.Header, 4)
 	o.setRequest(&http.Request{Method: method, URL: target, Host: target.Host, Header: h})
-	with.addHeaders(h)
+	with.addHeaders(o.request)
 	if h["Accept"] == nil {
 		h["Accept"] = accept
 	}
@@ -79,17 +82,19 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	case target == nil:
 		err = errors.New("the request has no URL")
 	case target.Scheme == "" && target.Host == "":
-		target, err = wire.Target(base, target.String())
+		if err = checkTarget(target); err == nil {
+			target, err = wire.Target(base, target.String())
+		}
 	case !wire.SameOrigin(target, base) && target.User != nil: // the host may be a part of the password
 		err = fmt.Errorf("the request's URL has a user or password in it, and is not at the origin of the base URL, which is %s://%s", base.Scheme, base.Host)
 	case !wire.SameOrigin(target, base):
 		shown, err = target, fmt.Errorf("%s://%s is not the origin of the base URL, which is %s://%s", target.Scheme, target.Host, base.Scheme, base.Host)
 	}
 	if err == nil {
-		shown, err = target, checkHeaders(in.Header)
+		shown, err = target, checkRequest(in, target)
 	}
 	if err != nil {
-		return nil, c.invalid(in.Method, wire.Shown(shown), err)
+		return nil, c.invalid(shownName(in.Method), wire.Shown(shown), err)
 	}
 	method := cmp.Or(in.Method, http.MethodGet)
 	with, err := c.options(r, method, target, opts)
@@ -105,25 +110,21 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
-	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
-	switch {
-	case in.Body == nil || in.Body == http.NoBody:
-	case in.GetBody != nil:
-		first := in.Body
-		o.body = func() (io.ReadCloser, error) {
-			if body := first; body != nil {
-				first = nil
-				return body, nil
-			}
-			return in.GetBody()
-		}
-	default:
-		o.upload = wire.NewUpload(in.Body, in.ContentLength, r.Retry.Retries > 0)
-		o.body = o.upload.Open
+	req.URL, req.Host, req.Body, req.GetBody, req.Cancel = target, cmp.Or(in.Host, target.Host), nil, nil, nil
+	if _, ofSDK := with.receiver.(transportReceiver); ofSDK {
+		delete(req.Header, "Host") // net/http does not send it
+	} else if err = checkFraming(req.Header); err == nil {
+		err = moveHost(req)
 	}
-	with.addHeaders(req.Header)
+	if err == nil && in.Body != nil && in.Body != http.NoBody {
+		err = o.takeBody(in, r.Retry.Retries > 0)
+	}
+	with.addHeaders(req)
+	if err != nil {
+		return nil, c.invalid(method, wire.Shown(target), err)
+	}
 	o.upgrade = req.Header["Upgrade"] != nil
-	o.begin(ctx, &with)
+	o.begin(o.watchCancel(in), &with)
 	return o, nil
 }
 

@@ -47,7 +47,8 @@ type (
 	bufferedReceiver  struct{} // Get, Post and Call: the attempt reads the answer
 	liveReceiver      struct{} // Do: the caller reads it
 	transportReceiver struct { // the SDK transport: the caller also reads a declining answer
-		keyed bool // the caller gave the request a key
+		keyed       bool // the caller gave the request a key
+		plainErrors bool
 	}
 	streamReceiver struct{} // Stream: the attempt ends with the first line or event
 )

@@ -105,6 +105,19 @@ func (r *running) wait(ctx context.Context) bool {
 	return false
 }
 
+// held returns the number of answers that callers have had for at least age.
+func (r *running) held(now time.Time, age time.Duration) (n int) {
+	before := now.Add(-age).UnixNano()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for o := r.newest; o != nil; o = o.older {
+		if at := o.answered.Load(); at != 0 && at <= before {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *running) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -183,7 +183,7 @@ func TestDecliningAnswersKeepTheirConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(rule("", "", fault.Fault{
 			Statuses: slices.Repeat([]int{503, 503, 200}, 100), Body: strings.Repeat("x", 200<<10),
-		})), holdfast.Config{})
+		})), holdfast.Config{Pool: holdfast.Pool{MaxAge: holdfast.Off}})
 		for range 100 {
 			if _, err := c.Get(t.Context(), "/x"); err != nil {
 				t.Fatal(err)

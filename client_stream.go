@@ -205,7 +205,10 @@ func (a *clientAttempt) openStream(resp *http.Response) {
 		return
 	}
 	a.leaveBody(resp)
-	if s.body = &a.live; s.readErr == io.EOF {
+	if s.body = &a.live; s.bytes > 0 {
+		s.body.begun = true
+	}
+	if s.readErr == io.EOF {
 		s.body.release()
 	}
 	a.answer = s

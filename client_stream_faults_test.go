@@ -84,10 +84,10 @@ func TestStreamEnds(t *testing.T) {
 		text     string
 	}{
 		{"read", holdfast.Timeouts{Read: time.Minute}, nil, holdfast.ErrTimeout, "read", 1, "timed out after 1 attempt in 1m0s: read timeout of 1m0s"},
-		{"total", holdfast.Timeouts{Total: time.Minute}, nil, holdfast.ErrTimeout, "total", 1, "timed out after 1 attempt in 1m0s: total timeout of 1m0s"},
+		{"total", holdfast.Timeouts{Total: time.Minute}, nil, holdfast.ErrTimeout, "total", 0, "timed out after 1 attempt in 1m0s: total timeout of 1m0s"},
 		{"the caller's deadline", holdfast.Timeouts{}, func(_ *holdfast.Client, _ *holdfast.Stream, cancel context.CancelCauseFunc) {
 			cancel(nil)
-		}, holdfast.ErrTimeout, "deadline", 1, "timed out after 1 attempt in 1m0s: deadline passed"},
+		}, holdfast.ErrTimeout, "deadline", 0, "timed out after 1 attempt in 1m0s: deadline passed"},
 		{"the caller", holdfast.Timeouts{}, func(_ *holdfast.Client, _ *holdfast.Stream, cancel context.CancelCauseFunc) { cancel(gone) },
 			holdfast.ErrCanceled, "", 0, "canceled by the caller after 1 attempt in 1m0s: the user has closed the window"},
 		{"Client.Close", holdfast.Timeouts{}, func(c *holdfast.Client, _ *holdfast.Stream, _ context.CancelCauseFunc) { c.Close() },

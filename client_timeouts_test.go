@@ -579,8 +579,7 @@ func TestBlackHole(t *testing.T) {
 		p.wrap = nil
 		start := time.Now()
 		_, err := c.Get(t.Context(), "/well")
-		is(t, err, holdfast.ErrConnection)
-		isNot(t, err, holdfast.ErrTimeout)
+		is(t, err, holdfast.ErrTimeout)
 		equal(t, "sent", attempts(t, err)[0].Sent, true)
 		took(t, start, 30*time.Second)
 		if _, err := c.Get(t.Context(), "/well"); err != nil {

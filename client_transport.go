@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 )
@@ -54,15 +55,27 @@ func (c *Client) Transport(opts ...TransportOption) http.RoundTripper {
 	return t
 }
 
+// PlainErrors returns the error of net/http itself, in the place of an *Error, if exactly
+// one attempt was made and no limit of the client ended it. It is for code that compares
+// errors with == or by their type; see docs/sdks.md. Events, logs and statistics stay the
+// same.
+func PlainErrors() TransportOption {
+	return func(t *transport) { t.plainErrors = true }
+}
+
 type transport struct {
-	client     *Client
-	repeatPOST bool
+	client      *Client
+	repeatPOST  bool
+	plainErrors bool
 }
 
 // RoundTrip makes one operation.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.client.Do(req, t.options(req))
+	o, resp, err := t.client.do(req, []CallOption{t.options(req)})
 	if err != nil {
+		if plain := o.plainError(err); t.plainErrors && plain != nil {
+			return nil, plain
+		}
 		return nil, err
 	}
 	asked := req // not the request of the last attempt
@@ -74,17 +87,31 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// plainError is the error of net/http behind err, nil if there is none to return.
+func (o *clientCall) plainError(err error) error {
+	if o == nil {
+		if wrong, ok := errors.AsType[*mistake](err); ok {
+			return wrong
+		}
+		return nil
+	}
+	if o.Made != 1 {
+		return nil
+	}
+	return o.attempts.Load().plain
+}
+
 // CloseIdleConnections is called by the method of that name of http.Client.
 func (t *transport) CloseIdleConnections() {
-	if own := t.client.resolved.Load().own; own != nil {
-		own.CloseIdleConnections()
+	if rt, ok := t.client.resolved.Load().transport.(interface{ CloseIdleConnections() }); ok {
+		rt.CloseIdleConnections()
 	}
 }
 
 func (t *transport) options(req *http.Request) CallOption {
 	return func(o *callOptions) {
 		keyed := o.hasKey(req.Header)
-		o.receiver = transportReceiver{keyed}
+		o.receiver = transportReceiver{keyed: keyed, plainErrors: t.plainErrors}
 		switch {
 		case o.repeat == RepeatNever:
 		case t.repeatPOST:
@@ -112,8 +139,12 @@ func (o *clientCall) keepDeclined() {
 	a.live.releaseAttempt()
 	o.handedOver = nil // until here, run closes the answer after a panic of its body
 	o.lastFailed().Err = e
+	o.failure().bound()
 	if whole {
-		resp.Body = io.NopCloser(bytes.NewReader(e.Body))
+		resp.Body = http.NoBody
+		if len(e.Body) > 0 {
+			resp.Body = io.NopCloser(bytes.NewReader(e.Body))
+		}
 		o.declined = resp
 	}
 }

@@ -41,6 +41,14 @@ type Config struct {
 	Breaker  BreakerConfig
 	Bulkhead BulkheadConfig
 
+	// Proxy is the address of a proxy, as "http://proxy.example.com:3128"; http, https or
+	// socks5, without a user. "none" is for no proxy. Default: that of the environment
+	// (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), which may have a user and a password.
+	Proxy string
+	// UnencryptedHTTP2 speaks HTTP/2 over http:// from the first byte on, and no HTTP/1.1
+	// (RFC 9113, 3.3). Over https:// the two sides choose HTTP/2 themselves.
+	UnencryptedHTTP2 bool
+
 	// RequestIDHeader is the header that carries the call's id: a UUIDv4, the same
 	// on all its attempts, by which the service can recognize a repeat. A value that
 	// the caller sets stands. Default X-Request-ID (requirement A4).
@@ -116,6 +124,10 @@ type Pool struct {
 	// IdleExpiry is how long an idle connection is kept. Default 30s; Off for no
 	// limit.
 	IdleExpiry time.Duration
+	// MaxAge is how long a connection is used: the request that finds it older is its
+	// last one. So a client that is never idle follows a name that moves. Each connection
+	// gets between 90 % and all of it. Default 5m; Off for no limit.
+	MaxAge time.Duration
 }
 
 // Retry describes how a call repeats its attempts.
@@ -247,6 +259,12 @@ type BulkheadConfig struct {
 	// the same number of calls may wait for the end of a cooldown; one more is
 	// ErrRateLimited at once.
 	MaxQueue int
+	// MaxStreams is the number of streams beside the permits: a stream gives its permit back
+	// with its beginning, as long as there are not more. An answer to Client.Stream is a
+	// stream, and so is an event stream or NDJSON through Client.Do or the SDK transport.
+	// Its connection does not count for Pool.MaxConns. Default: ten times MaxConcurrent; Off
+	// for none, so that each stream keeps its permit. It has no effect in NewBulkhead.
+	MaxStreams int
 	// MaxWait bounds the wait for a permit. A longer one is ErrPoolTimeout. Default
 	// 5s; Off for no limit. In Config it must be zero: there, set Timeouts.Acquire.
 	MaxWait time.Duration

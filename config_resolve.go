@@ -38,6 +38,9 @@ func (c Config) resolve() (Config, error) {
 	if c.Bulkhead.MaxConcurrent == Off {
 		c.Bulkhead = BulkheadConfig{}
 	}
+	if c.UnencryptedHTTP2 && parsed(c.BaseURL).Scheme == "https" {
+		v.problem("UnencryptedHTTP2", "is true, and BaseURL is https: must be false, since the two sides choose HTTP/2 themselves")
+	}
 	c.RequestIDHeader = http.CanonicalHeaderKey(c.RequestIDHeader)
 	return c, v.err()
 }
@@ -127,15 +130,6 @@ func (v *validation) headers(h http.Header) http.Header {
 	return all
 }
 
-// checkHeaders checks that the headers of a request can be sent as they are.
-func checkHeaders(h http.Header) error {
-	v := validation{}
-	for name, values := range h {
-		v.header("the request", name, values)
-	}
-	return v.err()
-}
-
 // header checks that a header can be sent as it is.
 func (v *validation) header(field, name string, values []string) {
 	if rule := headerName(name); rule != "" {
@@ -146,6 +140,13 @@ func (v *validation) header(field, name string, values []string) {
 		if !isHeaderValue(value) {
 			v.problem(field, "%s has a control character in its value", name) // not shown: it may be a key
 		}
+	}
+	rule := framing(name, values)
+	if strings.EqualFold(name, "Host") {
+		rule = hostRule(values)
+	}
+	if rule != "" {
+		v.problem(field, "%s %s", name, rule)
 	}
 }
 
@@ -183,6 +184,37 @@ func shownName(name string) string {
 
 func isHeaderValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// checkProxy is the check of Config.Proxy. An address with an @ is not shown: the part
+// before it may be a password.
+func checkProxy(raw string) (value, rule string) {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "", raw == noProxy:
+		return "", ""
+	case containsEncoded(raw, '@'):
+		return "", "has a user or password in it: leave it out, or set HTTPS_PROXY in the environment"
+	case err != nil || u.Host == "" || mayHoldSecret(raw) || strings.Trim(u.Path, "/") != "":
+		return "", `must be an address like "http://proxy.example.com:3128", or "none"`
+	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return strconv.Quote(raw), "must begin with http://, https:// or socks5://"
+	}
+	return "", ""
+}
+
+// noProxy is the value of Config.Proxy for none.
+const noProxy = "none"
+
+// proxy returns the function of a resolved Config.Proxy.
+func proxy(raw string) func(*http.Request) (*url.URL, error) {
+	switch raw {
+	case "":
+		return http.ProxyFromEnvironment
+	case noProxy:
+		return nil
+	}
+	return http.ProxyURL(parsed(raw))
 }
 
 // checkBaseURL is the check of Config.BaseURL. An address with an @ or a ? is not

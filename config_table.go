@@ -89,6 +89,21 @@ var table = []setting.Setting[Config]{
 			Source: "B2b", Doc: "how long an idle connection is kept"},
 		At: func(c *Config) *time.Duration { return &c.Pool.IdleExpiry }, Default: 30 * time.Second,
 	},
+	of[time.Duration]{
+		Row: row{Name: "Pool.MaxAge", Key: "pool.max_age", Env: "CONNECTION_MAX_AGE", Off: setting.Always,
+			Doc: "how long a connection is used"},
+		At: func(c *Config) *time.Duration { return &c.Pool.MaxAge }, Default: 5 * time.Minute,
+	},
+	of[string]{
+		Row: row{Name: "Proxy", Key: "proxy", Env: "PROXY", Unset: "that of the environment",
+			Must: `must be an address like "http://proxy.example.com:3128", or "none"`, Doc: "the proxy"},
+		At: func(c *Config) *string { return &c.Proxy }, Check: checkProxy,
+	},
+	of[bool]{
+		Row: row{Name: "UnencryptedHTTP2", Key: "unencrypted_http2", Env: "UNENCRYPTED_HTTP2",
+			Doc: "whether HTTP/2 is spoken over http://"},
+		At: func(c *Config) *bool { return &c.UnencryptedHTTP2 },
+	},
 
 	of[int]{
 		Row: row{Name: "Retry.MaxRetries", Key: "retry.max_retries", Env: "MAX_RETRIES", Off: setting.Always, ZeroIsUnclear: true,
@@ -179,6 +194,12 @@ var table = []setting.Setting[Config]{
 		Row: row{Name: "Bulkhead.MaxQueue", Key: "bulkhead.max_queue", Env: "BULKHEAD_MAX_QUEUE", Off: setting.Always,
 			Doc: "calls that may wait for a permit"},
 		At: func(c *Config) *int { return &c.Bulkhead.MaxQueue }, Default: 1000, Most: 1 << 20,
+	},
+	of[int]{
+		Row: row{Name: "Bulkhead.MaxStreams", Key: "bulkhead.max_streams", Env: "BULKHEAD_MAX_STREAMS", Off: setting.Always,
+			Unset: "ten times `bulkhead.max_concurrent`", Doc: "streams beside the permits"},
+		At: func(c *Config) *int { return &c.Bulkhead.MaxStreams }, Most: 1 << 20,
+		Follows: func(c *Config, _ int) int { return min(10*c.Bulkhead.MaxConcurrent, 1<<20) },
 	},
 	of[time.Duration]{
 		Row: row{Name: "Bulkhead.MaxWait", Off: setting.Always, Instead: "Timeouts.Acquire",

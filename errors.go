@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,7 +20,7 @@ import (
 // is also ErrConnection.
 var (
 	// ErrConnection is a failure that may pass: a timeout, a lost connection, a 408 or
-	// a 5xx. The next four kinds are part of it.
+	// a 5xx. The next five kinds are part of it.
 	ErrConnection error = &sentinel{text: "connection failed", code: CodeUnavailable}
 	// ErrTimeout is a limit on this side that was reached. A *TimeoutError names it. It
 	// is also context.DeadlineExceeded.
@@ -30,6 +31,10 @@ var (
 	ErrServer error = &sentinel{text: "server error", code: CodeInternal, is: []error{ErrConnection}}
 	// ErrUnavailable is a 502, 503 or 504.
 	ErrUnavailable error = &sentinel{text: "service unavailable", code: CodeUnavailable, is: []error{ErrServer}}
+
+	// ErrProxy is a proxy that declined to connect to the service. A *ProxyError has its
+	// answer. The breaker does not count it.
+	ErrProxy error = &sentinel{text: "declined by a proxy", code: CodeUnavailable, is: []error{ErrConnection}}
 
 	// ErrStatus is an answer that declines the request: a 4xx other than 408, or a
 	// redirect that was not followed. A *StatusError has the answer.
@@ -123,8 +128,9 @@ type Error struct {
 	// made.
 	Err error
 
-	kind error // the sentinel; nil for a policy's error that was not classified
-	last error // the last attempt's error, if Err is a later one
+	kind error  // the sentinel; nil for a policy's error that was not classified
+	last error  // the last failure before Err, if Err only tells that the time was over
+	note string // why the time was over, if Err does not tell it
 }
 
 // Attempt is one attempt of an operation that failed.
@@ -164,7 +170,28 @@ func (e *Error) Error() string {
 	if cause := e.cause(); cause != "" {
 		b.WriteString(": " + cause)
 	}
+	if e.note != "" {
+		b.WriteString(" (" + e.note + ")")
+	}
+	if before := e.before(); before != "" {
+		b.WriteString(" (before that: " + before + ")")
+	}
 	return b.String()
+}
+
+// before is the text of the last failure before Err, empty if it says no more than that
+// the time was over.
+func (e *Error) before() string {
+	if e.last == nil || e.last == context.Canceled || e.last == context.DeadlineExceeded || isOver(e.last) {
+		return ""
+	}
+	return text(e.last)
+}
+
+// isOver reports whether an attempt's error only tells that the operation's time was over.
+func isOver(err error) bool {
+	limit, ok := errors.AsType[*TimeoutError](err)
+	return ok && (limit.Phase == "deadline" || limit.Phase == "total")
 }
 
 // subject is what was called: method and path, or the policy's name.
@@ -242,7 +269,8 @@ func (e *Error) Temporary() bool { return errors.Is(e.kind, ErrConnection) }
 type StatusError struct {
 	Status int
 	Header http.Header
-	// Body is the beginning of the answer's body, at most 64 KiB.
+	// Body is the beginning of the answer's body. An Error keeps at most 64 KiB of all its
+	// answers, headers included: of the latest first.
 	Body []byte
 	// Problem is the body if it is application/problem+json, and empty otherwise.
 	Problem Problem
@@ -264,6 +292,40 @@ func (e *StatusError) Error() string {
 		return fmt.Sprintf("%d %s", e.Status, name)
 	}
 	return fmt.Sprintf("status %d", e.Status)
+}
+
+// size is the number of bytes that the error keeps of the answer.
+func (e *StatusError) size() int {
+	n := len(e.Body) + len(e.Problem.Type) + len(e.Problem.Title) + len(e.Problem.Detail) + len(e.Problem.Instance)
+	for name, values := range e.Header {
+		n += sizeOf(name, values)
+	}
+	return n
+}
+
+func sizeOf(name string, values []string) int {
+	n := len(name)
+	for _, value := range values {
+		n += len(value)
+	}
+	return n
+}
+
+// cut returns a copy that keeps at most n bytes: the headers that fit, and then the
+// beginning of the body.
+func (e *StatusError) cut(n int) *StatusError {
+	own := &StatusError{Status: e.Status, Header: make(http.Header, len(e.Header))}
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		if size := sizeOf(name, e.Header[name]); size <= n {
+			own.Header[name] = e.Header[name]
+			n -= size
+		}
+	}
+	own.Body = slices.Clone(e.Body[:min(n, len(e.Body))])
+	if n -= len(own.Body); e.size()-own.size() <= n {
+		own.Problem = e.Problem
+	}
+	return own
 }
 
 // GoString is the text for %#v, also without header and body.
@@ -288,6 +350,26 @@ var kindErrors = [...]error{
 	judge.Canceled:       ErrCanceled,
 	judge.Closed:         ErrClosed,
 	judge.BodyTooLarge:   ErrBodyTooLarge,
+	judge.Mistake:        ErrInvalidRequest,
+	judge.Proxy:          ErrProxy,
+}
+
+// ProxyError is a proxy that declined to connect to the service. It is in the chain of
+// an error that is ErrProxy. Of a transport of WithTransport only net/http's text is known.
+type ProxyError struct {
+	// Proxy is the proxy's host and port.
+	Proxy string
+	// Host is the service's host and port.
+	Host string
+	// Status is the proxy's answer, 407 for missing credentials.
+	Status int
+	// RetryAfter is the wait that the proxy asked for, zero if it did not ask.
+	RetryAfter time.Duration
+}
+
+// Error names the proxy, the service and the status.
+func (e *ProxyError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("the proxy %s declined to connect to %s: %d %s", e.Proxy, e.Host, e.Status, http.StatusText(e.Status)))
 }
 
 // TimeoutError is a limit on this side that was reached.

@@ -57,6 +57,10 @@ const (
 	// EventRejected: the breaker rejected an operation. RetryAt, Rejected (the number
 	// of rejections).
 	EventRejected
+	// EventAnswersHeld: a call got no permit, because all are held by answers of Client.Do
+	// or the SDK transport that callers have not read to the end or closed. It is reported
+	// at most once an hour. Held, Duration (the shortest time that they were held).
+	EventAnswersHeld
 )
 
 var eventNames = [...]string{
@@ -76,6 +80,7 @@ var eventNames = [...]string{
 	EventBreakerClosed:   "circuit breaker closed",
 	EventProbe:           "probe admitted",
 	EventRejected:        "circuit breaker open: rejecting request",
+	EventAnswersHeld:     "all slots are held by answers that were not closed",
 }
 
 // String is the event's message in the log.
@@ -114,6 +119,7 @@ type Event struct {
 	RetryAt   time.Time
 	Rejected  uint64
 	Remaining int // free permits
+	Held      int // answers that hold a permit
 }
 
 // Observer receives the events of a client, a policy or a breaker; see WithObserver.

@@ -124,9 +124,10 @@ func TestLogOfAnOutage(t *testing.T) {
 			t.Fatalf("line %d is\n%s\nwant\n%s", i+1, g, w)
 		}
 	}
-	// Every event is in the log, except those that are never logged.
+	// Every event is in the log, except those that are never logged, or have a test of
+	// their own.
 	for kind := holdfast.EventStarted; kind.String() != "invalid"; kind++ {
-		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe
+		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe || kind == holdfast.EventAnswersHeld
 		if logged := regexp.MustCompile(` msg="?` + kind.String() + `"? `).MatchString(got); logged == fine {
 			t.Errorf("%q is logged: %v", kind, logged)
 		}
@@ -189,7 +190,7 @@ rate limited after 3 attempts in 5.04s`
 			t.Fatal(err)
 		}
 		equal(t, "explanation", he.Explain(), want)
-		equal(t, "error", he.Error(), "holdfast: POST /embeddings: rate limited after 3 attempts in 5.04s: 429 Too Many Requests")
+		equal(t, "error", he.Error(), "holdfast: POST /embeddings: rate limited after 3 attempts in 5.04s: 429 Too Many Requests (a wait of 30s does not fit into the 4.96s that are left)")
 	})
 	t.Run("an answer that broke off", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {

@@ -67,6 +67,39 @@ type failure struct {
 	rejected error     // the reason why the next attempt was not made
 }
 
+// beforeTheEnd is the last error that tells more than that the operation's time was over,
+// nil if there is none.
+func (f *failure) beforeTheEnd() error {
+	for _, a := range slices.Backward(f.attempts) {
+		if !isOver(a.Err) {
+			return a.Err
+		}
+	}
+	return nil
+}
+
+// kept is the most bytes that an error keeps of declining answers, in all.
+const kept = 64 << 10
+
+// bound drops the beginnings of declining answers, the oldest first, until the error keeps
+// no more than it may. A StatusError may be in use elsewhere, so that a copy is cut.
+func (f *failure) bound() {
+	left := kept
+	for i := range slices.Backward(f.attempts) {
+		a := &f.attempts[i]
+		declined, ok := a.Err.(*StatusError)
+		if !ok {
+			continue
+		}
+		size := declined.size()
+		if size > left {
+			declined = declined.cut(left)
+			a.Err, size = declined, declined.size()
+		}
+		left -= size
+	}
+}
+
 // ends are the functions that instruments returned, until they are called.
 type ends struct {
 	operation func(Event)
@@ -165,8 +198,14 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.Ended:
 		e.last = e.Err
 		e.kind, e.Err = o.ended()
+	case f.kind == ErrCanceled && o.pastDeadline(now): // by http.Client.Timeout
+		e.kind, e.Err = ErrTimeout, &TimeoutError{Phase: "deadline", After: now.Sub(began)}
 	case f.kind == ErrCanceled && o.Caller.Err() != nil && !errors.Is(e.Err, context.Cause(o.Caller)): // the error has the caller's reason too
 		e.last, e.Err = e.Err, context.Cause(o.Caller)
+	case isOver(e.Err):
+		e.last = f.beforeTheEnd()
+	case d.Why == retry.NoTime:
+		e.note = e.Stopped
 	case len(f.attempts) > 0:
 	case d.Why == retry.BreakerOpened:
 		e.Err, e.kind = f.rejected, ErrCircuitOpen
@@ -237,6 +276,13 @@ func (o *operation) ended() (kind, cause error) {
 		return contextKind(o.Caller, since(o.Began, o.Now()))
 	}
 	return ErrTimeout, &TimeoutError{Phase: "total", Limit: o.Rules.Total, After: since(o.Began, o.Now())}
+}
+
+// pastDeadline reports whether the caller's deadline has passed, and the caller has not
+// canceled before. The timer of the caller's context may be late.
+func (o *operation) pastDeadline(now time.Time) bool {
+	deadline, ok := o.Caller.Deadline()
+	return ok && !now.Before(deadline) && o.Caller.Err() != context.Canceled
 }
 
 // contextKind returns the kind and the cause of the error for a caller's context that
@@ -338,8 +384,11 @@ func (o *operation) Acquired(now time.Time, waited time.Duration, queued bool) {
 	o.report(Event{Kind: EventPermitAcquired, Time: now, Remaining: h.permits - h.InUse(), Duration: waited})
 }
 
-func (o *operation) Saturated() {
+func (o *operation) Saturated(full bool) {
 	o.failure().rejected = ErrPoolTimeout
+	if h := o.shared.bulkhead; full {
+		o.failure().rejected = h.queueFull()
+	}
 	o.shared.counts.poolTimeouts.Add(1)
 }
 
@@ -372,6 +421,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Err: a.Err, Status: a.Status,
 			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
 		})
+		f.bound()
 		if a.Kind == judge.Timeout {
 			c.timeouts.Add(1)
 		}

@@ -136,7 +136,7 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 				return
 			case reflect.String:
 				v.SetString("http-x") // valid as a name, and as the name of a header
-				if at == ".BaseURL" {
+				if at == ".BaseURL" || at == ".Proxy" {
 					v.SetString("http://b.test")
 				}
 			case reflect.Bool:

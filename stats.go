@@ -29,6 +29,8 @@ type ClientStats struct {
 
 	InFlight int `json:"in_flight"` // operations that run now, or with a body that the caller still reads
 	Queued   int `json:"queued"`    // operations that wait for a permit now
+	Permits  int `json:"permits"`   // permits in use now
+	Streams  int `json:"streams"`   // streams that have a place beside the permits now
 
 	// Latency is the duration of operations with at least one attempt, retries and
 	// waits included. Rejections do not count: they take microseconds, and would make
@@ -88,6 +90,9 @@ func (c *Client) Stats() ClientStats {
 		BreakerThreshold: r.config.Breaker.FailureThreshold, InFlight: c.running.count(),
 	}
 	s.BreakerState, s.Queued = c.shared.machines()
+	if h := c.shared.bulkhead; h != nil {
+		s.Permits, s.Streams = h.InUse(), h.handle.Streams()
+	}
 	s.Counts, s.Latency, s.AttemptLatency = c.shared.read()
 	return s
 }

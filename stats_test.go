@@ -161,10 +161,10 @@ func TestClientStats(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		go func() { _, _ = c.Get(ctx, "/fine") }() // gets the permit after 3.5s
 		time.Sleep(time.Second / 2)
-		want.InFlight, want.Queued = 3, 2
+		want.InFlight, want.Queued, want.Permits = 3, 2, 1
 		now("with one call on the wire and two in the queue")
 		time.Sleep(5 * time.Second)
-		want.InFlight, want.Queued, want.Succeeded, want.Attempts = 0, 0, 4, 8
+		want.InFlight, want.Queued, want.Permits, want.Succeeded, want.Attempts = 0, 0, 0, 4, 8
 		want.Failed, want.PoolTimeouts, want.Waits, want.Waited = 2, 1, 1, 3500*time.Millisecond
 		now("after they have ended")
 

@@ -29,6 +29,7 @@ type Attempt struct {
 	concluded  bool
 	permit     bool // it holds a permit of the bulkhead
 	handedOver bool // the answer holds the permit until Operation.ReleaseHeld
+	stream     bool // or the place of a stream
 }
 
 // Conclude ends the attempt with what its end means. err is nil for success.

@@ -21,9 +21,12 @@ import (
 // waiters. The bit is set exactly while there are waiters; it changes only under
 // the lock.
 type Bulkhead struct {
+	MaxStreams int // streams beside the permits; set before the first use
+
 	snapshot atomic.Uint64
 	permits  int
 	mu       sync.Mutex
+	streams  atomic.Int64
 	machine  bulkhead.Bulkhead  // under mu
 	waiters  fifo.Queue[waiter] // under mu; those of the machine's queue, in the same order
 }
@@ -98,6 +101,23 @@ func (b *Bulkhead) Release() {
 		b.released(s)
 	}
 }
+
+// ReleaseStream releases the permit of a stream, which has a place of its own from now on.
+// It is false, and the stream keeps its permit, if no place is free.
+func (b *Bulkhead) ReleaseStream() bool {
+	if b.streams.Add(1) > int64(b.MaxStreams) {
+		b.streams.Add(-1)
+		return false
+	}
+	b.Release()
+	return true
+}
+
+// EndStream gives back the place of a stream.
+func (b *Bulkhead) EndStream() { b.streams.Add(-1) }
+
+// Streams is the number of streams that have a place.
+func (b *Bulkhead) Streams() int { return int(b.streams.Load()) }
 
 // InUse is the number of permits in use.
 func (b *Bulkhead) InUse() int { return b.load().InUse() }

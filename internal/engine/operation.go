@@ -57,7 +57,8 @@ type Records interface {
 	// operation that was not queued is reported only if it is watched.
 	Acquired(now time.Time, waited time.Duration, queued bool)
 	// Saturated: no permit came free in time.
-	Saturated()
+	// Saturated: no permit came free in time. full: too many operations wait for one.
+	Saturated(full bool)
 	// CoolingDown: the operation waits until the cooldown is over.
 	CoolingDown(now, until time.Time)
 	// CooldownTooLong: it cannot wait that long, or too many do already.
@@ -295,7 +296,8 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	now := o.Now()
 	o.begunBy(now)
 	o.work.Waiting(now)
-	switch b.Acquire(o.Context, o.World, now, o.OwnDeadline()) {
+	how := b.Acquire(o.Context, o.World, now, o.OwnDeadline())
+	switch how {
 	case Acquired:
 		o.permit = true
 		got := o.Now()
@@ -307,7 +309,7 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	if own := o.OwnDeadline(); !own.IsZero() && !o.Now().Before(own) {
 		return retry.Ended
 	}
-	o.work.Saturated()
+	o.work.Saturated(how == QueueFull)
 	return retry.NoPermit
 }
 
@@ -330,7 +332,23 @@ func (o *Operation) Release() {
 
 // ReleaseHeld gives back the permit of an attempt that was handed over. It is
 // called once, from any goroutine.
-func (o *Operation) ReleaseHeld(a *Attempt) { o.release(&a.permit) }
+func (o *Operation) ReleaseHeld(a *Attempt) {
+	if a.stream {
+		a.stream = false
+		o.Engine.Bulkhead.EndStream()
+	}
+	o.release(&a.permit)
+}
+
+// HandOverStream is Attempt.HandOver for an answer that is a stream. It gives its permit
+// back, and returns true, if there is a place for another stream.
+func (o *Operation) HandOverStream(a *Attempt) bool {
+	a.HandOver()
+	if a.permit && o.Engine.Bulkhead.ReleaseStream() {
+		a.permit, a.stream = false, true
+	}
+	return a.stream
+}
 
 func (o *Operation) release(held *bool) {
 	if *held {

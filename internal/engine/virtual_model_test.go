@@ -487,7 +487,7 @@ func (o *simulated) Acquired(now time.Time, waited time.Duration, queued bool) {
 	o.note(evAcquired, now, int64(waited))
 }
 
-func (o *simulated) Saturated() {
+func (o *simulated) Saturated(bool) {
 	now := o.w.Now()
 	if waited := now.Sub(o.waiting); waited != 0 && waited != o.limits.MaxWait {
 		o.errorf("service %d: the wait for a permit ends after %v", o.number, waited)

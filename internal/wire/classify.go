@@ -1,11 +1,15 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
@@ -40,6 +44,57 @@ func Classify(err error) judge.Failure {
 		return judge.ConnectTimeout
 	case strings.Contains(s, "unsupported protocol scheme"):
 		return judge.FailsAgain
+	case strings.Contains(s, "http2: client connection lost"): // no answer to a PING
+		return judge.TimedOut
+	}
+	if timesOut(err) {
+		return judge.TimedOut
 	}
 	return judge.Lost
 }
+
+// timesOut reports whether an error in the chain of err says of itself that it is a
+// timeout.
+func timesOut(err error) bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// unsendable are the beginnings of net/http's errors for a request that cannot be sent. They
+// have no type.
+var unsendable = []string{
+	"net/http: invalid header ", "net/http: invalid trailer ", "net/http: invalid method ", "net/http: can't write control character",
+	"http: nil Request.", "http: no Host in request URL", "http: invalid Host header", "http: Request.ContentLength=", "http: ContentLength=",
+	"http: Request.Write on Request with no Host", "http: method cannot contain a Content-Length",
+	"http2: invalid ", "http2: request body larger than specified content length",
+	"http2: request header list larger than peer's", "request header list larger than peer's", "invalid URL port ", "idna: ",
+}
+
+// Unsendable reports whether net/http did not send the request because of the request itself.
+func Unsendable(err error) bool {
+	text := err.Error()
+	return slices.ContainsFunc(unsendable, func(beginning string) bool { return strings.HasPrefix(text, beginning) })
+}
+
+// ProxyAnswer is a proxy's answer to CONNECT that is no 200.
+type ProxyAnswer struct {
+	Proxy  string // without user and password
+	Host   string // that it was to connect to
+	Status int
+	Header http.Header
+}
+
+// Error names the proxy, the service and the status.
+func (e *ProxyAnswer) Error() string {
+	return fmt.Sprintf("proxy %s declined to connect to %s: %d %s", e.Proxy, e.Host, e.Status, http.StatusText(e.Status))
+}
+
+// schemeMismatch is a TLS handshake that plain HTTP answered, as http.Client reports it
+// for net/http's transport alone.
+type schemeMismatch struct{ err tls.RecordHeaderError }
+
+func (e *schemeMismatch) Error() string   { return http.ErrSchemeMismatch.Error() }
+func (e *schemeMismatch) Unwrap() []error { return []error{http.ErrSchemeMismatch, e.err} }

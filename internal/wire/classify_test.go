@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,7 +47,12 @@ func TestClassify(t *testing.T) {
 		{errors.New("net/http: TLS handshake timeout"), judge.ConnectTimeout},
 		{&net.DNSError{IsNotFound: true}, judge.FailsAgain},
 		{&net.DNSError{IsTemporary: true}, judge.Lost},
-		{&net.DNSError{IsTimeout: true}, judge.Lost},
+		{&net.DNSError{IsTimeout: true}, judge.TimedOut},
+		{&net.OpError{Op: "read", Err: syscall.ETIMEDOUT}, judge.TimedOut},
+		{syscall.ETIMEDOUT, judge.TimedOut},
+		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, judge.TimedOut},
+		{fmt.Errorf("another transport: %w", context.DeadlineExceeded), judge.TimedOut},
+		{errors.New("http2: client connection lost"), judge.TimedOut},
 		{fmt.Errorf("tls: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), judge.FailsAgain},
 		{x509.HostnameError{Certificate: &x509.Certificate{}}, judge.FailsAgain},
 		{tls.RecordHeaderError{}, judge.FailsAgain},

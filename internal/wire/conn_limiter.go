@@ -13,16 +13,19 @@ import (
 
 // connLimiter bounds the connections of a Transport. Over HTTP/1 net/http keeps to its
 // MaxConnsPerHost, and requests wait there. Over HTTP/2 it does not: it opens another
-// connection whenever all streams are in use. So the limiter counts them, and fails a
-// dial that is one too many. Its request then waits in line, and tries again when it is
-// at the head and a stream may be free.
+// connection whenever all streams are in use. And it does not know of connections that
+// carry a long answer and do not count. So the limiter counts, and fails a dial that is
+// one too many. Its request then waits in line, and tries again when it is at the head and
+// a connection or a stream may be free.
 type connLimiter struct {
 	max   int           // zero is no limit
+	both  bool          // it also counts over HTTP/1
 	http2 atomic.Bool   // the service speaks HTTP/2
 	seq   atomic.Uint64 // counts the requests that were given a connection
 
 	mu     sync.Mutex
 	open   int // connections and dials
+	long   int // of them those that carry a stream over HTTP/1
 	conns  map[*trackedConn]struct{}
 	closed bool // by closeAll
 
@@ -39,11 +42,26 @@ var errFull = errors.New("every connection is in use")
 func (l *connLimiter) acquire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.max > 0 && l.open >= l.max && l.http2.Load() {
+	if l.max > 0 && l.open-l.long >= l.max && (l.both || l.http2.Load()) {
 		return false
 	}
 	l.open++
 	return true
+}
+
+// room reports whether another connection may be dialled.
+func (l *connLimiter) room() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.max == 0 || l.open-l.long < l.max
+}
+
+// carry changes the number of connections that carry a stream over HTTP/1.
+func (l *connLimiter) carry(n int) {
+	l.mu.Lock()
+	l.long += n
+	l.mu.Unlock()
+	l.notify()
 }
 
 // release gives the place back.
@@ -111,7 +129,7 @@ func (l *connLimiter) retire(t taken, pool *http.Transport) (shared bool) {
 			shared = true
 		}
 	}
-	room := l.max == 0 || l.open-len(idle) < l.max
+	room := l.max == 0 || l.open-l.long-len(idle) < l.max
 	l.mu.Unlock()
 	for _, c := range idle {
 		_ = c.Close()

@@ -82,7 +82,7 @@ func TestInLine(t *testing.T) {
 				defer roundTrip.End()
 				began := time.Now()
 				body := &source{Reader: strings.NewReader(text)}
-				req, _ := http.NewRequestWithContext(roundTrip, "POST", "http://x.test", roundTrip.Body(body))
+				req, _ := http.NewRequestWithContext(roundTrip, "POST", "http://x.test", roundTrip.Body(body, -1))
 				req.ContentLength = int64(len(text))
 				resp, err := roundTrip.Do(rt, req)
 				switch {

@@ -69,7 +69,9 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 		c.wroteBefore = tracked.wrote.Load()
 		c.taken = tracked.take(r.started)
 		if tracked.join(info.Reused) {
-			c.joined = tracked
+			if c.joined = tracked; tracked.tooOld() && tracked.http2.Load() {
+				tracked.transport.outgrow(tracked)
+			}
 		} else { // nothing can be written to it, and net/http looks for another
 			abandon(info.Conn)
 		}

@@ -244,7 +244,7 @@ func (c hookCase) run(t *testing.T, isNetHTTP bool) {
 		roundTrip.conn.cleartextHTTP2 = c.http2
 		req := get(t, roundTrip, "http://x.test")
 		if c.body {
-			req.Body = roundTrip.Body(io.NopCloser(strings.NewReader("words")))
+			req.Body = roundTrip.Body(io.NopCloser(strings.NewReader("words")), -1)
 		}
 		var runs []string
 		rt := &scripted{steps: c.steps, after: func(string) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // redacted is an error with a text that contains no secret. The error itself stays in
@@ -29,17 +30,34 @@ var quoted = regexp.MustCompile(` ?=?:? ?"(?:[^"\\]|\\.)*"`)
 // of the call, whose query may contain a key, and without what the other side has sent:
 // a line that is not HTTP may repeat the request.
 //
-// Errors of the network and of TLS contain neither, and stay as they are.
+// Errors of the network and of TLS contain neither, and stay as they are. The text has no
+// control character and is bounded: a proxy may have sent it.
 func Redacted(err error) error {
 	err = WithoutURL(err)
 	if has[*net.OpError](err) || has[*net.DNSError](err) || has[*tls.CertificateVerificationError](err) {
 		return err
 	}
 	whole := err.Error()
-	if text := quoted.ReplaceAllString(whole, ""); text != whole {
+	if text := printable(quoted.ReplaceAllString(whole, "")); text != whole {
 		return &redacted{text, err}
 	}
 	return err
+}
+
+// longestText is the most bytes of a transport's error that are shown.
+const longestText = 500
+
+// printable returns the beginning of s, with spaces in the place of control characters.
+func printable(s string) string {
+	if len(s) > longestText {
+		s = strings.ToValidUTF8(s[:longestText], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // WithoutURL returns err without the address that a *url.Error anywhere in its chain

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"io"
 	"sync/atomic"
 )
@@ -13,6 +14,8 @@ const Chunk = 32 << 10
 type requestBody struct {
 	roundTrip *RoundTrip
 	body      io.ReadCloser
+	length    int64 // that the request announces; negative if it announces none
+	got       int64 // bytes that were read
 	read      atomic.Bool
 	closed    atomic.Bool
 	failed    atomic.Pointer[error] // of the body itself, rather than of its Close
@@ -27,6 +30,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	r.clear(dueHeaders)
 	b.read.Store(true)
 	n, err := b.body.Read(p[:min(len(p), Chunk)])
+	b.got += int64(n)
+	if wrong := b.wrongLength(err == io.EOF); wrong != nil && !b.closed.Load() {
+		n, err = 0, wrong
+	}
 	if err != nil && err != io.EOF && !b.closed.Load() {
 		b.failed.Store(&err)
 	}
@@ -36,6 +43,18 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		r.set(dueHeaders)
 	}
 	return n, err
+}
+
+// wrongLength returns the error of a body that does not have the length that its request
+// announces, in net/http's words, and nil as long as it may have.
+func (b *requestBody) wrongLength(ended bool) error {
+	switch {
+	case b.length < 0, b.got == b.length, b.got < b.length && !ended:
+		return nil
+	case b.got < b.length:
+		return fmt.Errorf("http: ContentLength=%d with Body length %d", b.length, b.got)
+	}
+	return fmt.Errorf("http: ContentLength=%d with Body length %d or more", b.length, b.got)
 }
 
 // Close closes the body once. A body that was not read stays open until the round trip

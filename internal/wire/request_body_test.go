@@ -15,7 +15,7 @@ func TestRequestBody(t *testing.T) {
 		begin := func(r io.Reader) (*RoundTrip, *source, io.ReadCloser) {
 			roundTrip, s := new(RoundTrip), &source{Reader: r}
 			roundTrip.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{Write: time.Second, Read: time.Second})
-			return roundTrip, s, roundTrip.Body(s)
+			return roundTrip, s, roundTrip.Body(s, -1)
 		}
 		roundTrip, s, body := begin(zeros{})
 		if n, err := body.Read(make([]byte, 1<<20)); n != Chunk || err != nil {

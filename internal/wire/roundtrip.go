@@ -105,9 +105,13 @@ var errNothing = errors.New("the transport returned neither an answer nor an err
 
 // Body returns body as the round trip sends it: each chunk is timed, and the body is
 // closed once, at the latest when the round trip ends. That frees a Read that blocks,
-// for which net/http would wait for ever (golang/go #78555).
-func (r *RoundTrip) Body(body io.ReadCloser) io.ReadCloser {
-	r.request.roundTrip, r.request.body = r, body
+// for which net/http would wait for ever (golang/go #78555). A body that does not have the
+// length that the request announces fails; zero or less announces none.
+func (r *RoundTrip) Body(body io.ReadCloser, length int64) io.ReadCloser {
+	r.request.roundTrip, r.request.body, r.request.length = r, body, length
+	if length <= 0 {
+		r.request.length = -1
+	}
 	r.request.stop = r.AfterFunc(r.request.shut)
 	return &r.request
 }
@@ -129,6 +133,17 @@ func (r *RoundTrip) Extend(deadline time.Time) {
 		r.setTo(dueAttempt, due)
 	} else {
 		r.clear(dueAttempt)
+	}
+}
+
+// CarriesStream is called when the answer is a stream that may take long. Over HTTP/1.1 its
+// connection does not count any more for TransportConfig.MaxConns.
+func (r *RoundTrip) CarriesStream() {
+	r.conn.mu.Lock()
+	joined := r.conn.joined
+	r.conn.mu.Unlock()
+	if joined != nil {
+		joined.carryStream()
 	}
 }
 

@@ -144,6 +144,9 @@ func (c *connection) cause(err error, wrapped bool) error {
 	if unprocessedWithBody(err) {
 		return &unread{err}
 	}
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(plain.RecordHeader[:]) == "HTTP/" {
+		return &schemeMismatch{plain}
+	}
 	return err
 }
 

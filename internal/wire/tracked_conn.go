@@ -31,6 +31,8 @@ type trackedConn struct {
 	born      uint64        // the limiter's seq when it was dialled
 	heard     atomic.Uint64 // the seq of the last Read that has returned something
 	used      atomic.Int64  // when its last round trip started, in Unix nanoseconds
+	expires   int64         // when it is too old, likewise; zero is never
+	long      atomic.Bool   // it carries a stream over HTTP/1
 
 	writesToSettings atomic.Int32
 	settings         chan struct{} // closed after the last of these writes, or with the connection
@@ -77,6 +79,17 @@ func (c *trackedConn) take(started time.Time) taken {
 	return t
 }
 
+// tooOld reports whether the connection was too old when its last round trip started.
+func (c *trackedConn) tooOld() bool { return c.expires > 0 && c.used.Load() >= c.expires }
+
+// carryStream is called when the answer is a stream: the connection does not count any
+// more, unless it carries other requests too.
+func (c *trackedConn) carryStream() {
+	if !c.http2.Load() && !c.long.Swap(true) {
+		c.limiter.carry(1)
+	}
+}
+
 // Read notes that something was heard.
 func (c *trackedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
@@ -101,11 +114,20 @@ func (c *trackedConn) join(pooled bool) bool {
 	}
 }
 
-// leave ends the use by a round trip. The last one closes the connection if its pool gets
-// no more requests.
+// leave ends the use by a round trip. The last one closes the connection if it is too old,
+// or if its pool gets no more requests.
 func (c *trackedConn) leave() {
-	if c.users.Add(-1) == 0 && c.pool != c.transport.current.Load() && c.users.CompareAndSwap(0, retired) {
+	if c.long.Load() {
+		c.carriedStream()
+	}
+	if c.users.Add(-1) == 0 && (c.tooOld() || c.pool != c.transport.current.Load()) && c.users.CompareAndSwap(0, retired) {
 		_ = c.Close()
+	}
+}
+
+func (c *trackedConn) carriedStream() {
+	if c.long.Swap(false) {
+		c.limiter.carry(-1)
 	}
 }
 
@@ -127,6 +149,7 @@ func (c *trackedConn) Close() error {
 		close(c.settings)
 	}
 	if c.closed.CompareAndSwap(false, true) {
+		c.carriedStream()
 		c.limiter.remove(c)
 	}
 	return err

@@ -8,8 +8,11 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // maxResponseHeader bounds the headers of an answer.
@@ -20,10 +23,15 @@ type TransportConfig struct {
 	Connect      time.Duration // of a dial, and again of its TLS handshake
 	MaxConns     int
 	MaxIdleConns int // zero keeps none
+	MaxStreams   int // connections beside MaxConns, of streams over HTTP/1.1
 	IdleExpiry   time.Duration
+	MaxAge       time.Duration
+	Attempt      time.Duration                                                     // the limit of an attempt: a connection of HTTP/2 that is dead is found within it
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials the network
 	TLS          *tls.Config                                                       // is copied; nil for the defaults
-	Protocols    *http.Protocols                                                   // nil for HTTP/1.1, and HTTP/2 over TLS
+	Proxy        func(*http.Request) (*url.URL, error)                             // nil for none
+
+	UnencryptedHTTP2 bool // HTTP/2 without TLS, and no HTTP/1.1
 }
 
 // Transport is a client's own: net/http's, with a limit on its connections. net/http
@@ -54,7 +62,7 @@ func NewTransport(cfg TransportConfig) *Transport {
 	}
 	t := &Transport{
 		cfg:     cfg,
-		limiter: connLimiter{max: cfg.MaxConns, head: make(chan struct{}, 1), freed: make(chan struct{}, 1), look: make(chan struct{}, 1)},
+		limiter: connLimiter{max: cfg.MaxConns, both: cfg.MaxStreams > 0, head: make(chan struct{}, 1), freed: make(chan struct{}, 1), look: make(chan struct{}, 1)},
 	}
 	t.current.Store(t.pool())
 	return t
@@ -65,7 +73,7 @@ func (t *Transport) pool() *http.Transport {
 	cfg := &t.cfg
 	p := new(http.Transport)
 	*p = http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy: cfg.Proxy,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if !t.limiter.acquire() {
 				return nil, errFull
@@ -82,26 +90,66 @@ func (t *Transport) pool() *http.Transport {
 				return nil, err
 			}
 			r.dialling(search)
-			c := &trackedConn{Conn: conn, transport: t, limiter: &t.limiter, pool: p}
+			c := &trackedConn{Conn: conn, transport: t, limiter: &t.limiter, pool: p, expires: t.expiry()}
 			c.http2.Store(onlyCleartextHTTP2(p))
 			return t.limiter.track(c), nil
 		},
 		TLSClientConfig:        cfg.TLS.Clone(),
-		Protocols:              cfg.Protocols,
 		TLSHandshakeTimeout:    cfg.Connect,
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        cfg.MaxConns,
+		MaxConnsPerHost:        t.maxConnsPerHost(),
 		MaxIdleConns:           cfg.MaxIdleConns,
 		MaxIdleConnsPerHost:    cfg.MaxIdleConns,
 		DisableKeepAlives:      cfg.MaxIdleConns == 0,
 		IdleConnTimeout:        cfg.IdleExpiry,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  time.Second, // as http.DefaultTransport
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &ProxyAnswer{Proxy: proxy.Host, Host: req.Host, Status: resp.StatusCode, Header: resp.Header}
+		},
 		// A connection that answers no PING is dead, and would be used for ever.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingTime(cfg.Attempt), PingTimeout: pingTime(cfg.Attempt)},
+	}
+	if cfg.UnencryptedHTTP2 {
+		p.Protocols = new(http.Protocols)
+		p.Protocols.SetUnencryptedHTTP2(true)
+		p.Protocols.SetHTTP2(true) // after a redirect to https
 	}
 	trackHTTP2(p)
 	return p
+}
+
+// maxConnsPerHost is net/http's limit on connections. The limiter has that on those that
+// carry no stream.
+func (t *Transport) maxConnsPerHost() int {
+	if t.cfg.MaxConns == 0 {
+		return 0
+	}
+	return t.cfg.MaxConns + t.cfg.MaxStreams
+}
+
+// pingTime is how long nothing may be heard of a connection of HTTP/2 before a PING, and
+// then again until its answer: together an attempt's limit. More PINGs than one each second
+// are an attack to some services.
+func pingTime(attempt time.Duration) time.Duration {
+	const least, most = time.Second, 15 * time.Second
+	if attempt <= 0 {
+		return most
+	}
+	return min(max(attempt/2, least), most)
+}
+
+// expiry is the time from which on a connection that is dialled now is too old, in Unix
+// nanoseconds; zero is never. Connections that were dialled together do not end together.
+func (t *Transport) expiry() int64 {
+	if t.cfg.MaxAge <= 0 {
+		return 0
+	}
+	var w world.World // that of sockets
+	return w.Now().Add(t.cfg.MaxAge - time.Duration(w.Chance()*float64(t.cfg.MaxAge)/10)).UnixNano()
 }
 
 // RoundTrip sends a request without a RoundTrip of this package.
@@ -126,6 +174,15 @@ func (t *Transport) retire() {
 	l := t.lost.Swap(nil)
 	if l != nil && t.limiter.retire(l.taken, l.pool) && t.current.CompareAndSwap(l.pool, t.pool()) {
 		t.limiter.closeIdle(l.pool)
+	}
+}
+
+// outgrow is called by a request over a connection of HTTP/2 that is too old: later
+// requests have another pool, if there is room for another connection. The last request
+// closes the connection.
+func (t *Transport) outgrow(c *trackedConn) {
+	if t.current.Load() == c.pool && t.limiter.room() && t.current.CompareAndSwap(c.pool, t.pool()) {
+		t.limiter.closeIdle(c.pool)
 	}
 }
 

@@ -22,6 +22,7 @@ type Upload struct {
 	body  io.ReadCloser
 	file  io.ReaderAt // nil if the body is not a file
 	start int64       // its position
+	size  int64       // from there to its end; negative if it is not known
 
 	length int64 // announced; zero or less if unknown
 
@@ -44,21 +45,34 @@ func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
 	if repeat {
 		u.keep = keepUpload
 	}
-	if f, ok := body.(interface {
+	below, _ := belowNopCloser(body)
+	if f, ok := below.(interface {
 		io.ReaderAt
 		io.Seeker
 	}); ok {
-		if f, ok := body.(*os.File); ok {
+		if f, ok := f.(*os.File); ok {
 			if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // pipes, terminals
 				return u
 			}
 		}
-		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
-			u.file, u.start = f, at
+		at, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return u
+		}
+		end, err := f.Seek(0, io.SeekEnd)
+		if _, back := f.Seek(at, io.SeekStart); err == nil && back == nil {
+			u.file, u.start, u.size = f, at, max(0, end-at)
+			if n, _ := f.ReadAt(make([]byte, 1), at); u.size == 0 && n > 0 { // a file of the kernel's
+				u.size = -1
+			}
 		}
 	}
 	return u
 }
+
+// Size returns the length of a file, from its position to its end, and false if it is not
+// known, as of any other body.
+func (u *Upload) Size() (int64, bool) { return u.size, u.file != nil && u.size >= 0 }
 
 // Again reports whether the next attempt can send the whole body.
 func (u *Upload) Again() bool {
@@ -86,7 +100,11 @@ func (u *Upload) over() bool {
 func (u *Upload) Open() (io.ReadCloser, error) {
 	switch {
 	case u.file != nil:
-		return io.NopCloser(io.NewSectionReader(u.file, u.start, math.MaxInt64-u.start)), nil
+		size := u.size
+		if size < 0 {
+			size = math.MaxInt64 - u.start
+		}
+		return io.NopCloser(io.NewSectionReader(u.file, u.start, size)), nil
 	case !u.Again():
 		return nil, errUploadOver
 	}

@@ -21,7 +21,8 @@ const (
 	Answered Ending = iota
 	// NoAnswer: no answer arrived, or it broke off.
 	NoAnswer
-	// NotMade: the request could not be made. Nothing was sent.
+	// NotMade: the caller's own code, such as Authorize, returned an error before the
+	// request was sent.
 	NotMade
 	// SourceFailed: reading the request's own body failed.
 	SourceFailed
@@ -31,6 +32,11 @@ const (
 	TooLong
 	// Returned: a policy's function returned an error.
 	Returned
+	// Mistaken: the request cannot be sent as it is. Its headers, its method or its URL
+	// are invalid, or its body does not have the length that it announces.
+	Mistaken
+	// ProxyDeclined: a proxy declined to connect to the service with Facts.Status.
+	ProxyDeclined
 )
 
 // Failure is the class of the transport's error. It counts for NoAnswer only, and
@@ -45,6 +51,9 @@ const (
 	// FailsAgain: the same attempt fails again. There is no such host, the
 	// certificate is not valid, or the protocols do not match.
 	FailsAgain
+	// TimedOut: a limit that is not the client's was reached: of the system, of a
+	// dialler, or of another RoundTripper.
+	TimedOut
 )
 
 // Limit is the client's or the caller's limit that ended an attempt.
@@ -120,6 +129,7 @@ type Facts struct {
 	Keyed       bool // its caller gave it a key, by which the service recognizes a repeat
 	Redirected  bool // the attempt followed a redirect
 	CrossOrigin bool // a redirect led to another origin
+	Begun       bool // the caller has received a part of the answer's body
 
 	Method     string        // of the caller's request, before any redirect
 	Status     int           // of the answer; zero if there was none
@@ -178,6 +188,10 @@ func Judge(f Facts, r Rules) Meaning {
 		return Meaning{Outcome: outcome.Permanent, Kind: BodyTooLarge, Why: MustNot}
 	case Returned:
 		return returned(&f)
+	case Mistaken:
+		return Meaning{Outcome: outcome.Unknown, Kind: Mistake, Why: MustNot}
+	case ProxyDeclined:
+		return proxyDeclined(&f, &r)
 	default: // NotMade, SourceFailed: the caller's own failure, not the service's
 		return Meaning{Outcome: outcome.Unknown, Why: MustNot}
 	}
@@ -221,7 +235,9 @@ func noAnswer(f *Facts, r *Rules) Meaning {
 		return Meaning{Outcome: outcome.Canceled, Kind: Closed, Why: MustNot}
 	case f.Limit == AcquireLimit: // the client is saturated, of which the service knows nothing
 		return Meaning{Outcome: outcome.Unknown, Kind: PoolTimeout, Why: NoConnection, Stands: true}
-	case f.Limit != NoLimit, f.Failure == ConnectTimeout:
+	case f.Limit == OperationLimit && f.Begun: // the service answers: only the caller's time is over
+		return Meaning{Outcome: outcome.Unknown, Kind: Timeout, Why: MustNot}
+	case f.Limit != NoLimit, f.Failure == ConnectTimeout, f.Failure == TimedOut:
 		m.Kind, m.Retire = Timeout, f.Reused && f.Silent
 	case f.Failure == FailsAgain:
 		m.Why = WouldFailAgain
@@ -230,6 +246,15 @@ func noAnswer(f *Facts, r *Rules) Meaning {
 		m.Stale, m.Retire, m.Stands = true, true, true
 	}
 	m.Why = mayRepeat(f, r, f.Sent || f.Redirected)
+	return m
+}
+
+// proxyDeclined judges the answer of a proxy that does not connect. It says nothing about the service.
+func proxyDeclined(f *Facts, r *Rules) Meaning {
+	m := Meaning{Outcome: outcome.Transient, Kind: Proxy, Why: WouldFailAgain, RetryAfter: f.RetryAfter, Stands: true, AskUser: true}
+	if f.Status == 429 || f.Status >= 500 {
+		m.Why = mayRepeat(f, r, false)
+	}
 	return m
 }
 

@@ -103,6 +103,8 @@ func TestNoAnswer(t *testing.T) {
 		{"and so does an answer that has begun", Facts{Reused: true, Sent: true}, lost},
 		{"a limit is charged, and the pool may be dark", Facts{Limit: AttemptLimit, Reused: true, Silent: true, Sent: true},
 			Meaning{Outcome: transient, Kind: Timeout, AskUser: true, Retire: true}},
+		{"and a limit that is not the client's", Facts{Failure: TimedOut, Reused: true, Silent: true, Sent: true},
+			Meaning{Outcome: transient, Kind: Timeout, AskUser: true, Retire: true}},
 		{"unless something was heard of the connection", Facts{Limit: AttemptLimit, Reused: true, Sent: true}, timeout},
 		{"a new connection does not make the pool suspect", Facts{Limit: AttemptLimit, Silent: true, Sent: true}, timeout},
 		{"the caller's cancellation says nothing of it", Facts{Canceled: ByCaller, Reused: true, Silent: true},
@@ -121,14 +123,43 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// A proxy that does not connect says nothing of the service, and starts no cooldown of it.
+func TestProxyDeclined(t *testing.T) {
+	for status, why := range map[int]Why{403: WouldFailAgain, 407: WouldFailAgain, 429: May, 500: May, 502: May, 504: May} {
+		f := Facts{Ending: ProxyDeclined, Status: status, RetryAfter: wait, Method: "POST"}
+		want := Meaning{Outcome: transient, Kind: Proxy, Why: why, RetryAfter: wait, Stands: true, AskUser: true}
+		if got := Judge(f, standard); got != want {
+			t.Errorf("%d is %+v, want %+v", status, got, want)
+		}
+	}
+}
+
+// The caller's time may be over while an answer arrives. That is no failure of the service,
+// and that of a limit for a chunk is.
+func TestDeadlineWithinABody(t *testing.T) {
+	f := Facts{Ending: NoAnswer, Limit: OperationLimit, Begun: true, Sent: true}
+	if got, want := Judge(f, standard), (Meaning{Outcome: unknown, Kind: Timeout, Why: MustNot}); got != want {
+		t.Errorf("the deadline: %+v, want %+v", got, want)
+	}
+	f.Limit = PhaseLimit
+	if got := Judge(f, standard); got.Outcome != transient || got.Kind != Timeout {
+		t.Errorf("a chunk: %+v", got)
+	}
+	f.Begun, f.Limit = false, OperationLimit
+	if got := Judge(f, standard); got.Outcome != transient || got.Kind != Timeout {
+		t.Errorf("nothing has arrived: %+v", got)
+	}
+}
+
 // No other ending depends on anything but itself.
 func TestOtherEndings(t *testing.T) {
 	for ending, want := range map[Ending]Meaning{
-		NotMade:      {Outcome: unknown, Why: MustNot},
-		SourceFailed: {Outcome: unknown, Why: MustNot},
-		Misled:       {Outcome: permanent, Kind: Status, Why: MustNot},
-		TooLong:      {Outcome: permanent, Kind: BodyTooLarge, Why: MustNot},
-		Returned + 1: {Outcome: unknown, Why: MustNot}, // there is none, and it moves nothing
+		NotMade:           {Outcome: unknown, Why: MustNot},
+		SourceFailed:      {Outcome: unknown, Why: MustNot},
+		Misled:            {Outcome: permanent, Kind: Status, Why: MustNot},
+		TooLong:           {Outcome: permanent, Kind: BodyTooLarge, Why: MustNot},
+		Mistaken:          {Outcome: unknown, Kind: Mistake, Why: MustNot},
+		ProxyDeclined + 1: {Outcome: unknown, Why: MustNot}, // there is none, and it moves nothing
 	} {
 		for _, f := range []Facts{{}, {Canceled: ByCaller, Limit: AttemptLimit, Status: 429, RetryAfter: wait, Sent: true}} {
 			f.Ending = ending

@@ -74,7 +74,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Most refusals ask for nothing, and those that do ask for seconds.
+// Most unsendable ask for nothing, and those that do ask for seconds.
 func TestRetryAfterAllocations(t *testing.T) {
 	var now time.Time
 	for _, c := range [][2]string{{"", ""}, {"250", ""}, {"", "30"}} {

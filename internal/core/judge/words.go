@@ -37,6 +37,10 @@ const (
 	Closed
 	// BodyTooLarge: the answer is longer than the client reads.
 	BodyTooLarge
+	// Mistake: the request cannot be sent as it is.
+	Mistake
+	// Proxy: a proxy declined to connect to the service.
+	Proxy
 )
 
 // KindOf returns the kind of an answer's status, from 300 on.

@@ -1,0 +1,243 @@
+package holdfast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
+)
+
+// A request that cannot be sent as it is, is a mistake of this side. It is not sent where
+// that can be seen before, and net/http does not send it otherwise. Each way it is one
+// attempt at most, and the breaker and the service's statistics do not change.
+
+// mistake is the reason why a request cannot be sent, in net/http's words where net/http
+// has some: programs look for them.
+type mistake struct{ text string }
+
+func (m *mistake) Error() string { return m.text }
+
+func mistaken(format string, args ...any) error { return &mistake{fmt.Sprintf(format, args...)} }
+
+// endingOf is the ending of an attempt of which the request was not made, for err.
+func endingOf(err error) judge.Ending {
+	if _, ok := errors.AsType[*mistake](err); ok {
+		return judge.Mistaken
+	}
+	return judge.NotMade
+}
+
+// checkRequest returns the mistake in a caller's request, nil if it has none that can be
+// seen before the request is sent.
+func checkRequest(in *http.Request, target *url.URL) error {
+	if err := checkMethod(in.Method); err != nil {
+		return err
+	}
+	if err := checkTarget(target); err != nil {
+		return err
+	}
+	if err := checkHeaders("header", in.Header); err != nil {
+		return err
+	}
+	if err := checkHeaders("trailer", in.Trailer); err != nil {
+		return err
+	}
+	if noBody := in.Body == nil || in.Body == http.NoBody; noBody && in.ContentLength > 0 {
+		return mistaken("http: Request.ContentLength=%d with nil Body", in.ContentLength)
+	}
+	return nil
+}
+
+func checkMethod(method string) error {
+	if shownName(method) != method {
+		return mistaken("net/http: invalid method %q", shownName(method))
+	}
+	return nil
+}
+
+func checkTarget(target *url.URL) error {
+	switch {
+	case target.Opaque != "" && target.Host == "":
+		return mistaken("http: no Host in request URL")
+	case hasControl(target.RawQuery) || hasControl(target.Opaque):
+		return mistaken("net/http: can't write control character in Request.URL")
+	}
+	return nil
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// checkHeaders checks that headers, or trailers, can be sent as they are. Their values are
+// not shown.
+func checkHeaders(what string, h http.Header) error {
+	for name, values := range h {
+		if rule := headerName(name); rule != "" {
+			return mistaken("net/http: invalid %s field name %q: must be letters, digits and hyphens", what, shownName(name))
+		}
+		for _, value := range values {
+			if !isHeaderValue(value) {
+				return mistaken("net/http: invalid %s field value for %q: it has a control character", what, name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkFraming returns the mistake in the headers of a request of Do: those that only
+// concern the connection, or tell the length of the body, are the client's.
+func checkFraming(h http.Header) error {
+	for name, values := range h {
+		if rule := framing(name, values); rule != "" {
+			return mistaken("the request has the header %s: %s", name, rule)
+		}
+	}
+	return nil
+}
+
+// framing returns the rule that a header breaks because it concerns the connection or the
+// length of the body, empty if it breaks none.
+func framing(name string, values []string) string {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length":
+		return "must be left out, since the client sends the length of the body; Request.ContentLength tells that of a reader"
+	case "Transfer-Encoding":
+		return "must be left out, since the client chooses the encoding"
+	case "Trailer":
+		return "must be left out; Request.Trailer tells the trailers"
+	case "Keep-Alive", "Proxy-Connection":
+		return "must be left out, since it concerns the connection"
+	case "Connection":
+		if len(values) == 1 && strings.EqualFold(values[0], "upgrade") {
+			return ""
+		}
+		return `must be "Upgrade" or left out; Request.Close closes the connection after the answer`
+	case "Te":
+		if len(values) == 1 && strings.EqualFold(values[0], "trailers") {
+			return ""
+		}
+		return `must be "trailers" or left out`
+	}
+	return ""
+}
+
+// moveHost moves a Host among the headers to where net/http sends it from.
+func moveHost(req *http.Request) error {
+	hosts := req.Header["Host"]
+	if len(hosts) == 0 {
+		return nil
+	}
+	delete(req.Header, "Host")
+	if rule := hostRule(hosts); rule != "" {
+		return mistaken("the request has the header Host: %s", rule)
+	}
+	req.Host = hosts[0]
+	return nil
+}
+
+// hostRule returns the rule that the values of a header Host break, empty if they break
+// none.
+func hostRule(values []string) string {
+	if len(values) == 1 {
+		if u, err := url.Parse("//" + values[0]); err == nil && u.Host == values[0] && values[0] != "" {
+			return ""
+		}
+	}
+	return "must be one host, with or without a port"
+}
+
+// errRequestCanceled has net/http's words.
+var errRequestCanceled = errors.New("net/http: request canceled")
+
+// watchCancel returns the context of the caller of in. It also ends when in.Cancel is
+// closed. http.Client.Timeout sets both, a deadline and this channel.
+func (o *clientCall) watchCancel(in *http.Request) context.Context {
+	ctx := in.Context()
+	if in.Cancel == nil || !world.Of(ctx).IsReal() {
+		return ctx
+	}
+	watched, cancel := context.WithCancelCause(ctx)
+	o.stopWatch = func() { cancel(context.Canceled) }
+	left := func() {
+		// At a deadline, which of the two comes first is chance. The deadline tells more.
+		if deadline, ok := ctx.Deadline(); ok && world.Of(ctx).Until(deadline) < 20*time.Millisecond {
+			<-ctx.Done()
+			return
+		}
+		cancel(errRequestCanceled)
+	}
+	select {
+	case <-in.Cancel:
+		left()
+		return watched
+	default:
+	}
+	world.Of(ctx).Go(func() {
+		select {
+		case <-in.Cancel:
+			left()
+		case <-watched.Done():
+		}
+	})
+	return watched
+}
+
+// hasLeft reports whether the caller has left by Request.Cancel or http.Client.Timeout. As
+// with a cancellation of the context, that says nothing of the service.
+func (o *clientCall) hasLeft() bool {
+	return o.stopWatch != nil && (o.Caller.Err() != nil || o.pastDeadline(o.Now()))
+}
+
+// takeBody takes over the body of a caller's request. Its length is sent if it is known: of
+// a body in memory, and of a file.
+func (o *clientCall) takeBody(in *http.Request, repeat bool) error {
+	open, length, known := wire.InMemory(in.Body)
+	switch {
+	case known:
+		_ = in.Body.Close()
+		o.chunked = in.ContentLength < 0 || in.Header["Expect"] != nil
+		o.body = func() (io.ReadCloser, error) { return open(), nil }
+		if length == 0 && in.ContentLength == 0 {
+			o.body = nil
+			return nil
+		}
+	case in.GetBody != nil:
+		first := in.Body
+		o.body = func() (io.ReadCloser, error) {
+			if body := first; body != nil {
+				first = nil
+				return body, nil
+			}
+			return in.GetBody()
+		}
+	default:
+		o.upload = wire.NewUpload(in.Body, in.ContentLength, repeat)
+		o.body = o.upload.Open
+		length, known = o.upload.Size()
+	}
+	switch {
+	case !known || in.ContentLength < 0:
+	case o.upload != nil && length == 0 && in.ContentLength == 0 && len(in.TransferEncoding) == 0:
+		o.upload.Close()
+		o.upload, o.body = nil, nil
+	case in.ContentLength > 0 && in.ContentLength != length:
+		return mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
+	case len(in.TransferEncoding) == 0:
+		o.request.ContentLength = length
+	}
+	return nil
+}
