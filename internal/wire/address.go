@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -85,22 +86,53 @@ func Shown(u *url.URL) string {
 	return s.String()
 }
 
-// SameOrigin reports whether two addresses have the same scheme, host and port
-// (RFC 9110, 4.3.1): a secret for the one may be sent to the other.
+// Origin is the scheme, the host and the port of an address (RFC 9110, 4.3.1) in one
+// spelling. A secret for an address may be sent to every other address with an equal
+// Origin.
+type Origin struct {
+	Scheme string // in lower case
+	Host   string // in lower case, with the port unless it is the default of the scheme
+}
+
+// OriginOf returns the origin of an address. An IPv6 address is in its shortest form. A
+// host with a dot at its end is another host than the one without it, as for a resolver.
+func OriginOf(u *url.URL) Origin {
+	o := Origin{Scheme: strings.ToLower(u.Scheme), Host: u.Hostname()}
+	if strings.Contains(o.Host, ":") {
+		o.Host = "[" + shortestIP(o.Host) + "]"
+	} else {
+		o.Host = strings.ToLower(o.Host)
+	}
+	if port := u.Port(); port != "" && port != defaultPort(o.Scheme) {
+		o.Host += ":" + port
+	}
+	return o
+}
+
+// String returns the origin as an address.
+func (o Origin) String() string { return (&url.URL{Scheme: o.Scheme, Host: o.Host}).String() }
+
+// SameOrigin reports whether two addresses have the same origin.
 func SameOrigin(a, b *url.URL) bool {
 	if a.Scheme == b.Scheme && a.Host == b.Host { // nearly always, and parsing hosts is expensive
 		return true
 	}
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+	return OriginOf(a) == OriginOf(b)
 }
 
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case strings.EqualFold(u.Scheme, "https"):
+// shortestIP returns the shortest form of an IPv6 address. Its zone keeps its case.
+func shortestIP(host string) string {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String()
+	}
+	return strings.ToLower(host)
+}
+
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "https":
 		return "443"
-	case strings.EqualFold(u.Scheme, "http"):
+	case "http":
 		return "80"
 	}
 	return ""

@@ -61,6 +61,9 @@ func TestSameOrigin(t *testing.T) {
 		{"http://a.test", "http://a.test:443", false},
 		{"https://a.test", "https://a.test:80", false},
 		{"http://a.test:8080", "http://a.test:8081", false},
+		{"https://a.test", "https://a.test.", false},
+		{"http://[::1]:8080", "http://[0:0:0:0:0:0:0:1]:8080", true},
+		{"http://[::1]", "http://[::2]", false},
 	} {
 		a, _ := url.Parse(c.a)
 		b, _ := url.Parse(c.b)
@@ -71,6 +74,36 @@ func TestSameOrigin(t *testing.T) {
 	// Not every address comes from url.Parse, which makes the scheme lower case.
 	if a, b := (&url.URL{Scheme: "HTTPS", Host: "a.test"}), (&url.URL{Scheme: "https", Host: "a.test:443"}); !SameOrigin(a, b) {
 		t.Errorf("%s and %s are not the same", a, b)
+	}
+}
+
+// Each spelling of an origin has the same Origin, whose text has that Origin again.
+func TestOriginOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://me:pw@API.Example.com:443/x?q#f": "https://api.example.com",
+		"http://a.test:":              "http://a.test",
+		"http://a.test:80":            "http://a.test",
+		"http://a.test:443":           "http://a.test:443",
+		"https://a.test.":             "https://a.test.",
+		"http://192.0.2.1:8080":       "http://192.0.2.1:8080",
+		"https://[2001:DB8:0::1]:443": "https://[2001:db8::1]",
+		"https://[2001:db8::1]:8443":  "https://[2001:db8::1]:8443",
+		"http://[FE80::1%25Eth0]":     "http://[fe80::1%25Eth0]",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		origin := OriginOf(u)
+		if got := origin.String(); got != want {
+			t.Errorf("%s has the origin %s, want %s", address, got, want)
+		}
+		if again, _ := url.Parse(origin.String()); OriginOf(again) != origin {
+			t.Errorf("%s has the origin %v, and its text has %v", address, origin, OriginOf(again))
+		}
+	}
+	if got, want := OriginOf(&url.URL{Scheme: "HTTP", Host: "A:b"}), (Origin{"http", "[a:b]"}); got != want { // no address
+		t.Errorf("the origin is %v, want %v", got, want)
 	}
 }
 
