@@ -29,7 +29,7 @@ func (o *clientCall) Saturated(full bool) {
 	o.operation.Saturated(full)
 	now, h := o.Now(), &o.client.holding
 	if last := h.looked.Load(); now.UnixNano()-last >= int64(heldEvery) && h.looked.CompareAndSwap(last, now.UnixNano()) {
-		h.answers.Store(int64(o.client.running.held(now, heldLong)))
+		h.answers.Store(int64(o.client.running.answersOlderThan(now, heldLong)))
 	}
 	held, permits := int(h.answers.Load()), o.shared.bulkhead.permits
 	if held < permits {

@@ -19,6 +19,11 @@ type running struct {
 	calls   int
 	waiters []world.Parker // of Shutdown
 	onClose func()         // may be nil; set before the client is used
+
+	// For a Router, which closes clients that are idle.
+	timed   bool      // set before the client is used
+	held    int       // calls that have the client and may not have started
+	lastUse time.Time // the last hold, or the end of a call that followed, if timed
 }
 
 // add returns false if the client is closed.
@@ -37,6 +42,10 @@ func (r *running) add(o *clientCall) bool {
 }
 
 func (r *running) remove(o *clientCall) {
+	var now time.Time
+	if r.timed {
+		now = o.Now()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -51,6 +60,7 @@ func (r *running) remove(o *clientCall) {
 		o.older.newer = o.newer
 	}
 	o.newer, o.older = nil, nil
+	r.lastUse = now
 	if r.calls--; r.calls == 0 {
 		for _, p := range r.waiters {
 			p.Wake()
@@ -105,8 +115,8 @@ func (r *running) wait(ctx context.Context) bool {
 	return false
 }
 
-// held returns the number of answers that callers have had for at least age.
-func (r *running) held(now time.Time, age time.Duration) (n int) {
+// answersOlderThan returns the number of answers that callers have had for at least age.
+func (r *running) answersOlderThan(now time.Time, age time.Duration) (n int) {
 	before := now.Add(-age).UnixNano()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,4 +132,42 @@ func (r *running) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.calls
+}
+
+// hold makes closeIdle return false until release, for a call that is about to start. It
+// returns false if the client is closed.
+func (r *running) hold(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed.Load() {
+		return false
+	}
+	r.held++
+	r.lastUse = now
+	return true
+}
+
+func (r *running) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held--
+}
+
+// idle returns the time of the last use, and false if the client is in use.
+func (r *running) idle() (since time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastUse, r.held == 0 && r.calls == 0
+}
+
+// closeIdle makes add and hold return false, unless the client is in use or was used after
+// since. So it breaks no call and no answer that a caller still reads.
+func (r *running) closeIdle(since time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held > 0 || r.calls > 0 || r.lastUse.After(since) {
+		return false
+	}
+	r.closed.Store(true)
+	return true
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// TransportOption changes Client.HTTPClient and Client.Transport.
+// TransportOption changes HTTPClient and Transport, of a Client or a Router.
 type TransportOption func(*transport)
 
 // RepeatPOST allows POST and PATCH to be sent again after they may have reached the
@@ -49,9 +49,7 @@ func (c *Client) HTTPClient(opts ...TransportOption) *http.Client {
 // as an operation of its own.
 func (c *Client) Transport(opts ...TransportOption) http.RoundTripper {
 	t := &transport{client: c}
-	for _, opt := range opts {
-		opt(t)
-	}
+	t.apply(opts)
 	return t
 }
 
@@ -69,8 +67,15 @@ type transport struct {
 	plainErrors bool
 }
 
-// RoundTrip makes one operation.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *transport) apply(opts []TransportOption) {
+	for _, opt := range opts {
+		opt(t)
+	}
+}
+
+// RoundTrip makes one operation. It has no pointer receiver, so that a Router can make a
+// transport for one call without an allocation.
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	o, resp, err := t.client.do(req, []CallOption{t.options(req)})
 	if err != nil {
 		if plain := o.plainError(err); t.plainErrors && plain != nil {
@@ -102,13 +107,13 @@ func (o *clientCall) plainError(err error) error {
 }
 
 // CloseIdleConnections is called by the method of that name of http.Client.
-func (t *transport) CloseIdleConnections() {
+func (t transport) CloseIdleConnections() {
 	if rt, ok := t.client.resolved.Load().transport.(interface{ CloseIdleConnections() }); ok {
 		rt.CloseIdleConnections()
 	}
 }
 
-func (t *transport) options(req *http.Request) CallOption {
+func (t transport) options(req *http.Request) CallOption {
 	return func(o *callOptions) {
 		keyed := o.hasKey(req.Header)
 		o.receiver = transportReceiver{keyed: keyed, plainErrors: t.plainErrors}

@@ -25,6 +25,12 @@ func (c Config) Validate() error {
 // A part that is off is zero.
 func (c Config) resolve() (Config, error) {
 	v := &validation{in: "Config."}
+	c = c.resolveWith(v)
+	return c, v.err()
+}
+
+// resolveWith is resolve for a Config that is a part of another configuration.
+func (c Config) resolveWith(v *validation) Config {
 	c.Header = v.headers(c.Header)
 	for _, s := range table {
 		if !c.switchesOff(s.Info().Name) {
@@ -42,7 +48,7 @@ func (c Config) resolve() (Config, error) {
 		v.problem("UnencryptedHTTP2", "is true, and BaseURL is https: must be false, since the two sides choose HTTP/2 themselves")
 	}
 	c.RequestIDHeader = http.CanonicalHeaderKey(c.RequestIDHeader)
-	return c, v.err()
+	return c
 }
 
 // switchesOff reports whether the field of that name is in a part that is off.

@@ -18,9 +18,9 @@
 // methods return a [Response], read to its end. [Client.Do] returns a body that is not
 // read yet, for uploads and downloads, and [Client.Stream] returns an answer that
 // arrives in lines or events. [Client.HTTPClient] is for an SDK that takes an
-// *http.Client. A [CallOption] changes one call, and the context bounds it. A program
-// with several services keeps their clients in a [Registry]. [Client.Healthy] is for
-// health checks.
+// *http.Client, and a [Router] for an SDK that calls several hosts. A [CallOption]
+// changes one call, and the context bounds it. A program with several services keeps
+// their clients in a [Registry]. [Client.Healthy] is for health checks.
 //
 // # Any other function
 //
@@ -55,9 +55,9 @@
 //
 // Nothing is logged without [WithLogger]; with it, a breaker that opens is a warning.
 // An [Observer] receives every [Event]. An [Instrument] starts the spans of a tracer.
-// [Client.Stats], [Policy.Stats] and [Registry.Stats] count. No error, event, log or
-// statistic shows a header's value, a body, a query or a password; SECURITY.md has this
-// promise and its limits.
+// [Client.Stats], [Policy.Stats], [Registry.Stats] and [Router.Stats] count. No error,
+// event, log or statistic shows a header's value, a body, a query or a password;
+// SECURITY.md has this promise and its limits.
 //
 // # Settings
 //

@@ -55,11 +55,12 @@ var (
 	// *RejectedError has the time for the next call.
 	ErrCircuitOpen error = &sentinel{text: "circuit breaker open: rejecting request", code: CodeUnavailable}
 	// ErrPoolTimeout is a saturated client: no permit of the bulkhead or no connection
-	// came free in time, or the queue is full.
+	// came free in time, or the queue is full. It is also a saturated Router: all its
+	// clients for other origins are in use.
 	ErrPoolTimeout error = &sentinel{text: "no permit came free in time", code: CodeResourceExhausted}
 	// ErrCanceled is the caller's own cancellation. It is also context.Canceled.
 	ErrCanceled error = &sentinel{text: "canceled by the caller", code: CodeCanceled, is: []error{context.Canceled}}
-	// ErrClosed is a call of a client that was closed.
+	// ErrClosed is a call of a client or a Router that was closed.
 	ErrClosed error = &sentinel{text: "client closed", code: CodeUnavailable}
 	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
 	// event of a stream that is longer than Config.MaxEventBytes.
@@ -111,7 +112,8 @@ type Error struct {
 	// Name is the name of the client or the policy.
 	Name string
 	// Method and URL are those of the request, and empty for a policy. The URL has no
-	// user, password or query values.
+	// user, password or query values. It is empty if a Router cannot tell what in it is a
+	// password.
 	Method, URL string
 	// RequestID is the operation's id, the same for all its attempts. It is empty for a
 	// policy.
@@ -202,8 +204,11 @@ func (e *Error) subject() string {
 	if u, err := url.Parse(e.URL); err == nil && u.Path != "" {
 		return e.Method + " " + u.EscapedPath()
 	}
-	return e.Method + " " + e.URL
+	return e.request()
 }
+
+// request is "GET https://api.example.com/x", for example.
+func (e *Error) request() string { return strings.TrimSpace(e.Method + " " + e.URL) }
 
 // summary is "rate limited after 3 attempts in 4.1s", for example.
 func (e *Error) summary() string {

@@ -14,7 +14,7 @@ import (
 func (e *Error) Explain() string {
 	var b strings.Builder
 	if e.Method != "" {
-		b.WriteString(e.Method + " " + e.URL)
+		b.WriteString(e.request())
 	} else {
 		b.WriteString(e.Name)
 	}

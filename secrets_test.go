@@ -3,6 +3,7 @@ package holdfast_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -227,31 +228,59 @@ func TestNoSecretGetsOutAnywhere(t *testing.T) {
 	}
 }
 
+// A Router shows no more: not with the origin of a call in Hosts, not with another origin, and
+// not without a Default.
+func TestRouterShowsNoSecret(t *testing.T) {
+	for i, place := range places {
+		p := place("X-Api-Key", canary)
+		var s sinks
+		cfg, opts := p.settings(&s, strings.ReplaceAll(answers[0], "§", canary))
+		def := cfg
+		def.BaseURL = p.base // in most places it is empty
+		for _, all := range []holdfast.RouterConfig{
+			{Hosts: map[string]holdfast.Config{"http://service.test": cfg}, Default: &def},
+			{Hosts: map[string]holdfast.Config{cmp.Or(p.base, "a.test"): {Header: p.header}}},
+			{Default: &def},
+		} {
+			p.route(t.Context(), &s, all, opts)
+		}
+		if leak := s.leaks(); leak != "" {
+			t.Errorf("place %d: this shows the secret:\n%s", i, leak)
+		}
+	}
+}
+
+// route makes one call through a Router.
+func (p planting) route(ctx context.Context, s *sinks, cfg holdfast.RouterConfig, opts []holdfast.Option) {
+	s.print("config", cfg)
+	s.print("config", &cfg)
+	router, err := holdfast.NewRouter(cfg, opts...)
+	if s.failure(err); err != nil {
+		return
+	}
+	defer router.Close()
+	target := cmp.Or(p.request, p.path)
+	if target == "" || strings.HasPrefix(target, "/x") {
+		target = "http://service.test" + target
+	}
+	if req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, strings.NewReader(canary)); err == nil {
+		resp, err := router.RoundTrip(req)
+		if s.failure(err); err == nil {
+			resp.Body.Close()
+		}
+	}
+	s.print("router", router)
+	s.print("statistics", router.Stats())
+	s.print("origins", router.Origins())
+}
+
 // plant makes the calls of p to a service with this answer, and looks for a leak in every
 // sink.
 func plant(t *testing.T, p planting, answer string) (leak string) {
 	t.Helper()
 	var s sinks
 	defer func() { leak = s.leaks() }()
-	cfg := holdfast.Config{
-		Name: "service", BaseURL: "http://service.test/v1", Header: p.header, Authorize: p.authorize, RequestIDHeader: p.requestIDHeader,
-		Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off},
-		Breaker: holdfast.BreakerConfig{FailureThreshold: 2},
-	}
-	if p.base != "" {
-		cfg.BaseURL = p.base
-	}
-	s.print("config", cfg)
-	s.print("config", &cfg)
-	level := &slog.HandlerOptions{Level: slog.LevelDebug}
-	opts := []holdfast.Option{
-		holdfast.WithObserver(&s), holdfast.WithDialContext(answering(answer)),
-		holdfast.WithLogger(slog.New(slog.NewTextHandler(&s, level))),
-	}
-	if p.foreign != nil {
-		opts = append(opts, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, p.foreign })),
-			holdfast.WithLogger(slog.New(slog.NewJSONHandler(&s, level))))
-	}
+	cfg, opts := p.settings(&s, answer)
 	var registry holdfast.Registry
 	client, err := registry.Open("service", cfg, opts...)
 	if err != nil {
@@ -276,6 +305,30 @@ func plant(t *testing.T, p planting, answer string) (leak string) {
 		fmt.Fprintf(&s, "%s %v\n", text, err)
 	}
 	return
+}
+
+// settings are those of a client of p, to a service with this answer.
+func (p planting) settings(s *sinks, answer string) (cfg holdfast.Config, opts []holdfast.Option) {
+	cfg = holdfast.Config{
+		Name: "service", BaseURL: "http://service.test/v1", Header: p.header, Authorize: p.authorize, RequestIDHeader: p.requestIDHeader,
+		Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off},
+		Breaker: holdfast.BreakerConfig{FailureThreshold: 2},
+	}
+	if p.base != "" {
+		cfg.BaseURL = p.base
+	}
+	s.print("config", cfg)
+	s.print("config", &cfg)
+	level := &slog.HandlerOptions{Level: slog.LevelDebug}
+	opts = []holdfast.Option{
+		holdfast.WithObserver(s), holdfast.WithDialContext(answering(answer)),
+		holdfast.WithLogger(slog.New(slog.NewTextHandler(s, level))),
+	}
+	if p.foreign != nil {
+		opts = append(opts, holdfast.WithTransport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, p.foreign })),
+			holdfast.WithLogger(slog.New(slog.NewJSONHandler(s, level))))
+	}
+	return cfg, opts
 }
 
 // call makes one call, and the same through a policy, as for an SDK.
