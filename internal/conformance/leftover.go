@@ -94,9 +94,13 @@ func descriptors(addr string) (int, bool) {
 	return n, true
 }
 
-// settle polls until all returns true or the limit is over.
+// settle polls until all returns true or the limit is over. It polls less often
+// the longer it takes, because a poll may read all sockets of the machine.
 func settle(limit time.Duration, all func() bool) {
-	for end := time.Now().Add(limit); !all() && time.Now().Before(end); {
-		time.Sleep(snapshotLife)
+	wait := snapshotLife
+	for end := time.Now().Add(limit); !all() && time.Now().Before(end); wait = min(wait*5/4, maxPoll) {
+		time.Sleep(min(wait, time.Until(end)))
 	}
 }
+
+const maxPoll = 100 * time.Millisecond
