@@ -8,8 +8,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,8 +19,13 @@ import (
 // off: a rule that does not detect the missing care is useless.
 type careful struct {
 	Setup
-	http *http.Client
-	not  map[care]bool // switched off
+	not map[care]bool // switched off
+
+	mu       sync.Mutex
+	http     *http.Client // without connections that are known to be stale
+	made     time.Time    // http
+	attempts int64
+	failures int // in sequence: of the breaker
 }
 
 type care string
@@ -37,6 +44,13 @@ const (
 	closes     care = "closes"             // close connections
 	returns    care = "returns"            // return at all
 	knowsCerts care = "knows certificates" // do not repeat permanent failures
+	redials    care = "redials"            // use no connection that is as old as one that failed
+	tells      care = "tells"              // count each attempt
+	follows    care = "follows"            // limit the age of connections
+	accuses    care = "accuses"            // say that it was the proxy
+	yields     care = "yields"             // to a proxy that refuses for good
+	cleans     care = "cleans"             // the text of the proxy
+	spares     care = "spares"             // the service's breaker
 )
 
 func newCareful(not ...care) Contender {
@@ -45,23 +59,89 @@ func newCareful(not ...care) Contender {
 		for _, n := range not {
 			c.not[n] = true
 		}
-		c.http = &http.Client{
-			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots}, ForceAttemptHTTP2: true},
-			CheckRedirect: func(req *http.Request, _ []*http.Request) error {
-				if c.not[stays] {
-					req.Header.Set("X-Api-Key", canary)
-					return nil
-				}
-				return http.ErrUseLastResponse
-			},
-		}
+		c.http = c.newHTTP()
 		return c, nil
 	}}
 }
 
+func (c *careful) newHTTP() *http.Client {
+	c.made = time.Now()
+	return &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: c.Roots}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 20,
+			DialContext: c.Dial, Proxy: http.ProxyURL(c.Proxy), OnProxyConnectResponse: c.connected,
+		},
+		CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+			if c.not[stays] {
+				req.Header.Set("X-Api-Key", canary)
+				return nil
+			}
+			return http.ErrUseLastResponse
+		},
+	}
+}
+
+// client returns the http.Client of an attempt. fresh wants one without connections.
+func (c *careful) client(fresh bool) *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.ages() && time.Since(c.made) > c.Terms.ConnAge; fresh || old {
+		c.http.CloseIdleConnections()
+		c.http = c.newHTTP()
+	}
+	return c.http
+}
+
+func (c *careful) ages() bool { return c.Terms.ConnAge > 0 && !c.not[follows] }
+
+// refused is the error of a proxy.
+type refused struct {
+	status int
+	pause  time.Duration
+	text   string
+}
+
+func (r refused) Error() string { return r.text }
+
+func (c *careful) connected(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	text := fmt.Sprintf("the proxy answers %d", resp.StatusCode)
+	if c.not[accuses] {
+		text = "no connection"
+	}
+	if c.not[cleans] {
+		text += resp.Status
+	}
+	return refused{resp.StatusCode, time.Duration(seconds) * time.Second, text}
+}
+
+func (c *careful) Attempts() (int64, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.attempts, true
+}
+
+// note counts a failure of the service.
+func (c *careful) note(failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failures++; !failed {
+		c.failures = 0
+	}
+}
+
+func (c *careful) isOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Terms.Breaker > 0 && c.failures >= c.Terms.Breaker
+}
+
 func (c *careful) Close() {
 	if !c.not[closes] {
-		c.http.CloseIdleConnections()
+		c.client(false).CloseIdleConnections()
 	}
 }
 
@@ -76,9 +156,15 @@ func (c *careful) Do(ctx context.Context, call Call) Answer {
 	if c.not[discreet] {
 		fmt.Fprintln(c.Log, call.URL)
 	}
-	wait := c.Terms.Base
+	wait, fresh := c.Terms.Base, false
 	for try := 0; ; try++ {
-		a, pause, again := c.attempt(ctx, call)
+		if c.isOpen() {
+			return Answer{Err: errors.New("open")}
+		}
+		a, pause, again := c.attempt(ctx, call, fresh)
+		fresh = a.Err != nil && !c.not[redials]
+		var proxy refused
+		c.note(a.Err != nil && (!errors.As(a.Err, &proxy) || c.not[spares]))
 		if !again || try == c.Terms.Retries && !c.not[stops] || !call.Repeatable() && !c.not[keyed] {
 			return a
 		}
@@ -96,7 +182,7 @@ func (c *careful) Do(ctx context.Context, call Call) Answer {
 
 // attempt returns the answer, the wait that the service asks for (0: none), and
 // whether to try again.
-func (c *careful) attempt(ctx context.Context, call Call) (a Answer, pause time.Duration, again bool) {
+func (c *careful) attempt(ctx context.Context, call Call, fresh bool) (a Answer, pause time.Duration, again bool) {
 	if !c.not[limited] {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.Terms.Attempt)
@@ -106,7 +192,24 @@ func (c *careful) attempt(ctx context.Context, call Call) (a Answer, pause time.
 	if err != nil {
 		return Answer{Err: err}, 0, false
 	}
-	resp, err := c.http.Do(req)
+	// net/http sends a request again by itself if it can: an attempt would be untold.
+	// To follow a redirect is the only use of that here.
+	if !c.not[stays] {
+		req.GetBody = nil
+	}
+	if req.Body == nil && !c.not[stays] {
+		req.Body = io.NopCloser(strings.NewReader(""))
+	}
+	c.mu.Lock()
+	if c.attempts++; c.not[tells] {
+		c.attempts = 1
+	}
+	c.mu.Unlock()
+	resp, err := c.client(fresh).Do(req)
+	var proxy refused
+	if errors.As(err, &proxy) && !c.not[yields] {
+		return Answer{Err: err}, proxy.pause, proxy.status > 407
+	}
 	if err != nil {
 		var cert *tls.CertificateVerificationError
 		return Answer{Err: err}, 0, !errors.As(err, &cert) || c.not[knowsCerts]

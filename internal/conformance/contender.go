@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 )
 
 // Contender is a client under test.
@@ -38,6 +40,13 @@ type Client interface {
 	Close()
 }
 
+// Counter is a Client that tells how many attempts it has made.
+type Counter interface {
+	Client
+	// Attempts returns the number so far; false if the library does not tell.
+	Attempts() (int64, bool)
+}
+
 // Setup is the configuration of a client.
 type Setup struct {
 	// BaseURL of the service, without a path.
@@ -46,6 +55,10 @@ type Setup struct {
 	Roots *x509.CertPool
 	// Authority is the one authority in Roots as PEM.
 	Authority []byte
+	// Dial opens all connections of the client. Nil dials as usual.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxy is the proxy that the client uses. Nil means none.
+	Proxy *url.URL
 	// Terms are the same for all clients.
 	Terms Terms
 	// Log receives the client's log at its default level. A client that logs

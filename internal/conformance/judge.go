@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/holdfast-go/holdfast/faultserver"
 )
@@ -20,7 +22,8 @@ type Row struct {
 	Client      string  `json:"client"`
 	Rule        string  `json:"rule"` // the expected result
 	Right       bool    `json:"right"`
-	Why         string  `json:"why"` // the reason if not Right, else empty
+	Why         string  `json:"why"`             // the reason if not Right, else empty
+	Known       string  `json:"known,omitempty"` // why the client cannot be Right, if the rule knows
 	Attempts    int     `json:"attempts"`
 	Millis      float64 `json:"ms"` // of the longest call
 	Bounded     bool    `json:"bounded"`
@@ -53,7 +56,11 @@ func (m *meeting) judge(notMet error) Row {
 		row.Secrets += m.leaked
 	}
 	var wrong []string
-	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	fail := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(wrong, text) {
+			wrong = append(wrong, text)
+		}
+	}
 	if notMet != nil {
 		fail("%v", notMet)
 	}
@@ -72,6 +79,9 @@ func (m *meeting) judge(notMet error) Row {
 		fail("%s of at least %d", count(row.Attempts, "request"), r.Least)
 	case row.Attempts > most:
 		fail("%s of at most %d", count(row.Attempts, "request"), most)
+	}
+	for _, problem := range m.route.judge(m) {
+		fail("%s", problem)
 	}
 	if r.Apart > 0 && len(m.record) > 1 {
 		if gap := m.record[1].At - m.record[0].At; gap < r.Apart {
@@ -104,6 +114,9 @@ func (m *meeting) judge(notMet error) Row {
 	}
 	row.Why = strings.Join(wrong, "; ")
 	row.Right = len(wrong) == 0
+	if !row.Right {
+		row.Known = r.Losses[row.Client]
+	}
 	return row
 }
 
@@ -153,7 +166,7 @@ func describe(a Answer, c Call) string {
 const maxWords = 80
 
 // short returns the start of an error's text without addresses, which differ
-// between runs.
+// between runs, and without control characters.
 func short(err error) string {
 	var in *url.Error
 	if errors.As(err, &in) {
@@ -161,6 +174,12 @@ func short(err error) string {
 	}
 	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), canary, "…")), " ")
 	text = addresses.ReplaceAllString(text, "…")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '·'
+		}
+		return r
+	}, text)
 	if len(text) > maxWords {
 		text = text[:maxWords] + "…"
 	}
@@ -213,6 +232,9 @@ func (r *Rule) text() string {
 	}
 	if r.KeepsConnection {
 		parts = append(parts, "one connection")
+	}
+	if r.Between != nil {
+		parts = append(parts, r.Between.wants()...)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -20,8 +20,11 @@ type Rule struct {
 	// healthy, and the client makes one more call, which must be answered: a
 	// fault must not affect later calls.
 	Plan fault.Plan
-	TLS  bool // the service speaks TLS, and the client trusts its authority
-	H2   bool // the service speaks HTTP/2 only, over TLS
+	// Between fails on the client's way to the service. If it is nil, the plan has
+	// the fault.
+	Between obstacle
+	TLS     bool // the service speaks TLS, and the client trusts its authority
+	H2      bool // the service speaks HTTP/2 only, over TLS
 
 	// Method of the call. Empty means GET.
 	Method string
@@ -32,11 +35,17 @@ type Rule struct {
 	// rule applies to each.
 	Calls  int
 	AtOnce bool
+	// Every is the least time between the starts of two calls. Calls that are AtOnce
+	// start so even if the one before has not ended.
+	Every time.Duration
 	// Lives limits the rule to clients that keep connections between calls,
 	// unlike a program that runs once for each call.
 	Lives bool
 	// Attempt is the limit of one attempt. Zero means that of the Terms.
 	Attempt time.Duration
+	// Breaker and ConnAge are those of the Terms.
+	Breaker int
+	ConnAge time.Duration
 
 	Want Want
 	// Status is a status that a Refused call may return instead of an error.
@@ -55,6 +64,9 @@ type Rule struct {
 	Why string
 	// Sources support the rule.
 	Sources []string
+	// Losses are the reasons of known losses, by the contender's name. A reason is
+	// something that the contender cannot do by its nature.
+	Losses map[string]string
 }
 
 // ID returns the fault's ID and the case.
@@ -94,11 +106,17 @@ type Terms struct {
 	RetryAfter time.Duration
 	// Answer limits the body of an answer, in bytes.
 	Answer int
+	// Breaker is the number of consecutive failures that open the circuit breaker
+	// for an hour. Zero means no breaker.
+	Breaker int
+	// ConnAge limits the age of a connection that is in use. Zero means the
+	// client's default.
+	ConnAge time.Duration
 	// Deadline is the caller's limit of a call, including all attempts and waits.
 	Deadline time.Duration
 }
 
-// Usual are the terms of all rules, except for a rule's Attempt. Base is long
+// Usual are the terms of all rules, except for what a rule sets itself. Base is long
 // enough that three waits of full jitter are hardly ever almost zero.
 var Usual = Terms{
 	Retries:    3,
@@ -118,7 +136,7 @@ const Bound = 3 * time.Second
 // Rules returns all rules in the order of the catalogs.
 func Rules() []Rule {
 	var all []Rule
-	for _, some := range [][]Rule{answerRules, connectionRules, bodyRules, protocolRules, tlsRules, capacityRules, h2Rules} {
+	for _, some := range [][]Rule{answerRules, connectionRules, bodyRules, protocolRules, tlsRules, capacityRules, h2Rules, betweenRules} {
 		all = append(all, some...)
 	}
 	return all

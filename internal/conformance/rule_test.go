@@ -26,10 +26,10 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s is the name of two rules", r.ID())
 		}
 		seen[r.ID()] = true
-		if !r.H2 && !known(r.Fault) {
+		if r.Between == nil && !r.H2 && !known(r.Fault) {
 			t.Errorf("%s: there is no fault %s", r.ID(), r.Fault)
 		}
-		if r.H2 && !strings.HasPrefix(string(r.Fault), "h2.") {
+		if r.Between == nil && r.H2 && !strings.HasPrefix(string(r.Fault), "h2.") {
 			t.Errorf("%s is not a fault of HTTP/2", r.ID())
 		}
 		if r.Why == "" || len(r.Sources) == 0 || slices.Contains(r.Sources, "") {
@@ -37,6 +37,11 @@ func TestRules(t *testing.T) {
 		}
 		if err := r.Plan.Validate(); err != nil {
 			t.Errorf("%s: %v", r.ID(), err)
+		}
+		for contender, reason := range r.Losses {
+			if contender == "" || reason == "" {
+				t.Errorf("%s: %q loses because of %q", r.ID(), contender, reason)
+			}
 		}
 		switch r.Want {
 		case Answered, Refused, Honest, Undetectable:

@@ -113,9 +113,10 @@ func (r *Runner) Run(ctx context.Context, rules []Rule, contenders []Contender) 
 	return rows, nil
 }
 
-// asks reports whether the contender is tested with the rule.
+// asks reports whether the contender is tested with the rule. A separate process
+// cannot be told another way to the service.
 func (r *Runner) asks(rule *Rule, c *Contender) bool {
-	return !(rule.H2 && r.H2 == nil) && !(rule.Lives && c.Program) && (c.Asks == nil || c.Asks(rule))
+	return !(rule.H2 && r.H2 == nil) && !(rule.Lives && c.Program) && !(rule.Between != nil && c.isSeparate()) && (c.Asks == nil || c.Asks(rule))
 }
 
 // start starts a healthy service.
@@ -194,6 +195,7 @@ type meeting struct {
 	witness   witness
 	log       sink
 	server    Server
+	route     route
 	setup     Setup
 	begun     time.Time
 
@@ -206,7 +208,9 @@ type meeting struct {
 	after     Answer
 	afterCall Call
 	reused    bool
-	leaked    int // requests that sent credentials to another origin
+	leaked    int   // requests that sent credentials to another origin
+	told      int64 // attempts of the calls, by the client, if it tells
+	tells     bool
 	effects   faultserver.Effects
 	left      leftover
 }
@@ -230,25 +234,34 @@ func (m *meeting) hold(ctx context.Context) error {
 	if m.rule.Attempt > 0 {
 		m.setup.Terms.Attempt = m.rule.Attempt
 	}
+	m.setup.Terms.Breaker, m.setup.Terms.ConnAge = m.rule.Breaker, m.rule.ConnAge
+	if m.route, err = m.build(); err != nil {
+		return err
+	}
+	defer m.route.close()
 
 	usual, err := m.life(ctx) // what a client without a fault leaves behind
 	if err != nil {
 		return err
 	}
-	if err := s.SetPlan(m.rule.Plan); err != nil {
-		return err
-	}
-	s.Begin()
-	m.witness.forget()
-	before := s.Connections()
-	m.begun = time.Now()
-
 	client, err := m.contender.New(m.setup)
 	if err != nil {
 		return err
 	}
+	label(m.name, func() { err = m.route.prepare(ctx, m, client) })
+	if err != nil {
+		return err
+	}
+	if err := m.route.setPlan(m.rule.Plan); err != nil {
+		return err
+	}
+	m.route.begin()
+	m.witness.forget()
+	before, toldBefore := m.route.connections(), m.attempts(client)
+	m.begun = time.Now()
 	label(m.name, func() { m.makeCalls(ctx, client) })
-	m.record, m.opened = s.Record(), s.Connections()-before
+	m.record, m.opened = m.route.record(), m.route.connections()-before
+	m.told = m.attempts(client) - toldBefore
 	m.leaked = m.witness.leakedAfterFirst()
 	if err := ctx.Err(); err != nil {
 		return err
@@ -310,7 +323,11 @@ func (m *meeting) makeCalls(ctx context.Context, client Client) {
 		took   time.Duration
 	}
 	ends := make(chan ended, n) // an abandoned call may still end
+	var last time.Time
 	begin := func(i int) {
+		time.Sleep(time.Until(last.Add(m.rule.Every)))
+		last = time.Now()
+		m.route.before(i)
 		go func() {
 			began := time.Now()
 			answer := client.Do(ctx, m.calls[i])
@@ -350,7 +367,7 @@ func (m *meeting) makeCalls(ctx context.Context, client Client) {
 
 // recover makes the service healthy and makes one more call.
 func (m *meeting) recover(ctx context.Context, client Client) error {
-	if err := m.server.SetPlan(fault.Plan{}); err != nil {
+	if err := m.route.heal(); err != nil {
 		return err
 	}
 	if m.rule.Fault == fault.IDRefuse {
@@ -362,18 +379,19 @@ func (m *meeting) recover(ctx context.Context, client Client) error {
 			return err == nil
 		})
 	}
-	before := m.server.Connections()
+	before := m.route.connections()
 	m.afterCall = newCall(&Rule{}, m.setup.BaseURL, "/after")
 	label(m.name, func() {
 		ctx, cancel := context.WithTimeout(ctx, m.setup.Terms.Deadline)
 		defer cancel()
 		m.after = client.Do(ctx, m.afterCall)
 	})
-	m.reused = m.server.Connections() == before && before > 0
+	m.reused = m.route.connections() == before && before > 0
 	return ctx.Err()
 }
 
-// count waits until nothing is left, up to a limit, and returns what is left.
+// count waits until nothing is left, up to a limit, and returns what is left. To
+// count sockets takes longer, so it begins after the goroutines.
 func (m *meeting) count(name string) leftover {
 	var l leftover
 	if m.contender.isSeparate() {
@@ -383,8 +401,15 @@ func (m *meeting) count(name string) leftover {
 	since := time.Now()
 	settle(leaveTime, func() bool {
 		l.goroutines = goroutines(name, since)
-		l.descriptors, l.knowsDescriptors = descriptors(m.server.Addr())
-		return l.goroutines == 0 && l.descriptors == 0
+		return l.goroutines == 0
+	})
+	settle(leaveTime-time.Since(since), func() bool {
+		l.descriptors = 0
+		for _, addr := range m.route.addrs() {
+			n, known := descriptors(addr)
+			l.descriptors, l.knowsDescriptors = l.descriptors+n, known
+		}
+		return l.descriptors == 0
 	})
 	return l
 }
@@ -401,18 +426,27 @@ func (m *meeting) awaitWork() {
 	}
 }
 
-// struck returns an error if the client did not meet the fault. The service
-// does not see refused connections.
+// struck returns an error if the client did not meet the fault.
 func (m *meeting) struck() error {
-	if m.rule.Fault == fault.IDRefuse {
+	if m.route.struck(m) {
 		return nil
 	}
-	for _, a := range m.record {
-		if a.Met(m.rule.Fault) || m.isShared(a) {
-			return nil
-		}
-	}
 	return errNotMet
+}
+
+// attempts returns the number of attempts that the client tells so far, and notes
+// whether it tells.
+func (m *meeting) attempts(client Client) (n int64) {
+	if c, ok := client.(Counter); ok {
+		n, m.tells = c.Attempts()
+	}
+	return n
+}
+
+// scheme returns the beginning of the service's URL, up to the host.
+func (m *meeting) scheme() string {
+	scheme, _, _ := strings.Cut(m.server.URL(), "://")
+	return scheme + "://"
 }
 
 // isShared reports three faults of HTTP/2 that have another name in package fault.

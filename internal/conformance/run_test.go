@@ -45,6 +45,14 @@ func TestRulesBite(t *testing.T) {
 		{closes, "http.status", "leaves 1 connection"},
 		{returns, "http.hang", "did not return"},
 		{knowsCerts, "tls.expired", "4 requests of at most 1"},
+		{redials, "pool.dark", "fails: context deadline exceeded"},
+		{tells, "pool.reset", "tells of "},
+		{follows, "name.moved", "10 of the last 10 requests at the old address"},
+		{accuses, "proxy.connect/502", "the error names no proxy with 502: no connection"},
+		{yields, "proxy.connect/407", "4 requests of at most 1"},
+		{yields, "proxy.connect/429", "not 1s"},
+		{cleans, "proxy.connect/status_line", "an error of 10 kB; an error with control characters"},
+		{spares, "proxy.connect/breaker", "the next call: fails: open"},
 	}
 	contenders := make([]Contender, len(tests))
 	for i, tt := range tests {

@@ -13,10 +13,13 @@ import (
 )
 
 // client is holdfast.Client with its defaults, to the terms.
-type client struct{ *holdfast.Client }
+type client struct {
+	*holdfast.Client
+	transport *http.Transport // that Close of the Client does not close; may be nil
+}
 
 func newHoldfast(s Settings) (conformance.Client, error) {
-	return Holdfast(HoldfastConfig(s), HoldfastOptions(s)...)
+	return newClient(HoldfastConfig(s), s)
 }
 
 // newSDKTransport is holdfast's client under code that makes its own requests and
@@ -26,12 +29,24 @@ func newSDKTransport(s Settings) (conformance.Client, error) {
 	cfg := HoldfastConfig(s)
 	retries := time.Duration(s.Terms.Retries)
 	cfg.Timeouts.Total = (retries+1)*s.Terms.Attempt + retries*s.Terms.Max
-	c, err := holdfast.New(cfg, HoldfastOptions(s)...)
+	c, err := newClient(cfg, s)
 	if err != nil {
 		return nil, err
 	}
 	sdk := c.HTTPClient(holdfast.RepeatPOST())
-	return sender{httpClients{sdk, sdk}, s.Terms, func() { _ = c.Close() }, client{c}.told}, nil
+	return sender{httpClients{sdk, sdk}, s.Terms, c.Close, c.told}, nil
+}
+
+// newClient returns a client that uses the proxy of the settings, if there is one.
+func newClient(cfg holdfast.Config, s Settings) (client, error) {
+	opts, made := HoldfastOptions(s), client{}
+	if s.Proxy != nil {
+		made.transport = newTransport(s)
+		opts = append(opts, holdfast.WithTransport(made.transport))
+	}
+	var err error
+	made.Client, err = holdfast.New(cfg, opts...)
+	return made, err
 }
 
 // Holdfast returns an adapter over a holdfast.Client with any config and options.
@@ -40,7 +55,7 @@ func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client,
 	if err != nil {
 		return nil, err
 	}
-	return client{c}, nil
+	return client{Client: c}, nil
 }
 
 // HoldfastConfig returns holdfast's config for the settings.
@@ -56,6 +71,7 @@ func HoldfastConfig(s Settings) holdfast.Config {
 		Breaker:          holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
 		MaxResponseBytes: int64(s.Terms.Answer),
 	}
+	// cfg.Pool.MaxAge = s.Terms.ConnAge
 	if s.Terms.Retries == 0 {
 		cfg.Retry.MaxRetries = holdfast.Off
 	}
@@ -66,13 +82,16 @@ func HoldfastConfig(s Settings) holdfast.Config {
 }
 
 // HoldfastOptions returns holdfast's options for the settings: the authority to
-// trust and the log.
+// trust, the log, and the way to the service.
 func HoldfastOptions(s Settings) []holdfast.Option {
 	var opts []holdfast.Option
 	if s.Log != nil {
 		opts = append(opts, holdfast.WithLogger(slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	}
-	if s.Roots != nil {
+	if s.Dial != nil {
+		opts = append(opts, holdfast.WithDialContext(s.Dial))
+	}
+	if s.Roots != nil && s.Proxy == nil {
 		opts = append(opts, holdfast.WithTLSConfig(&tls.Config{RootCAs: s.Roots}))
 	}
 	return opts
@@ -105,7 +124,12 @@ func (c client) Do(ctx context.Context, call conformance.Call) conformance.Answe
 	return conformance.Answer{Status: resp.Status, Body: resp.Body}
 }
 
-func (c client) Close() { _ = c.Client.Close() }
+func (c client) Close() {
+	_ = c.Client.Close()
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+}
 
 func (c client) told() int64             { return int64(c.Stats().Attempts) }
-func (c client) attempts() (int64, bool) { return c.told(), true }
+func (c client) Attempts() (int64, bool) { return c.told(), true }

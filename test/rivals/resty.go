@@ -61,7 +61,7 @@ func (r throughResty) Do(ctx context.Context, call conformance.Call) conformance
 	return conformance.Answer{Status: resp.StatusCode(), Body: resp.Bytes()}
 }
 
-func (r throughResty) attempts() (int64, bool) { return r.made.Load(), true }
+func (r throughResty) Attempts() (int64, bool) { return r.made.Load(), true }
 
 func (r throughResty) Close() {
 	_ = r.client.Close()

@@ -76,8 +76,8 @@ func Named(name string) Kind {
 // Attempts returns the number of attempts that a client says it has made, by its own
 // counters or hooks. ok is false if the library does not tell.
 func Attempts(c conformance.Client) (n int64, ok bool) {
-	if c, ok := c.(interface{ attempts() (int64, bool) }); ok {
-		return c.attempts()
+	if c, ok := c.(conformance.Counter); ok {
+		return c.Attempts()
 	}
 	return 0, false
 }
@@ -97,11 +97,11 @@ var Modules = []struct{ Name, Path string }{
 	{"heimdall", "github.com/gojek/heimdall/v7"},
 }
 
-// Contender returns the kind as a row of the conformance table. It has no breaker,
-// since the table is about single calls.
+// Contender returns the kind as a row of the conformance table. Most rules are about
+// single calls, and have no breaker.
 func (k Kind) Contender() conformance.Contender {
 	return conformance.Contender{Name: k.Name, Version: k.version(), New: func(s conformance.Setup) (conformance.Client, error) {
-		return k.New(Settings{Setup: s})
+		return k.New(Settings{Setup: s, Threshold: s.Terms.Breaker, OpenFor: time.Hour})
 	}}
 }
 
@@ -122,10 +122,14 @@ func (k Kind) version() string {
 }
 
 // newTransport is http.DefaultTransport for one service: it trusts the service's
-// authority and keeps more than two idle connections to it.
+// authority, keeps more than two idle connections to it, and takes the way that the
+// settings give.
 func newTransport(s Settings) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy = nil
+	t.Proxy = http.ProxyURL(s.Proxy)
+	if s.Dial != nil {
+		t.DialContext = s.Dial
+	}
 	t.TLSClientConfig = &tls.Config{RootCAs: s.Roots}
 	t.MaxIdleConnsPerHost = 20
 	if s.Conns > 0 {

@@ -34,7 +34,7 @@ func (s sender) Do(ctx context.Context, call conformance.Call) conformance.Answe
 
 func (s sender) Close() { s.close() }
 
-func (s sender) attempts() (int64, bool) {
+func (s sender) Attempts() (int64, bool) {
 	if s.told == nil {
 		return 0, false
 	}
