@@ -115,6 +115,9 @@ func Table(rows []Row) string {
 			fmt.Fprintf(&b, "\n%s\n", client)
 			for _, row := range lost {
 				fmt.Fprintf(&b, "  %-32s %s\n", row.Fault, row.Why)
+				if row.Known != "" {
+					fmt.Fprintf(&b, "  %-32s because %s\n", "", row.Known)
+				}
 			}
 		}
 	}
@@ -124,6 +127,11 @@ func Table(rows []Row) string {
 // losses returns a client's wrong rows.
 func losses(rows []Row, client string) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.Client != client || r.Right })
+}
+
+// Unexplained returns a client's wrong rows without a known reason.
+func Unexplained(rows []Row, client string) []Row {
+	return slices.DeleteFunc(losses(rows, client), func(r Row) bool { return r.Known != "" })
 }
 
 // Markdown returns the same for a page.
@@ -156,6 +164,9 @@ func Markdown(rows []Row) string {
 		fmt.Fprintf(&b, "\n**%s**\n\n", client)
 		for _, row := range lost {
 			fmt.Fprintf(&b, "- `%s`: %s\n", row.Fault, strings.ReplaceAll(row.Why, "|", "/"))
+			if row.Known != "" {
+				fmt.Fprintf(&b, "  - Reason: %s.\n", row.Known)
+			}
 		}
 	}
 	return b.String()

@@ -1,6 +1,7 @@
 // Package conformance tests how HTTP clients handle faults. Each client gets
-// the same configuration ([Terms]) and calls a service that fails in one way. A
-// [Rule] for each fault defines the expected result, with sources.
+// the same configuration ([Terms]) and calls a service that fails in one way, or
+// that it reaches through something that fails. A [Rule] for each fault defines the
+// expected result, with sources.
 //
 // The package does not import holdfast: it tests it like any other client.
 package conformance

@@ -31,7 +31,7 @@ var staleFinish = stale(relay.Finish,
 
 var staleDark = soon(stale(relay.Dark,
 	"connections of the pool that no longer carry data cost one attempt: the next one uses a new connection", transient,
-	"RFC 9293, 3.8.4: an idle connection that is dead is noticed only by its use"))
+	"RFC 9293, 3.8.4: keep-alives are off by default, and their interval is two hours or more"))
 
 // soon shortens the limit of an attempt: a client may make four, each to its limit.
 func soon(r Rule) Rule {
@@ -46,7 +46,7 @@ var moved = Rule{
 	Calls: 40, Every: 20 * time.Millisecond, ConnAge: 200 * time.Millisecond,
 	Lives: true, Want: Answered, Least: 40, Most: 40,
 	Why:     "the service's name gets another address: a client that is never idle follows it soon after the age that a connection may have",
-	Sources: []string{"RFC 1035, 3.2.1: a record is cached for its TTL and then asked for again", "HikariCP, maxLifetime; Envoy, max_connection_duration: a connection in use is retired at an age"},
+	Sources: []string{"RFC 1035, 3.2.1: a record may be cached for its TTL before its source should again be consulted", "Envoy, max_connection_duration, and HikariCP, maxLifetime: they limit the age of a pooled connection"},
 }
 
 // movedH2 returns the rule with a connection that always has a stream.

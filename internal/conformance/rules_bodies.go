@@ -12,6 +12,23 @@ func repeated(id fault.ID, f fault.Fault, why string, sources ...string) Rule {
 	return Rule{Fault: id, Plan: once(f), Want: Answered, Least: 2, Most: 2, Why: why, Sources: append(sources, mayRepeat)}
 }
 
+// sdkTransport is the contender that hands out each answer with its headers, and the
+// body while it arrives, because a stream must start before it has ended.
+const sdkTransport = "holdfast, SDK transport"
+
+// Why sdkTransport cannot repeat a request after the headers of its answer.
+const (
+	early   = "the call has returned with the headers, as it must for a stream: the caller gets the error from the body"
+	partial = "the caller reads the body while it arrives, and may have used the part before the failure: it gets an error after that part"
+	slow    = "the caller reads the body while it arrives, and a stream may pause: it gets an error at the limit of a pause or of the call"
+)
+
+// live returns the rule with the reason why sdkTransport loses it.
+func live(reason string, r Rule) Rule {
+	r.Losses = map[string]string{sdkTransport: reason}
+	return r
+}
+
 // drop is the interval of a drip: each gap is short, but the whole takes minutes.
 const drop = 40 * time.Millisecond
 
@@ -25,22 +42,22 @@ var bodyRules = []Rule{
 		"headers that stop arriving end at the limit", transient),
 	repeated(fault.IDHeadDrip, fault.Fault{Drip: &fault.Drip{Of: fault.Head, Every: drop}},
 		"headers that arrive byte by byte end at the limit: each gap is short, but the total time is long", maxTime, transient),
-	repeated(fault.IDBodyHang, fault.Fault{Hang: fault.AfterHeaders},
-		"a body that never arrives ends at the limit", transient),
-	repeated(fault.IDCutFIN, fault.Fault{Cut: &fault.Cut{After: 10}},
-		"a part of a body is not the answer", incomplete),
-	repeated(fault.IDCutRST, fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}},
-		"a part of a body is not the answer", incomplete),
-	repeated(fault.IDChunkCutFIN, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2}},
-		"a chunked body without its end is not the answer", incomplete),
-	repeated(fault.IDChunkCutRST, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2, By: fault.RST}},
-		"a chunked body without its end is not the answer", incomplete),
-	repeated(fault.IDBodyStall, fault.Fault{Stall: &fault.Stall{After: 10}},
-		"a body that stops arriving ends at the limit", transient),
-	repeated(fault.IDChunkStall, fault.Fault{Stall: &fault.Stall{Of: fault.Chunks, After: 2}},
-		"a chunked body that stops arriving ends at the limit", transient),
-	repeated(fault.IDBodyDrip, fault.Fault{Drip: &fault.Drip{Every: drop}},
-		"a body that arrives byte by byte ends at the limit: each gap is short, but the total time is long", maxTime, transient),
+	live(early, repeated(fault.IDBodyHang, fault.Fault{Hang: fault.AfterHeaders},
+		"a body that never arrives ends at the limit", transient)),
+	live(partial, repeated(fault.IDCutFIN, fault.Fault{Cut: &fault.Cut{After: 10}},
+		"a part of a body is not the answer", incomplete)),
+	live(partial, repeated(fault.IDCutRST, fault.Fault{Cut: &fault.Cut{After: 10, By: fault.RST}},
+		"a part of a body is not the answer", incomplete)),
+	live(partial, repeated(fault.IDChunkCutFIN, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2}},
+		"a chunked body without its end is not the answer", incomplete)),
+	live(partial, repeated(fault.IDChunkCutRST, fault.Fault{Cut: &fault.Cut{Of: fault.Chunks, After: 2, By: fault.RST}},
+		"a chunked body without its end is not the answer", incomplete)),
+	live(slow, repeated(fault.IDBodyStall, fault.Fault{Stall: &fault.Stall{After: 10}},
+		"a body that stops arriving ends at the limit", transient)),
+	live(slow, repeated(fault.IDChunkStall, fault.Fault{Stall: &fault.Stall{Of: fault.Chunks, After: 2}},
+		"a chunked body that stops arriving ends at the limit", transient)),
+	live(slow, repeated(fault.IDBodyDrip, fault.Fault{Drip: &fault.Drip{Every: drop}},
+		"a body that arrives byte by byte ends at the limit: each gap is short, but the total time is long", maxTime, transient)),
 	{
 		Fault: fault.IDEndless, Plan: always(fault.Fault{Endless: true}),
 		Want: Refused, Least: 1,
@@ -53,16 +70,16 @@ var bodyRules = []Rule{
 		Why:     "the caller's size limit applies after decompression",
 		Sources: []string{"CWE-409: improper handling of highly compressed data", maxFilesize},
 	},
-	repeated("body.gzip_corrupt", fault.Fault{Gzip: fault.GzipCorrupt},
-		"an answer with a wrong checksum is not the answer", "RFC 1952, 2.3.1: CRC32", incomplete),
-	repeated("body.gzip_truncated", fault.Fault{Gzip: fault.GzipTruncated},
-		"half of a compressed answer is not the answer", "RFC 1952, 2.3: a member ends with its trailer", incomplete),
+	live(partial, repeated("body.gzip_corrupt", fault.Fault{Gzip: fault.GzipCorrupt},
+		"an answer with a wrong checksum is not the answer", "RFC 1952, 2.3.1: CRC32", incomplete)),
+	live(partial, repeated("body.gzip_truncated", fault.Fault{Gzip: fault.GzipTruncated},
+		"half of a compressed answer is not the answer", "RFC 1952, 2.3: a member ends with its trailer", incomplete)),
 }
 
 // protocolRules are about services that violate HTTP/1.1.
 var protocolRules = []Rule{
-	repeated("h1.content_length_long", fault.Fault{H1: fault.ContentLengthLong},
-		"a body shorter than announced is not the answer", incomplete),
+	live(partial, repeated("h1.content_length_long", fault.Fault{H1: fault.ContentLengthLong},
+		"a body shorter than announced is not the answer", incomplete)),
 	{
 		Fault: "h1.content_length_short", Plan: once(fault.Fault{H1: fault.ContentLengthShort}),
 		Want: Undetectable, Least: 1, Most: 2,
@@ -71,10 +88,10 @@ var protocolRules = []Rule{
 	},
 	repeated("h1.content_length_conflict", fault.Fault{H1: fault.ContentLengthConflict},
 		"an answer with two different lengths is discarded", "RFC 9112, 6.3: a user agent must close the connection and discard the response"),
-	repeated("h1.chunk_size_malformed", fault.Fault{H1: fault.ChunkSizeMalformed},
-		"a body that cannot be read to its end is not the answer", incomplete),
-	repeated("h1.last_chunk_missing", fault.Fault{H1: fault.LastChunkMissing},
-		"a body without its end is not the answer", incomplete),
+	live(partial, repeated("h1.chunk_size_malformed", fault.Fault{H1: fault.ChunkSizeMalformed},
+		"a body that cannot be read to its end is not the answer", incomplete)),
+	live(partial, repeated("h1.last_chunk_missing", fault.Fault{H1: fault.LastChunkMissing},
+		"a body without its end is not the answer", incomplete)),
 	{
 		Fault: "h1.close_delimited_cut", Plan: once(fault.Fault{H1: fault.CloseDelimitedCut}),
 		Want: Undetectable, Least: 1, Most: 2,

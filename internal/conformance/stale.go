@@ -27,7 +27,7 @@ const (
 	noticeTime = 250 * time.Millisecond
 )
 
-func (p stalePool) wants() []string { return []string{"at most one attempt too many, and none untold"} }
+func (p stalePool) wants() []string { return []string{"at most one retry, each attempt told"} }
 
 func (p stalePool) build(m *meeting) (route, error) {
 	r, err := relay.New(m.server.Addr())

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -83,10 +84,22 @@ func run(ctx context.Context) error {
 		}
 		fmt.Printf("run %d of %d: the same verdict in all %d rows\n", n, *runs, len(again))
 	}
-	if lost := slices.IndexFunc(rows, func(r conformance.Row) bool { return r.Client == "holdfast" && !r.Right }); lost >= 0 {
-		return fmt.Errorf("holdfast is wrong on %s: %s", rows[lost].Fault, rows[lost].Why)
+	return explained(rows, kinds)
+}
+
+// explained returns an error for each lost rule of holdfast that does not know the
+// reason of the loss.
+func explained(rows []conformance.Row, kinds []rivals.Kind) error {
+	var all []error
+	for _, k := range kinds {
+		if k.Module != rivals.All()[0].Module {
+			continue
+		}
+		for _, row := range conformance.Unexplained(rows, k.Name) {
+			all = append(all, fmt.Errorf("%s is wrong on %s, and the rule has no reason for it: %s", row.Client, row.Fault, row.Why))
+		}
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // otherVerdicts returns the rows in which two runs differ: a client is right in one of

@@ -3,7 +3,7 @@ package main
 // page is the template of docs/conformance.md.
 const page = `# Conformance
 
-This page shows how HTTP clients for Go react when a service fails. It takes every fault of the fault server, one at a time, on real sockets, with each client. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, which has one row for each fault and client. The verdicts do not depend on chance: ` + "`make conformance ARGS='-runs 5'`" + ` repeats them five times and fails if one differs.
+This page shows how HTTP clients for Go react when a service fails, or something on the way to it. It takes every fault of the fault server, one at a time, on real sockets, with each client. In the rules ` + "`pool.*`" + `, ` + "`name.*`" + ` and ` + "`proxy.*`" + ` the service is well: a relay makes every connection of the client's pool stale, the service's name gets another address, or a proxy refuses CONNECT. ` + "`make conformance`" + ` prints the table and writes this page and ` + "`test/integration/out/conformance.json`" + `, which has one row for each fault and client. The verdicts do not depend on chance: ` + "`make conformance ARGS='-runs 5'`" + ` repeats them five times and fails if one differs.
 
 {date}, {go}: {versions}.
 
@@ -19,16 +19,18 @@ Each test of a rule has its own service and its own client:
 A client is **right** if all of this holds:
 
 - **Result.** The call ends as wanted. *answered* is the whole healthy answer. *refused* is an error, or the error status. *honest* is either of them. Anything else that looks like success is wrong.
-- **Requests.** As many requests reach the service as the rule allows, and none comes too early.
+- **Requests.** As many requests reach the service as the rule allows, and none comes too early. A request that went into a stale connection counts, and behind a proxy the requests to the proxy count.
+- **Attempts.** With a stale pool, a client that tells its attempts tells as many as it sent requests, and at most one more than it was called.
+- **Errors.** An error of a proxy contains the word proxy and the status. It has at most 1 kB and no control characters.
 - **Time.** Each call takes at most 3 s. Four attempts take 2 s at most. The caller's own deadline is 4 s, so a call that only this deadline ends is visible.
 - **Work.** No POST is done twice. The service identifies work by the content of the request, not by a key. It recognizes a second request by its Idempotency-Key or X-Request-ID, as services with such keys do.
 - **Connection.** If the fault leaves the connection usable, the client keeps it.
 - **Leaks.** Nothing is left: no goroutine more than a client without a fault has, and no open connection after its Close.
-- **Credentials.** No credential is shown: not in the client's own log, and not to another origin. No rule judges the text of errors, because the caller decides whether to log it. The table counts the rules where an error shows the query. The errors of net/http show it, and so do those of most clients that wrap them.
+- **Credentials.** No credential is shown: not in the client's own log, and not to another origin. No rule judges whether the text of errors shows one, because the caller decides whether to log it. The table counts the rules where an error shows the query. The errors of net/http show it, and so do those of most clients that wrap them.
 
-All clients have the same settings: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. ` + "`test/rivals`" + ` has the setup of each client. It uses the client's own settings and hooks, as an expert would, and does not rebuild what the library should do. Corrections are welcome. A wrong result counts only if the machine was fast enough at that time, and only if it is wrong in two of three runs.
+All clients have the same settings: 3 retries after 50 ms, doubling up to 200 ms; 0.5 s for an attempt; Retry-After up to 2 s; answers up to 1 MiB. There is a circuit breaker only in ` + "`proxy.connect/breaker`" + `: two failures open it for an hour. In ` + "`name.moved`" + ` a connection may be 0.2 s old, for a client that can limit the age. ` + "`test/rivals`" + ` has the setup of each client. It uses the client's own settings and hooks, as an expert would, and does not rebuild what the library should do. Corrections are welcome. A wrong result counts only if the machine was fast enough at that time, and only if it is wrong in two of three runs.
 
-holdfast is judged twice: as ` + "`Client.Get`" + ` and similar methods, and as the SDK transport ([sdks.md](sdks.md)), an ` + "`*http.Client`" + `: there the caller reads the answer. With the SDK transport an attempt ends at the headers, because a stream must start before it has ended. If the answer breaks off or stops after the headers, the reader gets an error within the limits, and the attempt is not retried. These are the rules that the SDK transport fails: ` + "`body.*`" + `, and similar ones in ` + "`h1`" + ` and ` + "`h2`" + `. It fails them as net/http does: with an error, with nothing left behind and nothing done twice. If you can hold the whole answer in memory, use the client itself.
+holdfast is judged twice: as ` + "`Client.Get`" + ` and similar methods, and as the SDK transport ([sdks.md](sdks.md)), an ` + "`*http.Client`" + `: there the caller reads the answer. With the SDK transport an attempt ends at the headers, because a stream must start before it has ended. If the answer breaks off or stops after the headers, the reader gets an error within the limits, and the attempt is not retried. It fails these rules as net/http does: with an error, with nothing left behind and nothing done twice. Above, each rule that it fails has the reason. ` + "`make conformance`" + ` fails if holdfast, in either form, fails a rule without a reason. If you can hold the whole answer in memory, use the client itself.
 
 go-retryablehttp logs each request with its whole URL unless its log is off, and so fails every rule. It is judged a second time with the log off.
 
