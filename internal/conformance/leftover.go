@@ -37,7 +37,7 @@ var snapshot struct {
 	count map[string]int
 }
 
-const snapshotLife = 5 * time.Millisecond
+const snapshotLife = 20 * time.Millisecond
 
 // goroutines returns the number of goroutines with the label at some time after
 // since.
@@ -68,16 +68,38 @@ func countLabels() map[string]int {
 	return count
 }
 
-// descriptors returns the number of open sockets of this machine to the
-// address's port, and false if the system does not report them.
-func descriptors(addr string) (int, bool) {
-	_, text, _ := net.SplitHostPort(addr)
-	port, _ := strconv.Atoi(text)
-	n := 0
+// sockets is a count of all open sockets of this machine by their remote port.
+// Concurrent callers share it: reading it takes the kernel some milliseconds.
+var sockets struct {
+	sync.Mutex
+	taken time.Time
+	count map[int]int
+	known bool // the system reports them
+}
+
+// descriptors returns the number of open sockets of this machine to the ports of the
+// addresses at some time after since, and false if the system does not report them.
+func descriptors(addrs []string, since time.Time) (n int, known bool) {
+	sockets.Lock()
+	defer sockets.Unlock()
+	if sockets.taken.Before(since) || time.Since(sockets.taken) > snapshotLife {
+		sockets.taken = time.Now()
+		sockets.count, sockets.known = countSockets()
+	}
+	for _, addr := range addrs {
+		_, text, _ := net.SplitHostPort(addr)
+		port, _ := strconv.Atoi(text)
+		n += sockets.count[port]
+	}
+	return n, sockets.known
+}
+
+func countSockets() (count map[int]int, known bool) {
+	count = map[int]int{}
 	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return 0, false
+			return nil, false
 		}
 		// sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode …
 		for line := range strings.Lines(string(text)) {
@@ -86,21 +108,24 @@ func descriptors(addr string) (int, bool) {
 				continue
 			}
 			_, hex, _ := strings.Cut(f[2], ":")
-			if p, err := strconv.ParseInt(hex, 16, 32); err == nil && int(p) == port {
-				n++
+			if port, err := strconv.ParseInt(hex, 16, 32); err == nil {
+				count[int(port)]++
 			}
 		}
 	}
-	return n, true
+	return count, true
 }
 
 // settle polls until all returns true or the limit is over. It polls less often
 // the longer it takes, because a poll may read all sockets of the machine.
 func settle(limit time.Duration, all func() bool) {
-	wait := snapshotLife
+	wait := minPoll
 	for end := time.Now().Add(limit); !all() && time.Now().Before(end); wait = min(wait*5/4, maxPoll) {
 		time.Sleep(min(wait, time.Until(end)))
 	}
 }
 
-const maxPoll = 100 * time.Millisecond
+const (
+	minPoll = 5 * time.Millisecond
+	maxPoll = 100 * time.Millisecond
+)

@@ -89,7 +89,8 @@ func (r *Runner) ready(ctx context.Context, c *Contender) error {
 	}
 	defer func() {
 		s.Close()
-		settle(closeTime, func() bool { n, _ := descriptors(s.Addr()); return n == 0 })
+		closed, addrs := time.Now(), []string{s.Addr()}
+		settle(closeTime, func() bool { n, _ := descriptors(addrs, closed); return n == 0 })
 	}()
 	client, err := c.New(Setup{BaseURL: s.URL(), Terms: Usual, Log: io.Discard})
 	if err != nil {

@@ -404,11 +404,7 @@ func (m *meeting) count(name string) leftover {
 		return l.goroutines == 0
 	})
 	settle(leaveTime-time.Since(since), func() bool {
-		l.descriptors = 0
-		for _, addr := range m.route.addrs() {
-			n, known := descriptors(addr)
-			l.descriptors, l.knowsDescriptors = l.descriptors+n, known
-		}
+		l.descriptors, l.knowsDescriptors = descriptors(m.route.addrs(), since)
 		return l.descriptors == 0
 	})
 	return l
