@@ -15,7 +15,6 @@ import (
 // client is holdfast.Client with its defaults, to the terms.
 type client struct {
 	*holdfast.Client
-	transport *http.Transport // that Close of the Client does not close; may be nil
 }
 
 func newHoldfast(s Settings) (conformance.Client, error) {
@@ -37,16 +36,9 @@ func newSDKTransport(s Settings) (conformance.Client, error) {
 	return sender{httpClients{sdk, sdk}, s.Terms, c.Close, c.told}, nil
 }
 
-// newClient returns a client that uses the proxy of the settings, if there is one.
 func newClient(cfg holdfast.Config, s Settings) (client, error) {
-	opts, made := HoldfastOptions(s), client{}
-	if s.Proxy != nil {
-		made.transport = newTransport(s)
-		opts = append(opts, holdfast.WithTransport(made.transport))
-	}
-	var err error
-	made.Client, err = holdfast.New(cfg, opts...)
-	return made, err
+	c, err := holdfast.New(cfg, HoldfastOptions(s)...)
+	return client{c}, err
 }
 
 // Holdfast returns an adapter over a holdfast.Client with any config and options.
@@ -55,7 +47,7 @@ func Holdfast(cfg holdfast.Config, opts ...holdfast.Option) (conformance.Client,
 	if err != nil {
 		return nil, err
 	}
-	return client{Client: c}, nil
+	return client{c}, nil
 }
 
 // HoldfastConfig returns holdfast's config for the settings.
@@ -68,10 +60,13 @@ func HoldfastConfig(s Settings) holdfast.Config {
 			MaxRetries: s.Terms.Retries, BaseDelay: s.Terms.Base, MaxDelay: s.Terms.Max,
 			MaxRetryAfter: s.Terms.RetryAfter,
 		},
+		Pool:             holdfast.Pool{MaxAge: s.Terms.ConnAge},
 		Breaker:          holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
 		MaxResponseBytes: int64(s.Terms.Answer),
 	}
-	// cfg.Pool.MaxAge = s.Terms.ConnAge
+	if s.Proxy != nil {
+		cfg.Proxy = s.Proxy.String()
+	}
 	if s.Terms.Retries == 0 {
 		cfg.Retry.MaxRetries = holdfast.Off
 	}
@@ -91,7 +86,7 @@ func HoldfastOptions(s Settings) []holdfast.Option {
 	if s.Dial != nil {
 		opts = append(opts, holdfast.WithDialContext(s.Dial))
 	}
-	if s.Roots != nil && s.Proxy == nil {
+	if s.Roots != nil {
 		opts = append(opts, holdfast.WithTLSConfig(&tls.Config{RootCAs: s.Roots}))
 	}
 	return opts
@@ -126,9 +121,6 @@ func (c client) Do(ctx context.Context, call conformance.Call) conformance.Answe
 
 func (c client) Close() {
 	_ = c.Client.Close()
-	if c.transport != nil {
-		c.transport.CloseIdleConnections()
-	}
 }
 
 func (c client) told() int64             { return int64(c.Stats().Attempts) }
