@@ -121,7 +121,7 @@ func (l *connLimiter) retire(t taken, pool *http.Transport) (shared bool) {
 	for c := range l.conns {
 		switch {
 		case c.heard.Load() >= until:
-		case c.users.CompareAndSwap(0, retired):
+		case c.users.CompareAndSwap(0, retired), c.isReady() && c.users.CompareAndSwap(unused, retired):
 			idle = append(idle, c)
 		case c.users.Load() == unused:
 			c.suspect.Store(true)

@@ -72,7 +72,8 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 			if c.joined = tracked; tracked.tooOld() && tracked.http2.Load() {
 				tracked.transport.outgrow(tracked)
 			}
-		} else { // nothing can be written to it, and net/http looks for another
+		} else { // nothing can be written to it, and net/http looks for another, or gives up
+			c.reused = true // it is from the pool, though it may be unused
 			abandon(info.Conn)
 		}
 	}

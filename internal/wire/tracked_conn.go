@@ -159,10 +159,15 @@ func (c *trackedConn) Close() error {
 // write.
 func (c *trackedConn) expectSettings() {
 	c.limiter.http2.Store(true)
-	c.http2.Store(true)
 	c.settings = make(chan struct{})
 	c.writesToSettings.Store(2)
+	c.http2.Store(true) // the last, for isReady
 }
+
+// isReady reports whether HTTP/2 is spoken over the connection and its SETTINGS have
+// arrived. Such a connection may be unused: the request that it was dialled for took
+// another.
+func (c *trackedConn) isReady() bool { return c.http2.Load() && c.writesToSettings.Load() == 0 }
 
 // awaitSettings waits until the SETTINGS have arrived or done is closed.
 func (c *trackedConn) awaitSettings(done <-chan struct{}) {
