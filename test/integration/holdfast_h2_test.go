@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +13,6 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/h2fault"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // bubble runs a test in virtual time.
@@ -28,21 +26,13 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 func overH2(t *testing.T, plan fault.Plan, cfg holdfast.Config, opts ...h2fault.Option) (*holdfast.Client, *h2fault.Server) {
 	t.Helper()
 	s := h2fault.Start(t, plan, append(opts, h2fault.InMemory())...)
-	onlyHTTP2 := new(http.Protocols)
-	onlyHTTP2.SetUnencryptedHTTP2(true)
-	transport := wire.NewTransport(wire.TransportConfig{
-		Connect: 10 * time.Second, MaxConns: 50, MaxIdleConns: 20, IdleExpiry: 30 * time.Second, Dial: s.Dial, Protocols: onlyHTTP2,
-	})
-	cfg.BaseURL = s.URL()
+	cfg.BaseURL, cfg.UnencryptedHTTP2 = s.URL(), true
 	cfg.Retry.Jitter = holdfast.NoJitter
-	c, err := holdfast.New(cfg, holdfast.WithTransport(transport))
+	c, err := holdfast.New(cfg, holdfast.WithDialContext(s.Dial))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		c.Close()
-		transport.CloseIdleConnections()
-	})
+	t.Cleanup(func() { c.Close() })
 	return c, s
 }
 
@@ -258,9 +248,7 @@ func TestOneStreamAtATime(t *testing.T) {
 // Over real sockets and TLS, with ALPN: holdfast's transport speaks HTTP/2.
 func TestHTTP2OverTLS(t *testing.T) {
 	s := h2fault.Start(t, first(fault.Fault{H2: fault.GoAwayExcluding}), h2fault.TLS())
-	transport := wire.NewTransport(wire.TransportConfig{Connect: 10 * time.Second, MaxIdleConns: 20, TLS: s.ClientTLS()})
-	t.Cleanup(transport.CloseIdleConnections)
-	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Retry: holdfast.Retry{BaseDelay: holdfast.Off}}, holdfast.WithTransport(transport))
+	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL(), Retry: holdfast.Retry{BaseDelay: holdfast.Off}}, holdfast.WithTLSConfig(s.ClientTLS()))
 	if err != nil {
 		t.Fatal(err)
 	}
