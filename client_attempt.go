@@ -272,7 +272,7 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	if m.Retire {
 		a.roundTrip.Retire()
 	}
-	if m.Stale && m.Why == judge.May && !sent && !a.resent {
+	if m.AtOnce && m.Stands && m.Why == judge.May && !sent && !a.resent {
 		a.resend()
 		return
 	}

@@ -381,6 +381,21 @@ func TestStalePoolOfOne(t *testing.T) {
 	}
 }
 
+// The pool of a caller's own transport is emptied, too: of its stale connections one is met.
+func TestStalePoolOfACallersTransport(t *testing.T) {
+	p := pooling(t, "HTTP/1.1", holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1}}, nil,
+		holdfast.WithTransport(&http.Transport{MaxIdleConnsPerHost: pooledConns}))
+	p.fill(t)
+	p.stale(t, relay.Reset)
+	for n := range 6 {
+		if _, err := p.Post(t.Context(), "/x", n); err != nil {
+			t.Errorf("call %d: %v", n, err)
+		}
+	}
+	equal(t, "served", p.served.Load(), 6)
+	equal(t, "breaker", p.Breaker().State(), holdfast.Closed)
+}
+
 // cutOnce resets the connection of its first request, and answers the others.
 func cutOnce(cuts *atomic.Int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

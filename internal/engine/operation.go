@@ -418,7 +418,7 @@ func (o *Operation) Attempt(n int) outcome.Result {
 		o.Engine.Cooldown.Request(a.Arrived, a.RetryAfter)
 	}
 	o.work.Ended(a)
-	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.Stale, Stands: a.Stands}
+	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.AtOnce, Stands: a.Stands}
 }
 
 // ReachedLimit is a limit of this side that has ended an attempt.

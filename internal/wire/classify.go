@@ -25,6 +25,8 @@ func (c *connectTimeout) Unwrap() error { return c.err }
 // nor the caller's cancellation has caused.
 func Classify(err error) judge.Failure {
 	switch {
+	case unprocessed(err) && !strings.Contains(err.Error(), "ENHANCE_YOUR_CALM"):
+		return judge.Unread
 	case has[*connectTimeout](err):
 		return judge.ConnectTimeout
 	case has[*tls.CertificateVerificationError](err), has[x509.UnknownAuthorityError](err), has[x509.HostnameError](err),

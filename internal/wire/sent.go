@@ -68,13 +68,16 @@ func silent(err error) bool {
 
 // Retire is called after End, if the round trip was Silent over a connection that others
 // have used before. What is pooled and may have ended too is not used any more, unless
-// something is heard of it until the next request.
+// something is heard of it until the next request. Of a pool that is not a Transport's
+// nothing is known: all that is idle is closed.
 func (r *RoundTrip) Retire() {
 	r.conn.mu.Lock()
 	tracked, taken := r.conn.tracked, r.conn.taken
 	r.conn.mu.Unlock()
 	if tracked != nil {
 		tracked.transport.lost.Store(&lost{taken, tracked.pool})
+	} else if r.others != nil {
+		r.others.CloseIdleConnections()
 	}
 }
 

@@ -54,6 +54,9 @@ const (
 	// TimedOut: a limit that is not the client's was reached: of the system, of a
 	// dialler, or of another RoundTripper.
 	TimedOut
+	// Unread: the service has said that it did not read the request, without asking for
+	// fewer (RFC 9113, 8.7): a GOAWAY before a restart, for example.
+	Unread
 )
 
 // Limit is the client's or the caller's limit that ended an attempt.
@@ -167,9 +170,9 @@ type Meaning struct {
 	// Stands: the attempt says nothing about the service, so the verdict of the
 	// attempt before it stands.
 	Stands bool
-	// Stale: the connection from the pool had ended. The request is sent again at once,
-	// on another connection.
-	Stale bool
+	// AtOnce: the request is sent again without a wait, once: the connection from the pool
+	// had ended, or was about to. Of the first the service knows nothing, and it Stands.
+	AtOnce bool
 	// Retire: what is pooled and as old may have ended too.
 	Retire     bool
 	RetryAfter time.Duration // the wait that the service asks for; zero if it asks for none
@@ -243,7 +246,9 @@ func noAnswer(f *Facts, r *Rules) Meaning {
 		m.Why = WouldFailAgain
 		return m
 	case f.Reused && f.Silent: // of the service this says nothing
-		m.Stale, m.Retire, m.Stands = true, true, true
+		m.AtOnce, m.Retire, m.Stands = true, true, true
+	case f.Failure == Unread:
+		m.AtOnce = true
 	}
 	m.Why = mayRepeat(f, r, f.Sent || f.Redirected)
 	return m
