@@ -24,20 +24,21 @@ type liveBody struct {
 	ended  atomic.Bool // well or not, or in a way that says nothing of the service
 	err    error       // of Read
 	begun  bool        // a byte has arrived
+	stream bool        // see isStream
 }
 
 // leaveBody leaves the answer to the caller with its body unread. Until the body is
 // closed, it has the permit and the attempt's context, and the operation runs.
 func (a *clientAttempt) leaveBody(resp *http.Response) {
-	o := a.call
-	if !o.isStream(resp) {
+	o, stream := a.call, a.call.isStream(resp)
+	if !stream {
 		a.HandOver()
 		o.answered.Store(a.Started.UnixNano())
 	} else if o.HandOverStream(&a.Attempt) {
 		a.roundTrip.CarriesStream()
 	}
 	a.roundTrip.Extend(o.OwnDeadline())
-	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode}
+	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode, stream: stream}
 	b := &a.live
 	if a.answer = resp; resp.Body == http.NoBody {
 		return
@@ -93,10 +94,11 @@ func (b *liveBody) Read(p []byte) (int, error) {
 
 // plain returns the error of a Read for an SDK, and b.err for most: io.ErrUnexpectedEOF is
 // itself, because programs compare it with ==, and so is the error of a body that its
-// caller has closed.
+// caller has closed. That of a stream stays b.err: the AWS SDK takes io.ErrUnexpectedEOF
+// itself for the end of the stream, and the rest would be lost unseen.
 func (b *liveBody) plain(err error, always bool) error {
 	switch limit, reached := b.a.limit(); {
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF) && (always || !b.stream):
 		return io.ErrUnexpectedEOF
 	case b.closed.Load(), always && (limit == nil || reached == judge.OperationLimit && limit.Phase == "deadline"):
 		return err

@@ -278,10 +278,7 @@ func describe(c caller, text string, n int, err error) string {
 // With holdfast the SDK gets the same result as without it, after as many
 // attempts as it would make itself, and nothing is left.
 func TestSDKs(t *testing.T) {
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	if *printTable {
-		fmt.Fprintln(out, "SDK\tscenario\tbare, its retries off\tbare, as shipped\tthrough holdfast")
-	}
+	var differ, same []string // rows: those in which holdfast changes something come first
 	for _, k := range sdks {
 		for _, sc := range scenarios {
 			t.Run(k.name+"/"+sc.name, func(t *testing.T) {
@@ -308,11 +305,21 @@ func TestSDKs(t *testing.T) {
 						t.Errorf("%s: %v, want %v", how, got[i], want[i])
 					}
 				}
-				if *printTable {
-					fmt.Fprintf(out, "%s\t%s\t%v\t%v\t%v\n", k.name, sc.name, got[0], got[1], got[2])
+				row := fmt.Sprintf("%s\t%s\t%v\t%v\t%v", k.name, sc.name, got[0], got[1], got[2])
+				if got[1] != got[2] {
+					differ = append(differ, row)
+				} else {
+					same = append(same, row)
 				}
 			})
 		}
 	}
+	if !*printTable {
+		return
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "SDK\tscenario\tbare, its retries off\tbare, as shipped\tthrough holdfast")
+	fmt.Fprintf(out, "as shipped and through holdfast differ (%d):\n%s\n", len(differ), strings.Join(differ, "\n"))
+	fmt.Fprintf(out, "they are the same (%d):\n%s\n", len(same), strings.Join(same, "\n"))
 	out.Flush()
 }
