@@ -368,3 +368,66 @@ func TestErrorsAreBounded(t *testing.T) {
 		t.Errorf("of the last answer there are %d bytes", len(last.Body))
 	}
 }
+
+// A file goes to the socket without a copy. An attempt that is cut in the middle of it
+// leaves the next one a whole file, from the position at which it was handed over.
+func TestFilesOverSockets(t *testing.T) {
+	content := make([]byte, 3<<20)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = f.Write(content)
+	var requests atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) < 3 {
+			_, _ = io.CopyN(io.Discard, r.Body, 200<<10)
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+			return
+		}
+		got, err := io.ReadAll(r.Body)
+		if err != nil || !bytes.Equal(got, content[10:]) || r.ContentLength != int64(len(content)-10) {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	defer s.Close()
+	c := over(t, s.URL, holdfast.Config{})
+	_, _ = f.Seek(10, io.SeekStart)
+	req, _ := http.NewRequest("PUT", s.URL, f)
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	equal(t, "status", resp.StatusCode, 200)
+	equal(t, "requests", requests.Load(), 3)
+}
+
+// A file that becomes shorter while it is sent is this side's mistake.
+func TestFileThatShrinks(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Truncate(64 << 20)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+		_ = f.Truncate(1 << 20)
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer s.Close()
+	c := over(t, s.URL, holdfast.Config{Breaker: holdfast.BreakerConfig{FailureThreshold: 1}})
+	req, _ := http.NewRequest("PUT", s.URL, f)
+	_, err = c.Do(req)
+	is(t, err, holdfast.ErrInvalidRequest)
+	if !strings.Contains(err.Error(), "http: ContentLength=67108864 with Body length ") {
+		t.Errorf("%v", err)
+	}
+	equal(t, "attempts", len(attempts(t, err)), 1)
+	equal(t, "breaker", c.Breaker().State(), holdfast.Closed)
+}

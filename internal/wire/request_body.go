@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"sync/atomic"
 )
 
@@ -43,6 +45,35 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		r.set(dueHeaders)
 	}
 	return n, err
+}
+
+// sendFile sends at most n bytes of the body, which is a file, to a socket of HTTP/1.1, one
+// chunk after the other. ok is false for any other body.
+func (b *requestBody) sendFile(c *trackedConn, n int64) (sent int64, err error, ok bool) {
+	file, isFile := b.body.(*fileReader)
+	socket, isSocket := c.Conn.(*net.TCPConn)
+	if !isFile || !isSocket {
+		return 0, nil, false
+	}
+	if _, ok := file.u.file.(*os.File); !ok {
+		return 0, nil, false
+	}
+	r := b.roundTrip
+	b.read.Store(true)
+	for sent < n && err == nil {
+		r.clear(dueHeaders)
+		r.set(dueWrite)
+		chunk := min(n-sent, Chunk)
+		c.wrote.Add(chunk)
+		var more int64
+		more, err = file.send(socket, chunk)
+		c.wrote.Add(more - chunk)
+		b.got += more
+		if sent += more; more == 0 {
+			break // the end
+		}
+	}
+	return sent, err, true
 }
 
 // wrongLength returns the error of a body that does not have the length that its request

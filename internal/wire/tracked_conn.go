@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -141,6 +142,23 @@ func (c *trackedConn) Write(p []byte) (int, error) {
 	c.wrote.Add(int64(n - len(p)))
 	return n, err
 }
+
+// ReadFrom is called by net/http for the body of a request, without TLS. A file goes from
+// the system's memory to the socket.
+func (c *trackedConn) ReadFrom(from io.Reader) (int64, error) {
+	if limited, ok := from.(*io.LimitedReader); ok {
+		if body, ok := limited.R.(*requestBody); ok {
+			if n, err, ok := body.sendFile(c, limited.N); ok {
+				limited.N -= n
+				return n, err
+			}
+		}
+	}
+	return io.Copy(onlyWriter{c}, from)
+}
+
+// onlyWriter hides ReadFrom.
+type onlyWriter struct{ io.Writer }
 
 // Close gives the connection's place back, once.
 func (c *trackedConn) Close() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"os"
 	"sync"
 )
@@ -104,11 +105,39 @@ func (u *Upload) Open() (io.ReadCloser, error) {
 		if size < 0 {
 			size = math.MaxInt64 - u.start
 		}
-		return io.NopCloser(io.NewSectionReader(u.file, u.start, size)), nil
+		return &fileReader{io.NewSectionReader(u.file, u.start, size), u}, nil
 	case !u.Again():
 		return nil, errUploadOver
 	}
 	return &uploadReader{u: u}, nil
+}
+
+// fileReader is a file as the body of one attempt.
+type fileReader struct {
+	*io.SectionReader
+	u *Upload
+}
+
+// Close leaves the file to the next attempt.
+func (*fileReader) Close() error { return nil }
+
+// send sends at most n bytes of an *os.File to a socket, without a copy of them in this
+// process, and moves the reader. The position of the file is shared, so that no other
+// attempt may read it meanwhile.
+func (r *fileReader) send(to *net.TCPConn, n int64) (int64, error) {
+	r.u.reading.Lock()
+	defer r.u.reading.Unlock()
+	at, err := r.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	f := r.u.file.(*os.File)
+	if _, err := f.Seek(r.u.start+at, io.SeekStart); err != nil {
+		return 0, err
+	}
+	sent, err := to.ReadFrom(&io.LimitedReader{R: f, N: min(n, r.Size()-at)})
+	_, _ = r.Seek(at+sent, io.SeekStart)
+	return sent, err
 }
 
 // Close closes the body, once. An attempt that is reading it gets an error.
