@@ -24,6 +24,7 @@ type Client struct {
 	resolved atomic.Pointer[resolved]
 	running  running
 	holding  holding
+	nested   atomic.Bool // EventNestedRetries was reported
 }
 
 // resolved has a client's settings. An operation loads it once, and it never changes.

@@ -82,7 +82,7 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions) {
 
 	o.Begin(o.instrument(ctx), &o.shared.Engine, &with.Rules, o)
 	o.AttemptLimit, o.Check = with.attempt, with.healthCheck
-	if o.Check {
+	if o.Check || with.nested.repeats > 0 && with.config.Retry.Nested == Yield {
 		o.Schedule = new(retry.Config) // without retries
 	}
 	o.limits = &with.limits
@@ -93,6 +93,9 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions) {
 	}
 	o.own.Init(o.Caller, o.OwnDeadline())
 	o.Context = &o.own
+	if with.nested.repeats > 0 {
+		o.tellNested(with)
+	}
 	if !o.Watched {
 		return
 	}

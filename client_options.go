@@ -21,6 +21,7 @@ type callOptions struct {
 	repeat      Repeat
 	healthCheck bool
 	receiver    receiver // of Do
+	nested      nested   // the retries of the SDK above the transport
 	problem     error
 }
 

@@ -117,6 +117,7 @@ func (t transport) options(req *http.Request) CallOption {
 	return func(o *callOptions) {
 		keyed := o.hasKey(req.Header)
 		o.receiver = transportReceiver{keyed: keyed, plainErrors: t.plainErrors}
+		o.nested = nestedRetries(req.Header)
 		switch {
 		case o.repeat == RepeatNever:
 		case t.repeatPOST:

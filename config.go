@@ -156,7 +156,22 @@ type Retry struct {
 	// Repeat selects the requests that a client may send again. Default
 	// RepeatKeyed. It has no effect in a policy.
 	Repeat Repeat
+	// Nested decides what the SDK transport does with a call that the SDK repeats itself.
+	// Default Yield. It has no effect elsewhere.
+	Nested Nested
 }
+
+// Nested decides what the SDK transport does with a call that the SDK repeats itself, which
+// it tells in a header: X-Stainless-Retry-Count, Amz-Sdk-Request or
+// Grpc-Previous-Rpc-Attempts.
+type Nested uint8
+
+const (
+	// Yield makes one attempt for such a call, so that the two loops do not multiply.
+	Yield Nested = iota
+	// Multiply retries it as any other call.
+	Multiply
+)
 
 // DefaultRetryOn is the default of Retry.On in a client: it reports whether err is
 // ErrConnection or ErrRateLimited. To repeat more, combine it with your own filters:

@@ -152,6 +152,15 @@ var table = []setting.Setting[Config]{
 			{Value: RepeatNever, Go: "RepeatNever", File: "never"},
 		},
 	},
+	of[Nested]{
+		Row: row{Name: "Retry.Nested", Key: "retry.nested", Env: "RETRY_NESTED",
+			Doc: "whether a call that an SDK repeats itself is retried, too"},
+		At: func(c *Config) *Nested { return &c.Retry.Nested },
+		Words: []setting.Word[Nested]{
+			{Value: Yield, Go: "Yield", File: "yield"},
+			{Value: Multiply, Go: "Multiply", File: "multiply"},
+		},
+	},
 
 	of[int]{
 		Row: row{Name: "Breaker.FailureThreshold", Key: "breaker.failure_threshold", Env: "CIRCUIT_BREAKER_THRESHOLD", Off: setting.InClient,

@@ -22,8 +22,9 @@ var (
 	// ErrConnection is a failure that may pass: a timeout, a lost connection, a 408 or
 	// a 5xx. The next five kinds are part of it.
 	ErrConnection error = &sentinel{text: "connection failed", code: CodeUnavailable}
-	// ErrTimeout is a limit on this side that was reached. A *TimeoutError names it. It
-	// is also context.DeadlineExceeded.
+	// ErrTimeout is a limit on this side that was reached. A *TimeoutError names it, unless
+	// the limit is one of the system, of a dialler or of a RoundTripper. It is also
+	// context.DeadlineExceeded.
 	ErrTimeout error = &sentinel{text: "timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection, context.DeadlineExceeded}}
 	// ErrServerTimeout is a 408.
 	ErrServerTimeout error = &sentinel{text: "server timed out", code: CodeDeadlineExceeded, is: []error{ErrConnection}}

@@ -61,6 +61,10 @@ const (
 	// or the SDK transport that callers have not read to the end or closed. It is reported
 	// at most once an hour. Held, Duration (the shortest time that they were held).
 	EventAnswersHeld
+	// EventNestedRetries: an SDK repeats a call above the SDK transport, which retries as
+	// well. It is reported once for each client. Attempt (the SDK's), Of (the requests that
+	// the two loops may make of one call of the SDK; see Retry.Nested).
+	EventNestedRetries
 )
 
 var eventNames = [...]string{
@@ -80,6 +84,7 @@ var eventNames = [...]string{
 	EventBreakerClosed:   "circuit breaker closed",
 	EventProbe:           "probe admitted",
 	EventRejected:        "circuit breaker open: rejecting request",
+	EventNestedRetries:   "an SDK retries above this client, which retries too",
 	EventAnswersHeld:     "all slots are held by answers that were not closed",
 }
 

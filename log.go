@@ -55,6 +55,8 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.Int("remaining", e.Remaining), slog.Duration("waited", e.Duration))
 	case EventCoolingDown:
 		attrs = append(attrs, slog.Duration("delay", e.Delay))
+	case EventNestedRetries:
+		attrs = append(attrs, slog.Int("sdk_attempt", e.Attempt), slog.Int("most_requests", e.Of))
 	case EventAnswersHeld:
 		attrs = append(attrs, slog.Int("held", e.Held), slog.Duration("for_at_least", e.Duration))
 	case EventKeyGenerated:
@@ -71,7 +73,7 @@ func (l *log) Observe(ctx context.Context, e Event) {
 // level returns an event's level, and false for an event that is not logged.
 func (l *log) level(e Event) (slog.Level, bool) {
 	switch e.Kind {
-	case EventBreakerOpened, EventRejected, EventAnswersHeld:
+	case EventBreakerOpened, EventRejected, EventAnswersHeld, EventNestedRetries:
 		return slog.LevelWarn, true
 	case EventBreakerHalfOpen, EventBreakerClosed:
 		return slog.LevelInfo, true

@@ -127,7 +127,8 @@ func TestLogOfAnOutage(t *testing.T) {
 	// Every event is in the log, except those that are never logged, or have a test of
 	// their own.
 	for kind := holdfast.EventStarted; kind.String() != "invalid"; kind++ {
-		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe || kind == holdfast.EventAnswersHeld
+		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe || kind == holdfast.EventAnswersHeld ||
+			kind == holdfast.EventNestedRetries
 		if logged := regexp.MustCompile(` msg="?` + kind.String() + `"? `).MatchString(got); logged == fine {
 			t.Errorf("%q is logged: %v", kind, logged)
 		}
