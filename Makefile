@@ -19,7 +19,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage stalepool lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage stalepool suites lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ outage: go ## holdfast and other clients in one outage; writes docs/outage.md; h
 
 stalepool: go ## pools of holdfast and other clients go stale; writes docs/stalepool.md; three minutes (ARGS=-tolerate)
 	@cd test/integration && go run ./stalepool -page ../../docs/stalepool.md $(ARGS)
+
+suites: go ## the tests of other people's modules, bare and through holdfast; writes docs/suites.md; ten minutes
+	@cd test/integration && go run ./suites -page ../../docs/suites.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck on every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
