@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -140,7 +141,11 @@ func (w *workshop) build(ctx context.Context, s suite) ([]program, error) {
 			return nil, err
 		}
 	}
-	if _, err := w.command(ctx, src, "mod", "edit", "-go=1.26.0",
+	version, err := w.goVersion(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.command(ctx, src, "mod", "edit", "-go=1.26.0", "-godebug=default=go"+version,
 		"-require="+holdfastPath+"@v0.0.0", "-replace="+holdfastPath+"="+w.root,
 		"-require="+throughPath+"@v0.0.0", "-replace="+throughPath+"="+filepath.Join(w.dir, "through")); err != nil {
 		return nil, err
@@ -336,6 +341,24 @@ func (w *workshop) copyModule(ctx context.Context, s suite, to string) error {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(to, "vendor"))
+}
+
+// goVersion returns the version of Go that a module asks for, without the patch. holdfast
+// needs a newer one, but the module keeps the behaviour of its own.
+func (w *workshop) goVersion(ctx context.Context, dir string) (string, error) {
+	text, err := w.command(ctx, dir, "mod", "edit", "-json")
+	if err != nil {
+		return "", err
+	}
+	var m struct{ Go string }
+	if err := json.Unmarshal(text, &m); err != nil {
+		return "", err
+	}
+	parts := strings.SplitN(cmp.Or(m.Go, "1.20"), ".", 3)
+	if len(parts) < 2 {
+		return "", fmt.Errorf("%s asks for Go %q", dir, m.Go)
+	}
+	return parts[0] + "." + parts[1], nil
 }
 
 // command runs the go command and returns what it prints.
