@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -66,6 +67,8 @@ type unsteady struct {
 	Through int    `json:"through_failed"`
 	Of      int    `json:"bare_runs"`
 	OfOther int    `json:"through_runs"`
+	Kind    string `json:"kind,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 	Output  string `json:"output,omitempty"`
 }
 
@@ -233,14 +236,11 @@ func (r *result) String() string {
 	fmt.Fprintf(&b, "%-22s %-14s bare %+v, through %+v, %d round trips, %d differences, %d unsteady\n",
 		r.Suite, r.Version, r.Bare, r.Through, r.RoundTrips, len(r.Differences), len(r.Unsteady))
 	for _, d := range r.Differences {
-		reason := d.Reason
-		if reason == "" {
-			reason = "NO REASON"
-		}
-		fmt.Fprintf(&b, "    %s: bare %s, through holdfast %s: %s\n", d.Test, d.Bare, d.Through, reason)
+		fmt.Fprintf(&b, "    %s: bare %s, through holdfast %s: %s\n", d.Test, d.Bare, d.Through, cmp.Or(d.Reason, "NO REASON"))
 	}
 	for _, u := range r.Unsteady {
-		fmt.Fprintf(&b, "    unsteady: %s: fails in %d of %d bare runs, in %d of %d through holdfast\n", u.Test, u.Bare, u.Of, u.Through, u.OfOther)
+		fmt.Fprintf(&b, "    unsteady: %s: fails in %d of %d bare runs, in %d of %d through holdfast: %s\n",
+			u.Test, u.Bare, u.Of, u.Through, u.OfOther, cmp.Or(u.Reason, "no reason is known"))
 	}
 	return b.String()
 }

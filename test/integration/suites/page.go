@@ -55,7 +55,8 @@ func document(results []*result) string {
 			}
 		}
 		for _, u := range r.Unsteady {
-			fmt.Fprintf(&unsteady, "| %s | %s | %d of %d | %d of %d |\n", r.Suite, code([]string{u.Test}), u.Bare, u.Of, u.Through, u.OfOther)
+			fmt.Fprintf(&unsteady, "| %s | %s | %d of %d | %d of %d | %s | %s |\n", r.Suite, code([]string{u.Test}),
+				u.Bare, u.Of, u.Through, u.OfOther, cmp.Or(u.Kind, "-"), cmp.Or(u.Reason, "none is known"))
 		}
 	}
 	fmt.Fprintf(&summary, "| **all** | | %s | %s | %d | %d | %d |\n", bare, via, roundTrips, differ, moving)
@@ -69,7 +70,7 @@ func document(results []*result) string {
 	}
 	moves := "All tests have the same result in all runs of a kind.\n"
 	if unsteady.Len() > 0 {
-		moves = "| Suite | Test | Fails bare | Fails through holdfast |\n|---|---|---|---|\n" + unsteady.String()
+		moves = "| Suite | Test | Fails bare | Fails through holdfast | Kind | Reason |\n|---|---|---|---|---|---|\n" + unsteady.String()
 	}
 	date := first
 	if latest != first {
@@ -77,7 +78,7 @@ func document(results []*result) string {
 	}
 	return strings.NewReplacer(
 		"{date}", date, "{go}", runtime.Version(), "{cpus}", fmt.Sprint(runtime.NumCPU()),
-		"{took}", took.Round(time.Minute).String(), "{config}", results[0].Config, "{suites}", fmt.Sprint(len(results)),
+		"{took}", took.Round(time.Minute).String(), "{config}", results[0].Config, "{suites}", fmt.Sprint(len(results)), "{runs}", fmt.Sprint(2+again),
 		"{summary}", summary.String(), "{details}", details.String(), "{unsteady}", moves, "{leftOut}", leftOut.String(),
 		"{again}", fmt.Sprint(again),
 	).Replace(page)
@@ -110,14 +111,14 @@ The [SDK transport](sdks.md) is meant to be a drop-in that other people's code d
 - A suite runs bare, through holdfast and bare again. Tests that differ run {again} times more of each kind. A test **differs** if it has one result in all bare runs and another one in all runs through holdfast. Other changes are **unsteady**.
 - Tests run with ` + "`-short`" + `. Subtests count.
 
-Not covered: code that calls ` + "`RoundTrip`" + ` of a transport without an ` + "`http.Client`" + `, and code that asks an ` + "`http.Client`" + ` for its ` + "`Transport`" + ` field, which stays as it was. ` + "`httputil.ReverseProxy`" + ` and elastic-transport-go call ` + "`RoundTrip`" + ` themselves, so these calls are patched too.
+Not covered: code that calls ` + "`RoundTrip`" + ` of a transport without an ` + "`http.Client`" + `, and code that asks an ` + "`http.Client`" + ` for its ` + "`Transport`" + ` field, which stays as it was. ` + "`httputil.ReverseProxy`" + ` and elastic-transport-go call ` + "`RoundTrip`" + ` themselves, so these calls are patched too. Requests of ` + "`net/http`" + `'s own tests to a transport without a client stay bare. Some tests that are slow by themselves are left out:
 
 {leftOut}
 ## Results
 
-{date}, {go}, {cpus} CPUs, {took}, configuration {config}. The numbers of tests are passed · failed · skipped. Round roundTrips are those that went through holdfast.
+{date}, {go}, {cpus} CPUs, {took}, configuration {config}. The numbers of tests are passed · failed · skipped. Round trips are those that went through holdfast.
 
-| Suite | Version | Bare | Through holdfast | Round roundTrips | Differ | Unsteady |
+| Suite | Version | Bare | Through holdfast | Round trips | Differ | Unsteady |
 |---|---|---|---|---|---|---|
 {summary}
 ## Differences

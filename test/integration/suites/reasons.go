@@ -55,18 +55,28 @@ func readReasons(text []byte) (all reasons, err error) {
 	return all, nil
 }
 
-// explain sets the reasons of the differences. The first that matches is taken.
+// explain sets the reasons of the differences and, where they are known, of the unsteady
+// tests.
 func (all reasons) explain(r *result) {
 	for i := range r.Differences {
 		d := &r.Differences[i]
-		d.Kind, d.Reason = "", ""
-		for _, why := range all {
-			if why.Suite == r.Suite && why.tests.MatchString(d.Test) {
-				d.Kind, d.Reason, why.used = why.Kind, why.Reason, true
-				break
-			}
+		d.Kind, d.Reason = all.of(r.Suite, d.Test)
+	}
+	for i := range r.Unsteady {
+		u := &r.Unsteady[i]
+		u.Kind, u.Reason = all.of(r.Suite, u.Test)
+	}
+}
+
+// of returns the first reason that matches.
+func (all reasons) of(suite, test string) (kind, why string) {
+	for _, r := range all {
+		if r.Suite == suite && r.tests.MatchString(test) {
+			r.used = true
+			return r.Kind, r.Reason
 		}
 	}
+	return "", ""
 }
 
 // unused returns the reasons that no difference needs.

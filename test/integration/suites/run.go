@@ -24,7 +24,7 @@ const (
 	programTimeout = 45 * time.Second
 	// spare is how much longer than bare a program may take through holdfast, beyond
 	// twice the time.
-	spare = 10 * time.Second
+	spare = 15 * time.Second
 	// aloneTimeout is for each test that a suite runs alone because it hangs.
 	aloneTimeout = 5 * time.Second
 	// maxAlone is the number of tests that run alone after a crash that no test
@@ -201,7 +201,7 @@ func once(ctx context.Context, p program, config string, names []string, skip st
 	if r.outcomes, err = parse(ctx, text.Bytes()); err != nil {
 		return nil, err
 	}
-	for _, name := range hanging(text.String()) {
+	for _, name := range hanging(text.String(), timeout) {
 		if _, known := r.outcomes[name]; !known {
 			r.outcomes[name] = outcome{failed, "it hangs"}
 		}
@@ -261,17 +261,20 @@ func parse(ctx context.Context, text []byte) (outcomes, error) {
 // last returns the end of a text.
 func last(text string) string { return text[max(0, len(text)-maxOutput):] }
 
-var hangs = regexp.MustCompile(`(?m)^\t+((?:Test|Example)\S*) \(.*\)$`)
+var hangs = regexp.MustCompile(`(?m)^\t+((?:Test|Example)\S*) \((.*)\)$`)
 
-// hanging returns the tests that a timeout of a program names.
-func hanging(text string) (names []string) {
+// hanging returns the tests that a timeout of a program names, if they have run for half
+// of it. Others may have begun late.
+func hanging(text string, timeout time.Duration) (names []string) {
 	_, text, timedOut := strings.Cut(text, "panic: test timed out after")
 	if !timedOut {
 		return nil
 	}
 	text, _, _ = strings.Cut(text, "\n\n")
 	for _, m := range hangs.FindAllStringSubmatch(text, -1) {
-		names = append(names, m[1])
+		if ran, err := time.ParseDuration(m[2]); err == nil && ran >= timeout/2 {
+			names = append(names, m[1])
+		}
 	}
 	return names
 }

@@ -53,12 +53,10 @@ func suites() []suite {
 		},
 		{
 			Name: "minio-go", Module: "github.com/minio/minio-go/v7", Version: "v7.4.1", Packages: []string{".", "./pkg/credentials"},
+			skip: "^Test200(Multipart|DeleteObjects)|^TestHealthCheck$", why: "tests of its own retries wait for a quarter of a minute each.",
 		},
 		{
 			Name: "aws-sdk-go-v2", Module: "github.com/aws/aws-sdk-go-v2", Version: "v1.48.0", Packages: []string{"./aws/transport/http", "./aws/retry", "./aws/middleware", "./aws/signer/v4"},
-		},
-		{
-			Name: "aws-sdk-go-v2 s3", Module: "github.com/aws/aws-sdk-go-v2/service/s3", Version: "v1.114.10", Packages: everything,
 		},
 		{
 			Name: "azcore", Module: "github.com/Azure/azure-sdk-for-go/sdk/azcore", Version: "v1.24.0", Packages: []string{"./runtime"},
@@ -76,19 +74,10 @@ func suites() []suite {
 			Name: "oauth2", Module: "golang.org/x/oauth2", Version: "v0.38.0", Packages: everything,
 		},
 		{
-			Name: "openai-go", Module: "github.com/openai/openai-go/v3", Version: "v3.99.0", Packages: []string{".", "./azure/...", "./internal/...", "./packages/...", "./option/..."},
-		},
-		{
-			Name: "anthropic-sdk-go", Module: "github.com/anthropics/anthropic-sdk-go", Version: "v1.84.0", Packages: []string{".", "./internal/...", "./packages/...", "./option/..."},
-		},
-		{
 			Name: "coder/websocket", Module: "github.com/coder/websocket", Version: "v1.8.15", Packages: everything,
 		},
 		{
 			Name: "godo", Module: "github.com/digitalocean/godo", Version: "v1.237.0", Packages: everything,
-		},
-		{
-			Name: "slack-go", Module: "github.com/slack-go/slack", Version: "v0.35.0", Packages: everything,
 		},
 		{
 			Name: "go-containerregistry", Module: "github.com/google/go-containerregistry", Version: "v0.22.1", Packages: []string{"./pkg/v1/remote/...", "./pkg/registry/...", "./pkg/v1/google/..."},

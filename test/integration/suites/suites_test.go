@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPatch(t *testing.T) {
@@ -23,7 +24,7 @@ func TestParse(t *testing.T) {
 		mark + "=== RUN   TestA", mark + "=== RUN   TestA/sub", "    x_test.go:1: no", mark + "--- FAIL: TestA/sub (0.00s)",
 		mark + "--- FAIL: TestA (0.00s)", mark + "=== RUN   TestB", mark + "--- PASS: TestB (0.00s)",
 		mark + "=== RUN   TestC", mark + "--- SKIP: TestC (0.00s)", mark + "=== RUN   TestD", "panic: test timed out after 1s",
-		"\trunning tests:", "\t\tTestD (1s)", "", "goroutine 1 [running]:", "",
+		"\trunning tests:", "\t\tTestD (1s)", "\t\tTestE (0s)", "", "goroutine 1 [running]:", "",
 	}, "\n")
 	all, err := parse(context.Background(), []byte(text))
 	if err != nil {
@@ -34,7 +35,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s %s, want %s", name, got, want)
 		}
 	}
-	if names := hanging(text); !reflect.DeepEqual(names, []string{"TestD"}) {
+	if names := hanging(text, time.Second); !reflect.DeepEqual(names, []string{"TestD"}) {
 		t.Errorf("%q hang, want TestD", names)
 	}
 }
