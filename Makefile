@@ -48,7 +48,7 @@ outage: go ## holdfast and other clients in one outage; writes docs/outage.md; h
 stalepool: go ## pools of holdfast and other clients go stale; writes docs/stalepool.md; three minutes (ARGS=-tolerate)
 	@cd test/integration && go run ./stalepool -page ../../docs/stalepool.md $(ARGS)
 
-suites: go ## the tests of other people's modules, bare and through holdfast; writes docs/suites.md; ten minutes
+suites: go ## the tests of other people's modules, bare and through holdfast; writes docs/suites.md; a quarter of an hour
 	@cd test/integration && go run ./suites -page ../../docs/suites.md $(ARGS)
 
 lint: go ## gofmt, go vet and staticcheck on every module

@@ -99,7 +99,7 @@ func code(names []string) string {
 
 const page = `# Other people's tests through holdfast
 
-The [SDK transport](sdks.md) is meant to be a drop-in that other people's code does not notice. This page puts that to the test: it runs the tests of {suites} public Go modules, bare and with every round trip of their ` + "`http.Client`" + `s through holdfast. A test that has another result through holdfast is listed with its reason.
+The [SDK transport](sdks.md) is meant to be a drop-in that other people's code does not notice. This page puts that to the test: it runs {suites} public Go test suites, bare and with every round trip of their ` + "`http.Client`" + `s through holdfast. A test that has another result through holdfast is listed with its reason.
 
 ` + "`make suites`" + ` downloads the modules, runs their tests, and writes this page and ` + "`test/integration/out/suites.json`" + `, which has the output of each test that differs. It fails if a difference has no reason in ` + "`test/integration/suites/reasons.json`" + `. ` + "`make suites ARGS='-suite connect'`" + ` runs one suite, and keeps the results of the others.
 
@@ -116,7 +116,7 @@ Not covered: code that calls ` + "`RoundTrip`" + ` of a transport without an ` +
 {leftOut}
 ## Results
 
-{date}, {go}, {cpus} CPUs, {took}, configuration {config}. The numbers of tests are passed · failed · skipped. Round trips are those that went through holdfast.
+{date}, {go}, {cpus} CPUs, {took} with compilation, summed over the suites; configuration {config}. The versions are those of `+"`test/integration/suites/suite.go`"+`. The numbers of tests are passed · failed · skipped. Round trips are those that went through holdfast.
 
 | Suite | Version | Bare | Through holdfast | Round trips | Differ | Unsteady |
 |---|---|---|---|---|---|---|

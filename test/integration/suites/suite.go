@@ -77,9 +77,6 @@ func suites() []suite {
 			Name: "coder/websocket", Module: "github.com/coder/websocket", Version: "v1.8.15", Packages: everything,
 		},
 		{
-			Name: "godo", Module: "github.com/digitalocean/godo", Version: "v1.237.0", Packages: everything,
-		},
-		{
 			Name: "go-containerregistry", Module: "github.com/google/go-containerregistry", Version: "v0.22.1", Packages: []string{"./pkg/v1/remote/...", "./pkg/registry/...", "./pkg/v1/google/..."},
 		},
 	}
