@@ -116,7 +116,7 @@ Not covered: code that calls ` + "`RoundTrip`" + ` of a transport without an ` +
 {leftOut}
 ## Results
 
-{date}, {go}, {cpus} CPUs, {took} with compilation, summed over the suites; configuration {config}. The versions are those of `+"`test/integration/suites/suite.go`"+`. The numbers of tests are passed · failed · skipped. Round trips are those that went through holdfast.
+{date}, {go}, {cpus} CPUs, {took} with compilation, summed over the suites; configuration {config}. The versions are those of ` + "`test/integration/suites/suite.go`" + `. The numbers of tests are passed · failed · skipped. Round trips are those that went through holdfast.
 
 | Suite | Version | Bare | Through holdfast | Round trips | Differ | Unsteady |
 |---|---|---|---|---|---|---|
