@@ -140,6 +140,6 @@ func (a *clientAttempt) declined(e *StatusError, ended bool) {
 func (a *clientAttempt) readStatusError(resp *http.Response, body io.Reader, hurry bool) (e *StatusError, whole bool) {
 	b, whole := a.roundTrip.ReadError(body, hurry)
 	return &StatusError{
-		Status: resp.StatusCode, Header: resp.Header, Body: b, Problem: Problem(wire.ParseProblem(resp.Header, b)),
+		Status: resp.StatusCode, Header: resp.Header, Body: b, Truncated: !whole, Problem: Problem(wire.ParseProblem(resp.Header, b)),
 	}, whole
 }

@@ -278,6 +278,8 @@ type StatusError struct {
 	// Body is the beginning of the answer's body. An Error keeps at most 64 KiB of all its
 	// answers, headers included: of the latest first.
 	Body []byte
+	// Truncated means that the answer's body is longer than Body.
+	Truncated bool
 	// Problem is the body if it is application/problem+json, and empty otherwise.
 	Problem Problem
 }
@@ -328,6 +330,7 @@ func (e *StatusError) cut(n int) *StatusError {
 		}
 	}
 	own.Body = slices.Clone(e.Body[:min(n, len(e.Body))])
+	own.Truncated = e.Truncated || len(own.Body) < len(e.Body)
 	if n -= len(own.Body); e.size()-own.size() <= n {
 		own.Problem = e.Problem
 	}

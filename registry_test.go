@@ -142,7 +142,7 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 			case reflect.Bool:
 				v.SetBool(true)
 			case reflect.Uint8:
-				v.SetUint(2)
+				v.SetUint(1)
 			case reflect.Int64:
 				v.SetInt(int64(20 * time.Second))
 			case reflect.Int:

@@ -114,6 +114,7 @@ func ExampleSource() {
 	// providers.mixedbread.retry.max_retry_after = 1m0s, from default
 	// providers.mixedbread.retry.jitter = proportional, from default
 	// providers.mixedbread.retry.repeat = keyed, from default
+	// providers.mixedbread.retry.nested = yield, from default
 }
 
 func ExampleCloudAPI() {

@@ -19,7 +19,7 @@ func NewCommand(env providers.Lookup) *cobra.Command {
 the answer to stdout. The call is a POST with -d and a GET without it. The data is
 sent unchanged, as application/x-www-form-urlencoded unless -H sets another type.
 
-A status of 400 or above is a failure: the first 64 KiB of the body go to stdout, and
+A status of 400 or above is a failure: up to 64 KiB of the body go to stdout, and
 the exit status is 22. Redirects are not followed, and are failures too. After a
 failure stderr lists every attempt. Neither that list nor the output of -v contains
 a header or a query value.

@@ -87,9 +87,6 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// maxErrorBody is the part of a failure's body that the library keeps.
-const maxErrorBody = 64 << 10
-
 // writeDeclined writes the answer of a service that declined the call.
 func (o *options) writeDeclined(err error, stdout, stderr io.Writer) {
 	declined := statusError(err)
@@ -100,8 +97,8 @@ func (o *options) writeDeclined(err error, stdout, stderr io.Writer) {
 		writeHead(stdout, "HTTP "+declined.Error(), declined.Header)
 	}
 	_, _ = stdout.Write(declined.Body) // the error that is returned matters more
-	if len(declined.Body) >= maxErrorBody {
-		fmt.Fprintln(stderr, "holdfast: note: only the first 64 KiB of the body of a failure are kept")
+	if declined.Truncated {
+		fmt.Fprintf(stderr, "holdfast: note: only the first %d bytes of the body of a failure are kept\n", len(declined.Body))
 	}
 }
 

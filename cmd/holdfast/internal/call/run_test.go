@@ -83,7 +83,7 @@ func TestFails(t *testing.T) {
 	}{
 		{"/missing", exit.HTTPError, "no such thing\n", "1  404 after"},
 		{"-i /missing", exit.HTTPError, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
-		{"/long", exit.HTTPError, "xxx", "only the first 64 KiB of the body"},
+		{"/long", exit.HTTPError, "xxx", "bytes of the body of a failure are kept"},
 		{"--retries 2 --base-delay 1ms /long", exit.HTTPError, "xxx", "after 3 attempts"},
 		{"--retries 2 --base-delay off -d x /reset", exit.ReceiveError, "", "after 3 attempts"},
 		{"--retries 2 --base-delay off -d x --no-repeat /reset", exit.ReceiveError, "", "after 1 attempt"},
