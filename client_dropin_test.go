@@ -431,3 +431,19 @@ func TestFileThatShrinks(t *testing.T) {
 	equal(t, "attempts", len(attempts(t, err)), 1)
 	equal(t, "breaker", c.Breaker().State(), holdfast.Closed)
 }
+
+// The context that a RoundTripper is given has ended when the answer's body is closed.
+func TestContextOfARoundTripperEnds(t *testing.T) {
+	var given context.Context
+	c := over(t, "http://x.test", holdfast.Config{}, holdfast.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+		given = r.Context()
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
+	})))
+	resp, err := c.HTTPClient().Get("http://x.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "while the body is open", given.Err(), nil)
+	resp.Body.Close()
+	equal(t, "afterwards", given.Err(), context.Canceled)
+}

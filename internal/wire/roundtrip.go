@@ -161,6 +161,9 @@ func (r *RoundTrip) End() {
 		r.request.shut()
 	}
 	r.Context.End()
+	if r.wrapped != nil {
+		r.wrapped.cancel() // at once: the end of r reaches it by a goroutine
+	}
 	r.leaveConn()
 	if r.limiter != nil {
 		r.limiter.notify()
