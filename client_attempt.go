@@ -144,6 +144,9 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	}
 	body, err := o.body()
 	if err != nil {
+		if endingOf(err) == judge.Mistaken {
+			return nil, err
+		}
 		return nil, fmt.Errorf("the request body cannot be had again: %w", wire.WithoutURL(err))
 	}
 	o.bodyUsed = true

@@ -20,12 +20,23 @@ import (
 // attempt at most, and the breaker and the service's statistics do not change.
 
 // mistake is the reason why a request cannot be sent, in net/http's words where net/http
-// has some: programs look for them.
-type mistake struct{ text string }
+// has some: programs look for them. An SDK gets them without the hint.
+type mistake struct{ text, hint string }
 
-func (m *mistake) Error() string { return m.text }
+func (m *mistake) Error() string {
+	if m.hint == "" {
+		return m.text
+	}
+	return m.text + ": " + m.hint
+}
 
-func mistaken(format string, args ...any) error { return &mistake{fmt.Sprintf(format, args...)} }
+func mistaken(format string, args ...any) *mistake { return &mistake{text: fmt.Sprintf(format, args...)} }
+
+// hinted adds what is allowed.
+func (m *mistake) hinted(hint string) *mistake {
+	m.hint = hint
+	return m
+}
 
 // endingOf is the ending of an attempt of which the request was not made, for err.
 func endingOf(err error) judge.Ending {
@@ -58,14 +69,16 @@ func checkRequest(in *http.Request, target *url.URL) error {
 
 func checkMethod(method string) error {
 	if shownName(method) != method {
-		return mistaken("net/http: invalid method %q", shownName(method))
+		return mistaken("net/http: invalid method %q", method[:min(len(method), 50)]).hinted("must be letters")
 	}
 	return nil
 }
 
 func checkTarget(target *url.URL) error {
 	switch {
-	case target.Opaque != "" && target.Host == "":
+	case target.Scheme != "" && target.Scheme != "http" && target.Scheme != "https":
+		return mistaken("unsupported protocol scheme %q", target.Scheme)
+	case target.Host == "" && (target.Opaque != "" || target.Scheme != ""):
 		return mistaken("http: no Host in request URL")
 	case hasControl(target.RawQuery) || hasControl(target.Opaque):
 		return mistaken("net/http: can't write control character in Request.URL")
@@ -87,15 +100,25 @@ func hasControl(s string) bool {
 func checkHeaders(what string, h http.Header) error {
 	for name, values := range h {
 		if rule := headerName(name); rule != "" {
-			return mistaken("net/http: invalid %s field name %q: must be letters, digits and hyphens", what, shownName(name))
+			return mistaken("net/http: invalid %s field name %q", what, wordsOfName(name)).hinted("must be letters, digits and hyphens")
 		}
 		for _, value := range values {
 			if !isHeaderValue(value) {
-				return mistaken("net/http: invalid %s field value for %q: it has a control character", what, name)
+				return mistaken("net/http: invalid %s field value for %q", what, name).hinted("it has a control character")
 			}
 		}
 	}
 	return nil
+}
+
+// wordsOfName is an invalid name as an error shows it: up to the first character of ASCII
+// that a name cannot have, after which its value may follow.
+func wordsOfName(name string) string {
+	end := strings.IndexFunc(name, func(r rune) bool { return r < 0x80 && shownName(string(r)) != string(r) })
+	if end >= 0 {
+		name = name[:end] + "…"
+	}
+	return name[:min(len(name), 100)]
 }
 
 // checkFraming returns the mistake in the headers of a request of Do: those that only
@@ -203,8 +226,9 @@ func (o *clientCall) hasLeft() bool {
 }
 
 // takeBody takes over the body of a caller's request. Its length is sent if it is known: of
-// a body in memory, and of a file.
-func (o *clientCall) takeBody(in *http.Request, repeat bool) error {
+// a body in memory, and of a file. If it is not the one that the request announces, the
+// attempt fails before it sends anything.
+func (o *clientCall) takeBody(in *http.Request, repeat bool) {
 	open, length, known := wire.InMemory(in.Body)
 	switch {
 	case known:
@@ -213,7 +237,7 @@ func (o *clientCall) takeBody(in *http.Request, repeat bool) error {
 		o.body = func() (io.ReadCloser, error) { return open(), nil }
 		if length == 0 && in.ContentLength == 0 {
 			o.body = nil
-			return nil
+			return
 		}
 	case in.GetBody != nil:
 		first := in.Body
@@ -235,9 +259,10 @@ func (o *clientCall) takeBody(in *http.Request, repeat bool) error {
 		o.upload.Close()
 		o.upload, o.body = nil, nil
 	case in.ContentLength > 0 && in.ContentLength != length:
-		return mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
+		o.body = func() (io.ReadCloser, error) {
+			return nil, mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
+		}
 	case len(in.TransferEncoding) == 0:
 		o.request.ContentLength = length
 	}
-	return nil
 }

@@ -47,13 +47,14 @@ func TestMistakes(t *testing.T) {
 		"a body longer than its length":  {put(func(r *http.Request) { r.ContentLength = 2 }), "http: ContentLength=2 with Body length 3", 1},
 		"a longer body in memory": {put(func(r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader([]byte("abc"))), 2
-		}), "http: ContentLength=2 with Body length 3", 0},
-		"a shorter file": {put(func(r *http.Request) { r.Body, r.ContentLength = file("abc"), 5 }), "http: ContentLength=5 with Body length 3", 0},
+		}), "http: ContentLength=2 with Body length 3", 1},
+		"a shorter file": {put(func(r *http.Request) { r.Body, r.ContentLength = file("abc"), 5 }), "http: ContentLength=5 with Body length 3", 1},
 		"a length and no body": {put(func(r *http.Request) { r.Body, r.ContentLength = nil, 5 }),
 			"http: Request.ContentLength=5 with nil Body", 0},
 		"a newline in the query":  {put(func(r *http.Request) { r.URL.RawQuery = "q=a\nb" }), "net/http: can't write control character in Request.URL", 0},
-		"an opaque URL":           {put(func(r *http.Request) { r.URL = &url.URL{Scheme: "http", Opaque: "x"} }), "is not the origin of the base URL", 0},
-		"a method that is none":   {put(func(r *http.Request) { r.Method = "G ET" }), `net/http: invalid method "G…"`, 0},
+		"an opaque URL":           {put(func(r *http.Request) { r.URL = &url.URL{Scheme: "http", Opaque: "x"} }), "http: no Host in request URL", 0},
+		"another scheme":          {put(func(r *http.Request) { r.URL = &url.URL{Scheme: "faux", Host: "x.test"} }), `unsupported protocol scheme "faux"`, 0},
+		"a method that is none":   {put(func(r *http.Request) { r.Method = "G ET" }), `net/http: invalid method "G ET"`, 0},
 		"a header with a newline": {put(func(r *http.Request) { r.Header["X-A"] = []string{"a\nb"} }), `net/http: invalid header field value for "X-A"`, 0},
 		"a name with a space":     {put(func(r *http.Request) { r.Header["X A"] = []string{"a"} }), `net/http: invalid header field name "X…"`, 0},
 		"a trailer with a newline": {put(func(r *http.Request) { r.Trailer = http.Header{"X-T": {"a\nb"}} }),
@@ -111,6 +112,29 @@ func bothWays(t *testing.T, f func(t *testing.T, c *holdfast.Client)) {
 			defer c.Close()
 			f(t, c)
 		})
+	}
+}
+
+// An SDK gets net/http's words to the letter.
+func TestMistakesOfAnSDK(t *testing.T) {
+	u := &url.URL{Scheme: "http", Host: "x.test"}
+	c := over(t, "http://x.test", holdfast.Config{})
+	for ends, req := range map[string]*http.Request{
+		`net/http: invalid method " "`:                           {Method: " ", URL: u},
+		`net/http: invalid header field name "💡"`:                {Header: http.Header{"💡": {"emoji"}}, URL: u},
+		`net/http: invalid header field value for "key"`:         {Header: http.Header{"key": {"\x19"}}, URL: u},
+		`net/http: invalid trailer field value for "Trx"`:        {Trailer: http.Header{"Trx": {"x\r\n"}}, URL: u},
+		`unsupported protocol scheme "faux"`:                     {URL: &url.URL{Scheme: "faux"}},
+		`http: no Host in request URL`:                           {URL: &url.URL{Scheme: "http"}},
+		`net/http: can't write control character in Request.URL`: {URL: &url.URL{Scheme: "http", Host: "x.test", RawQuery: "\n"}},
+	} {
+		body := &once{Reader: strings.NewReader("x")}
+		req.Body = body
+		_, err := c.HTTPClient().Do(req)
+		if err == nil || !strings.HasSuffix(err.Error(), ends) {
+			t.Errorf("%v, want the end %s", err, ends)
+		}
+		equal(t, ends+": body closed", body.closed, 1)
 	}
 }
 

@@ -81,10 +81,10 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	switch {
 	case target == nil:
 		err = errors.New("the request has no URL")
+	case checkTarget(target) != nil:
+		err = checkTarget(target)
 	case target.Scheme == "" && target.Host == "":
-		if err = checkTarget(target); err == nil {
-			target, err = wire.Target(base, target.String())
-		}
+		target, err = wire.Target(base, target.String())
 	case !wire.SameOrigin(target, base) && target.User != nil: // the host may be a part of the password
 		err = fmt.Errorf("the request's URL has a user or password in it, and is not at the origin of the base URL, which is %s://%s", base.Scheme, base.Host)
 	case !wire.SameOrigin(target, base):
@@ -117,7 +117,7 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 		err = moveHost(req)
 	}
 	if err == nil && in.Body != nil && in.Body != http.NoBody {
-		err = o.takeBody(in, r.Retry.Retries > 0)
+		o.takeBody(in, r.Retry.Retries > 0)
 	}
 	with.addHeaders(req)
 	if err != nil {

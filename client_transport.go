@@ -78,6 +78,9 @@ func (t *transport) apply(opts []TransportOption) {
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	o, resp, err := t.client.do(req, []CallOption{t.options(req)})
 	if err != nil {
+		if wrong, ok := errors.AsType[*mistake](err); ok {
+			wrong.hint = ""
+		}
 		if plain := o.plainError(err); t.plainErrors && plain != nil {
 			return nil, plain
 		}
