@@ -1,18 +1,13 @@
 package holdfast
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
-	"github.com/holdfast-go/holdfast/internal/wire"
-	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // A request that cannot be sent as it is, is a mistake of this side. It is not sent where
@@ -30,7 +25,9 @@ func (m *mistake) Error() string {
 	return m.text + ": " + m.hint
 }
 
-func mistaken(format string, args ...any) *mistake { return &mistake{text: fmt.Sprintf(format, args...)} }
+func mistaken(format string, args ...any) *mistake {
+	return &mistake{text: fmt.Sprintf(format, args...)}
+}
 
 // hinted adds what is allowed.
 func (m *mistake) hinted(hint string) *mistake {
@@ -181,88 +178,4 @@ func hostRule(values []string) string {
 		}
 	}
 	return "must be one host, with or without a port"
-}
-
-// errRequestCanceled has net/http's words.
-var errRequestCanceled = errors.New("net/http: request canceled")
-
-// watchCancel returns the context of the caller of in. It also ends when in.Cancel is
-// closed. http.Client.Timeout sets both, a deadline and this channel.
-func (o *clientCall) watchCancel(in *http.Request) context.Context {
-	ctx := in.Context()
-	if in.Cancel == nil || !world.Of(ctx).IsReal() {
-		return ctx
-	}
-	watched, cancel := context.WithCancelCause(ctx)
-	o.stopWatch = func() { cancel(context.Canceled) }
-	left := func() {
-		// At a deadline, which of the two comes first is chance. The deadline tells more.
-		if deadline, ok := ctx.Deadline(); ok && world.Of(ctx).Until(deadline) < 20*time.Millisecond {
-			<-ctx.Done()
-			return
-		}
-		cancel(errRequestCanceled)
-	}
-	select {
-	case <-in.Cancel:
-		left()
-		return watched
-	default:
-	}
-	world.Of(ctx).Go(func() {
-		select {
-		case <-in.Cancel:
-			left()
-		case <-watched.Done():
-		}
-	})
-	return watched
-}
-
-// hasLeft reports whether the caller has left by Request.Cancel or http.Client.Timeout. As
-// with a cancellation of the context, that says nothing of the service.
-func (o *clientCall) hasLeft() bool {
-	return o.stopWatch != nil && (o.Caller.Err() != nil || o.pastDeadline(o.Now()))
-}
-
-// takeBody takes over the body of a caller's request. Its length is sent if it is known: of
-// a body in memory, and of a file. If it is not the one that the request announces, the
-// attempt fails before it sends anything.
-func (o *clientCall) takeBody(in *http.Request, repeat bool) {
-	open, length, known := wire.InMemory(in.Body)
-	switch {
-	case known:
-		_ = in.Body.Close()
-		o.chunked = in.ContentLength < 0 || in.Header["Expect"] != nil
-		o.body = func() (io.ReadCloser, error) { return open(), nil }
-		if length == 0 && in.ContentLength == 0 {
-			o.body = nil
-			return
-		}
-	case in.GetBody != nil:
-		first := in.Body
-		o.body = func() (io.ReadCloser, error) {
-			if body := first; body != nil {
-				first = nil
-				return body, nil
-			}
-			return in.GetBody()
-		}
-	default:
-		o.upload = wire.NewUpload(in.Body, in.ContentLength, repeat)
-		o.body = o.upload.Open
-		length, known = o.upload.Size()
-	}
-	switch {
-	case !known || in.ContentLength < 0:
-	case o.upload != nil && length == 0 && in.ContentLength == 0 && len(in.TransferEncoding) == 0:
-		o.upload.Close()
-		o.upload, o.body = nil, nil
-	case in.ContentLength > 0 && in.ContentLength != length:
-		o.body = func() (io.ReadCloser, error) {
-			return nil, mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
-		}
-	case len(in.TransferEncoding) == 0:
-		o.request.ContentLength = length
-	}
 }

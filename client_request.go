@@ -128,6 +128,48 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	return o, nil
 }
 
+// takeBody takes over the body of a caller's request. Its length is sent if it is known: of
+// a body in memory, and of a file. If it is not the one that the request announces, the
+// attempt fails before it sends anything.
+func (o *clientCall) takeBody(in *http.Request, repeat bool) {
+	open, length, known := wire.InMemory(in.Body)
+	switch {
+	case known:
+		_ = in.Body.Close()
+		o.chunked = in.ContentLength < 0 || in.Header["Expect"] != nil
+		o.body = func() (io.ReadCloser, error) { return open(), nil }
+		if length == 0 && in.ContentLength == 0 {
+			o.body = nil
+			return
+		}
+	case in.GetBody != nil:
+		first := in.Body
+		o.body = func() (io.ReadCloser, error) {
+			if body := first; body != nil {
+				first = nil
+				return body, nil
+			}
+			return in.GetBody()
+		}
+	default:
+		o.upload = wire.NewUpload(in.Body, in.ContentLength, repeat)
+		o.body = o.upload.Open
+		length, known = o.upload.Size()
+	}
+	switch {
+	case !known || in.ContentLength < 0:
+	case o.upload != nil && length == 0 && in.ContentLength == 0 && len(in.TransferEncoding) == 0:
+		o.upload.Close()
+		o.upload, o.body = nil, nil
+	case in.ContentLength > 0 && in.ContentLength != length:
+		o.body = func() (io.ReadCloser, error) {
+			return nil, mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
+		}
+	case len(in.TransferEncoding) == 0:
+		o.request.ContentLength = length
+	}
+}
+
 // encode returns in as a body and its media type.
 func encode(in any) (body []byte, mediaType string, err error) {
 	switch in := in.(type) {
