@@ -201,7 +201,7 @@ func TestBodiesOfNetHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := io.ReadAll(resp.Body)
-		if err != io.ErrUnexpectedEOF || string(b) != "five!" { //nolint:errorlint // programs compare it
+		if err != io.ErrUnexpectedEOF || string(b) != "five!" {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 		resp.Body.Close()
@@ -257,7 +257,7 @@ func TestPlainErrors(t *testing.T) {
 	_, err := plain.RoundTrip(post(t.Context())) // a POST without a key is not repeated
 	equal(t, "one attempt", err, own)
 	_, err = c.Transport().RoundTrip(post(t.Context()))
-	if _, ok := err.(*holdfast.Error); !ok { //nolint:errorlint // it is the type that counts
+	if _, ok := err.(*holdfast.Error); !ok {
 		t.Errorf("without the option: %T", err)
 	}
 	req, _ := http.NewRequest("GET", "http://x.test", nil)
@@ -351,7 +351,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	_, err := c.Get(t.Context(), "/")
 	size := 0
 	for _, a := range attempts(t, err) {
-		declined, ok := a.Err.(*holdfast.StatusError) //nolint:errorlint // it is one itself
+		declined, ok := a.Err.(*holdfast.StatusError)
 		if !ok {
 			t.Fatalf("%v", a.Err)
 		}

@@ -12,11 +12,16 @@ import (
 // errRequestCanceled has net/http's words.
 var errRequestCanceled = errors.New("net/http: request canceled")
 
+// cancelOf is Request.Cancel. SDKs and http.Client.Timeout still use it.
+//
+//lint:ignore SA1019 see above
+func cancelOf(in *http.Request) <-chan struct{} { return in.Cancel }
+
 // watchCancel returns the context of the caller of in. It also ends when in.Cancel is
 // closed. http.Client.Timeout sets both, a deadline and this channel.
 func (o *clientCall) watchCancel(in *http.Request) context.Context {
-	ctx := in.Context()
-	if in.Cancel == nil || !world.Of(ctx).IsReal() {
+	ctx, gone := in.Context(), cancelOf(in)
+	if gone == nil || !world.Of(ctx).IsReal() {
 		return ctx
 	}
 	watched, cancel := context.WithCancelCause(ctx)
@@ -30,14 +35,14 @@ func (o *clientCall) watchCancel(in *http.Request) context.Context {
 		cancel(errRequestCanceled)
 	}
 	select {
-	case <-in.Cancel:
+	case <-gone:
 		left()
 		return watched
 	default:
 	}
 	world.Of(ctx).Go(func() {
 		select {
-		case <-in.Cancel:
+		case <-gone:
 			left()
 		case <-watched.Done():
 		}

@@ -35,7 +35,8 @@ func TestCallerLeaves(t *testing.T) {
 		{"Request.Cancel", func(c *http.Client, req *http.Request, after time.Duration) (*http.Response, error) {
 			gone := make(chan struct{})
 			time.AfterFunc(after, func() { close(gone) })
-			req.Cancel = gone //nolint:staticcheck // SDKs still use it
+			//lint:ignore SA1019 SDKs still use it
+			req.Cancel = gone
 			return c.Do(req)
 		}, func(err error) bool {
 			return errors.Is(err, holdfast.ErrCanceled) && errors.Is(err, context.Canceled)
@@ -123,7 +124,8 @@ func TestCallerHasLeftBefore(t *testing.T) {
 		gone := make(chan struct{})
 		close(gone)
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", s.URL()+"/x", nil)
-		req.Cancel = gone //nolint:staticcheck // SDKs still use it
+		//lint:ignore SA1019 SDKs still use it
+		req.Cancel = gone
 		_, err := c.Do(req)
 		is(t, err, holdfast.ErrCanceled)
 		equal(t, "requests", len(s.Record()), 0)

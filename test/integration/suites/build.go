@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -80,7 +79,7 @@ type workshop struct {
 }
 
 func newWorkshop(ctx context.Context, root, dir string, builds int) (*workshop, error) {
-	w := &workshop{goroot: runtime.GOROOT(), builds: builds, overlay: map[string]string{}}
+	w := &workshop{builds: builds, overlay: map[string]string{}}
 	var err error
 	if w.root, err = filepath.Abs(root); err != nil {
 		return nil, err
