@@ -28,11 +28,17 @@ func TestSnapshot(t *testing.T) {
 		t.Error("closed still, but the snapshot does not confirm")
 	}
 	noOp("unknown success throttled permanent canceled ")
+	if s := b.Snapshot(); !s.AnswerEndedNoOp(success) || s.AnswerEndedNoOp(transient) {
+		t.Error("closed, without failures: a good end of an answer is the only no-op")
+	}
 	b.Note(at(0), a, transient)
 	if !b.Snapshot().Confirms(a) {
 		t.Error("a failure in a row keeps the snapshot from confirming")
 	}
 	noOp("unknown throttled permanent canceled ") // a success resets a count
+	if b.Snapshot().AnswerEndedNoOp(success) {
+		t.Error("there is a failure to forget, but the snapshot takes the end of an answer for a no-op")
+	}
 
 	b.Note(at(0), a, transient)
 	b.Note(at(0), a, transient)
