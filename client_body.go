@@ -166,6 +166,9 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 		_, cause = b.a.call.ended()
 	default:
 		cause = fmt.Errorf("the answer broke off: %w", err)
+		if wire.Classify(err) == judge.TimedOut {
+			f.Failure = judge.TimedOut
+		}
 	}
 	m = b.a.judge(f)
 	if o := b.a.call; m.Kind == judge.Canceled && o.pastDeadline(o.Now()) { // by http.Client.Timeout

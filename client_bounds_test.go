@@ -375,3 +375,33 @@ func TestUnencryptedHTTP2(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A connection of HTTP/2 over which nothing arrives any more is found within the limit of an
+// attempt, by a PING, though no other limit bounds the body.
+func TestPingsFollowTheAttempt(t *testing.T) {
+	begins := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "begun")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	cfg := holdfast.Config{Timeouts: holdfast.Timeouts{Attempt: 4 * time.Second, Read: time.Hour}}
+	bothProtocols(t, cfg, begins, func(t *testing.T, c *holdfast.Client, p *pipes) {
+		if p.proto == "HTTP/1.1" { // has no PING
+			return
+		}
+		hole := new(atomic.Bool)
+		p.wrap = func(conn net.Conn) (net.Conn, error) { return &swallowing{conn, hole}, nil }
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "/bad", nil)
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		_, _ = resp.Body.Read(make([]byte, 5))
+		hole.Store(true)
+		start := time.Now()
+		_, err = resp.Body.Read(make([]byte, 1))
+		is(t, err, holdfast.ErrTimeout)
+		took(t, start, 4*time.Second)
+	})
+}
