@@ -2,7 +2,6 @@ package holdfast
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -128,13 +127,8 @@ func Call[Out any](ctx context.Context, c *Client, method, path string, in any, 
 	if err != nil {
 		return out, err
 	}
-	if err := json.Unmarshal(resp.Body, &out); err != nil {
-		return out, &Error{
-			Name: c.shared.name, Method: method, URL: wire.Shown(resp.target), RequestID: resp.RequestID,
-			Stopped: "answered", Err: fmt.Errorf("decoding %T from %d bytes: %w", out, len(resp.Body), wire.RedactedJSON(err)), kind: ErrDecode,
-		}
-	}
-	return out, nil
+	err = resp.Decode(&out)
+	return out, err
 }
 
 // Get calls path and decodes the answer into an Out; see Call.

@@ -24,8 +24,9 @@ func (c *Client) buffered(ctx context.Context, method, path string, in any, opts
 	if err := o.run(); err != nil {
 		return nil, err
 	}
-	resp := o.attempts.Load().answer.(*Response)
-	resp.Attempts = o.Made
+	last := o.attempts.Load()
+	resp := last.answer.(*Response)
+	resp.Attempts, resp.took = o.Made, last.Took
 	return resp, nil
 }
 

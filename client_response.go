@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
+	"strings"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/wire"
@@ -17,23 +21,80 @@ type Response struct {
 	Status    int
 	Proto     string // HTTP/1.1 or HTTP/2.0
 	Header    http.Header
+	Trailer   http.Header // sent after the body; nil if there is none
 	Body      []byte
 	RequestID string // the call's id
 	Attempts  int    // the number of attempts of the call
 
-	target *url.URL
+	// For the error of Decode; zero for a Response that the program made.
+	name, method string
+	target       *url.URL
+	started      time.Time // of the last attempt
+	took         time.Duration
+	reused       bool
 }
 
-// Decode decodes the body as JSON into v. The error is an *Error that is ErrDecode.
+// Decode decodes the body as JSON into v. An answer that has no content by its status
+// (204, 205 and 304) leaves v as it is, and so does an empty body if v points to a struct
+// without fields. The error is an *Error that is ErrDecode, with a
+// *StatusError that has the answer.
 func (r *Response) Decode(v any) error {
+	switch r.Status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
+		return nil
+	}
+	if t := reflect.TypeOf(v); len(r.Body) == 0 && t != nil && t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct && t.Elem().NumField() == 0 {
+		return nil // nothing is wanted
+	}
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		e := &Error{RequestID: r.RequestID, Err: wire.RedactedJSON(err), kind: ErrDecode}
-		if r.target != nil {
-			e.URL = wire.Shown(r.target)
-		}
-		return e
+		return r.undecodable(reflect.TypeOf(v), err)
 	}
 	return nil
+}
+
+// undecodable is the error of an answer that cannot be decoded into what a type points to.
+func (r *Response) undecodable(into reflect.Type, err error) *Error {
+	err = wire.RedactedJSON(err)
+	what := "the body"
+	if into != nil && into.Kind() == reflect.Pointer {
+		what = into.Elem().String()
+	}
+	if media := mediaType(r.Header); len(r.Body) > 0 && media != "" && !strings.HasSuffix(media, "json") {
+		err = fmt.Errorf("decoding %s from %d bytes of %s: %w", what, len(r.Body), media, err)
+	} else {
+		err = fmt.Errorf("decoding %s from %d bytes: %w", what, len(r.Body), err)
+	}
+	answer := (&StatusError{Status: r.Status, Header: r.Header, Body: r.Body}).cut(kept)
+	e := &Error{
+		Name: r.name, Method: r.method, RequestID: r.RequestID, Stopped: "answered", Took: r.took,
+		Err: &undecodableError{err, answer}, kind: ErrDecode,
+	}
+	if r.target != nil {
+		e.URL = wire.Shown(r.target)
+		e.Attempts = []Attempt{{
+			Number: r.Attempts, Start: r.started, Took: r.took, Outcome: Success, Err: e.Err, Status: r.Status, Reused: r.reused, Sent: true,
+		}}
+	}
+	return e
+}
+
+// undecodableError is an error of the decoder, with the answer. It is no ErrStatus: the
+// service did not decline the request.
+type undecodableError struct {
+	error
+	answer *StatusError
+}
+
+func (u *undecodableError) Unwrap() []error { return []error{u.error, u.answer} }
+
+// mediaType is the media type of an answer, bounded, and empty if there is none that can be
+// shown.
+func mediaType(h http.Header) string {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || len(media) > 100 {
+		return ""
+	}
+	return media
 }
 
 // receiver takes the answer of an attempt and concludes the attempt. The attempt closes
@@ -68,7 +129,8 @@ func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
 		return
 	}
 	a.answer = &Response{
-		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Body: body, RequestID: o.id, target: o.request.URL,
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Trailer: resp.Trailer, Body: body, RequestID: o.id,
+		name: o.shared.name, method: o.request.Method, target: o.request.URL, started: a.Started, reused: a.roundTrip.Reused(),
 	}
 	a.succeed()
 }

@@ -59,8 +59,9 @@ type Stream struct {
 	RequestID string // the call's id
 	Attempts  int    // the number of attempts until the first line or event
 
-	body       *liveBody // nil until the first line or event is there
-	source     io.Reader // of body
+	trailer    *http.Header // of the answer: net/http fills it at the end of the body
+	body       *liveBody    // nil until the first line or event is there
+	source     io.Reader    // of body
 	frames     frame.Splitter
 	events     int
 	bytes      int64
@@ -174,6 +175,15 @@ func DecodeEvents[T any](s *Stream, end string) iter.Seq2[T, error] {
 	}
 }
 
+// Trailer returns the headers that the service has sent after the answer, once a loop has
+// met its end. It is nil before, and if there is none.
+func (s *Stream) Trailer() http.Header {
+	if s.readErr != io.EOF {
+		return nil
+	}
+	return *s.trailer
+}
+
 // Close releases the permit and the connection. The part that had not arrived is lost,
 // and the breaker does not count this. Calling it again does nothing.
 //
@@ -193,7 +203,7 @@ func (a *clientAttempt) openStream(resp *http.Response) {
 	o := a.call
 	a.roundTrip.Extend(o.OwnDeadline())
 	s := &Stream{
-		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, RequestID: o.id, source: resp.Body,
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, RequestID: o.id, source: resp.Body, trailer: &resp.Trailer,
 		frames: frame.Splitter{Max: o.resolved.config.MaxEventBytes},
 	}
 	switch err := s.readFirst(); {

@@ -56,7 +56,7 @@ func (a Attempt) result() string {
 	switch {
 	case a.Status == 0:
 		return fmt.Sprintf("%s (%v)", text(a.Err), rounded(a.Took))
-	case !declined: // the answer began well
+	case !declined || a.Outcome == Success: // the answer began well, or cannot be decoded
 		return fmt.Sprintf("%d, but %s (%v)", a.Status, text(a.Err), rounded(a.Took))
 	case a.RetryAfter > 0:
 		return fmt.Sprintf("%d after %v, Retry-After %v", a.Status, rounded(a.Took), rounded(a.RetryAfter))

@@ -60,7 +60,7 @@ stdout.
 	f.StringArrayVarP(&o.data, "data", "d", nil, "send `DATA`; @FILE sends a file, @- sends stdin")
 	f.StringVarP(&o.output, "output", "o", "", "write the body to `FILE`")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "report each event on stderr when it happens")
-	f.BoolVarP(&o.include, "include", "i", false, "write the status and the headers of the answer before its body")
+	f.BoolVarP(&o.include, "include", "i", false, "write the status and the headers of the answer before its body, and its trailers after it")
 	f.StringVar(&o.file, "config", "", "read the settings of the providers from `FILE` and the environment")
 	f.StringVar(&o.provider, "provider", "", "call with the settings of provider `NAME`")
 	f.IntVar(&o.retries, "retries", 3, "at most `N` attempts after the first, 0 to 100")

@@ -58,6 +58,10 @@ func (o *options) run(ctx context.Context, cfg holdfast.Config, address *url.URL
 	if _, err = io.Copy(out, resp.Body); err != nil && out.err == nil {
 		return bodyError(err, out.written)
 	}
+	if o.include && len(resp.Trailer) > 0 {
+		_, _ = io.WriteString(out, "\r\n")
+		_ = resp.Trailer.Write(out)
+	}
 	if file != nil && out.err == nil {
 		out.err = file.Commit()
 	}
