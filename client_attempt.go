@@ -26,6 +26,7 @@ type clientAttempt struct {
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
+	authorized  authorized  // by Authorize
 	answer      any         // of the receiver: *Response, *http.Response or *Stream
 	plain       error       // of the RoundTripper, unless a limit of the client has ended it
 
@@ -128,8 +129,8 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 		if !a.crossOrigin {
 			target := *req.URL
 			req.URL = &target
-			if err := authorize(req); err != nil {
-				return nil, fmt.Errorf("the request was not authorized: %w", wire.WithoutURL(err))
+			if err := a.authorize(req, authorize); err != nil {
+				return nil, fmt.Errorf("the request was not authorized: %w", err)
 			}
 		}
 		a.roundTrip.Unpack = wire.AsksGzip(o.resolved.transport, req) // after the request was signed

@@ -40,6 +40,9 @@ type clientCall struct {
 	initial http.Request // of the first attempt, copied for the others; body makes its body
 	ids     [1]string    // the value of the header with the id
 
+	asked      bool          // Authorize was asked a second time
+	authorized *http.Request // what it gave, for the next attempt
+
 	body   func() (io.ReadCloser, error)
 	upload *wire.Upload // the body if it can be read only once
 

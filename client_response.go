@@ -194,6 +194,9 @@ func (a *clientAttempt) declined(e *StatusError, ended bool) {
 	f.Status, f.Sent, f.Ended = e.Status, true, ended
 	f.RetryAfter = judge.RetryAfter(h.Get("Retry-After-Ms"), h.Get("Retry-After"), h.Get("Date"), a.Arrived)
 	f.Advice = judge.ParseAdvice(h.Get("X-Should-Retry"))
+	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))
+	f.KeyInUse, f.Misplaced = e.Status == http.StatusConflict && a.keyInUse(), a.misplaced()
+	f.NewToken = e.Status == http.StatusUnauthorized && !a.crossOrigin && a.authorizesAnew(e)
 	a.conclude(f, e)
 }
 

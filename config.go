@@ -32,7 +32,8 @@ type Config struct {
 	// Header is sent with every request. A header of the call itself wins.
 	Header http.Header
 	// Authorize is called before every attempt with the request that is about to
-	// be sent, for a token that rotates. Its error ends the call.
+	// be sent, for a token that rotates, and once more in a call after a 401: see
+	// Declined. Its error ends the call.
 	Authorize func(*http.Request) error
 
 	Timeouts Timeouts

@@ -1,10 +1,14 @@
 package holdfast_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -83,4 +87,46 @@ func ExampleRepeatPOST() {
 		fmt.Println(e.Stopped)
 	}
 	// Output: it may have been done, and it carries no key: see RepeatPOST
+}
+
+func ExamplePlainErrors() {
+	client, err := holdfast.New(holdfast.Config{BaseURL: "https://api.example.com", Retry: holdfast.Retry{MaxRetries: holdfast.Off}},
+		holdfast.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route to host")}
+		}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	// A library that looks at the type below *url.Error finds it.
+	_, err = client.HTTPClient(holdfast.PlainErrors()).Get("https://api.example.com/")
+	_, plain := errors.Unwrap(err).(*net.OpError)
+	fmt.Println(err, plain)
+	// Output: Get "https://api.example.com/": dial tcp: no route to host true
+}
+
+func ExampleDeclined() {
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer fresh" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer service.Close()
+	token := "revoked" // in a cache
+	client, err := holdfast.New(holdfast.Config{BaseURL: service.URL, Authorize: func(req *http.Request) error {
+		if holdfast.Declined(req.Context()) != nil {
+			token = "fresh" // from the token service
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	resp, err := client.Get(context.Background(), "/")
+	fmt.Println(resp.Attempts, err)
+	// Output: 2 <nil>
 }

@@ -108,7 +108,8 @@ type Advice uint8
 const (
 	// NoAdvice: the header is absent, or neither true nor false.
 	NoAdvice Advice = iota
-	// RetryIt: the header is true. It repeats nothing that the rules forbid.
+	// RetryIt: the header is true. The request is worth repeating, whatever its status, and
+	// was not done.
 	RetryIt
 	// DoNotRetry: the header is false.
 	DoNotRetry
@@ -133,6 +134,11 @@ type Facts struct {
 	Redirected  bool // the attempt followed a redirect
 	CrossOrigin bool // a redirect led to another origin
 	Begun       bool // the caller has received a part of the answer's body
+
+	Told      bool // the answer tells a wait, also one of zero
+	KeyInUse  bool // an earlier attempt with the same key may have been read
+	Misplaced bool // an earlier attempt was answered with 421 or 425
+	NewToken  bool // Authorize has another credential than the one that was declined
 
 	Method     string        // of the caller's request, before any redirect
 	Status     int           // of the answer; zero if there was none
@@ -163,7 +169,8 @@ type Meaning struct {
 	Outcome outcome.Outcome
 	Kind    Kind // of the error
 	Why     Why  // the attempt must not be repeated; May if it may be
-	// AskUser: Retry.On or Classify has a say. See Filtered and Classified.
+	// AskUser: Retry.On or Classify has a say, since the status decides alone. See Filtered
+	// and Classified.
 	AskUser bool
 	// Cooldown: RetryAfter applies to every operation, not to this one alone.
 	Cooldown bool
@@ -212,12 +219,21 @@ func answered(f *Facts, r *Rules) Meaning {
 	m := Meaning{Outcome: outcome.Permanent, Kind: KindOf(f.Status), RetryAfter: f.RetryAfter, AskUser: true}
 	declined := false // the service did not do what the request asks for
 	switch {
-	case f.Status == 429:
-		m.Outcome, declined = outcome.Throttled, true
+	case f.Status == 429, f.RetryAfter > 0 && (f.Status == 400 || f.Status == 401 || f.Status == 403): // a rate limit in other words
+		m.Outcome, m.Kind, declined = outcome.Throttled, RateLimited, true
 		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin
+	case f.Status == 401 && f.NewToken, (f.Status == 421 || f.Status == 425) && !f.Misplaced:
+		m.Outcome, m.AskUser, m.AtOnce, m.Stands, declined = outcome.Transient, false, true, true, true
+	case f.Status == 409 && f.KeyInUse: // by the operation itself
+		m.Outcome, m.AskUser, m.Stands, declined = outcome.Transient, false, true, true
+	case f.Status == 501, f.Status == 505: // the same request fails again
+		m.AskUser = false
 	case f.Status == 408, f.Status >= 500:
 		m.Outcome = outcome.Transient
-		declined = f.Status == 503 && f.RetryAfter > 0
+		declined = (f.Status == 503 || f.Status == 529) && (f.Told || f.RetryAfter > 0)
+	}
+	if f.Advice == RetryIt && m.Outcome == outcome.Permanent && f.Status >= 400 { // the service knows better than its status
+		m.Outcome, m.AskUser, m.Stands, declined = outcome.Transient, false, true, true
 	}
 	// A redirect may come from a service that did its part.
 	m.Why = mayRepeat(f, r, !declined || f.Redirected)

@@ -39,8 +39,26 @@ func TestAnswer(t *testing.T) {
 
 		{"a redirect that is not followed is a refusal", Facts{Status: 300}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
 		{"4xx is a refusal", Facts{Status: 404}, Meaning{Outcome: permanent, Kind: NotFound, AskUser: true}},
-		{"its wait is kept for the record, and starts no cooldown", Facts{Status: 403, RetryAfter: wait},
-			Meaning{Outcome: permanent, Kind: Authentication, AskUser: true, RetryAfter: wait}},
+		{"its wait is kept for the record, and starts no cooldown", Facts{Status: 404, RetryAfter: wait},
+			Meaning{Outcome: permanent, Kind: NotFound, AskUser: true, RetryAfter: wait}},
+		{"400 with a wait is a rate limit", Facts{Status: 400, RetryAfter: wait},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: wait}},
+		{"and so is 401", Facts{Status: 401, RetryAfter: wait},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: wait}},
+		{"and 403", Facts{Status: 403, RetryAfter: wait},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: wait}},
+		{"401 is worth another try with another credential, at once", Facts{Status: 401, NewToken: true},
+			Meaning{Outcome: transient, Kind: Authentication, AtOnce: true, Stands: true}},
+		{"and not without", Facts{Status: 401}, Meaning{Outcome: permanent, Kind: Authentication, AskUser: true}},
+		{"421 is sent again at once", Facts{Status: 421}, Meaning{Outcome: transient, Kind: Status, AtOnce: true, Stands: true}},
+		{"and so is 425", Facts{Status: 425}, Meaning{Outcome: transient, Kind: Status, AtOnce: true, Stands: true}},
+		{"once", Facts{Status: 421, Misplaced: true}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+		{"as each of them", Facts{Status: 425, Misplaced: true}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+		{"409 may be about the operation's own key", Facts{Status: 409, KeyInUse: true},
+			Meaning{Outcome: transient, Kind: Status, Stands: true}},
+		{"and is not otherwise", Facts{Status: 409}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
+		{"501 fails again", Facts{Status: 501}, Meaning{Outcome: permanent, Kind: Server}},
+		{"and so does 505", Facts{Status: 505}, Meaning{Outcome: permanent, Kind: Server}},
 		{"408 is a failure of the service", Facts{Status: 408}, Meaning{Outcome: transient, Kind: ServerTimeout, AskUser: true}},
 		{"499 is a refusal", Facts{Status: 499}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
 		{"5xx is a failure", Facts{Status: 500}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
@@ -122,6 +140,49 @@ func TestNoAnswer(t *testing.T) {
 		if got := Judge(c.f, standard); got != c.want {
 			t.Errorf("%s: %+v\n is %+v,\nwant %+v", c.rule, c.f, got, c.want)
 		}
+	}
+}
+
+// x-should-retry: true makes an answer worth repeating that its status does not, with every
+// method, and says nothing of the service.
+func TestAdvice(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 409, 422, 501} {
+		f := Facts{Status: status, Advice: RetryIt, Method: "POST"}
+		want := Meaning{Outcome: transient, Kind: KindOf(status), Stands: true}
+		if got := Judge(f, Rules{Repeat: RepeatNever}); got != want {
+			t.Errorf("%d is %+v, want %+v", status, got, want)
+		}
+		f.Body = Gone
+		if got := Judge(f, standard); got.Why != BodyOnce {
+			t.Errorf("%d with a body that is gone is %+v", status, got)
+		}
+	}
+	for _, status := range []int{300, 304} {
+		if got, plain := Judge(Facts{Status: status, Advice: RetryIt}, standard), Judge(Facts{Status: status}, standard); got != plain {
+			t.Errorf("%d is %+v, want %+v", status, got, plain)
+		}
+	}
+}
+
+// A wait that is told says that nothing was done, however short it is.
+func TestTold(t *testing.T) {
+	for _, status := range []int{503, 529} {
+		for _, f := range []Facts{{Status: status, Told: true, Method: "POST"}, {Status: status, RetryAfter: wait, Method: "POST"}} {
+			if got := Judge(f, Rules{Repeat: RepeatNever}); got.Why != May || got.Outcome != transient {
+				t.Errorf("%+v is %+v", f, got)
+			}
+		}
+	}
+	if got := Judge(Facts{Status: 500, Told: true, Method: "POST"}, Rules{Repeat: RepeatNever}); got.Why != MustNot {
+		t.Errorf("500 is %+v", got)
+	}
+	for text, told := range map[string]bool{"0": true, "1.5": true, "Mon, 02 Jan 2006 15:04:05 GMT": true, "": false, "soon": false, "-1": false} {
+		if got := AsksToWait("", text); got != told {
+			t.Errorf("%q tells a wait: %v", text, got)
+		}
+	}
+	if !AsksToWait("0", "") || AsksToWait("", string(make([]byte, 100))) {
+		t.Error("in milliseconds it is told, and not by a long text")
 	}
 }
 
@@ -418,10 +479,14 @@ func TestProperties(t *testing.T) {
 			may[r.Repeat] = Judge(f, r).Why == May
 		}
 		check((!may[RepeatNever] || may[RepeatSafe]) && (!may[RepeatSafe] || may[RepeatKeyed]), "a stricter rule allows no more")
-		// The service can forbid, and not allow.
+		// The service can forbid, and can allow what its status does not.
 		r.Repeat = RepeatKeyed
 		f.Advice = RetryIt
-		check(Judge(f, r) == m, "the advice to repeat changes nothing")
+		if f.Ending == Answered && m.Outcome == permanent {
+			check(Judge(f, r).Outcome == transient && Judge(f, r).Stands, "the advice to repeat is followed, and says nothing of the service")
+		} else {
+			check(Judge(f, r) == m, "the advice to repeat changes nothing else")
+		}
 		f.Advice = DoNotRetry
 		check(f.Ending != Answered || m.Outcome == success || f.Status == 101 || Judge(f, r).Why != May, "the advice not to repeat is followed")
 	})
@@ -432,8 +497,8 @@ func TestProperties(t *testing.T) {
 
 // A verdict is part of every attempt that fails.
 func TestSize(t *testing.T) {
-	if size := reflect.TypeFor[Facts]().Size(); size > 48 {
-		t.Errorf("Facts take %d bytes, want 48: order their fields by size", size)
+	if size := reflect.TypeFor[Facts]().Size(); size > 56 {
+		t.Errorf("Facts take %d bytes, want 56: order their fields by size", size)
 	}
 	if size := reflect.TypeFor[Meaning]().Size(); size > 16 {
 		t.Errorf("a Meaning takes %d bytes, want 16", size)

@@ -1,0 +1,85 @@
+package holdfast
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/holdfast-go/holdfast/internal/wire"
+)
+
+// Some answers are explained by the operation's own earlier attempts, or by a credential
+// that Authorize would replace. Then the request is worth repeating once more.
+
+// keyInUse reports whether an earlier attempt with the same Idempotency-Key may have been
+// read: a 409 may be about that one.
+func (a *clientAttempt) keyInUse() bool {
+	o := a.call
+	return o.request.Header.Get("Idempotency-Key") != "" &&
+		slices.ContainsFunc(o.failure().attempts, func(before Attempt) bool { return before.Sent })
+}
+
+// misplaced reports whether an earlier attempt was answered with 421 or 425: such a request
+// is sent again once.
+func (a *clientAttempt) misplaced() bool {
+	return slices.ContainsFunc(a.call.failure().attempts, func(before Attempt) bool {
+		return before.Status == http.StatusMisdirectedRequest || before.Status == http.StatusTooEarly
+	})
+}
+
+// declinedKey is the key of the *StatusError in the context of Authorize.
+type declinedKey struct{}
+
+// Declined returns the 401 for which Authorize is called a second time within a call, nil
+// the first time. Call it with the context of Authorize's request: a token that was
+// declined is not to be taken from a cache.
+func Declined(ctx context.Context) *StatusError {
+	e, _ := ctx.Value(declinedKey{}).(*StatusError)
+	return e
+}
+
+// authorizesAnew asks Authorize again after a 401, once in a call. It reports whether the
+// result differs from what was declined, and keeps it for the next attempt.
+func (a *clientAttempt) authorizesAnew(declined *StatusError) bool {
+	o := a.call
+	authorize := o.resolved.config.Authorize
+	if authorize == nil || o.asked {
+		return false
+	}
+	o.asked = true
+	req := o.request.WithContext(context.WithValue(o.Caller, declinedKey{}, declined))
+	req.Header, req.Body = o.request.Header.Clone(), nil
+	for name, values := range a.added {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	target := *o.request.URL
+	req.URL = &target
+	if authorize(req) != nil || checkHeaders("header", req.Header) != nil {
+		return false
+	}
+	if req.URL.String() == a.authorized.url && maps.EqualFunc(req.Header, a.authorized.header, slices.Equal) {
+		return false
+	}
+	o.authorized = req
+	return true
+}
+
+// authorized is what Authorize made of a request.
+type authorized struct {
+	header http.Header
+	url    string
+}
+
+// authorize calls Authorize, or takes what it gave after a 401.
+func (a *clientAttempt) authorize(req *http.Request, authorize func(*http.Request) error) error {
+	o := a.call
+	if anew := o.authorized; anew != nil {
+		o.authorized = nil
+		req.Header, req.URL = anew.Header.Clone(), anew.URL
+	} else if err := authorize(req); err != nil {
+		return wire.WithoutURL(err)
+	}
+	a.authorized = authorized{maps.Clone(req.Header), req.URL.String()}
+	return nil
+}
