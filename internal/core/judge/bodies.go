@@ -3,6 +3,7 @@ package judge
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -51,8 +52,14 @@ func readBody(body []byte) (w Wait, ok bool) {
 	if len(body) == 0 || body[0] != '{' && body[0] != '[' {
 		return Wait{}, false
 	}
+	if !slices.ContainsFunc(clues[:], func(clue []byte) bool { return bytes.Contains(body, clue) }) {
+		return Wait{}, false
+	}
 	return parseBody(body).wait()
 }
+
+// A body without any of the clues has nothing to read, and is not parsed.
+var clues = [...][]byte{[]byte("retry"), []byte("quota"), []byte("estimated_time"), []byte("billing_"), []byte("credit balance")}
 
 // An answerBody is a body, which has the fields itself or in its object "error".
 type answerBody struct {

@@ -183,7 +183,10 @@ var plainAnswer = http.Header{
 	"Cf-Ray": {"1"}, "Cf-Cache-Status": {"DYNAMIC"}, "Via": {"1.1 x"}, "Alt-Svc": {"h3"},
 }
 
-var unavailable = []byte("<html>unavailable</html>")
+var (
+	unavailable = []byte("<html>unavailable</html>")
+	limited     = []byte(`{"error":{"message":"Rate limit reached","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`)
+)
 
 func TestReadWaitAllocations(t *testing.T) {
 	told := maps.Clone(plainAnswer)
@@ -192,8 +195,10 @@ func TestReadWaitAllocations(t *testing.T) {
 		h      http.Header
 		status int
 	}{"success": {plainAnswer, 200}, "redirect": {plainAnswer, 302}, "500": {plainAnswer, 500}, "429": {plainAnswer, 429}, "Retry-After": {told, 429}} {
-		if n := testing.AllocsPerRun(100, func() { ReadWait(c.h, unavailable, c.status, arrival) }); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
+		for _, body := range [][]byte{nil, unavailable, limited} {
+			if n := testing.AllocsPerRun(100, func() { ReadWait(c.h, body, c.status, arrival) }); n != 0 {
+				t.Errorf("%s: %v allocations for the body %s", name, n, body)
+			}
 		}
 	}
 }
@@ -209,7 +214,7 @@ func BenchmarkReadWait(b *testing.B) {
 		h      http.Header
 		body   []byte
 		status int
-	}{{"200", plainAnswer, nil, 200}, {"500", plainAnswer, unavailable, 500}, {"429", plainAnswer, unavailable, 429},
+	}{{"200", plainAnswer, nil, 200}, {"500", plainAnswer, unavailable, 500}, {"429", plainAnswer, limited, 429},
 		{"reset", exhausted, unavailable, 429}, {"body", plainAnswer, told, 429}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
