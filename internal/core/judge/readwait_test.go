@@ -244,7 +244,7 @@ func FuzzWait(f *testing.F) {
 		}
 		now := time.Unix(unix, 0)
 		w := ReadWait(h, []byte(body), status, now)
-		told := strings.HasPrefix(w.From, "body: ") || slices.Contains([]string{"retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after", "retry-after"}, w.From)
+		told := strings.HasPrefix(w.From, "body: ") || slices.Contains([]string{"retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after", "retry-after", "x-ratelimit-retry-after"}, w.From)
 		switch {
 		case w.For < 0, (w.For == 0) != (w.From == ""), w.Quota && w.For > 0, status < 300 && w != Wait{}:
 			t.Errorf("the wait is %+v", w)

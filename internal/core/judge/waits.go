@@ -32,6 +32,12 @@ var milliseconds = [...]struct{ name, from string }{
 	{"X-Amz-Retry-After", "x-amz-retry-after"},
 }
 
+// seconds are the headers with a Retry-After.
+var seconds = [...]struct{ name, from string }{
+	{"Retry-After", "retry-after"},
+	{"X-Ratelimit-Retry-After", "x-ratelimit-retry-after"},
+}
+
 // ReadWait returns the wait that an answer asks for, in whatever form. The names in h
 // are canonical, as in an http.Header. body is the beginning of the answer's body, or
 // nil if it was not read.
@@ -70,9 +76,11 @@ func readStated(h map[string][]string, arrived time.Time) (w Wait, ok bool) {
 			}
 		}
 	}
-	for _, v := range h["Retry-After"] {
-		if d, ok := parseRetryAfter(v, first(h["Date"]), arrived); ok {
-			return waitFor(d, "retry-after"), true
+	for i := range seconds {
+		for _, v := range h[seconds[i].name] {
+			if d, ok := parseRetryAfter(v, first(h["Date"]), arrived); ok {
+				return waitFor(d, seconds[i].from), true
+			}
 		}
 	}
 	return Wait{}, false
