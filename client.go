@@ -147,8 +147,8 @@ func Post[Out any](ctx context.Context, c *Client, path string, in any, opts ...
 //
 // The URL of req may be relative to the base URL. An absolute URL must have the origin
 // of the base URL, because the client's headers are sent with it. A retry sends the
-// body again. It comes from req.GetBody, which http.NewRequest sets for the readers
-// that it knows, or from a file. Of any other reader the first MiB is kept, and a
+// body again. It comes from memory for the readers that net/http knows, from a file, or
+// from req.GetBody. Of any other reader the first MiB is kept, and a
 // longer body is not sent again. The attempt's limit ends with the headers of the
 // answer; from there the context, Timeouts.Read and Timeouts.Total bound the call.
 //

@@ -15,9 +15,7 @@ import (
 // keyInUse reports whether an earlier attempt with the same Idempotency-Key may have been
 // read: a 409 may be about that one.
 func (a *clientAttempt) keyInUse() bool {
-	o := a.call
-	return o.request.Header.Get("Idempotency-Key") != "" &&
-		slices.ContainsFunc(o.failure().attempts, func(before Attempt) bool { return before.Sent })
+	return a.call.request.Header.Get("Idempotency-Key") != "" && a.call.mayHaveBeenSent()
 }
 
 // misplaced reports whether an earlier attempt was answered with 421 or 425: such a request

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/engine"
@@ -22,7 +23,7 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
-	resent      bool        // its connection was stale, and nothing of the request was written
+	resent      int         // times that its connection was stale, and nothing of the request was written
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
@@ -113,7 +114,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	switch {
 	case h != nil:
 		req = h.request.WithContext(a.roundTrip)
-	case a != &o.first || own || a.resent:
+	case a != &o.first || own || a.resent > 0:
 		req = req.WithContext(a.roundTrip)
 	}
 	a.roundTrip.Unpack = o.unpack
@@ -233,7 +234,7 @@ func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 
 // proxyDeclined concludes an attempt that a proxy did not connect.
 func (a *clientAttempt) proxyDeclined(r *wire.ProxyAnswer) {
-	a.Arrived = a.call.Now()
+	a.Arrived, a.plain = a.call.Now(), nil // net/http's has no more than the status's name
 	f := a.facts(judge.ProxyDeclined)
 	f.Status, f.Ended = r.Status, true
 	f.RetryAfter = judge.RetryAfter(r.Header.Get("Retry-After-Ms"), r.Header.Get("Retry-After"), r.Header.Get("Date"), a.Arrived)
@@ -270,23 +271,33 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	case reached == judge.AcquireLimit:
 		err = limit
 	default:
+		if cause := o.causeOf(limit); cause != nil {
+			err = cause
+		}
 		err = withLimit(limit, err)
 	}
 	m := a.judge(f)
 	if m.Retire {
 		a.roundTrip.Retire()
 	}
-	if m.AtOnce && m.Stands && m.Why == judge.May && !sent && !a.resent {
-		a.resend()
-		return
+	if stale := m.AtOnce && m.Stands; stale {
+		if m.Why == judge.May && !sent && (a.resent == 0 || a.roundTrip.Missed() && a.resent < maxResends) {
+			a.resend()
+			return
+		}
+		a.Free = !a.roundTrip.CanRetire()
 	}
 	a.concludeWith(f, m, err)
 }
 
+// maxResends bounds how often an attempt meets a connection that this side retires at the
+// same moment. More than once is rare.
+const maxResends = 10
+
 // resend sends the request again within the attempt, on another connection. Nothing of it
 // was written, so the service has not seen this attempt yet.
 func (a *clientAttempt) resend() {
-	a.resent = true
+	a.resent++
 	a.nextRoundTrip()
 	a.send()
 }
@@ -313,6 +324,24 @@ func (a *clientAttempt) limit() (*TimeoutError, judge.Limit) {
 	}
 	return nil, judge.NoLimit
 }
+
+// causeOf is the cause that the caller gave its own deadline, nil if it gave none. The timer
+// of the caller's context may be later than that of the attempt.
+func (o *clientCall) causeOf(limit *TimeoutError) error {
+	if limit.Phase != "deadline" {
+		return nil
+	}
+	if o.Caller.Err() == nil {
+		o.World.Sleep(o.Caller, o.Now().Add(timerDelay))
+	}
+	if cause := context.Cause(o.Caller); cause != context.DeadlineExceeded {
+		return cause
+	}
+	return nil
+}
+
+// timerDelay is how long the timer of a context is waited for, after its time.
+const timerDelay = 10 * time.Millisecond
 
 // withLimit joins a limit and net/http's error, which differs between protocols. An error
 // that a context has ended adds nothing to the limit.

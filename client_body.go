@@ -31,11 +31,11 @@ type liveBody struct {
 // closed, it has the permit and the attempt's context, and the operation runs.
 func (a *clientAttempt) leaveBody(resp *http.Response) {
 	o, stream := a.call, a.call.isStream(resp)
-	if !stream {
+	if stream && o.HandOverStream(&a.Attempt) {
+		a.roundTrip.CarriesStream()
+	} else {
 		a.HandOver()
 		o.answered.Store(a.Started.UnixNano())
-	} else if o.HandOverStream(&a.Attempt) {
-		a.roundTrip.CarriesStream()
 	}
 	a.roundTrip.Extend(o.OwnDeadline())
 	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode, stream: stream}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ type clientCall struct {
 	authorized *http.Request // what it gave, for the next attempt
 
 	body   func() (io.ReadCloser, error)
+	spend  func()       // reads the caller's body in memory to its end; nil for any other
 	upload *wire.Upload // the body if it can be read only once
 
 	handedOver *clientAttempt // the attempt with an answer that the caller reads
@@ -130,6 +132,9 @@ func (o *clientCall) run() error {
 		}
 	}()
 	d := o.Run()
+	if o.spend != nil && (d.Why == retry.Answered || o.mayHaveBeenSent()) {
+		o.spend()
+	}
 	err := o.end(d)
 	done = true
 	if o.handedOver != nil {
@@ -143,6 +148,11 @@ func (o *clientCall) run() error {
 		o.declined = nil
 	}
 	return err
+}
+
+// mayHaveBeenSent reports whether a failed attempt may have reached the service.
+func (o *clientCall) mayHaveBeenSent() bool {
+	return slices.ContainsFunc(o.failure().attempts, func(a Attempt) bool { return a.Sent })
 }
 
 // finish ends the operation's context and removes it from the running calls.

@@ -77,6 +77,8 @@ func checkTarget(target *url.URL) error {
 		return mistaken("unsupported protocol scheme %q", target.Scheme)
 	case target.Host == "" && (target.Opaque != "" || target.Scheme != ""):
 		return mistaken("http: no Host in request URL")
+	case strings.Contains(target.Host, "@"): // not shown: it may be a password
+		return mistaken("the host in the request's URL has a user or password in it")
 	case hasControl(target.RawQuery) || hasControl(target.Opaque):
 		return mistaken("net/http: can't write control character in Request.URL")
 	}

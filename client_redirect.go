@@ -96,11 +96,18 @@ func (h *hop) forbids(next *hop, most int) string {
 	return ""
 }
 
+// longestHop bounds an address in the text of a RedirectError.
+const longestHop = 500
+
 func (h *hop) visit() {
 	u := *h.request.URL
 	u.Fragment, u.RawFragment = "", ""
 	h.visited = append(slices.Clip(h.visited), h.request.Method+" "+u.String())
-	h.shown = append(slices.Clip(h.shown), wire.Shown(&u))
+	shown := wire.Shown(&u)
+	if len(shown) > longestHop {
+		shown = strings.ToValidUTF8(shown[:longestHop], "") + "…"
+	}
+	h.shown = append(slices.Clip(h.shown), shown)
 }
 
 // next returns the request that a redirect asks for (RFC 9110, 15.4), and false if the

@@ -118,7 +118,9 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	} else if err = checkFraming(req.Header); err == nil {
 		err = moveHost(req)
 	}
-	if err == nil && in.Body != nil && in.Body != http.NoBody {
+	if in.Body == nil || in.Body == http.NoBody {
+		req.ContentLength = 0
+	} else if err == nil {
 		o.takeBody(in, r.Retry.Retries > 0)
 	}
 	with.addHeaders(req)
@@ -131,20 +133,15 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 }
 
 // takeBody takes over the body of a caller's request. Its length is sent if it is known: of
-// a body in memory, and of a file. If it is not the one that the request announces, the
-// attempt fails before it sends anything.
+// a body in memory, and of a file, unless trailers follow it. If it is not the one that the
+// request announces, the attempt fails before it sends anything.
 func (o *clientCall) takeBody(in *http.Request, repeat bool) {
-	open, length, known := wire.InMemory(in.Body)
-	switch {
-	case known:
-		_ = in.Body.Close()
+	length, known := int64(0), false
+	if memory, ok := wire.InMemory(in.Body); ok {
 		o.chunked = in.ContentLength < 0 || in.Header["Expect"] != nil
-		o.body = func() (io.ReadCloser, error) { return open(), nil }
-		if length == 0 && in.ContentLength == 0 {
-			o.body = nil
-			return
-		}
-	case in.GetBody != nil:
+		o.body, o.spend = func() (io.ReadCloser, error) { return memory.Open(), nil }, memory.Spend
+		length, known = memory.Length, true
+	} else if in.GetBody != nil {
 		first := in.Body
 		o.body = func() (io.ReadCloser, error) {
 			if body := first; body != nil {
@@ -153,21 +150,24 @@ func (o *clientCall) takeBody(in *http.Request, repeat bool) {
 			}
 			return in.GetBody()
 		}
-	default:
+	} else {
 		o.upload = wire.NewUpload(in.Body, in.ContentLength, repeat)
 		o.body = o.upload.Open
 		length, known = o.upload.Size()
 	}
+	chosen := in.ContentLength == 0 && len(in.TransferEncoding) == 0 && len(in.Trailer) == 0 // by the client
 	switch {
 	case !known || in.ContentLength < 0:
-	case o.upload != nil && length == 0 && in.ContentLength == 0 && len(in.TransferEncoding) == 0:
-		o.upload.Close()
-		o.upload, o.body = nil, nil
 	case in.ContentLength > 0 && in.ContentLength != length:
 		o.body = func() (io.ReadCloser, error) {
 			return nil, mistaken("http: ContentLength=%d with Body length %d", in.ContentLength, length)
 		}
-	case len(in.TransferEncoding) == 0:
+	case chosen && length == 0:
+		if o.upload != nil {
+			o.upload.Close()
+		}
+		o.upload, o.body = nil, nil
+	case chosen:
 		o.request.ContentLength = length
 	}
 }

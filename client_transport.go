@@ -146,6 +146,7 @@ func (o *clientCall) keepDeclined() {
 	e, whole := a.readStatusError(resp, body, true)
 	a.roundTrip.Drain(body)
 	a.live.releaseAttempt()
+	o.answered.Store(0)
 	o.handedOver = nil // until here, run closes the answer after a panic of its body
 	o.lastFailed().Err = e
 	o.failure().bound()

@@ -126,8 +126,9 @@ type Pool struct {
 	// limit.
 	IdleExpiry time.Duration
 	// MaxAge is how long a connection is used: the request that finds it older is its
-	// last one. So a client that is never idle follows a name that moves. Each connection
-	// gets between 90 % and all of it. Default 5m; Off for no limit.
+	// last one. So a client that is never idle follows a name that moves. Over HTTP/2 a
+	// connection that is never idle is replaced only if MaxConns leaves room for another.
+	// Each connection gets between 90 % and all of it. Default 5m; Off for no limit.
 	MaxAge time.Duration
 }
 

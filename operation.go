@@ -88,13 +88,21 @@ func (f *failure) bound() {
 	for i := range slices.Backward(f.attempts) {
 		a := &f.attempts[i]
 		declined, ok := a.Err.(*StatusError)
-		if !ok {
+		misled, redirected := a.Err.(*RedirectError)
+		switch {
+		case redirected:
+			declined = misled.answer
+		case !ok:
 			continue
 		}
 		size := declined.size()
 		if size > left {
 			declined = declined.cut(left)
-			a.Err, size = declined, declined.size()
+			if size = declined.size(); redirected {
+				a.Err = &RedirectError{Hops: misled.Hops, Reason: misled.Reason, answer: declined}
+			} else {
+				a.Err = declined
+			}
 		}
 		left -= size
 	}

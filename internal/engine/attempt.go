@@ -26,6 +26,7 @@ type Attempt struct {
 	Probe      bool // it is a half-open breaker's probe
 	Reused     bool // it went over a connection that was used before
 	Sent       bool // its request may have reached the service
+	Free       bool // the repetition is free: see outcome.Result
 	concluded  bool
 	permit     bool // it holds a permit of the bulkhead
 	handedOver bool // the answer holds the permit until Operation.ReleaseHeld

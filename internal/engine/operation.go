@@ -56,7 +56,6 @@ type Records interface {
 	// Acquired: the operation has one. If it was queued, it waited that long. An
 	// operation that was not queued is reported only if it is watched.
 	Acquired(now time.Time, waited time.Duration, queued bool)
-	// Saturated: no permit came free in time.
 	// Saturated: no permit came free in time. full: too many operations wait for one.
 	Saturated(full bool)
 	// CoolingDown: the operation waits until the cooldown is over.
@@ -418,7 +417,7 @@ func (o *Operation) Attempt(n int) outcome.Result {
 		o.Engine.Cooldown.Request(a.Arrived, a.RetryAfter)
 	}
 	o.work.Ended(a)
-	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.AtOnce, Stands: a.Stands}
+	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.AtOnce, Free: a.Free, Stands: a.Stands}
 }
 
 // ReachedLimit is a limit of this side that has ended an attempt.

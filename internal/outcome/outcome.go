@@ -56,6 +56,9 @@ type Result struct {
 	// AtOnce means that the connection had ended before the attempt: the first
 	// repetition of an operation that is for this reason does not wait.
 	AtOnce bool
+	// Free means that AtOnce is for every such repetition, up to a bound: there may be
+	// more connections of that kind.
+	Free bool
 	// Stands means that the attempt gives no information about the service: the
 	// verdict of the attempt before it stands.
 	Stands bool

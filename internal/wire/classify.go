@@ -94,6 +94,29 @@ func (e *ProxyAnswer) Error() string {
 	return fmt.Sprintf("proxy %s declined to connect to %s: %d %s", e.Proxy, e.Host, e.Status, http.StatusText(e.Status))
 }
 
+// socksStatuses are the answers of a SOCKS proxy that are about the proxy and not about the
+// service, with the HTTP statuses that mean the same.
+var socksStatuses = map[string]int{
+	"no acceptable authentication methods":    http.StatusProxyAuthRequired,
+	"username/password authentication failed": http.StatusProxyAuthRequired,
+	"connection not allowed by ruleset":       http.StatusForbidden,
+	"general SOCKS server failure":            http.StatusBadGateway,
+}
+
+// socksAnswer returns the answer of a SOCKS proxy that did not connect, for its own reasons.
+func socksAnswer(err error) (*ProxyAnswer, bool) {
+	failed, ok := errors.AsType[*net.OpError](err)
+	if !ok || !strings.HasPrefix(failed.Op, "socks") || failed.Source == nil || failed.Addr == nil {
+		return nil, false
+	}
+	for text, status := range socksStatuses {
+		if strings.HasSuffix(failed.Err.Error(), text) {
+			return &ProxyAnswer{Proxy: failed.Source.String(), Host: failed.Addr.String(), Status: status}, true
+		}
+	}
+	return nil, false
+}
+
 // schemeMismatch is a TLS handshake that plain HTTP answered, as http.Client reports it
 // for net/http's transport alone.
 type schemeMismatch struct{ err tls.RecordHeaderError }

@@ -38,14 +38,30 @@ type connLimiter struct {
 // errFull is the error of a dial that the limiter has rejected.
 var errFull = errors.New("every connection is in use")
 
-// acquire takes a place for a dial; false if there is none.
-func (l *connLimiter) acquire() bool {
+// acquire takes a place for a dial of addr; false if there is none. An idle connection to
+// another address, to which a redirect led, makes room.
+func (l *connLimiter) acquire(addr string) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.max > 0 && l.open-l.long >= l.max && (l.both || l.http2.Load()) {
+	if l.max == 0 || l.open-l.long < l.max || !l.both && !l.http2.Load() {
+		l.open++
+		l.mu.Unlock()
+		return true
+	}
+	var idle *trackedConn
+	for c := range l.conns {
+		if c.addr != addr && c.users.CompareAndSwap(0, retired) {
+			idle = c
+			break
+		}
+	}
+	if idle != nil {
+		l.open++ // before its place is given back, so that no other dial takes it
+	}
+	l.mu.Unlock()
+	if idle == nil {
 		return false
 	}
-	l.open++
+	_ = idle.Close()
 	return true
 }
 

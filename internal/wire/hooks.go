@@ -64,7 +64,7 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 		}
 		return
 	}
-	c.conn, c.reused, c.tracked, c.wroteHeaders = info.Conn, info.Reused, tracked, false
+	c.conn, c.reused, c.missed, c.tracked, c.wroteHeaders = info.Conn, info.Reused, false, tracked, false
 	if tracked != nil {
 		c.wroteBefore = tracked.wrote.Load()
 		c.taken = tracked.take(r.started)
@@ -73,7 +73,7 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 				tracked.transport.outgrow(tracked)
 			}
 		} else { // nothing can be written to it, and net/http looks for another, or gives up
-			c.reused = true // it is from the pool, though it may be unused
+			c.reused, c.missed = true, true // it is from the pool, though it may be unused
 			abandon(info.Conn)
 		}
 	}

@@ -7,28 +7,47 @@ import (
 	"strings"
 )
 
-// InMemory returns a function that opens a request's body again and again, and the body's
-// length. It is false unless the body is one of those that net/http knows to be in
-// memory: a bytes.Reader, a bytes.Buffer or a strings.Reader, also below io.NopCloser.
-// net/http sends such a body together with the headers, in one write.
+// Memory is a request's body that net/http knows to be in memory: a bytes.Reader, a
+// bytes.Buffer or a strings.Reader, also below io.NopCloser. net/http sends such a body
+// together with the headers, in one write.
 //
-// The caller's reader is read to its end at once, without a copy, and not touched again:
-// the caller may seek it back for the next request while a lost attempt still writes.
-func InMemory(body io.Reader) (open func() io.ReadCloser, length int64, ok bool) {
+// Attempts read what the caller's reader holds, without a copy, and never the reader itself.
+// So the caller may seek it back for the next request while a lost attempt still writes.
+type Memory struct {
+	Length int64
+	Open   func() io.ReadCloser // for one attempt
+	Spend  func()               // reads the caller's reader to its end
+}
+
+// InMemory returns a body that is in memory, and false for any other. The caller's reader
+// stays where it is until Spend.
+func InMemory(body io.Reader) (m Memory, ok bool) {
 	switch r := body.(type) {
-	case *bytes.Reader, *bytes.Buffer:
+	case *bytes.Buffer:
+		content := r.Bytes()
+		return Memory{int64(len(content)), openBytes(content), func() { r.Next(len(content)) }}, true
+	case *bytes.Reader:
 		var content all
-		_, _ = r.(io.WriterTo).WriteTo(&content)
-		return func() io.ReadCloser { return io.NopCloser(bytes.NewReader(content.bytes)) }, int64(len(content.bytes)), true
+		at, _ := r.Seek(0, io.SeekCurrent)
+		_, _ = r.WriteTo(&content)
+		_, _ = r.Seek(at, io.SeekStart)
+		return Memory{int64(len(content.bytes)), openBytes(content.bytes), func() { _, _ = r.Seek(0, io.SeekEnd) }}, true
 	case *strings.Reader:
 		var content all
+		at, _ := r.Seek(0, io.SeekCurrent)
 		_, _ = r.WriteTo(&content)
-		return func() io.ReadCloser { return io.NopCloser(strings.NewReader(content.text)) }, int64(len(content.text)), true
+		_, _ = r.Seek(at, io.SeekStart)
+		open := func() io.ReadCloser { return io.NopCloser(strings.NewReader(content.text)) }
+		return Memory{int64(len(content.text)), open, func() { _, _ = r.Seek(0, io.SeekEnd) }}, true
 	}
 	if below, ok := belowNopCloser(body); ok {
 		return InMemory(below)
 	}
-	return nil, 0, false
+	return Memory{}, false
+}
+
+func openBytes(content []byte) func() io.ReadCloser {
+	return func() io.ReadCloser { return io.NopCloser(bytes.NewReader(content)) }
 }
 
 // belowNopCloser returns the reader that was given to io.NopCloser. Any other is returned as

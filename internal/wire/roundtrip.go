@@ -86,6 +86,9 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		err = errNothing
 	case resp.Body == nil: // http.Client accepts it from a fake
 		resp.Body = http.NoBody
+	case isEmpty(req, resp, inner != nil):
+		_ = resp.Body.Close() // over HTTP/2 it is another value
+		resp.Body = http.NoBody
 	}
 	r.answered.Store(true)
 	if err != nil {
@@ -105,6 +108,16 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		resp.Body = &r.response
 	}
 	return resp, nil
+}
+
+// isEmpty reports whether an answer has no body. Of net/http, and of HTTP/2 behind another
+// RoundTripper, a length of zero means that.
+func isEmpty(req *http.Request, resp *http.Response, ofNetHTTP bool) bool {
+	if resp.StatusCode == http.StatusSwitchingProtocols || !ofNetHTTP && resp.ProtoMajor != 2 {
+		return false
+	}
+	return resp.ContentLength == 0 || req.Method == http.MethodHead ||
+		resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
 }
 
 var errNothing = errors.New("the transport returned neither an answer nor an error")

@@ -24,6 +24,7 @@ type connection struct {
 	taken        taken         // of tracked
 	wroteBefore  int64         // bytes that were written to it before the request
 	reused       bool
+	missed       bool  // it was retired meanwhile
 	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
 	ended        error // why the request must not have another connection
 }
@@ -48,7 +49,10 @@ func (r *RoundTrip) Silent(err error, limited bool) bool {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
 	if limited {
-		return r.conn.tracked != nil && r.conn.tracked.heard.Load() < r.conn.taken.seq
+		if r.conn.tracked != nil {
+			return r.conn.tracked.heard.Load() < r.conn.taken.seq
+		}
+		return r.conn.conn != nil // others have dialled it: nothing is known but that there was no answer
 	}
 	return r.conn.conn != nil && silent(err)
 }
@@ -79,6 +83,18 @@ func (r *RoundTrip) Retire() {
 	} else if r.others != nil {
 		r.others.CloseIdleConnections()
 	}
+}
+
+// CanRetire reports whether Retire can empty the pool. That of a RoundTripper around
+// net/http's may be out of reach: then each of its stale connections has to be tried.
+func (r *RoundTrip) CanRetire() bool { return r.own != nil || r.others != nil }
+
+// Missed reports whether the connection was retired while net/http handed it out. The
+// service has no part in that.
+func (r *RoundTrip) Missed() bool {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	return r.conn.missed
 }
 
 // endedEarly returns why the request must not have another connection, nil if it may:
@@ -126,7 +142,7 @@ func (c *connection) mayHaveLeft() bool {
 	switch {
 	case c.foreign.Load():
 		return true
-	case c.conn == nil:
+	case c.conn == nil, c.missed: // closed before the request was written
 		return false
 	}
 	return c.tracked == nil || c.tracked.wrote.Load() != c.wroteBefore
@@ -146,6 +162,9 @@ func (c *connection) cause(err error, wrapped bool) error {
 	}
 	if unprocessedWithBody(err) {
 		return &unread{err}
+	}
+	if answer, ok := socksAnswer(err); ok {
+		return answer
 	}
 	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(plain.RecordHeader[:]) == "HTTP/" {
 		return &schemeMismatch{plain}

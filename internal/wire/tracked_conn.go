@@ -24,6 +24,7 @@ type trackedConn struct {
 	transport *Transport
 	limiter   *connLimiter    // of the transport
 	pool      *http.Transport // that has dialled it
+	addr      string          // that it was dialled to: the service's, or a proxy's
 	wrote     atomic.Int64
 	closed    atomic.Bool
 	http2     atomic.Bool

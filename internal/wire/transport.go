@@ -75,7 +75,7 @@ func (t *Transport) pool() *http.Transport {
 	*p = http.Transport{
 		Proxy: cfg.Proxy,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if !t.limiter.acquire() {
+			if !t.limiter.acquire(addr) {
 				return nil, errFull
 			}
 			r, _ := ctx.Value(roundTripKey{}).(*RoundTrip)
@@ -90,7 +90,7 @@ func (t *Transport) pool() *http.Transport {
 				return nil, err
 			}
 			r.dialling(search)
-			c := &trackedConn{Conn: conn, transport: t, limiter: &t.limiter, pool: p, expires: t.expiry()}
+			c := &trackedConn{Conn: conn, transport: t, limiter: &t.limiter, pool: p, addr: addr, expires: t.expiry()}
 			c.http2.Store(onlyCleartextHTTP2(p))
 			return t.limiter.track(c), nil
 		},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"reflect"
 	"sync"
 )
 
@@ -46,16 +47,7 @@ func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
 	if repeat {
 		u.keep = keepUpload
 	}
-	below, _ := belowNopCloser(body)
-	if f, ok := below.(interface {
-		io.ReaderAt
-		io.Seeker
-	}); ok {
-		if f, ok := f.(*os.File); ok {
-			if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // pipes, terminals
-				return u
-			}
-		}
+	if f, ok := readerAt(body); ok {
 		at, err := f.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return u
@@ -69,6 +61,29 @@ func NewUpload(body io.ReadCloser, length int64, repeat bool) *Upload {
 		}
 	}
 	return u
+}
+
+// file is what can be read by offset.
+type file interface {
+	io.ReaderAt
+	io.Seeker
+}
+
+// readerAt returns body as a file, or a section of one. Any other reader that has the
+// methods may have a Read of its own beside them, which gives something else.
+func readerAt(body io.Reader) (file, bool) {
+	body, _ = belowNopCloser(body)
+	switch f := body.(type) {
+	case *os.File:
+		info, err := f.Stat()
+		return f, err == nil && info.Mode().IsRegular() // no pipe or terminal
+	case *io.SectionReader:
+		return f, true
+	}
+	if f, ok := body.(file); ok && reflect.TypeOf(body).String() == "multipart.sectionReadCloser" {
+		return f, true
+	}
+	return nil, false
 }
 
 // Size returns the length of a file, from its position to its end, and false if it is not

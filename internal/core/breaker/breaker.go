@@ -157,7 +157,8 @@ func (b *Breaker) Done(now time.Time, t Ticket, o outcome.Outcome) Change {
 	return b.judge(now, o)
 }
 
-// AnswerBegan takes the ticket back for an answer that has begun and has not ended yet. A probe has succeeded: the service is up. A closed breaker learns nothing, since an
+// AnswerBegan takes the ticket back for an answer that has begun and has not ended yet. A
+// probe has succeeded: the service is up. A closed breaker learns nothing, since an
 // answer can still break off. AnswerEnded tells it how the answer ended.
 func (b *Breaker) AnswerBegan(now time.Time, t Ticket) Change {
 	if t.probe == 0 {

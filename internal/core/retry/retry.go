@@ -109,12 +109,16 @@ type Decision struct {
 	Most  time.Duration // the upper end of the wait before jitter
 }
 
+// maxFree bounds the repetitions that are free. A pool is seldom larger.
+const maxFree = 100
+
 // Schedule is the state of one operation's retries. Start makes one for each
 // operation.
 type Schedule struct {
 	cfg  *Config
 	made int           // retries granted
 	once bool          // one of them at once
+	free int           // and those that are free
 	last time.Duration // the last wait, for Decorrelated
 }
 
@@ -131,6 +135,10 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	case outcome.Transient, outcome.Throttled:
 	default:
 		return Decision{Why: NotWorthRepeating}
+	}
+	if r.AtOnce && r.Free && !r.NoRepeat && s.free < maxFree && (deadline.IsZero() || now.Before(deadline)) {
+		s.free++
+		return Decision{Again: true, At: now}
 	}
 	atOnce := r.AtOnce && !s.once // also without retries, as net/http does it
 	if s.made >= s.cfg.Retries && !(atOnce && s.cfg.Retries == 0) {

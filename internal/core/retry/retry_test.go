@@ -100,6 +100,35 @@ func TestOverflow(t *testing.T) {
 
 // The first attempt of an operation that met a stale connection is repeated at once. It
 // is a retry like any other, and the next one waits as long as a second.
+// Repetitions that are free take no retry, and are bounded.
+func TestFree(t *testing.T) {
+	free := outcome.Result{Outcome: outcome.Transient, AtOnce: true, Free: true}
+	for _, retries := range []int{0, 1} {
+		cfg := Config{Retries: retries, Base: s, Max: 10 * s, Jitter: None}
+		schedule := Start(&cfg)
+		for n := range maxFree {
+			if d := schedule.Next(noon, forever, free, 0.5); !d.Again || d.Wait != 0 {
+				t.Fatalf("%d retries, the %dth: %+v", retries, n+1, d)
+			}
+		}
+		if d := schedule.Next(noon, forever, free, 0.5); !d.Again || d.Wait != 0 { // as any that is at once
+			t.Errorf("%d retries: %+v", retries, d)
+		}
+		if d := schedule.Next(noon, forever, free, 0.5); d.Again || d.Why != Exhausted {
+			t.Errorf("%d retries, without end: %+v", retries, d)
+		}
+	}
+	cfg := Config{Retries: 1, Base: s, Max: 10 * s, Jitter: None}
+	schedule := Start(&cfg)
+	if d := schedule.Next(noon, noon, free, 0.5); d.Again {
+		t.Errorf("at the deadline: %+v", d)
+	}
+	free.NoRepeat = true
+	if d := schedule.Next(noon, forever, free, 0.5); d.Why != NotRepeatable {
+		t.Errorf("what must not be repeated: %+v", d)
+	}
+}
+
 func TestAtOnce(t *testing.T) {
 	stale := outcome.Result{Outcome: outcome.Transient, AtOnce: true}
 	never := outcome.Result{Outcome: outcome.Transient, AtOnce: true, NoRepeat: true}
