@@ -42,10 +42,10 @@ func Declined(ctx context.Context) *StatusError {
 func (a *clientAttempt) authorizesAnew(declined *StatusError) bool {
 	o := a.call
 	authorize := o.resolved.config.Authorize
-	if authorize == nil || o.asked {
+	if authorize == nil || o.anew != nil {
 		return false
 	}
-	o.asked = true
+	o.anew = new(anew)
 	req := o.request.WithContext(context.WithValue(o.Caller, declinedKey{}, declined))
 	req.Header, req.Body = o.request.Header.Clone(), nil
 	for name, values := range a.added {
@@ -59,8 +59,13 @@ func (a *clientAttempt) authorizesAnew(declined *StatusError) bool {
 	if req.URL.String() == a.authorized.url && maps.EqualFunc(req.Header, a.authorized.header, slices.Equal) {
 		return false
 	}
-	o.authorized = req
+	o.anew.request = req
 	return true
+}
+
+// anew is that Authorize was asked a second time.
+type anew struct {
+	request *http.Request // what it gave, for the next attempt
 }
 
 // authorized is what Authorize made of a request.
@@ -72,12 +77,13 @@ type authorized struct {
 // authorize calls Authorize, or takes what it gave after a 401.
 func (a *clientAttempt) authorize(req *http.Request, authorize func(*http.Request) error) error {
 	o := a.call
-	if anew := o.authorized; anew != nil {
-		o.authorized = nil
-		req.Header, req.URL = anew.Header.Clone(), anew.URL
+	if o.anew != nil && o.anew.request != nil {
+		given := o.anew.request
+		o.anew.request = nil
+		req.Header, req.URL = given.Header.Clone(), given.URL
 	} else if err := authorize(req); err != nil {
 		return wire.WithoutURL(err)
 	}
-	a.authorized = authorized{maps.Clone(req.Header), req.URL.String()}
+	a.authorized = &authorized{maps.Clone(req.Header), req.URL.String()}
 	return nil
 }

@@ -23,13 +23,12 @@ type clientAttempt struct {
 	onWire atomic.Pointer[lazyctx.Context] // of the current round trip, for Close
 
 	roundTrip   *wire.RoundTrip
-	resent      int         // times that its connection was stale, and nothing of the request was written
+	resent      uint8       // times that its connection was stale, and nothing of the request was written
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
-	authorized  authorized  // by Authorize
-	answer      any         // of the receiver: *Response, *http.Response or *Stream
-	plain       error       // of the RoundTripper, unless a limit of the client has ended it
+	authorized  *authorized // by Authorize
+	answer      any         // of the receiver: *Response, *http.Response or *Stream; or the RoundTripper's error
 
 	firstRoundTrip roundTrip
 	live           liveBody
@@ -85,7 +84,7 @@ func (a *clientAttempt) send() {
 		resp, err = a.follow(resp)
 	}
 	if err != nil {
-		a.plain = err
+		a.answer = err
 		a.roundTripFailed(resp, err)
 		return
 	}
@@ -234,7 +233,7 @@ func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 
 // proxyDeclined concludes an attempt that a proxy did not connect.
 func (a *clientAttempt) proxyDeclined(r *wire.ProxyAnswer) {
-	a.Arrived, a.plain = a.call.Now(), nil // net/http's has no more than the status's name
+	a.Arrived, a.answer = a.call.Now(), nil // net/http's has no more than the status's name
 	f := a.facts(judge.ProxyDeclined)
 	f.Status, f.Ended = r.Status, true
 	f.RetryAfter = judge.RetryAfter(r.Header.Get("Retry-After-Ms"), r.Header.Get("Retry-After"), r.Header.Get("Date"), a.Arrived)
@@ -252,7 +251,7 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	f := a.facts(judge.NoAnswer)
 	f.Status, f.Sent, f.Ended, f.Limit = status, sent, true, reached
 	if limit != nil && !(reached == judge.OperationLimit && limit.Phase == "deadline") {
-		a.plain = nil
+		a.answer = nil // it is the client's own limit
 	}
 	switch {
 	case o.hasLeft():
@@ -278,14 +277,14 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 	}
 	m := a.judge(f)
 	if m.Retire {
-		a.roundTrip.Retire()
+		a.roundTrip.Retire(o.resolved.transport)
 	}
 	if stale := m.AtOnce && m.Stands; stale {
 		if m.Why == judge.May && !sent && (a.resent == 0 || a.roundTrip.Missed() && a.resent < maxResends) {
 			a.resend()
 			return
 		}
-		a.Free = !a.roundTrip.CanRetire()
+		a.Free = !wire.CanRetire(o.resolved.transport)
 	}
 	a.concludeWith(f, m, err)
 }

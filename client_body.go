@@ -19,10 +19,10 @@ type liveBody struct {
 	io.ReadCloser
 	a      *clientAttempt
 	status int
-	closed atomic.Bool // by the caller
+	err    error // of Read
 	once   sync.Once
+	closed atomic.Bool // by the caller
 	ended  atomic.Bool // well or not, or in a way that says nothing of the service
-	err    error       // of Read
 	begun  bool        // a byte has arrived
 	stream bool        // see isStream
 }
@@ -60,7 +60,11 @@ func (o *clientCall) isStream(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusOK {
 		return false
 	}
-	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	types := resp.Header["Content-Type"]
+	if len(types) == 0 {
+		return false
+	}
+	media, _, _ := strings.Cut(types[0], ";")
 	switch strings.TrimSpace(media) {
 	case "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream":
 		return true

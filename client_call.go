@@ -26,11 +26,11 @@ type clientCall struct {
 	own       lazyctx.Context               // its context: Timeouts.Total and Close end it
 	attempts  atomic.Pointer[clientAttempt] // the newest, linked to the older ones
 	answered  atomic.Int64                  // when the attempt started that has an answer with a permit, in Unix nanoseconds
-	aborted   atomic.Bool
-	stopWatch func() // of a caller's Request.Cancel; nil if there is none
+	stopWatch func()                        // of a caller's Request.Cancel; nil if there is none
 	limits    *wire.Limits
-	repeat    Repeat
 	receiver  receiver
+	aborted   atomic.Bool
+	repeat    Repeat
 	upgrade   bool // the request asks for another protocol
 	chunked   bool // the body comes from the caller, in pieces of any size
 	unpack    bool // the request asks for a compressed answer
@@ -41,8 +41,7 @@ type clientCall struct {
 	initial http.Request // of the first attempt, copied for the others; body makes its body
 	ids     [1]string    // the value of the header with the id
 
-	asked      bool          // Authorize was asked a second time
-	authorized *http.Request // what it gave, for the next attempt
+	anew *anew // nil until Authorize was asked a second time
 
 	body   func() (io.ReadCloser, error)
 	spend  func()       // reads the caller's body in memory to its end; nil for any other

@@ -27,11 +27,12 @@ type Response struct {
 	Attempts  int    // the number of attempts of the call
 
 	// For the error of Decode; zero for a Response that the program made.
-	name, method string
-	target       *url.URL
-	started      time.Time // of the last attempt
-	took         time.Duration
-	reused       bool
+	shared  *shared
+	method  string
+	target  *url.URL
+	started int64 // of the last attempt, in Unix nanoseconds
+	took    time.Duration
+	reused  bool
 }
 
 // Decode decodes the body as JSON into v. An answer that has no content by its status
@@ -66,13 +67,13 @@ func (r *Response) undecodable(into reflect.Type, err error) *Error {
 	}
 	answer := (&StatusError{Status: r.Status, Header: r.Header, Body: r.Body}).cut(kept)
 	e := &Error{
-		Name: r.name, Method: r.method, RequestID: r.RequestID, Stopped: "answered", Took: r.took,
+		Method: r.method, RequestID: r.RequestID, Stopped: "answered", Took: r.took,
 		Err: &undecodableError{err, answer}, kind: ErrDecode,
 	}
-	if r.target != nil {
-		e.URL = wire.Shown(r.target)
+	if r.shared != nil {
+		e.Name, e.URL = r.shared.name, wire.Shown(r.target)
 		e.Attempts = []Attempt{{
-			Number: r.Attempts, Start: r.started, Took: r.took, Outcome: Success, Err: e.Err, Status: r.Status, Reused: r.reused, Sent: true,
+			Number: r.Attempts, Start: time.Unix(0, r.started), Took: r.took, Outcome: Success, Err: e.Err, Status: r.Status, Reused: r.reused, Sent: true,
 		}}
 	}
 	return e
@@ -130,7 +131,7 @@ func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
 	}
 	a.answer = &Response{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Trailer: resp.Trailer, Body: body, RequestID: o.id,
-		name: o.shared.name, method: o.request.Method, target: o.request.URL, started: a.Started, reused: a.roundTrip.Reused(),
+		shared: o.shared, method: o.request.Method, target: o.request.URL, started: a.Started.UnixNano(), reused: a.roundTrip.Reused(),
 	}
 	a.succeed()
 }

@@ -106,7 +106,8 @@ func (o *clientCall) plainError(err error) error {
 	if o.Made != 1 {
 		return nil
 	}
-	return o.attempts.Load().plain
+	plain, _ := o.attempts.Load().answer.(error)
+	return plain
 }
 
 // CloseIdleConnections is called by the method of that name of http.Client.

@@ -166,7 +166,7 @@ func TestRetireAsksAgain(t *testing.T) {
 		given := ask("/slow")
 		conn := given.conn.tracked
 		given.End()
-		given.Retire()
+		given.Retire(rt)
 		for deadline := time.Now().Add(5 * time.Second); answered && conn.heard.Load() < given.conn.taken.seq; runtime.Gosched() {
 			if time.Now().After(deadline) {
 				t.Fatal("no PING was answered")

@@ -36,7 +36,6 @@ type RoundTrip struct {
 
 	wrapped *wrapped     // nil if the RoundTripper is net/http's
 	own     *Transport   // nil if the RoundTripper is not one
-	others  idleCloser   // the RoundTripper if it is not one, and can close what is idle
 	limiter *connLimiter // of own
 	isHead  atomic.Bool  // of the limiter's line
 	Unpack  bool         // a compressed answer: see AsksGzip
@@ -59,8 +58,6 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	if own, ok := rt.(*Transport); ok {
 		r.own, r.limiter = own, &own.limiter
 		own.retire()
-	} else {
-		r.others, _ = rt.(idleCloser)
 	}
 	inner := netHTTP(rt)
 	if inner != nil && !r.world.IsReal() {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,20 +75,23 @@ func silent(err error) bool {
 // have used before. What is pooled and may have ended too is not used any more, unless
 // something is heard of it until the next request. Of a pool that is not a Transport's
 // nothing is known: all that is idle is closed.
-func (r *RoundTrip) Retire() {
+func (r *RoundTrip) Retire(rt http.RoundTripper) {
 	r.conn.mu.Lock()
 	tracked, taken := r.conn.tracked, r.conn.taken
 	r.conn.mu.Unlock()
 	if tracked != nil {
 		tracked.transport.lost.Store(&lost{taken, tracked.pool})
-	} else if r.others != nil {
-		r.others.CloseIdleConnections()
+	} else if rt, ok := rt.(idleCloser); ok {
+		rt.CloseIdleConnections()
 	}
 }
 
 // CanRetire reports whether Retire can empty the pool. That of a RoundTripper around
 // net/http's may be out of reach: then each of its stale connections has to be tried.
-func (r *RoundTrip) CanRetire() bool { return r.own != nil || r.others != nil }
+func CanRetire(rt http.RoundTripper) bool {
+	_, ok := rt.(idleCloser) // as a Transport is
+	return ok
+}
 
 // Missed reports whether the connection was retired while net/http handed it out. The
 // service has no part in that.
