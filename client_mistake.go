@@ -134,10 +134,7 @@ func checkFraming(h http.Header) error {
 // framing returns the rule that a header breaks because it concerns the connection or the
 // length of the body, empty if it breaks none.
 func framing(name string, values []string) string {
-	if name == "" || name[0] >= 'a' { // seldom: those of http.Header are canonical
-		name = http.CanonicalHeaderKey(name)
-	}
-	switch name {
+	switch http.CanonicalHeaderKey(name) {
 	case "Content-Length":
 		return "must be left out, since the client sends the length of the body; Request.ContentLength tells that of a reader"
 	case "Transfer-Encoding":
