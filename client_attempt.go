@@ -190,7 +190,7 @@ func (a *clientAttempt) concludeWith(f judge.Facts, m judge.Meaning, err error) 
 	if on := a.call.resolved.config.Retry.On; on != nil && m.AskUser {
 		m = m.Filtered(on(&limited{limit: kindErrors[m.Kind], err: err}))
 	}
-	a.Status, a.Reused, a.Sent = f.Status, a.roundTrip.Reused(), f.Sent
+	a.Status, a.Reused, a.Sent, a.Class = f.Status, a.roundTrip.Reused(), f.Sent, judge.ClassOf(f, m)
 	a.Conclude(m, err)
 }
 

@@ -181,6 +181,15 @@ func (b *liveBody) judge(err error) (m judge.Meaning, cause error) {
 	return m, cause
 }
 
+// classOf is the class of an answer that failed after its beginning.
+func classOf(m judge.Meaning) Class {
+	ending := judge.NoAnswer
+	if m.Kind == judge.BodyTooLarge {
+		ending = judge.TooLong
+	}
+	return judge.ClassOf(judge.Facts{Ending: ending, Sent: true}, m)
+}
+
 // failed reports the failure of a body that ended too early, and returns its error.
 func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	a, o := b.a, b.a.call
@@ -192,13 +201,13 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	e := o.describe(&Error{
 		Took: now.Sub(o.Began), Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
-			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Err: cause, Sent: true,
+			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: classOf(m), Err: cause, Sent: true,
 			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe,
 		}),
 	})
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
-		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Status: b.status, Err: e, Sent: true, Duration: e.Took})
+		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: classOf(m), Status: b.status, Err: e, Sent: true, Duration: e.Took})
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)

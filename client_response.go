@@ -193,7 +193,8 @@ func (a *clientAttempt) decline(resp *http.Response, o Outcome) {
 func (a *clientAttempt) declined(e *StatusError, ended bool) {
 	f, h := a.facts(judge.Answered), e.Header
 	f.Status, f.Sent, f.Ended = e.Status, true, ended
-	f.RetryAfter = judge.ReadWait(h, e.Body, e.Status, a.Arrived).For
+	wait := judge.ReadWait(h, e.Body, e.Status, a.Arrived)
+	f.RetryAfter, f.Quota = wait.For, wait.Quota
 	f.Advice = judge.ParseAdvice(h.Get("X-Should-Retry"))
 	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))
 	f.KeyInUse, f.Misplaced = e.Status == http.StatusConflict && a.keyInUse(), a.misplaced()

@@ -146,6 +146,7 @@ type Attempt struct {
 	// Took is the attempt's duration. It is zero if the attempt was not timed.
 	Took    time.Duration
 	Outcome Outcome
+	Class   Class // what the failure is
 	Err     error // the reason for the failure
 	Status  int   // of the answer; zero if there was none
 	Reused  bool  // the connection was used before

@@ -26,22 +26,22 @@ const (
 	// EventAttempt: an attempt starts. Attempt, Of, Probe. Time is earlier than the last
 	// check of the breaker and of the cooldown.
 	EventAttempt
-	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Err, Status,
+	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Class, Err, Status,
 	// Sent, Duration, RetryAfter, and RetryAt (the end of the cooldown, if the attempt
 	// started one).
 	EventAttemptDone
-	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Err, Sent,
+	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Class, Err, Sent,
 	// Delay.
 	EventRetrying
 	// EventSucceeded: the operation succeeded. Attempt (the number of attempts), Of,
 	// Outcome, Duration.
 	EventSucceeded
 	// EventFailed: the operation failed. Attempt (the number of attempts, 0 if nothing
-	// was sent), Of, Err, Sent (by any attempt), Duration.
+	// was sent), Of, Class (of the last attempt), Err, Sent (by any attempt), Duration.
 	EventFailed
 	// EventBrokeOff: a body that the caller reads, or a stream, ended too early because
 	// the service failed or a limit was reached. EventSucceeded came before it, when
-	// the answer began. Attempt (the number of attempts), Of, Outcome, Status, Err,
+	// the answer began. Attempt (the number of attempts), Of, Outcome, Class, Status, Err,
 	// Sent, Duration (since the operation started).
 	EventBrokeOff
 	// EventBreakerOpened: the breaker opened. Failures, Delay (until it admits probes),
@@ -111,7 +111,8 @@ type Event struct {
 	Attempt, Of int // Attempt counts from 1; Of is the largest number possible
 	Probe       bool
 	Outcome     Outcome
-	Status      int // of the answer
+	Class       Class // what the failure is; see docs/classes.md
+	Status      int   // of the answer
 	Err         error
 	Sent        bool // a client's request may have reached the service; see Attempt.Sent
 	Limit       time.Duration

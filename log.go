@@ -67,6 +67,9 @@ func (l *log) Observe(ctx context.Context, e Event) {
 	if e.Method != "" && (e.Kind == EventFailed || e.Kind == EventRetrying) {
 		attrs = append(attrs, slog.Bool("sent", e.Sent))
 	}
+	if e.Class != ClassNone {
+		attrs = append(attrs, slog.String("class", e.Class.String()))
+	}
 	l.logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
 }
 

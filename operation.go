@@ -180,7 +180,11 @@ func (o *operation) end(d retry.Decision) error {
 	e := o.error(d, now)
 	o.shared.counts.operation(false, o.Made, e.Took)
 	sent := slices.ContainsFunc(e.Attempts, func(a Attempt) bool { return a.Sent })
-	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Err: e, Sent: sent, Duration: e.Took})
+	class := ClassNone // of the last attempt
+	if a := o.lastFailed(); a != nil {
+		class = a.Class
+	}
+	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Class: class, Err: e, Sent: sent, Duration: e.Took})
 	return e
 }
 
@@ -426,7 +430,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 		f := o.failure()
 		f.kind, f.why = kindErrors[a.Kind], a.Why
 		f.attempts = append(f.attempts, Attempt{
-			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Err: a.Err, Status: a.Status,
+			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Class: a.Class, Err: a.Err, Status: a.Status,
 			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
 		})
 		f.bound()
@@ -438,7 +442,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 		return
 	}
 	e := Event{
-		Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome,
+		Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome, Class: a.Class,
 		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
 	}
 	o.report(e)
@@ -453,5 +457,5 @@ func (o *operation) Retrying(now time.Time, _ *engine.Attempt, d retry.Decision)
 	failed := o.lastFailed()
 	failed.Wait, failed.MaxWait = d.Wait, d.Most
 	o.shared.counts.retries.Add(1)
-	o.report(Event{Kind: EventRetrying, Time: now, Attempt: failed.Number, Of: o.Most(), Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
+	o.report(Event{Kind: EventRetrying, Time: now, Attempt: failed.Number, Of: o.Most(), Class: failed.Class, Err: failed.Err, Sent: failed.Sent, Delay: d.Wait})
 }

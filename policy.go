@@ -198,6 +198,7 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	if m.Cooldown {
 		a.Arrived = f.Now()
 	}
+	a.Class = judge.ClassOf(facts, m)
 	a.Conclude(m, wire.WithoutURL(err))
 }
 

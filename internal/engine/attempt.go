@@ -19,6 +19,7 @@ type Attempt struct {
 	Took    time.Duration
 
 	judge.Meaning
+	Class   judge.Class
 	Err     error     // why it failed; nil for success
 	Status  int       // of an answer; zero if there was none
 	Arrived time.Time // when a declining answer arrived; zero if none did

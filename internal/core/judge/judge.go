@@ -138,6 +138,7 @@ type Facts struct {
 	Told      bool // the answer tells a wait, also one of zero
 	KeyInUse  bool // an earlier attempt with the same key may have been read
 	Misplaced bool // an earlier attempt was answered with 421 or 425
+	Quota     bool // the answer says that money or a day's quota is gone
 	NewToken  bool // Authorize has another credential than the one that was declined
 
 	Method     string        // of the caller's request, before any redirect
@@ -219,6 +220,8 @@ func answered(f *Facts, r *Rules) Meaning {
 	m := Meaning{Outcome: outcome.Permanent, Kind: KindOf(f.Status), RetryAfter: f.RetryAfter, AskUser: true}
 	declined := false // the service did not do what the request asks for
 	switch {
+	case f.Quota && f.Status < 500:
+		return Meaning{Outcome: outcome.Permanent, Kind: RateLimited, Why: WouldFailAgain}
 	case f.Status == 429, f.RetryAfter > 0 && (f.Status == 400 || f.Status == 401 || f.Status == 403): // a rate limit in other words
 		m.Outcome, m.Kind, declined = outcome.Throttled, RateLimited, true
 		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin

@@ -52,7 +52,11 @@ func describe(e holdfast.Event) string {
 	case holdfast.EventAttempt:
 		return fmt.Sprintf("attempt %d of %d", e.Attempt, e.Of) + probe(e)
 	case holdfast.EventAttemptDone:
-		return fmt.Sprintf("attempt %d: ", e.Attempt) + describeResult(e)
+		text := fmt.Sprintf("attempt %d: ", e.Attempt) + describeResult(e)
+		if e.Class != holdfast.ClassNone {
+			text += " · " + e.Class.String()
+		}
+		return text
 	case holdfast.EventRetrying:
 		return fmt.Sprintf("waiting %v before attempt %d", brief(e.Delay), e.Attempt+1)
 	case holdfast.EventCoolingDown:

@@ -16,7 +16,7 @@ func TestVerbose(t *testing.T) {
 		t.Errorf("exit status %d, stdout %q", status, stdout)
 	}
 	took := regexp.MustCompile(`(?m)^ +\d+\.\d{3} s  `)
-	untimed := regexp.MustCompile(`[\d.]+[nµm]?s( before|$)|[0-9a-f-]{36}`)
+	untimed := regexp.MustCompile(`[\d.]+[nµm]?s( before| ·|$)|[0-9a-f-]{36}`)
 	var said []string
 	for line := range strings.Lines(stderr) {
 		if !took.MatchString(line) {
@@ -28,10 +28,10 @@ func TestVerbose(t *testing.T) {
 		"request T",
 		"GET /flaky · 1m0s for an attempt",
 		"attempt 1 of 4",
-		"attempt 1: 503 Service Unavailable after T",
+		"attempt 1: 503 Service Unavailable after T · overloaded",
 		"waiting T before attempt 2",
 		"attempt 2 of 4",
-		"attempt 2: 503 Service Unavailable after T",
+		"attempt 2: 503 Service Unavailable after T · overloaded",
 		"waiting T before attempt 3",
 		"attempt 3 of 4",
 		"attempt 3: 200 OK after T",
