@@ -57,7 +57,7 @@ func TestQuotaIsNotRetried(t *testing.T) {
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 0)
 		var e *holdfast.Error
 		if errors.As(err, &e) {
-			equal(t, "reason", e.Stopped, "not worth repeating")
+			equal(t, "reason", e.Stopped, "the same attempt would fail again")
 		}
 	})
 }

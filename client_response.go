@@ -152,11 +152,18 @@ func (liveReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome)   
 func (streamReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome)   { a.decline(resp, o) }
 
 // The schedule decides later whether a declining answer is the last one. Until then its
-// body is unread and keeps the permit, as that of any live answer.
+// body is unread and keeps the permit, as that of any live answer. Retry.On sees its
+// beginning.
 func (transportReceiver) decline(a *clientAttempt, resp *http.Response, _ Outcome) {
 	a.Arrived = a.call.Now()
+	e := &StatusError{Status: resp.StatusCode, Header: resp.Header}
+	if a.call.resolved.config.Retry.On != nil && resp.Body != http.NoBody { // which may look at the body
+		var whole bool
+		e.Body, resp.Body, whole = a.roundTrip.Peek(resp.Body)
+		e.Truncated, e.Problem = !whole, Problem(wire.ParseProblem(resp.Header, e.Body))
+	}
 	a.leaveBody(resp)
-	a.declined(&StatusError{Status: resp.StatusCode, Header: resp.Header}, false)
+	a.declined(e, false)
 }
 
 // succeed concludes an attempt with an answer that was received.

@@ -80,8 +80,11 @@ func TestClassOf(t *testing.T) {
 func TestQuota(t *testing.T) {
 	for _, status := range []int{400, 403, 429} {
 		m := Judge(Facts{Status: status, Quota: true}, standard)
-		if want := (Meaning{Outcome: permanent, Kind: RateLimited, Why: WouldFailAgain}); m != want {
+		if want := (Meaning{Outcome: throttled, Kind: RateLimited, Why: WouldFailAgain, AskUser: true}); m != want {
 			t.Errorf("%d is %+v, want %+v", status, m, want)
+		}
+		if got := m.Filtered(true); got.Why == May || got.Outcome != throttled {
+			t.Errorf("%d, which Retry.On would repeat, is %+v", status, got)
 		}
 	}
 }

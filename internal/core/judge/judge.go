@@ -221,7 +221,7 @@ func answered(f *Facts, r *Rules) Meaning {
 	declined := false // the service did not do what the request asks for
 	switch {
 	case f.Quota && f.Status < 500:
-		return Meaning{Outcome: outcome.Permanent, Kind: RateLimited, Why: WouldFailAgain}
+		return Meaning{Outcome: outcome.Throttled, Kind: RateLimited, Why: WouldFailAgain, AskUser: true}
 	case f.Status == 429, f.RetryAfter > 0 && (f.Status == 400 || f.Status == 401 || f.Status == 403): // a rate limit in other words
 		m.Outcome, m.Kind, declined = outcome.Throttled, RateLimited, true
 		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin
