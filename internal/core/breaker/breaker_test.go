@@ -224,6 +224,7 @@ func TestTimelines(t *testing.T) {
 			{12, "b", "ended", success, false, 0, HalfOpen}, // counted already
 			{13, "c", "began", 0, false, 0, Closed},
 			{14, "c", "ended", transient, false, 0, Closed},
+			{14, "a", "ended", transient, false, 0, Closed}, // an older epoch, and no probe
 			{15, "d", "ask", 0, true, 0, Closed},
 			{15, "d", "note", transient, false, 0, Closed},
 			{16, "d", "note", transient, false, 0, Open}, // the third in a row

@@ -89,6 +89,13 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// A service that is down may quote anything.
+func TestQuotaOfAServerError(t *testing.T) {
+	if got := Judge(Facts{Status: 500, Quota: true}, standard); got.Outcome != transient || got.Why != May {
+		t.Errorf("500 is %+v", got)
+	}
+}
+
 // The page is made from the data. A name that was released is never dropped or changed:
 // programs and alerts compare it.
 func TestClasses(t *testing.T) {

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +181,9 @@ func TestTold(t *testing.T) {
 		if got := AsksToWait("", text); got != told {
 			t.Errorf("%q tells a wait: %v", text, got)
 		}
+	}
+	if longest := strings.Repeat("0", maxWaitText); !AsksToWait("", longest) || AsksToWait("", longest+"0") {
+		t.Error("the longest text tells a wait, and no longer one does")
 	}
 	if !AsksToWait("0", "") || AsksToWait("", string(make([]byte, 100))) {
 		t.Error("in milliseconds it is told, and not by a long text")
