@@ -69,7 +69,7 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	if cfg.Bulkhead.MaxConcurrent > 0 {
 		h, r.Waiters = newBulkhead(cfg.Bulkhead), cfg.Bulkhead.MaxQueue
 	}
-	c.shared.init(cfg.Name, all, b, h)
+	c.shared.init(cfg.Name, all, cfg.Retry, b, h)
 	c.shared.Timed = true
 	r.Fast = c.shared.FastPath(&r.Rules)
 	c.resolved.Store(r)

@@ -67,7 +67,8 @@ func TestCallerLeaves(t *testing.T) {
 		{"cooldown", fault.Fault{Healthy: true}, nil, func(t *testing.T, c *holdfast.Client, _ string) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
-			_, _ = c.Get(ctx, "/throttled")
+			_, _ = c.Get(ctx, "/throttled/a")
+			_, _ = c.Get(ctx, "/throttled/b") // so it concerns every path
 		}},
 		{"backoff", fault.Fault{Status: 503}, nil, nil},
 		{"dial", fault.Fault{Healthy: true}, []holdfast.Option{holdfast.WithDialContext(slowDial)}, nil},
@@ -87,7 +88,7 @@ func TestCallerLeaves(t *testing.T) {
 			t.Run(way.name+"/"+phase.name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					c, s := service(t, plan(
-						rule("/throttled", "", fault.Fault{Status: 429, RetryAfter: time.Minute}), rule("/held", "", fault.Fault{Hang: fault.AfterHeaders}),
+						rule("/throttled/*", "", fault.Fault{Status: 429, RetryAfter: time.Minute}), rule("/held", "", fault.Fault{Hang: fault.AfterHeaders}),
 						rule("/x", "", phase.fault),
 					), holdfast.Config{
 						Retry:    holdfast.Retry{BaseDelay: time.Hour, MaxDelay: time.Hour, MaxRetryAfter: time.Minute},

@@ -206,6 +206,7 @@ func (a *clientAttempt) declined(e *StatusError, ended bool) {
 	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))
 	f.KeyInUse, f.Misplaced = e.Status == http.StatusConflict && a.keyInUse(), a.misplaced()
 	f.NewToken = e.Status == http.StatusUnauthorized && !a.crossOrigin && a.authorizesAnew(e)
+	a.concerns(h, f.RetryAfter)
 	a.conclude(f, e)
 }
 

@@ -22,7 +22,7 @@ func TestResetHeader(t *testing.T) {
 		first := make(chan error)
 		go func() { first <- get(t.Context(), c, "/x") }()
 		time.Sleep(time.Second)
-		if err := get(t.Context(), c, "/y"); err != nil {
+		if err := get(t.Context(), c, "/x"); err != nil {
 			t.Error(err)
 		}
 		if err := <-first; err != nil {

@@ -143,12 +143,22 @@ type Retry struct {
 	// MaxDelay is the longest backoff, at least BaseDelay. Default 10s, or BaseDelay
 	// if that is longer.
 	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a service may ask for. A Retry-After up
-	// to it is obeyed, above MaxDelay too. A longer one ends the call. Default 60s;
-	// Off ignores Retry-After.
+	// MaxRetryAfter is the longest wait that a call makes because a service asks for it. A
+	// Retry-After up to it is obeyed, above MaxDelay too. A longer one ends the call, and
+	// calls that start before its end fail with ErrCoolingDown. Default 60s; Off ignores
+	// Retry-After.
 	MaxRetryAfter time.Duration
+	// MaxCooldown is the longest cooldown: the time for which no call is sent because the
+	// service asked to be left alone. So a service that asks for years stops its callers
+	// for no longer than this. Default 10m; Off for no limit.
+	MaxCooldown time.Duration
 	// Jitter spreads the backoff by chance. Default Full (requirement A5).
 	Jitter Jitter
+	// Throttled is the schedule after an attempt that the service throttled, as with a
+	// 429. Its retries are counted beside MaxRetries. Default: the same schedule as for
+	// other failures. Three retries within a few seconds do not outlast a limit per minute
+	// that is told without a wait: for such a service set MaxRetries to 6.
+	Throttled Schedule
 	// On reports whether an error is worth repeating. The default of a client is
 	// DefaultRetryOn; of a policy, every error but the caller's cancellation. An error
 	// that On does not match is not repeated, and is Permanent in a policy. A client's
@@ -161,6 +171,20 @@ type Retry struct {
 	// Nested decides what the SDK transport does with a call that the SDK repeats itself.
 	// Default Yield. It has no effect elsewhere.
 	Nested Nested
+}
+
+// Schedule is a schedule of retries. Each wait is between half the backoff and the whole.
+// Without MaxRetries the delays have no effect.
+type Schedule struct {
+	// MaxRetries is the number of retries, at most 100. Default: 0, so that there is no
+	// such schedule.
+	MaxRetries int
+	// BaseDelay is the backoff before the first retry. It doubles with each. Default: 5s
+	// if MaxRetries is set.
+	BaseDelay time.Duration
+	// MaxDelay is the longest backoff, at least BaseDelay. Default: 60s if MaxRetries is
+	// set, or BaseDelay if that is longer.
+	MaxDelay time.Duration
 }
 
 // Nested decides what the SDK transport does with a call that the SDK repeats itself, which
@@ -274,7 +298,7 @@ type BulkheadConfig struct {
 	// MaxQueue is the number of calls that may wait for a permit. One more is
 	// ErrPoolTimeout at once. Default 1000, at most 1048576; Off for none. In Config,
 	// the same number of calls may wait for the end of a cooldown; one more is
-	// ErrRateLimited at once.
+	// ErrCoolingDown at once.
 	MaxQueue int
 	// MaxStreams is the number of streams beside the permits: a stream gives its permit back
 	// with its beginning, as long as there are not more. An answer to Client.Stream is a

@@ -59,7 +59,10 @@ func (c *Config) switchesOff(name string) bool {
 
 // schedule is a resolved Retry as the machine has it.
 func (r Retry) schedule() retry.Config {
-	return retry.Config{Retries: r.MaxRetries, Base: r.BaseDelay, Max: r.MaxDelay, MaxRetryAfter: r.MaxRetryAfter, Jitter: r.Jitter}
+	return retry.Config{
+		Retries: r.MaxRetries, Base: r.BaseDelay, Max: r.MaxDelay, MaxRetryAfter: r.MaxRetryAfter, Jitter: r.Jitter,
+		Throttled: retry.Throttled{Retries: r.Throttled.MaxRetries, Base: r.Throttled.BaseDelay, Max: r.Throttled.MaxDelay},
+	}
 }
 
 // resolve resolves a PolicyConfig. The table has the rows of its Retry.
@@ -122,6 +125,12 @@ func (v *validation) delays(r Retry) {
 		v.add(&setting.Problem{
 			Name: "Retry.MaxDelay", Value: r.MaxDelay.String(),
 			Rule: fmt.Sprintf("must be at least BaseDelay, which is %v", r.BaseDelay),
+		})
+	}
+	if t := r.Throttled; t.MaxDelay > 0 && t.MaxDelay < t.BaseDelay {
+		v.add(&setting.Problem{
+			Name: "Retry.Throttled.MaxDelay", Value: t.MaxDelay.String(),
+			Rule: fmt.Sprintf("must be at least BaseDelay, which is %v", t.BaseDelay),
 		})
 	}
 }

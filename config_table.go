@@ -128,6 +128,26 @@ var table = []setting.Setting[Config]{
 			Doc: "the longest `Retry-After` that is obeyed"},
 		At: func(c *Config) *time.Duration { return &c.Retry.MaxRetryAfter }, Default: time.Minute,
 	},
+	of[time.Duration]{
+		Row: row{Name: "Retry.MaxCooldown", Key: "retry.max_cooldown", Env: "RETRY_MAX_COOLDOWN", Off: setting.Always,
+			Doc: "the longest time for which no call is sent because the service asked for it"},
+		At: func(c *Config) *time.Duration { return &c.Retry.MaxCooldown }, Default: 10 * time.Minute,
+	},
+	of[int]{
+		Row: row{Name: "Retry.Throttled.MaxRetries", Key: "retry.throttled_max_retries", Env: "RETRY_THROTTLED_MAX_RETRIES", Unset: "none",
+			Doc: "retries after a 429, beside the others"},
+		At: func(c *Config) *int { return &c.Retry.Throttled.MaxRetries }, Most: 100,
+	},
+	of[time.Duration]{
+		Row: row{Name: "Retry.Throttled.BaseDelay", Key: "retry.throttled_base_delay", Env: "RETRY_THROTTLED_BASE_DELAY", Unset: "none",
+			Doc: "the backoff before the first of them, which doubles with each; 5s if there are such retries"},
+		At: func(c *Config) *time.Duration { return &c.Retry.Throttled.BaseDelay }, Follows: throttledDelay(5 * time.Second),
+	},
+	of[time.Duration]{
+		Row: row{Name: "Retry.Throttled.MaxDelay", Key: "retry.throttled_max_delay", Env: "RETRY_THROTTLED_MAX_DELAY", Unset: "none",
+			Doc: "the longest backoff of them; 60s if there are such retries, or `base_delay` if that is longer"},
+		At: func(c *Config) *time.Duration { return &c.Retry.Throttled.MaxDelay }, Follows: throttledDelay(time.Minute),
+	},
 	of[Jitter]{
 		Row: row{Name: "Retry.Jitter", Key: "retry.jitter", Env: "RETRY_JITTER",
 			Source: "A5", Doc: "how chance spreads the backoff"},
@@ -255,4 +275,15 @@ var policyTable = []setting.Setting[PolicyConfig]{
 		Row: row{Name: "Total", Off: setting.Always, Doc: "the whole call, with all its attempts and waits"},
 		At:  func(c *PolicyConfig) *time.Duration { return &c.Total },
 	},
+}
+
+// throttledDelay returns the default of a delay of Retry.Throttled, which is def if there is
+// such a schedule.
+func throttledDelay(def time.Duration) func(*Config, time.Duration) time.Duration {
+	return func(c *Config, _ time.Duration) time.Duration {
+		if c.Retry.Throttled.MaxRetries == 0 {
+			return 0
+		}
+		return max(def, c.Retry.Throttled.BaseDelay)
+	}
 }

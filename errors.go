@@ -48,9 +48,11 @@ var (
 	// request that cannot be made is not: nothing was sent.
 	ErrInvalidRequest error = &sentinel{text: "invalid request", code: CodeInvalidArgument}
 	// ErrRateLimited is one of two failures. A 429 is also ErrStatus and has a
-	// *StatusError. A call that was not sent, because the service's Retry-After is not
-	// over, is not ErrStatus and has a *RejectedError.
+	// *StatusError. The other is ErrCoolingDown.
 	ErrRateLimited error = &sentinel{text: "rate limited", code: CodeResourceExhausted}
+	// ErrCoolingDown is a call that was not sent, because the service asked to be left
+	// alone for longer than the call can wait. A *RejectedError has the end of that time.
+	ErrCoolingDown error = &sentinel{text: "cooling down: the service asked to be left alone", code: CodeResourceExhausted, is: []error{ErrRateLimited}}
 
 	// ErrCircuitOpen is a call that the breaker rejected: nothing was sent. A
 	// *RejectedError has the time for the next call.
@@ -428,7 +430,7 @@ type RejectedError struct {
 // Error returns the text of the kind.
 func (e *RejectedError) Error() string { return e.kind.Error() }
 
-// Unwrap returns ErrCircuitOpen for a breaker, and ErrRateLimited for a cooldown.
+// Unwrap returns ErrCircuitOpen for a breaker, and ErrCoolingDown for a cooldown.
 func (e *RejectedError) Unwrap() error { return e.kind }
 
 // limited is an attempt's error together with the limit that caused it.

@@ -60,7 +60,7 @@ func TestStatusErrorsHaveAnAnswer(t *testing.T) {
 			{"a redirect", get(t.Context(), c, "/301"), holdfast.ErrStatus, true},
 			{"a path that cannot be called", get(t.Context(), c, "/../x"), holdfast.ErrInvalidRequest, false},
 			{"a 429", get(t.Context(), c, "/429"), holdfast.ErrRateLimited, true},
-			{"a call in the cooldown after it", get(short, c, "/x"), holdfast.ErrRateLimited, false},
+			{"a call in the cooldown after it", get(short, c, "/429"), holdfast.ErrCoolingDown, false},
 		} {
 			is(t, tt.err, tt.kind)
 			var answer *holdfast.StatusError

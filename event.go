@@ -20,7 +20,7 @@ const (
 	// EventPermitAcquired: the operation has a permit. Remaining, Duration (of the
 	// wait).
 	EventPermitAcquired
-	// EventCoolingDown: the operation waits until the service's Retry-After is over.
+	// EventCoolingDown: the operation waits, because the service asked to be left alone.
 	// Delay.
 	EventCoolingDown
 	// EventAttempt: an attempt starts. Attempt, Of, Probe. Time is earlier than the last

@@ -13,8 +13,8 @@ import (
 func TestFallback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := service(t, plan(
-			rule("/503", "", fault.Fault{Status: 503}), rule("/404", "", fault.Fault{Status: 404}),
-			rule("/429", "", fault.Fault{Status: 429, RetryAfter: time.Hour}),
+			rule("/down", "", fault.Fault{Status: 503}), rule("/missing", "", fault.Fault{Status: 404}),
+			rule("/throttled", "", fault.Fault{Status: 429, RetryAfter: time.Hour}),
 			rule("/hang", "", fault.Fault{Hang: fault.BeforeAnswer}), rule("/lost", "", fault.Fault{Reset: fault.BeforeAnswer}),
 		), holdfast.Config{
 			Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 2, OpenTimeout: time.Minute, HalfOpenMaxCalls: 1},
@@ -28,23 +28,23 @@ func TestFallback(t *testing.T) {
 		second := func(context.Context) (string, error) { return "second", nil }
 		down := func(context.Context) (string, error) { return "", errDown }
 
-		for path, want := range map[string]string{"/fine": "/fine", "/429": "second"} {
+		for path, want := range map[string]string{"/fine": "/fine", "/throttled": "second"} {
 			out, err := holdfast.Fallback(t.Context(), ask(path), second)
 			if out != want || err != nil {
 				t.Errorf("%s: %q, %v", path, out, err)
 			}
 		}
 		// An answer that declines the request is an answer.
-		_, err := holdfast.Fallback(t.Context(), ask("/404"), second)
+		_, err := holdfast.Fallback(t.Context(), ask("/missing"), second)
 		is(t, err, holdfast.ErrNotFound)
 		// So is that of the second function, and the error has both.
-		_, err = holdfast.Fallback(t.Context(), ask("/503"), down, second)
+		_, err = holdfast.Fallback(t.Context(), ask("/down"), down, second)
 		is(t, err, errDown, holdfast.ErrUnavailable)
 		// No function is called after the caller's cancellation.
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err = holdfast.Fallback(ctx, func(ctx context.Context) (string, error) {
 			cancel()
-			return ask("/503")(ctx)
+			return ask("/down")(ctx)
 		}, second)
 		is(t, err, holdfast.ErrCanceled)
 
@@ -80,7 +80,7 @@ func TestFallback(t *testing.T) {
 		// An open breaker sends nothing to the primary. The primary gets its calls back
 		// as soon as its breaker admits them.
 		for range 2 {
-			_, _ = holdfast.Fallback(t.Context(), ask("/503"), second)
+			_, _ = holdfast.Fallback(t.Context(), ask("/down"), second)
 		}
 		equal(t, "state", c.Breaker().State(), holdfast.Open)
 		sent := len(s.Record())

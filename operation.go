@@ -30,9 +30,9 @@ type shared struct {
 	counts      counters
 }
 
-func (s *shared) init(name string, all *options, b *Breaker, h *Bulkhead) {
+func (s *shared) init(name string, all *options, retry Retry, b *Breaker, h *Bulkhead) {
 	s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, b, h, all.observer, all.instruments
-	s.Cooldown = new(engine.Cooldown)
+	s.Cooldown = engine.NewCooldown(retry.MaxCooldown)
 	if l, ok := s.observer.(*log); ok && s.instruments == nil {
 		s.Listener.Log = l.logger // below DEBUG it has no event of an operation that succeeds
 	} else {
@@ -224,7 +224,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	case d.Why == retry.NoPermit:
 		e.Err, e.kind = f.rejected, ErrPoolTimeout
 	default:
-		e.Err, e.kind = f.rejected, ErrRateLimited
+		e.Err, e.kind = f.rejected, ErrCoolingDown
 	}
 	return e
 }
@@ -411,7 +411,7 @@ func (o *operation) CoolingDown(now, until time.Time) {
 
 func (o *operation) CooldownTooLong(until time.Time) {
 	o.shared.counts.cooldowns.Add(1)
-	o.failure().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrRateLimited}
+	o.failure().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrCoolingDown}
 }
 
 func (o *operation) Rejected(err error) { o.failure().rejected = err }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
@@ -65,7 +66,7 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 		return nil, err
 	}
 	p := new(Policy)
-	p.shared.init(cmp.Or(cfg.Name, "operation"), all, cfg.Breaker, cfg.Bulkhead)
+	p.shared.init(cmp.Or(cfg.Name, "operation"), all, cfg.Retry, cfg.Breaker, cfg.Bulkhead)
 	r := &policyRules{on: cfg.Retry.On, classify: cfg.Classify, Rules: engine.Rules{
 		Retry: cfg.Retry.schedule(), Attempt: cfg.AttemptTimeout, Total: cfg.Total, Waiters: cooldownWaiters,
 	}}
@@ -201,6 +202,9 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 	a.Class = judge.ClassOf(facts, m)
 	a.Conclude(m, wire.WithoutURL(err))
 }
+
+// Scope is zero: a policy calls one part of a service.
+func (*function[T]) Scope() cooldown.Scope { return 0 }
 
 // classified is m after Classify or Retry.On.
 func (r *policyRules) classified(m judge.Meaning, err error) judge.Meaning {

@@ -633,18 +633,20 @@ func TestUntimedAttempt(t *testing.T) {
 }
 
 // A policy has a cooldown, as a client has: an error with a method RetryAfter, for which
-// Classify returns Throttled, delays every call, up to MaxRetryAfter. Retry.On starts none.
+// Classify returns Throttled, delays every call. Above MaxRetryAfter the calls fail.
+// Retry.On starts none.
 func TestPolicyCooldown(t *testing.T) {
 	classify := func(error) holdfast.Outcome { return holdfast.Throttled }
 	for _, c := range []struct {
 		name   string
 		cfg    holdfast.PolicyConfig
 		waits  bool
-		counts uint64 // operations that waited, of the two
+		counts uint64 // operations that waited, or failed for it, of the two
+		err    error
 	}{
-		{"classified as throttled", holdfast.PolicyConfig{Classify: classify}, true, 1},
-		{"longer than allowed", holdfast.PolicyConfig{Classify: classify, Retry: holdfast.Retry{MaxRetryAfter: time.Second}}, false, 0},
-		{"worth repeating", holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.As[throttled]()}}, false, 0},
+		{"classified as throttled", holdfast.PolicyConfig{Classify: classify}, true, 1, nil},
+		{"longer than allowed", holdfast.PolicyConfig{Classify: classify, Retry: holdfast.Retry{MaxRetryAfter: time.Second}}, false, 1, holdfast.ErrCoolingDown},
+		{"worth repeating", holdfast.PolicyConfig{Retry: holdfast.Retry{On: holdfast.As[throttled]()}}, false, 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			everyPath(t, func(t *testing.T, opts ...holdfast.Option) {
@@ -653,8 +655,8 @@ func TestPolicyCooldown(t *testing.T) {
 				start := time.Now()
 				_ = holdfast.Run(t.Context(), p, func(context.Context) error { return throttled{} })
 				time.Sleep(time.Second)
-				if err := holdfast.Run(t.Context(), p, func(context.Context) error { return nil }); err != nil {
-					t.Error(err)
+				if err := holdfast.Run(t.Context(), p, func(context.Context) error { return nil }); !errors.Is(err, c.err) {
+					t.Errorf("%v, want %v", err, c.err)
 				}
 				if waited := time.Since(start) >= 7*time.Second; waited != c.waits {
 					t.Errorf("the next call began after %v", time.Since(start))

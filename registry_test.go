@@ -110,7 +110,7 @@ func TestRegistryConflicts(t *testing.T) {
 // Every setting can conflict, and the error names it. Functions and the values of headers
 // cannot. The test finds new settings by itself.
 func TestRegistryConflictsOnEverySetting(t *testing.T) {
-	cfg := holdfast.Config{BaseURL: "http://a.test"}
+	cfg := holdfast.Config{BaseURL: "http://a.test", Retry: holdfast.Retry{Throttled: holdfast.Schedule{MaxRetries: 6}}}
 	var r holdfast.Registry
 	defer r.Shutdown(t.Context())
 	if _, err := r.Open("api", cfg); err != nil {

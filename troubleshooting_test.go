@@ -380,7 +380,7 @@ func TestTroubleNoPermit(t *testing.T) {
 
 func TestTroubleRateLimited(t *testing.T) {
 	symptom(t, func(t *testing.T, s *signs) {
-		c := s.client(holdfast.Config{Timeouts: holdfast.Timeouts{Acquire: time.Minute}}, rule("", "1-2", fault.Fault{Status: 429, RetryAfter: 10 * time.Second}))
+		c := s.client(holdfast.Config{Timeouts: holdfast.Timeouts{Acquire: time.Minute}}, rule("", "1", fault.Fault{Status: 429, RetryAfter: 10 * time.Second}))
 		done := make(chan error)
 		for range 4 {
 			go func() { done <- get(t.Context(), c, "/x") }()

@@ -112,6 +112,10 @@ func ExampleSource() {
 	// providers.mixedbread.retry.base_delay = 1s, from default
 	// providers.mixedbread.retry.max_delay = 5s, from providers.json
 	// providers.mixedbread.retry.max_retry_after = 1m0s, from default
+	// providers.mixedbread.retry.max_cooldown = 10m0s, from default
+	// providers.mixedbread.retry.throttled_max_retries = none, from default
+	// providers.mixedbread.retry.throttled_base_delay = none, from default
+	// providers.mixedbread.retry.throttled_max_delay = none, from default
 	// providers.mixedbread.retry.jitter = proportional, from default
 	// providers.mixedbread.retry.repeat = keyed, from default
 	// providers.mixedbread.retry.nested = yield, from default

@@ -111,7 +111,7 @@ func TestProblems(t *testing.T) {
 			at + `"": unknown key; known are ` + groups(),
 		}},
 		{"a key of absurd length", in(`"retry": {"` + long + long + `": 1}`), nil,
-			[]string{at + `retry."` + long[:40] + `…": unknown key; known are max_retries, base_delay, max_delay, max_retry_after, jitter, repeat, nested`}},
+			[]string{at + `retry."` + long[:40] + `…": unknown key; known are max_retries, base_delay, max_delay, max_retry_after, max_cooldown, throttled_max_retries, throttled_base_delay, throttled_max_delay, jitter, repeat, nested`}},
 		{"twice", `{"providers": {"ollama": {}, "ollama": {"pool": {"max_conns": 1, "max_conns": 2}}}}`, nil,
 			[]string{`providers.ollama: is given twice`}},
 		{"twice within", in(`"pool": {"max_conns": 1, "max_conns": 2}`), nil, []string{at + `pool.max_conns: is given twice`}},

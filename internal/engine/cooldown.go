@@ -8,35 +8,59 @@ import (
 	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 )
 
-// Cooldown is the cooldown of one origin, safe for concurrent use.
+// Cooldown has the cooldowns of one service, safe for concurrent use.
 type Cooldown struct {
-	requested atomic.Bool // true from a request until a look finds its end passed
+	requested atomic.Bool // true from a request until a look finds that all are over
 	mu        sync.Mutex
-	machine   cooldown.Cooldown // under mu
+	machine   cooldown.Cooldowns // under mu
 }
 
-// Request records that at now the service asked to be left alone for d.
-func (c *Cooldown) Request(now time.Time, d time.Duration) {
+// NewCooldown returns cooldowns that last longest at most; zero is for no bound.
+func NewCooldown(longest time.Duration) *Cooldown {
+	return &Cooldown{machine: cooldown.Cooldowns{Max: longest}}
+}
+
+// Request records that at now the service told an attempt of a scope to wait, which
+// started with pass.
+func (c *Cooldown) Request(now time.Time, of cooldown.Scope, told cooldown.Told, pass cooldown.Pass) {
 	c.mu.Lock()
-	c.machine.Request(now, d)
-	if _, cooling := c.machine.Until(now, 0); cooling {
+	c.machine.Request(now, of, told, pass)
+	if !c.machine.Over(now) {
 		c.requested.Store(true)
 	}
 	c.mu.Unlock()
 }
 
-// Requested reports whether there is a cooldown to look up. If not, Until is false
-// from now on, until the next Request, and callers need not look at the clock.
+// Requested reports whether there is a cooldown to look up. If not, Ask is true from now
+// on, until the next Request, and callers need not look at the clock.
 func (c *Cooldown) Requested() bool { return c.requested.Load() }
 
-// Until gives the instant at which a caller that arrives at now may send, where u
-// is chance in [0, 1). It is false if the caller may send at once.
-func (c *Cooldown) Until(now time.Time, u float64) (time.Time, bool) {
+// Ask returns whether a caller of a scope may start at now, where u is chance in [0, 1).
+// A pass that is held is given back by End. Otherwise wait says when to ask again.
+func (c *Cooldown) Ask(now time.Time, of cooldown.Scope, u float64) (pass cooldown.Pass, wait cooldown.Wait, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, cooling := c.machine.Until(now, u)
-	if !cooling {
+	pass, wait, ok = c.machine.Ask(now, of, u)
+	if ok && c.machine.Over(now) {
 		c.requested.Store(false)
 	}
-	return until, cooling
+	return pass, wait, ok
+}
+
+// Blocks reports whether a cooldown forbids an attempt of a scope to start at now, with pass.
+func (c *Cooldown) Blocks(now time.Time, of cooldown.Scope, pass cooldown.Pass) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine.Over(now) {
+		c.requested.Store(false)
+		return false
+	}
+	return c.machine.Blocks(now, of, pass)
+}
+
+// End gives back a pass; see cooldown.Cooldowns.
+func (c *Cooldown) End(now time.Time, pass cooldown.Pass, succeeded bool) {
+	c.mu.Lock()
+	c.machine.End(now, pass, succeeded)
+	c.mu.Unlock()
 }

@@ -6,54 +6,69 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/core/cooldown"
+	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
+	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/virtual"
 	"github.com/holdfast-go/holdfast/internal/world"
 )
 
+// request records that a service asked for a wait.
+func request(c *Cooldown, now time.Time, d time.Duration) {
+	c.Request(now, 0, cooldown.Told{For: d}, cooldown.Pass{})
+}
+
 func TestCooldown(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	var c Cooldown
+	c := NewCooldown(7 * time.Minute)
+	ask := func(after, u float64) (time.Duration, bool) {
+		_, wait, ok := c.Ask(now.Add(time.Duration(after*float64(time.Second))), 0, u)
+		return wait.Until.Sub(now), ok
+	}
 	if c.Requested() {
 		t.Error("requested at the beginning")
 	}
-	c.Request(now, 0)
-	if c.Requested() {
+	if request(c, now, 0); c.Requested() {
 		t.Error("a request for nothing counts")
 	}
-	c.Request(now, 10*time.Second)
-	if !c.Requested() {
+	if request(c, now, 10*time.Second); !c.Requested() {
 		t.Error("the request does not count")
 	}
-	if at, active := c.Until(now, 0.5); !active || !at.Equal(now.Add(10*time.Second+500*time.Millisecond)) {
-		t.Errorf("until %v %v", at, active)
+	if until, ok := ask(0, 0.5); ok || until != 10*time.Second+500*time.Millisecond {
+		t.Errorf("until %v %v", until, ok)
 	}
-	if at, active := c.Until(now.Add(10*time.Second), 0.5); active {
-		t.Errorf("over, but active until %v", at)
+	if _, ok := ask(10, 0.5); !ok || !c.Requested() {
+		t.Error("no start at the end, or it is over before all may start")
 	}
-	if c.Requested() {
+	if _, ok := ask(20, 0.5); !ok || c.Requested() {
 		t.Error("requested, although a look has found it over")
 	}
-	if c.Request(now.Add(time.Minute), 0); c.Requested() {
+	if request(c, now.Add(time.Minute), 0); c.Requested() {
 		t.Error("a request for nothing counts after a cooldown")
 	}
-	if c.Request(now.Add(time.Minute), time.Second); !c.Requested() {
+	if request(c, now.Add(time.Minute), time.Second); !c.Requested() {
 		t.Error("the second request does not count")
 	}
-	if _, active := c.Until(now.Add(time.Minute), 0); !active || !c.Requested() {
+	if _, ok := ask(60, 0); ok || !c.Requested() {
 		t.Error("a look ends a cooldown that is not over")
 	}
-	c.Until(now.Add(2*time.Minute), 0)
+	if c.Blocks(now.Add(3*time.Minute), 0, cooldown.Pass{}) || c.Requested() {
+		t.Error("a last look has not found it over")
+	}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			c.Request(now, time.Duration(i)*time.Minute)
+			request(c, now, time.Duration(i)*time.Minute)
 			c.Requested()
-			c.Until(now, 0)
+			pass, _, _ := c.Ask(now, 0, 0)
+			c.Blocks(now, 0, pass)
+			c.End(now, pass, true)
 		})
 	}
 	wg.Wait()
-	if at, _ := c.Until(now, 0); !at.Equal(now.Add(7 * time.Minute)) {
-		t.Errorf("until %v, want the end of the longest", at)
+	if until, _ := ask(0, 0); until != 7*time.Minute {
+		t.Errorf("until %v, want the end of the longest", until)
 	}
 }
 
@@ -78,19 +93,99 @@ func TestCooldownChangesDuringTheLastLook(t *testing.T) {
 	for name, before := range map[string]bool{"requested": false, "found over": true} {
 		e := &Engine{Cooldown: new(Cooldown)}
 		if before {
-			e.Cooldown.Request(now, time.Second)
+			request(e.Cooldown, now, time.Second)
 		}
 		w.others = func() {
 			if before {
-				e.Cooldown.Until(now.Add(time.Second), 0)
+				e.Cooldown.Ask(now.Add(2*time.Second), 0, 0)
 			} else {
-				e.Cooldown.Request(now, time.Second)
+				request(e.Cooldown, now, time.Second)
 			}
 		}
 		o := new(Operation)
-		o.Begin(ctx, e, new(Rules), nil)
+		o.Begin(ctx, e, new(Rules), succeeding{o: o})
 		if !o.CoolingDown() || e.Cooldown.Requested() == before {
 			t.Errorf("%s: an attempt may start", name)
 		}
+	}
+}
+
+// asked is the work of an operation with one attempt.
+type asked struct {
+	succeeding
+	attempt func(*Attempt)
+	tooLong *time.Time
+}
+
+func (a asked) Try(n int) *Attempt {
+	made := new(Attempt)
+	a.o.Start(made, n, a.o.Caller, nil)
+	a.attempt(made)
+	return made
+}
+
+func (a asked) CooldownTooLong(until time.Time) { *a.tooLong = until }
+func (asked) Abandoned(*Attempt)                {}
+func (asked) Rejected(error)                    {}
+func (asked) Saturated(bool)                    {}
+func (asked) Waiting(time.Time)                 {}
+
+// However an operation ends that had a pass, it gives the pass back: the next one starts.
+func TestPassesComeBack(t *testing.T) {
+	conclude := func(o outcome.Outcome) func(*Attempt) {
+		return func(a *Attempt) { a.Conclude(judge.Meaning{Outcome: o}, nil) }
+	}
+	for name, attempt := range map[string]func(*Attempt){
+		"success":   conclude(outcome.Success),
+		"declined":  conclude(outcome.Permanent),
+		"failed":    conclude(outcome.Transient),
+		"panics":    func(*Attempt) { panic("planned") },
+		"no permit": nil,
+	} {
+		w := virtual.New(1)
+		e, r := &Engine{Cooldown: new(Cooldown)}, &Rules{Waiters: 1, Retry: retry.Config{MaxRetryAfter: time.Minute}}
+		w.Go(func() {
+			request(e.Cooldown, w.Now(), 10*time.Second)
+			w.World().Sleep(w.Background(), w.Now().Add(10*time.Second))
+			run := func(ctx context.Context, attempt func(*Attempt)) (d retry.Decision, tooLong time.Time) {
+				defer func() { _ = recover() }()
+				o := new(Operation)
+				o.Begin(ctx, e, r, asked{succeeding{o: o}, attempt, &tooLong})
+				return o.Run(), tooLong
+			}
+			ctx, cancel := context.WithCancel(w.Background())
+			if attempt == nil {
+				cancel()
+			}
+			run(ctx, attempt)
+			cancel()
+			began := w.Now()
+			d, _ := run(w.Background(), conclude(outcome.Success))
+			if d.Why != retry.Answered || !w.Now().Equal(began) {
+				t.Errorf("%s: the next one %v after %v", name, d.Why, w.Now().Sub(began))
+			}
+		})
+		if err := w.Run(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A cooldown that is longer than an operation may wait rejects it at once.
+func TestLongCooldown(t *testing.T) {
+	w := virtual.New(1)
+	e, r := &Engine{Cooldown: new(Cooldown)}, &Rules{Waiters: 1, Retry: retry.Config{MaxRetryAfter: time.Minute}}
+	w.Go(func() {
+		request(e.Cooldown, w.Now(), time.Hour)
+		began := w.Now()
+		var tooLong time.Time
+		o := new(Operation)
+		o.Begin(w.Background(), e, r, asked{succeeding{o: o}, nil, &tooLong})
+		if d := o.Run(); d.Why != retry.CoolingDown || !tooLong.Equal(began.Add(time.Hour)) || !w.Now().Equal(began) {
+			t.Errorf("%v until %v after %v", d.Why, tooLong, w.Now().Sub(began))
+		}
+	})
+	if err := w.Run(); err != nil {
+		t.Error(err)
 	}
 }

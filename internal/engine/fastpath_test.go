@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/outcome"
 	"github.com/holdfast-go/holdfast/internal/virtual"
 )
@@ -24,6 +26,7 @@ func (s succeeding) Try(n int) *Attempt {
 	return a
 }
 
+func (succeeding) Scope() cooldown.Scope            { return 0 }
 func (succeeding) CoolingDown(time.Time, time.Time) {}
 func (succeeding) Ended(*Attempt)                   {}
 
@@ -31,7 +34,7 @@ func (succeeding) Ended(*Attempt)                   {}
 func TestFastPathAfterACooldown(t *testing.T) {
 	w := virtual.New(1)
 	start := w.Now()
-	e, r := &Engine{Cooldown: new(Cooldown)}, &Rules{Waiters: 1}
+	e, r := &Engine{Cooldown: new(Cooldown)}, &Rules{Waiters: 1, Retry: retry.Config{MaxRetryAfter: time.Minute}}
 	r.Fast = e.FastPath(r)
 	fast := func() bool {
 		var f FastPath
@@ -50,7 +53,7 @@ func TestFastPathAfterACooldown(t *testing.T) {
 		if !fast() {
 			t.Error("the long way without a cooldown")
 		}
-		e.Cooldown.Request(w.Now(), time.Second)
+		e.Cooldown.Request(w.Now(), 0, cooldown.Told{For: time.Second}, cooldown.Pass{})
 		if fast() {
 			t.Error("the fast path during a cooldown")
 		}
@@ -58,14 +61,18 @@ func TestFastPathAfterACooldown(t *testing.T) {
 		if waited := w.Now().Sub(start); waited < time.Second || waited > 1100*time.Millisecond {
 			t.Errorf("waited %v", waited)
 		}
-		if !fast() {
-			t.Error("the long way after a cooldown that an operation has waited out")
-		}
-		e.Cooldown.Request(w.Now(), time.Second)
-		w.World().Sleep(w.Background(), w.Now().Add(2*time.Second))
+		w.World().Sleep(w.Background(), w.Now().Add(time.Second))
 		operation(w.Background())
 		if !fast() {
 			t.Error("the long way after a cooldown that an operation has found over")
+		}
+		e.Cooldown.Request(w.Now(), 0, cooldown.Told{For: time.Second}, cooldown.Pass{})
+		w.World().Sleep(w.Background(), w.Now().Add(2*time.Second))
+		if fast() {
+			t.Error("the fast path before an operation has found the cooldown over")
+		}
+		if operation(w.Background()); !fast() {
+			t.Error("the long way after that")
 		}
 	})
 	if err := w.Run(); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/call"
+	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
@@ -34,10 +35,11 @@ type Operation struct {
 
 	work    Work
 	ticket  breaker.Ticket
-	starts  time.Time // when the next attempt starts: the cooldown was last looked at
-	ended   time.Time // when the latest failed attempt ended
-	last    *Attempt  // the latest one that has ended
-	current *Attempt  // the one that is being made
+	pass    cooldown.Pass // of the next attempt, or of the one that is being made
+	starts  time.Time     // when the next attempt starts: the cooldown was last looked at
+	ended   time.Time     // when the latest failed attempt ended
+	last    *Attempt      // the latest one that has ended
+	current *Attempt      // the one that is being made
 }
 
 // Work has the attempts of an operation, and its records. Every method is called by the
@@ -46,6 +48,8 @@ type Work interface {
 	// Try makes attempt n: it begins by Operation.Start and returns an attempt that
 	// is concluded.
 	Try(n int) *Attempt
+	// Scope is the part of the service that the operation belongs to.
+	Scope() cooldown.Scope
 	Records
 }
 
@@ -103,7 +107,7 @@ func (o *Operation) Last() *Attempt { return o.last }
 
 // Most is the most attempts that there can be. Without retries, a stale connection adds
 // one.
-func (o *Operation) Most() int { return max(o.Schedule.Retries+1, o.Made) }
+func (o *Operation) Most() int { return max(o.Schedule.Most()+1, o.Made) }
 
 // Now reads the world's clock.
 func (o *Operation) Now() time.Time { return o.World.Now() }
@@ -188,6 +192,7 @@ func (o *Operation) Probe() bool { return o.ticket.Probe() }
 // Settle gives the ticket back. With Note and SettleAnswer it is the only place that tells
 // the breaker.
 func (o *Operation) Settle(verdict outcome.Outcome) {
+	o.endPass(false) // of an attempt that was not made
 	g := &o.Engine.Breaker
 	switch {
 	case g.Breaker == nil:
@@ -235,19 +240,38 @@ func (o *Operation) Cooldown() retry.Reason {
 	}
 	now := o.Now()
 	o.begunBy(now)
-	until, cooling := c.Until(now, o.Chance())
-	if !cooling {
+	pass, wait, ok := c.Ask(now, o.work.Scope(), o.Chance())
+	if ok {
+		o.pass = pass
 		return retry.Go
 	}
-	deadline := o.Deadline()
 	full := o.Engine.coolingDown.Add(1) > int64(o.Rules.Waiters)
 	defer o.Engine.coolingDown.Add(-1)
-	if full || !deadline.IsZero() && !until.Before(deadline) {
-		o.work.CooldownTooLong(until)
-		return retry.CoolingDown
+	deadline := o.Deadline()
+	for told := false; !ok; {
+		if full || wait.End.Sub(now) > o.Rules.Retry.MaxRetryAfter || !deadline.IsZero() && !wait.Until.Before(deadline) {
+			o.work.CooldownTooLong(wait.End)
+			return retry.CoolingDown
+		}
+		if !told {
+			told = true
+			o.work.CoolingDown(now, wait.Until)
+		}
+		if why := o.sleep(wait.Until); why != retry.Go {
+			return why
+		}
+		now = o.Now()
+		o.pass, wait, ok = c.Ask(now, o.work.Scope(), o.Chance())
 	}
-	o.work.CoolingDown(now, until)
-	return o.sleep(until)
+	return retry.Go
+}
+
+// endPass gives back the pass of an attempt.
+func (o *Operation) endPass(succeeded bool) {
+	if o.pass.Held() {
+		o.Engine.Cooldown.End(o.Now(), o.pass, succeeded)
+		o.pass = cooldown.Pass{}
+	}
 }
 
 // CoolingDown is called right before Confirm. It reads the clock for both, and
@@ -266,8 +290,7 @@ func (o *Operation) CoolingDown() bool {
 	if c == nil || !requested && !c.Requested() {
 		return false
 	}
-	_, cooling := c.Until(o.starts, 0)
-	return cooling
+	return c.Blocks(o.starts, o.work.Scope(), o.pass)
 }
 
 func (o *Operation) Acquire() retry.Reason {
@@ -315,7 +338,9 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 // Release gives back the permit of an attempt that was not made, or has ended.
 func (o *Operation) Release() {
 	held := &o.permit
-	if a := o.current; a != nil {
+	a := o.current
+	o.endPass(a != nil && a.concluded && (a.Outcome == outcome.Success || a.Outcome == outcome.Permanent))
+	if a != nil {
 		o.current = nil
 		if !a.concluded {
 			defer o.work.Abandoned(a)
@@ -414,7 +439,7 @@ func (o *Operation) Attempt(n int) outcome.Result {
 		a.Took = o.World.Since(a.Started)
 	}
 	if a.Cooldown && o.Engine.Cooldown != nil {
-		o.Engine.Cooldown.Request(a.Arrived, a.RetryAfter)
+		o.Engine.Cooldown.Request(a.Arrived, o.work.Scope(), cooldown.Told{For: a.RetryAfter, Bucket: a.Bucket, All: a.Everywhere}, o.pass)
 	}
 	o.work.Ended(a)
 	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.AtOnce, Free: a.Free, Stands: a.Stands}

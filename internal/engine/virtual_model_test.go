@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/breaker"
 	"github.com/holdfast-go/holdfast/internal/core/bulkhead"
+	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/core/retry"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
@@ -472,6 +473,8 @@ func (o *simulated) conclude(a *Attempt, ctx *lazyctx.Context, err error) {
 	}
 	a.Conclude(m, err)
 }
+
+func (o *simulated) Scope() cooldown.Scope { return 0 }
 
 // The records.
 

@@ -107,12 +107,12 @@ Each attempt that fails has a class, in ` + "`Attempt.Class`, `Event.Class` and 
 
 How far a request may be repeated is decided by its method, its key and ` + "`Retry.Repeat`" + `: see [http.md](http.md#what-is-retried). "Nothing" for the breaker means that it stays as it is; to a half-open breaker, an answer that declines a request is a success, since the service is up.
 
-| Class | What it is | Retried | Closed breaker |
-|---|---|---|---|
+| Class | What it is | Retried | Other calls | Closed breaker |
+|---|---|---|---|---|
 `)
 	for _, c := range Classes[1:] {
 		names = append(names, c.Name)
-		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", c.Name, c.Is, c.Retried, c.Breaker)
+		fmt.Fprintf(&page, "| `%s` | %s | %s | %s | %s |\n", c.Name, c.Is, c.Retried, c.Others, c.Breaker)
 	}
 	const frozen, docs = "../../../api/classes.txt", "../../../docs/classes.md"
 	released, err := os.ReadFile(frozen)

@@ -53,6 +53,12 @@ var exceptions = []exception{
 	{
 		name: "529 with a wait", why: "It is a 503 in other words. TestAnswer.", rows: "status=529", unless: []string{"retry-after=-", "retry-after=0"},
 	},
+	{
+		name: "503 with a wait", why: "It starts a cooldown. It did not. TestAnswer.", rows: "status=503", unless: []string{"retry-after=-", "retry-after=0"},
+	},
+	{
+		name: "429 with a wait above MaxRetryAfter", why: "It starts a cooldown of any length. It did not. TestAnswer.", rows: "status=429", and: "retry-after=31",
+	},
 }
 
 // exception has rows that mean something else now. Without was and is, the test that why
@@ -61,12 +67,13 @@ type exception struct {
 	name, why string
 	in        string   // the block, empty for each
 	rows      string   // the dimension and the value that make the difference
+	and       string   // and this one, if it is not empty
 	unless    []string // not with one of these
 	was, is   string   // the beginning of the leaf
 }
 
 func (e *exception) applies(title string, way []string) bool {
-	return (e.in == "" || e.in == title) && slices.Contains(way, e.rows) &&
+	return (e.in == "" || e.in == title) && slices.Contains(way, e.rows) && (e.and == "" || slices.Contains(way, e.and)) &&
 		!slices.ContainsFunc(e.unless, func(step string) bool { return slices.Contains(way, step) })
 }
 

@@ -162,7 +162,7 @@ const (
 // Rules are the settings that a meaning depends on.
 type Rules struct {
 	Repeat        Repeat
-	MaxRetryAfter time.Duration // a longer wait starts no cooldown; zero starts none at all
+	MaxRetryAfter time.Duration // zero: the waits that services ask for are ignored, and start no cooldown
 }
 
 // Meaning is what an attempt's end means.
@@ -173,7 +173,7 @@ type Meaning struct {
 	// AskUser: Retry.On or Classify has a say, since the status decides alone. See Filtered
 	// and Classified.
 	AskUser bool
-	// Cooldown: RetryAfter applies to every operation, not to this one alone.
+	// Cooldown: RetryAfter applies to the other operations, too.
 	Cooldown bool
 	// Stands: the attempt says nothing about the service, so the verdict of the
 	// attempt before it stands.
@@ -224,7 +224,7 @@ func answered(f *Facts, r *Rules) Meaning {
 		return Meaning{Outcome: outcome.Throttled, Kind: RateLimited, Why: WouldFailAgain, AskUser: true}
 	case f.Status == 429, f.RetryAfter > 0 && (f.Status == 400 || f.Status == 401 || f.Status == 403): // a rate limit in other words
 		m.Outcome, m.Kind, declined = outcome.Throttled, RateLimited, true
-		m.Cooldown = f.RetryAfter > 0 && f.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin
+		m.Cooldown = coolsDown(f, r)
 	case f.Status == 401 && f.NewToken, (f.Status == 421 || f.Status == 425) && !f.Misplaced:
 		m.Outcome, m.AskUser, m.AtOnce, m.Stands, declined = outcome.Transient, false, true, true, true
 	case f.Status == 409 && f.KeyInUse: // by the operation itself
@@ -233,7 +233,9 @@ func answered(f *Facts, r *Rules) Meaning {
 		m.AskUser = false
 	case f.Status == 408, f.Status >= 500:
 		m.Outcome = outcome.Transient
-		declined = (f.Status == 503 || f.Status == 529) && (f.Told || f.RetryAfter > 0)
+		if f.Status == 503 || f.Status == 529 {
+			declined, m.Cooldown = f.Told || f.RetryAfter > 0, coolsDown(f, r)
+		}
 	}
 	if f.Advice == RetryIt && m.Outcome == outcome.Permanent && f.Status >= 400 { // the service knows better than its status
 		m.Outcome, m.AskUser, m.Stands, declined = outcome.Transient, false, true, true
@@ -244,6 +246,12 @@ func answered(f *Facts, r *Rules) Meaning {
 		m.Why = ServiceForbids
 	}
 	return m
+}
+
+// coolsDown reports whether the wait that an answer asks for concerns other operations.
+// Another origin's does not.
+func coolsDown(f *Facts, r *Rules) bool {
+	return f.RetryAfter > 0 && r.MaxRetryAfter > 0 && !f.CrossOrigin
 }
 
 // noAnswer judges a cancellation, a limit or a failure of the connection, in this
@@ -330,7 +338,7 @@ func (m Meaning) Filtered(worth bool) Meaning {
 // for which o is Transient or Permanent. It changes nothing unless m.AskUser.
 //
 // A policy has one service, whose cooldown begins with an error that is Throttled
-// and asks for a wait, as with a client's 429. r has the longest such wait.
+// and asks for a wait, as with a client's 429.
 //
 // The kind stays. After Classify, but not after Retry.On, the kind of an error that
 // is no Timeout is KindOfOutcome(o).
@@ -339,7 +347,7 @@ func (m Meaning) Classified(o outcome.Outcome, r Rules) Meaning {
 	case !m.AskUser:
 	case m.Kind != Timeout:
 		m.Outcome = o
-		m.Cooldown = o == outcome.Throttled && m.RetryAfter > 0 && m.RetryAfter <= r.MaxRetryAfter
+		m.Cooldown = o == outcome.Throttled && m.RetryAfter > 0 && r.MaxRetryAfter > 0
 	case o != outcome.Transient && o != outcome.Throttled:
 		m.Why = UserForbids
 	}

@@ -64,16 +64,20 @@ func TestAnswer(t *testing.T) {
 		{"499 is a refusal", Facts{Status: 499}, Meaning{Outcome: permanent, Kind: Status, AskUser: true}},
 		{"5xx is a failure", Facts{Status: 500}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
 		{"and so is what no standard knows", Facts{Status: 999}, Meaning{Outcome: transient, Kind: Server, AskUser: true}},
-		{"503 that asks for a wait starts no cooldown", Facts{Status: 503, RetryAfter: wait},
+		{"503 that asks for a wait starts a cooldown", Facts{Status: 503, RetryAfter: wait},
+			Meaning{Outcome: transient, Kind: Unavailable, AskUser: true, Cooldown: true, RetryAfter: wait}},
+		{"and so does 529", Facts{Status: 529, RetryAfter: wait},
+			Meaning{Outcome: transient, Kind: Server, AskUser: true, Cooldown: true, RetryAfter: wait}},
+		{"another 5xx does not", Facts{Status: 500, RetryAfter: wait},
+			Meaning{Outcome: transient, Kind: Server, AskUser: true, RetryAfter: wait}},
+		{"nor does 503 of another origin", Facts{Status: 503, RetryAfter: wait, Redirected: true, CrossOrigin: true},
 			Meaning{Outcome: transient, Kind: Unavailable, AskUser: true, RetryAfter: wait}},
 
 		{"429 asks for patience", Facts{Status: 429}, Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true}},
 		{"for all operations, if it says how long", Facts{Status: 429, RetryAfter: 1},
 			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: 1}},
-		{"as long as MaxRetryAfter", Facts{Status: 429, RetryAfter: maxRetryAfter},
-			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: maxRetryAfter}},
-		{"and no longer", Facts{Status: 429, RetryAfter: maxRetryAfter + 1},
-			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, RetryAfter: maxRetryAfter + 1}},
+		{"longer than MaxRetryAfter, too", Facts{Status: 429, RetryAfter: maxRetryAfter + 1},
+			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, Cooldown: true, RetryAfter: maxRetryAfter + 1}},
 		{"another origin speaks for itself", Facts{Status: 429, RetryAfter: wait, Redirected: true, CrossOrigin: true},
 			Meaning{Outcome: throttled, Kind: RateLimited, AskUser: true, RetryAfter: wait}},
 		{"a redirect within the origin does not matter", Facts{Status: 429, RetryAfter: wait, Redirected: true},
@@ -375,8 +379,7 @@ func TestClassifiedCooldown(t *testing.T) {
 	}{
 		{"it says how long", 1, throttled, standard, true},
 		{"or does not", 0, throttled, standard, false},
-		{"as long as MaxRetryAfter", maxRetryAfter, throttled, standard, true},
-		{"and no longer", maxRetryAfter + 1, throttled, standard, false},
+		{"longer than MaxRetryAfter, too", maxRetryAfter + 1, throttled, standard, true},
 		{"without MaxRetryAfter there is none", 1, throttled, Rules{}, false},
 		{"a failure holds back its own operation", 1, transient, standard, false},
 	} {
@@ -440,8 +443,8 @@ func TestProperties(t *testing.T) {
 		check(m.Outcome != success || m == Meaning{Outcome: success}, "a success has no more to it")
 		check(m.Outcome != unknown || m.Why != May, "an outcome that says nothing is not repeated")
 		check(m.Outcome != canceled || m.Why != May && !m.AskUser, "a cancellation is final")
-		check(!m.Cooldown || m.Outcome == throttled && m.RetryAfter > 0 && m.RetryAfter <= r.MaxRetryAfter && !f.CrossOrigin,
-			"a cooldown is a 429's that says how long")
+		check(!m.Cooldown || (m.Outcome == throttled || f.Status == 503 || f.Status == 529) && m.RetryAfter > 0 && r.MaxRetryAfter > 0 && !f.CrossOrigin,
+			"a cooldown is one of an answer that says how long")
 		check(m.Stands == (m.Kind == PoolTimeout) && (!m.Stands || m.Outcome == unknown), "saturation says nothing about the service")
 		check(m.Kind != NoKind || m.Outcome == success || m.Outcome == unknown || !client, "an error has a kind")
 		check(m.RetryAfter == 0 || m.RetryAfter == f.RetryAfter, "the wait is the one that was asked for")

@@ -45,7 +45,20 @@ type Config struct {
 	Base, Max     time.Duration // the backoff before retry n (from 0) is min(Base·2ⁿ, Max)
 	MaxRetryAfter time.Duration // the longest wait that a service may ask for; zero ignores it
 	Jitter        Jitter
+	// Throttled is the schedule after an attempt that was Throttled. Zero Retries: the
+	// one above.
+	Throttled Throttled
 }
+
+// Throttled is a schedule for a service that asked for fewer requests. Its waits are between
+// half the backoff and the whole, and its retries are counted for themselves.
+type Throttled struct {
+	Retries   int
+	Base, Max time.Duration
+}
+
+// Most is the largest number of retries that an operation can make.
+func (c *Config) Most() int { return c.Retries + c.Throttled.Retries }
 
 // Reason is the reason against a further attempt.
 type Reason uint8
@@ -116,7 +129,8 @@ const maxFree = 100
 // operation.
 type Schedule struct {
 	cfg  *Config
-	made int           // retries granted
+	made int           // retries granted, without those of the schedule Throttled
+	slow int           // retries of the schedule Throttled
 	once bool          // one of them at once
 	free int           // and those that are free
 	last time.Duration // the last wait, for Decorrelated
@@ -141,7 +155,8 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 		return Decision{Again: true, At: now}
 	}
 	atOnce := r.AtOnce && !s.once // also without retries, as net/http does it
-	if s.made >= s.cfg.Retries && !(atOnce && s.cfg.Retries == 0) {
+	slowly := r.Outcome == outcome.Throttled && s.cfg.Throttled.Retries > 0
+	if slowly && s.slow >= s.cfg.Throttled.Retries || !slowly && s.made >= s.cfg.Retries && !(atOnce && s.cfg.Retries == 0) {
 		return Decision{Why: Exhausted}
 	}
 	if r.NoRepeat {
@@ -155,6 +170,10 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	}
 
 	wait, most := s.backoff(u)
+	if slowly {
+		most = doubled(s.cfg.Throttled.Base, s.slow, s.cfg.Throttled.Max)
+		wait = most/2 + time.Duration(u*float64(most/2))
+	}
 	if r.RetryAfter > 0 && s.cfg.MaxRetryAfter > 0 {
 		if r.RetryAfter > s.cfg.MaxRetryAfter {
 			return Decision{Why: AskedTooMuch, Wait: r.RetryAfter, Most: r.RetryAfter}
@@ -169,8 +188,12 @@ func (s *Schedule) Next(now, deadline time.Time, r outcome.Result, u float64) De
 	if !deadline.IsZero() && !at.Before(deadline) {
 		return Decision{Why: NoTime, Wait: wait, Most: most}
 	}
-	s.made++
-	s.last = wait
+	if slowly {
+		s.slow++
+	} else {
+		s.made++
+		s.last = wait
+	}
 	return Decision{Again: true, At: at, Wait: wait, Most: most}
 }
 
@@ -185,11 +208,7 @@ func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
 		low := min(base, most)
 		return low + time.Duration(u*float64(most-low)), most
 	}
-	d := limit
-	// A shift that loses bits or reaches the sign exceeds any limit.
-	if shifted := base << s.made; shifted>>s.made == base && shifted < limit {
-		d = shifted
-	}
+	d := doubled(base, s.made, limit)
 	switch s.cfg.Jitter {
 	case Proportional:
 		return d/2 + time.Duration(u*float64(d)), d + d/2
@@ -198,4 +217,13 @@ func (s *Schedule) backoff(u float64) (wait, most time.Duration) {
 	default:
 		return time.Duration(u * float64(d)), d
 	}
+}
+
+// doubled is base after n doublings, at most limit.
+func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
+	// A shift that loses bits or reaches the sign exceeds any limit.
+	if shifted := base << n; shifted>>n == base && shifted < limit {
+		return shifted
+	}
+	return limit
 }
