@@ -166,7 +166,7 @@ func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Re
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper does
 		}
-		return nil, nil, err
+		return nil, nil, noted(req.Context(), err)
 	}
 	err = o.run()
 	switch {

@@ -211,5 +211,8 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)
-	return e
+	if b.closed.Load() { // no failure of the service
+		return e
+	}
+	return noted(o.Caller, e)
 }

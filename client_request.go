@@ -19,7 +19,7 @@ import (
 func (c *Client) buffered(ctx context.Context, method, path string, in any, opts []CallOption) (*Response, error) {
 	o, err := c.encodedCall(ctx, method, path, in, opts, bufferedReceiver{}, acceptJSON)
 	if err != nil {
-		return nil, err
+		return nil, noted(ctx, err)
 	}
 	if err := o.run(); err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ import (
 func (c *Client) Stream(ctx context.Context, method, path string, in any, opts ...CallOption) (*Stream, error) {
 	o, err := c.encodedCall(ctx, method, path, in, opts, streamReceiver{}, acceptStream)
 	if err != nil {
-		return nil, err
+		return nil, noted(ctx, err)
 	}
 	if err := o.run(); err != nil {
 		return nil, err

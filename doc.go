@@ -26,8 +26,8 @@
 //
 // For a method of an SDK or a database query, make one [Policy] and call the function
 // through [Do], [Run] or [Wrap]. A [Breaker] and a [Bulkhead] can also be used alone.
-// [Fallback] calls another service if the first is not available. [Batch] sends many
-// items in chunks and keeps every result.
+// [Fallback] and [FallbackStream] call another service if the first fails. [Batch] sends
+// many items in chunks and keeps every result.
 //
 // # What happens to a call
 //

@@ -412,20 +412,6 @@ func ExampleRegistry_Open() {
 	// true
 }
 
-func ExampleFallback() {
-	service := serve(fault.Rule{Fault: fault.Fault{Status: 503}})
-	defer service.Close()
-	client := fastClient(service)
-	defer client.Close()
-
-	answer, err := holdfast.Fallback(ctx,
-		func(ctx context.Context) (string, error) { return holdfast.Get[string](ctx, client, "/generate") },
-		func(context.Context) (string, error) { return "from the small model", nil },
-	)
-	fmt.Println(answer, err)
-	// Output: from the small model <nil>
-}
-
 func ExampleBatch() {
 	texts := []string{"a", "bb", "ccc", "too long"}
 	got, err := holdfast.Batch(ctx, texts, holdfast.BatchOptions{ChunkSize: 2}, func(_ context.Context, chunk []string) ([]int, error) {

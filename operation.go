@@ -185,7 +185,7 @@ func (o *operation) end(d retry.Decision) error {
 		class = a.Class
 	}
 	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Class: class, Err: e, Sent: sent, Duration: e.Took})
-	return e
+	return noted(o.Caller, e)
 }
 
 // beganWith reports whether the operation began with attempt a, and so takes as long:

@@ -166,7 +166,7 @@ func (r *Router) roundTrip(t transport, req *http.Request) (*http.Response, erro
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
-		return nil, err
+		return nil, noted(req.Context(), err)
 	}
 	if !found.listed {
 		// From find to the release, the client cannot be closed for being idle. After it,
