@@ -211,8 +211,5 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)
-	if b.closed.Load() { // no failure of the service
-		return e
-	}
 	return noted(o.Caller, e)
 }

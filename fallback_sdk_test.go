@@ -89,6 +89,54 @@ func goesOn(t *testing.T, hc *http.Client, url string) (called bool) {
 	return called
 }
 
+// The calls of a client are noted, too, for a function that hides their errors.
+func TestFallbackAfterHiddenCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := service(t, plan(rule("/503", "", fault.Fault{Status: 503})), holdfast.Config{
+			Retry: holdfast.Retry{MaxRetries: holdfast.Off}, Breaker: holdfast.BreakerConfig{FailureThreshold: 1000},
+		})
+		calls := map[string]func(ctx context.Context, path string) error{
+			"Get": func(ctx context.Context, path string) error { return get(ctx, c, path) },
+			"Stream": func(ctx context.Context, path string) error {
+				_, err := c.Stream(ctx, http.MethodGet, path, nil)
+				return err
+			},
+			"Do": func(ctx context.Context, path string) error {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
+				_, err := c.Do(req)
+				return err
+			},
+			"Policy": func(ctx context.Context, path string) error {
+				return holdfast.Run(ctx, policy(t, holdfast.PolicyConfig{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}), func(ctx context.Context) error {
+					return hidden(get(ctx, c, path))
+				})
+			},
+		}
+		check := func(what string, want bool, paths ...string) {
+			t.Helper()
+			for name, call := range calls {
+				called := false
+				_, _ = holdfast.Fallback(t.Context(), func(ctx context.Context) (int, error) {
+					var err error
+					for _, path := range paths {
+						err = call(ctx, path)
+					}
+					return 0, hidden(err)
+				}, func(context.Context) (int, error) { called = true; return 0, nil })
+				equal(t, name+": "+what+" goes on", called, want)
+			}
+		}
+		check("a 503", true, "/503")
+		check("a mistake", false, "../x")
+		check("a mistake after a 503", false, "/503", "../x")
+		check("a 503 after a mistake", true, "../x", "/503")
+		for c.Breaker().State() != holdfast.Open {
+			_ = get(t.Context(), c, "/503")
+		}
+		check("an open breaker", true, "/fine")
+	})
+}
+
 // A Router's own errors are noted, too.
 func TestFallbackAfterARouter(t *testing.T) {
 	bubble(t, func(t *testing.T) {

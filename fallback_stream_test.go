@@ -2,7 +2,6 @@ package holdfast_test
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"net/http"
 	"strings"
@@ -154,15 +153,6 @@ func TestFallbackStreamOfClients(t *testing.T) {
 					t.Errorf("%s, hidden %v: %q, want %q", path, hide, got, want)
 				}
 			}
-		}
-
-		// A call that cannot be made has no other service either.
-		_, err := holdfast.Fallback(t.Context(), func(ctx context.Context) (int, error) {
-			_, err := c.Stream(ctx, "BAD METHOD", "/fine", nil)
-			return 0, hidden(err)
-		}, func(context.Context) (int, error) { return 2, nil })
-		if err == nil || errors.Is(err, holdfast.ErrInvalidRequest) {
-			t.Errorf("%v", err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -494,6 +495,21 @@ func TestTroubleConfigConflict(t *testing.T) {
 		s.failed(err)
 		if _, err := r.Open("api-batch", other); err != nil {
 			t.Errorf("under a name of its own: %v", err)
+		}
+	})
+}
+
+func TestTroubleFallbackStops(t *testing.T) {
+	symptom(t, func(t *testing.T, s *signs) {
+		c := s.client(holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}, rule("/x", "", fault.Fault{Status: 503}))
+		base := "http://" + regexp.MustCompile(`\{\S+ http://(\S+)\}`).FindStringSubmatch(fmt.Sprint(c))[1]
+		second := func(context.Context) (string, error) { return "from the second service", nil }
+		outer := t.Context()
+		_, err := holdfast.Fallback(outer, func(context.Context) (string, error) { return askSDK(outer, c.HTTPClient(), base+"/x") }, second)
+		s.failed(err)
+		out, err := holdfast.Fallback(outer, func(ctx context.Context) (string, error) { return askSDK(ctx, c.HTTPClient(), base+"/x") }, second)
+		if out != "from the second service" || err != nil {
+			t.Errorf("with the function's context: %q, %v", out, err)
 		}
 	})
 }
