@@ -137,6 +137,34 @@ func TestFallbackAfterHiddenCalls(t *testing.T) {
 	})
 }
 
+// What ended a call decides, not the failure of the attempt before it.
+func TestFallbackAfterTheEndOfACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for what, row := range map[string]struct {
+			end  func(*holdfast.Client, context.CancelFunc)
+			want bool
+		}{
+			"a cancellation by the function": {func(_ *holdfast.Client, cancel context.CancelFunc) { cancel() }, false},
+			"the end of the client":          {func(c *holdfast.Client, _ context.CancelFunc) { c.Close() }, false},
+			"the end of the retries":         {func(*holdfast.Client, context.CancelFunc) {}, true},
+		} {
+			c, _ := service(t, plan(rule("", "", fault.Fault{Status: 503})), holdfast.Config{Retry: holdfast.Retry{MaxRetries: 1, BaseDelay: time.Minute}})
+			called := false
+			_, err := holdfast.Fallback(t.Context(), func(ctx context.Context) (int, error) {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				stop := time.AfterFunc(time.Second, func() { row.end(c, cancel) }) // in the wait
+				defer stop.Stop()
+				return 0, get(ctx, c, "/x")
+			}, func(context.Context) (int, error) { called = true; return 0, nil })
+			equal(t, what+" goes on", called, row.want)
+			if !row.want {
+				equal(t, what+": attempts", len(attempts(t, err)), 1)
+			}
+		}
+	})
+}
+
 // A Router's own errors are noted, too.
 func TestFallbackAfterARouter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
