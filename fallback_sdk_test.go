@@ -130,6 +130,15 @@ func TestFallbackAfterHiddenCalls(t *testing.T) {
 		check("a mistake", false, "../x")
 		check("a mistake after a 503", false, "/503", "../x")
 		check("a 503 after a mistake", true, "../x", "/503")
+
+		// A function that knows better than the class says so.
+		out, err := holdfast.Fallback(t.Context(), func(ctx context.Context) (string, error) {
+			return "", fmt.Errorf("%w: %v", holdfast.ErrUnavailable, get(ctx, c, "../x"))
+		}, func(context.Context) (string, error) { return "second", nil })
+		if out != "second" || err != nil {
+			t.Errorf("%q, %v", out, err)
+		}
+
 		for c.Breaker().State() != holdfast.Open {
 			_ = get(t.Context(), c, "/503")
 		}
