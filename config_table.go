@@ -40,6 +40,12 @@ var table = []setting.Setting[Config]{
 	setting.Opaque[Config]{
 		Row: row{Name: "Authorize", Doc: "authorizes each attempt"},
 	},
+	setting.Opaque[Config]{
+		Row: row{Name: "Classify", Doc: "says whether an answer is a failure whatever its status"},
+	},
+	setting.Opaque[Config]{
+		Row: row{Name: "Scope", Doc: "names the part of the service that a call belongs to"},
+	},
 
 	of[time.Duration]{
 		Row: row{Name: "Timeouts.Connect", Key: "timeouts.connect", Env: "CONNECT_TIMEOUT", Off: setting.Always,

@@ -71,6 +71,10 @@ var (
 	// ErrDecode is an answer that cannot be decoded into the caller's type.
 	ErrDecode error = &sentinel{text: "response could not be decoded", code: CodeInternal}
 
+	// ErrContent is an answer that Config.Classify finds unusable. A *StatusError has its
+	// status, its headers and the beginning of its body.
+	ErrContent error = &sentinel{text: "answer cannot be used", code: CodeInternal}
+
 	// errThrottled and errInvalid are ErrRateLimited and ErrInvalidRequest for an answer.
 	errThrottled error = &sentinel{text: "rate limited", code: CodeResourceExhausted, is: []error{ErrRateLimited, ErrStatus}}
 	errInvalid   error = &sentinel{text: "invalid request", code: CodeInvalidArgument, is: []error{ErrInvalidRequest, ErrStatus}}
@@ -364,6 +368,7 @@ var kindErrors = [...]error{
 	judge.BodyTooLarge:   ErrBodyTooLarge,
 	judge.Mistake:        ErrInvalidRequest,
 	judge.Proxy:          ErrProxy,
+	judge.Content:        ErrContent,
 }
 
 // ProxyError is a proxy that declined to connect to the service. It is in the chain of

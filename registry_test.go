@@ -123,6 +123,10 @@ func TestRegistryConflictsOnEverySetting(t *testing.T) {
 		switch v.Interface().(type) {
 		case func(*http.Request) error:
 			v.Set(reflect.ValueOf(func(*http.Request) error { return nil }))
+		case func(*holdfast.Answer) holdfast.Verdict:
+			v.Set(reflect.ValueOf(func(*holdfast.Answer) holdfast.Verdict { return holdfast.Verdict{} }))
+		case func(*http.Request) string:
+			v.Set(reflect.ValueOf(func(*http.Request) string { return "" }))
 		case func(error) bool:
 			v.Set(reflect.ValueOf(func(error) bool { return true }))
 		case http.Header:

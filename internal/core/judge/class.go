@@ -74,6 +74,9 @@ func ClassOf(f Facts, m Meaning) Class {
 	}
 	switch f.Ending {
 	case Answered:
+		if f.Verdict != ClassNone {
+			return f.Verdict
+		}
 		return classOfAnswer(&f, m)
 	case Misled:
 		return ClassRequest

@@ -317,7 +317,7 @@ var kindNames = [...]string{
 	NoKind: "NoKind", Connection: "Connection", Timeout: "Timeout", ServerTimeout: "ServerTimeout", Server: "Server",
 	Unavailable: "Unavailable", Status: "Status", Authentication: "Authentication", NotFound: "NotFound",
 	InvalidRequest: "InvalidRequest", RateLimited: "RateLimited", PoolTimeout: "PoolTimeout", Canceled: "Canceled",
-	Closed: "Closed", BodyTooLarge: "BodyTooLarge", Mistake: "Mistake", Proxy: "Proxy",
+	Closed: "Closed", BodyTooLarge: "BodyTooLarge", Mistake: "Mistake", Proxy: "Proxy", Content: "Content",
 }
 
 // block is a part of the table: the product of its dimensions as a decision tree.

@@ -141,6 +141,8 @@ type Facts struct {
 	Quota     bool // the answer says that money or a day's quota is gone
 	NewToken  bool // Authorize has another credential than the one that was declined
 
+	Verdict Class // of Config.Classify on an answer; ClassNone leaves it to the status
+
 	Method     string        // of the caller's request, before any redirect
 	Status     int           // of the answer; zero if there was none
 	RetryAfter time.Duration // the wait that the answer or a policy's error asks for; zero if it asks for none
@@ -214,6 +216,8 @@ func answered(f *Facts, r *Rules) Meaning {
 	switch {
 	case f.Status == 101 && !f.Upgrade: // reading its body would wait beyond every limit
 		return noAnswer(f, r)
+	case f.Verdict != ClassNone:
+		return answeredAs(f, r)
 	case f.Status < 300, f.Status == 304:
 		return Meaning{Outcome: outcome.Success}
 	}
@@ -237,6 +241,49 @@ func answered(f *Facts, r *Rules) Meaning {
 			declined, m.Cooldown = f.Told || f.RetryAfter > 0, coolsDown(f, r)
 		}
 	}
+	return m.advised(f, r, declined)
+}
+
+// answeredAs judges an answer of which Config.Classify says what failure it is.
+func answeredAs(f *Facts, r *Rules) Meaning {
+	m := Meaning{Outcome: outcome.Transient, RetryAfter: f.RetryAfter, AskUser: true}
+	declined := false // the service did not do what the request asks for
+	switch f.Verdict {
+	case ClassOverloaded:
+		m.Kind, declined, m.Cooldown = Unavailable, f.Told || f.RetryAfter > 0, coolsDown(f, r)
+	case ClassServer:
+		m.Kind = Server
+	case ClassLost:
+		m.Kind = Connection
+	case ClassTimeout:
+		m.Kind = ServerTimeout
+	case ClassThrottled:
+		m.Outcome, m.Kind, declined, m.Cooldown = outcome.Throttled, RateLimited, true, coolsDown(f, r)
+	case ClassQuota:
+		return Meaning{Outcome: outcome.Throttled, Kind: RateLimited, Why: WouldFailAgain, AskUser: true}
+	case ClassInProgress:
+		m.Kind, m.AskUser, m.Stands, declined = Status, false, true, true
+	case ClassTooEarly:
+		m.Kind = Status
+		if m.Outcome = outcome.Permanent; !f.Misplaced {
+			m.Outcome, m.AskUser, m.AtOnce, m.Stands, declined = outcome.Transient, false, true, true, true
+		}
+	case ClassCredential:
+		m.Kind = Authentication
+		if m.Outcome = outcome.Permanent; f.NewToken {
+			m.Outcome, m.AskUser, m.AtOnce, m.Stands, declined = outcome.Transient, false, true, true, true
+		}
+	case ClassRequest:
+		m.Outcome, m.Kind = outcome.Permanent, InvalidRequest
+	default: // ClassContent: of the service it says nothing
+		return Meaning{Outcome: outcome.Unknown, Kind: Content, Why: MustNot}
+	}
+	return m.advised(f, r, declined)
+}
+
+// advised returns m, the meaning of an answer, after x-should-retry, and with the reason
+// why the request must not be repeated. declined: the service did not do what it asks for.
+func (m Meaning) advised(f *Facts, r *Rules, declined bool) Meaning {
 	if f.Advice == RetryIt && m.Outcome == outcome.Permanent && f.Status >= 400 { // the service knows better than its status
 		m.Outcome, m.AskUser, m.Stands, declined = outcome.Transient, false, true, true
 	}

@@ -41,6 +41,8 @@ const (
 	Mistake
 	// Proxy: a proxy declined to connect to the service.
 	Proxy
+	// Content: an answer that cannot be used.
+	Content
 )
 
 // KindOf returns the kind of an answer's status, from 300 on.
