@@ -72,6 +72,11 @@ func newBreaker(cfg BreakerConfig, o Observer) *Breaker {
 	return &Breaker{name: cfg.Name, handle: engine.NewBreaker(rules), countAttempts: cfg.CountAttempts, observer: o, openTimeout: cfg.OpenTimeout}
 }
 
+// gate is the breaker for an engine.
+func (b *Breaker) gate() engine.Gate {
+	return engine.Gate{Breaker: b.handle, CountAttempts: b.countAttempts, Hooks: b.hooks()}
+}
+
 // Do calls fn if the breaker admits it, and counts the result: nil is a Success, an
 // error after the caller's cancellation is Canceled, any other error is Transient. It
 // returns fn's error unchanged, or a *RejectedError. A panic is not counted.

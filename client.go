@@ -22,6 +22,7 @@ type Client struct {
 	shared   shared
 	resolved atomic.Pointer[resolved]
 	running  running
+	scopes   scopes // of Config.Scope
 	holding  holding
 	nested   atomic.Bool // EventNestedRetries was reported
 }
@@ -178,7 +179,8 @@ func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Re
 	return o, nil, err
 }
 
-// Breaker returns the client's circuit breaker, nil if it has none.
+// Breaker returns the client's circuit breaker, nil if it has none. With Config.Scope it is
+// that of calls without a scope.
 func (c *Client) Breaker() *Breaker { return c.shared.breaker }
 
 // Close ends the client at once: running calls end with ErrClosed, and so does every

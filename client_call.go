@@ -59,7 +59,8 @@ func (o *clientCall) setRequest(req *http.Request) {
 }
 
 // begin sets the settings, the id, the start and the context of the operation.
-func (o *clientCall) begin(ctx context.Context, with *callOptions) {
+// body gives the request's body without the attempt's; it is nil if that cannot be had.
+func (o *clientCall) begin(ctx context.Context, with *callOptions, body func() (io.ReadCloser, error)) {
 	o.shared, o.resolved, o.repeat = &o.client.shared, with.resolved, with.repeat
 	h, idHeader := o.request.Header, with.config.RequestIDHeader
 	if ids := h[idHeader]; len(ids) > 0 {
@@ -84,7 +85,7 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions) {
 		o.unpack = wire.AsksGzip(with.transport, o.request)
 	}
 
-	o.Begin(o.instrument(ctx), &o.shared.Engine, &with.Rules, o)
+	o.Begin(o.instrument(ctx), o.client.engineOf(o.request, with.resolved, body), &with.Rules, o)
 	o.AttemptLimit, o.Check = with.attempt, with.healthCheck
 	if o.Check || with.nested.repeats > 0 && with.config.Retry.Nested == Yield {
 		o.Schedule = new(retry.Config) // without retries

@@ -69,7 +69,7 @@ func (c *Client) encodedCall(ctx context.Context, method, path string, in any, o
 		o.request.ContentLength = int64(len(body))
 		o.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	o.begin(ctx, &with)
+	o.begin(ctx, &with, o.body)
 	return o, nil
 }
 
@@ -128,8 +128,20 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 		return nil, c.invalid(method, wire.Shown(target), err)
 	}
 	o.upgrade = req.Header["Upgrade"] != nil
-	o.begin(o.watchCancel(in), &with)
+	o.begin(o.watchCancel(in), &with, o.bodyForScope(in))
 	return o, nil
+}
+
+// bodyForScope gives the body of a caller's request without touching it, nil if that is not
+// possible.
+func (o *clientCall) bodyForScope(in *http.Request) func() (io.ReadCloser, error) {
+	switch {
+	case o.body == nil:
+		return nil
+	case o.spend != nil: // it is in memory
+		return o.body
+	}
+	return in.GetBody
 }
 
 // takeBody takes over the body of a caller's request. Its length is sent if it is known: of
@@ -203,7 +215,7 @@ func (c *Client) invalid(method, shown string, err error) *Error {
 // may admit it.
 func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL, h http.Header, with *callOptions) error {
 	b := c.shared.breaker
-	if b == nil {
+	if b == nil || with.config.Scope != nil {
 		return nil
 	}
 	if _, open := b.handle.Load().Open(); !open || c.shared.Listener.Wants(ctx) || c.running.closed.Load() {

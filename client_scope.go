@@ -1,18 +1,152 @@
 package holdfast
 
 import (
+	"fmt"
 	"hash/maphash"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/holdfast-go/holdfast/internal/core/cooldown"
 	"github.com/holdfast-go/holdfast/internal/core/judge"
+	"github.com/holdfast-go/holdfast/internal/engine"
 )
 
+const (
+	maxScopes    = 128 // of a client
+	maxScopeName = 100 // bytes; a longer name is replaced by a hash
+)
+
+// scopes are the scopes of Config.Scope: the machines of each.
+type scopes struct {
+	mu     sync.Mutex
+	all    map[string]*scope
+	lookup uint64 // counts the calls, for the least recently used scope
+	full   atomic.Uint64
+}
+
+// scope is a part of the service with a breaker and a cooldown of its own.
+type scope struct {
+	engine.Engine
+	breaker *Breaker
+	used    uint64
+}
+
+// engineOf returns the machines for a call. body gives the request's body, if it can be had
+// without the attempt's.
+func (c *Client) engineOf(req *http.Request, r *resolved, body func() (io.ReadCloser, error)) *engine.Engine {
+	if r.config.Scope == nil {
+		return &c.shared.Engine
+	}
+	shown := *req
+	shown.Body, shown.GetBody = nil, body
+	name := scopeName(r.config.Scope(&shown))
+	if name == "" {
+		return &c.shared.Engine
+	}
+	ss := &c.scopes
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.lookup++
+	s := ss.all[name]
+	if s == nil {
+		if len(ss.all) == maxScopes && !ss.forget() {
+			ss.full.Add(1)
+			return &c.shared.Engine
+		}
+		s = c.newScope(name, r)
+		if ss.all == nil {
+			ss.all = map[string]*scope{}
+		}
+		ss.all[name] = s
+	}
+	s.used = ss.lookup
+	return &s.Engine
+}
+
+// newScope makes a scope, which shares all but breaker and cooldown with the client.
+func (c *Client) newScope(name string, r *resolved) *scope {
+	s := new(scope)
+	s.Name = c.shared.name + "/" + name
+	s.Bulkhead, s.Listener, s.Timed = c.shared.Bulkhead, c.shared.Listener, c.shared.Timed
+	s.Cooldown = engine.NewCooldown(r.config.Retry.MaxCooldown)
+	if c.shared.breaker != nil {
+		cfg := r.config.Breaker
+		cfg.Name += "/" + name
+		s.breaker = newBreaker(cfg, c.shared.observer)
+		s.Breaker = s.breaker.gate()
+	}
+	return s
+}
+
+// forget drops the scope that was not used for longest, of those with nothing to remember.
+func (ss *scopes) forget() bool {
+	oldest := ""
+	for name, s := range ss.all {
+		if b := s.breaker; s.Cooldown.Requested() || b != nil && (b.State() != Closed || b.handle.Stats(realWorld.Now()).Failures > 0) {
+			continue
+		}
+		if oldest == "" || s.used < ss.all[oldest].used {
+			oldest = name
+		}
+	}
+	delete(ss.all, oldest)
+	return oldest != ""
+}
+
+// scopeName is a name that can be shown.
+func scopeName(name string) string {
+	if len(name) <= maxScopeName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return name
+	}
+	return fmt.Sprintf("%016x", maphash.String(scopeSeed, name))
+}
+
+// ScopeStats are the statistics of a scope of Config.Scope at one moment.
+type ScopeStats struct {
+	Name         string `json:"name"`
+	BreakerState string `json:"circuit_breaker_state"` // StateOff without a breaker
+	Rejected     uint64 `json:"rejected"`              // calls that its breaker rejected
+}
+
+// Scopes returns the statistics of the scopes of Config.Scope, in the order of their names.
+func (c *Client) Scopes() (all []ScopeStats) {
+	ss := &c.scopes
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(ss.all)) {
+		s := ScopeStats{Name: name, BreakerState: StateOff}
+		if b := ss.all[name].breaker; b != nil {
+			s.BreakerState, s.Rejected = b.State().String(), b.rejected.Load()
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// ScopeBreaker returns the breaker of a scope of Config.Scope, nil if the client has no
+// such scope or no breaker. Client.Breaker is that of calls without a scope.
+func (c *Client) ScopeBreaker(name string) *Breaker {
+	c.scopes.mu.Lock()
+	defer c.scopes.mu.Unlock()
+	if s := c.scopes.all[scopeName(name)]; s != nil {
+		return s.breaker
+	}
+	return nil
+}
+
 // Scope is the part of the service that the call belongs to, for its cooldown: the method
-// and the path, without ids.
+// and the path, without ids. A scope of Config.Scope has one cooldown.
 func (o *clientCall) Scope() cooldown.Scope {
+	if o.Engine != &o.shared.Engine {
+		return 0
+	}
 	var h maphash.Hash
 	h.SetSeed(scopeSeed)
 	_, _ = h.WriteString(o.request.Method)

@@ -41,14 +41,14 @@ type Config struct {
 	// dialect has it for well-known services. Client.Do and the SDK transport read up to
 	// 64 KiB of a body for it, for half a second at most, or the first event of a stream,
 	// and hand it on with the rest. It is called for later events of a stream, too: a
-	// failure then ends the stream. Many goroutines call it at once. Default none: the
+	// failure then ends the stream. Many goroutines call it at once. Default: none, so that the
 	// status decides.
 	Classify func(*Answer) Verdict
 	// Scope names the part of the service that a call belongs to, such as the model that
 	// it asks. Each scope has a breaker and a cooldown of its own; at most 128 are kept. It
 	// is called once for each call, with a request that must not be changed. GetBody, if it
 	// is not nil, gives the body. ScopeModel, ScopePath and ScopeHeader are such functions.
-	// Default none: one breaker for the client, and cooldowns as docs/http.md says.
+	// Default: none, so one breaker for the client, and cooldowns as docs/http.md says.
 	Scope func(*http.Request) string
 
 	Timeouts Timeouts

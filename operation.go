@@ -31,7 +31,7 @@ type shared struct {
 }
 
 func (s *shared) init(name string, all *options, retry Retry, b *Breaker, h *Bulkhead) {
-	s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, b, h, all.observer, all.instruments
+	s.Name, s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, name, b, h, all.observer, all.instruments
 	s.Cooldown = engine.NewCooldown(retry.MaxCooldown)
 	if l, ok := s.observer.(*log); ok && s.instruments == nil {
 		s.Listener.Log = l.logger // below DEBUG it has no event of an operation that succeeds
@@ -39,7 +39,7 @@ func (s *shared) init(name string, all *options, retry Retry, b *Breaker, h *Bul
 		s.Listener.All = s.observer != nil || s.instruments != nil
 	}
 	if b != nil {
-		s.Breaker = engine.Gate{Breaker: b.handle, CountAttempts: b.countAttempts, Hooks: b.hooks()}
+		s.Breaker = b.gate()
 	}
 	if h != nil {
 		s.Bulkhead = h.handle
@@ -411,7 +411,7 @@ func (o *operation) CoolingDown(now, until time.Time) {
 
 func (o *operation) CooldownTooLong(until time.Time) {
 	o.shared.counts.cooldowns.Add(1)
-	o.failure().rejected = &RejectedError{Name: o.shared.name, RetryAt: until, kind: ErrCoolingDown}
+	o.failure().rejected = &RejectedError{Name: o.Engine.Name, RetryAt: until, kind: ErrCoolingDown}
 }
 
 func (o *operation) Rejected(err error) { o.failure().rejected = err }

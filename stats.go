@@ -32,6 +32,10 @@ type ClientStats struct {
 	Permits  int `json:"permits"`   // permits in use now
 	Streams  int `json:"streams"`   // streams that have a place beside the permits now
 
+	// ScopesFull counts the calls that had no scope of their own, because Config.Scope gave
+	// more than 128 that are in use.
+	ScopesFull uint64 `json:"scopes_full,omitempty"`
+
 	// Latency is the duration of operations with at least one attempt, retries and
 	// waits included. Rejections do not count: they take microseconds, and would make
 	// a service that is down look fast. A body that the caller reads counts up to its
@@ -94,6 +98,10 @@ func (c *Client) Stats() ClientStats {
 		s.Permits, s.Streams = h.InUse(), h.handle.Streams()
 	}
 	s.Counts, s.Latency, s.AttemptLatency = c.shared.read()
+	s.ScopesFull = c.scopes.full.Load()
+	for _, scope := range c.Scopes() {
+		s.Rejected += scope.Rejected
+	}
 	return s
 }
 

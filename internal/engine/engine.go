@@ -15,6 +15,7 @@ import (
 // Engine is what the operations of one client or policy share: the machines. It
 // outlives a change of Rules. Each machine may be nil.
 type Engine struct {
+	Name     string // in the errors of rejections
 	Breaker  Gate
 	Bulkhead *Bulkhead
 	Cooldown *Cooldown
