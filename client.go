@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/engine"
 	"github.com/holdfast-go/holdfast/internal/wire"
@@ -30,10 +31,11 @@ type Client struct {
 // resolved has a client's settings. An operation loads it once, and it never changes.
 type resolved struct {
 	engine.Rules
-	config        Config      // resolved
-	base          *url.URL    // config.BaseURL
-	limits        wire.Limits // of an attempt's phases, for a call without an option for them
-	readIsAttempt bool        // Timeouts.Read follows the limit of the call's attempts
+	config        Config        // resolved
+	base          *url.URL      // config.BaseURL
+	limits        wire.Limits   // of an attempt's phases, for a call without an option for them
+	firstEvent    time.Duration // Timeouts.FirstEvent; zero for that of the attempt
+	readIsAttempt bool          // Timeouts.Read follows the limit of the call's attempts
 	transport     http.RoundTripper
 	own           *wire.Transport // the same; nil for a transport of WithTransport
 }
@@ -52,7 +54,8 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	r := &resolved{
 		Rules:  engine.Rules{Retry: cfg.Retry.schedule(), Attempt: t.Attempt, Total: t.Total, Waiters: cooldownWaiters},
 		config: cfg, base: parsed(cfg.BaseURL), readIsAttempt: readIsAttempt, transport: all.transport,
-		limits: wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire},
+		limits:     wire.Limits{Connect: t.Connect, Write: t.Write, Read: t.Read, Acquire: t.Acquire, Event: t.Event},
+		firstEvent: t.FirstEvent,
 	}
 	if r.transport == nil {
 		r.own = wire.NewTransport(wire.TransportConfig{

@@ -18,12 +18,10 @@ func (a *clientAttempt) keyInUse() bool {
 	return a.call.request.Header.Get("Idempotency-Key") != "" && a.call.mayHaveBeenSent()
 }
 
-// misplaced reports whether an earlier attempt was answered with 421 or 425: such a request
-// is sent again once.
+// misplaced reports whether an earlier attempt was answered with 421 or 425, or as those:
+// such a request is sent again once.
 func (a *clientAttempt) misplaced() bool {
-	return slices.ContainsFunc(a.call.failure().attempts, func(before Attempt) bool {
-		return before.Status == http.StatusMisdirectedRequest || before.Status == http.StatusTooEarly
-	})
+	return slices.ContainsFunc(a.call.failure().attempts, func(before Attempt) bool { return before.Class == ClassTooEarly })
 }
 
 // declinedKey is the key of the *StatusError in the context of Authorize.

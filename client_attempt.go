@@ -24,6 +24,7 @@ type clientAttempt struct {
 
 	roundTrip   *wire.RoundTrip
 	resent      uint8       // times that its connection was stale, and nothing of the request was written
+	awaitsEvent bool        // Timeouts.FirstEvent bounds it: the answer is a stream without an event yet
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	added       http.Header // by instruments
@@ -319,6 +320,9 @@ func (a *clientAttempt) limit() (*TimeoutError, judge.Limit) {
 		return &TimeoutError{Phase: phase.String(), Limit: limit, After: after}, reached
 	}
 	if s, ok := a.call.ReachedLimit(a.roundTrip, a.Started); ok {
+		if a.awaitsEvent && s.Limit == judge.AttemptLimit {
+			s.Phase, s.Set = phaseFirstEvent, a.call.resolved.firstEvent
+		}
 		return timeoutOf(s), s.Limit
 	}
 	return nil, judge.NoLimit

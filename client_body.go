@@ -80,6 +80,15 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	if n > 0 {
 		b.begun = true
 	}
+	sdk, ofSDK := b.a.call.receiver.(transportReceiver)
+	if failed, atEnd := b.found(); failed != nil && (atEnd || !ofSDK) { // an SDK knows its events
+		b.err = failed
+		b.release()
+		if n > 0 {
+			return n, nil
+		}
+		return 0, failed
+	}
 	switch {
 	case err == nil:
 		return n, nil
@@ -89,7 +98,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	b.err = b.failed(b.judge(err))
-	if sdk, ok := b.a.call.receiver.(transportReceiver); ok {
+	if ofSDK {
 		b.err = b.plain(err, sdk.plainErrors)
 	}
 	b.release()
@@ -192,6 +201,10 @@ func classOf(m judge.Meaning) Class {
 
 // failed reports the failure of a body that ended too early, and returns its error.
 func (b *liveBody) failed(m judge.Meaning, cause error) error {
+	return b.failedWith(m, classOf(m), cause)
+}
+
+func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 	a, o := b.a, b.a.call
 	before := o.failure().attempts
 	if n := len(before); n > 0 && before[n-1].Number == a.Number { // a declining answer of the SDK transport
@@ -201,13 +214,13 @@ func (b *liveBody) failed(m judge.Meaning, cause error) error {
 	e := o.describe(&Error{
 		Took: now.Sub(o.Began), Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
-			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: classOf(m), Err: cause, Sent: true,
+			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: class, Err: cause, Sent: true,
 			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe,
 		}),
 	})
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
-		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: classOf(m), Status: b.status, Err: e, Sent: true, Duration: e.Took})
+		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: b.status, Err: e, Sent: true, Duration: e.Took})
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)

@@ -139,7 +139,9 @@ func (o *clientCall) run() error {
 	done = true
 	if o.handedOver != nil {
 		if b := &o.handedOver.live; b.ReadCloser == http.NoBody { // many callers do not close it
-			b.settle(Success, nil)
+			if _, ok := o.receiver.(streamReceiver); !ok { // which may miss the end
+				b.settle(Success, nil)
+			}
 			b.release()
 		}
 		return err

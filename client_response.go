@@ -129,6 +129,13 @@ func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
 		a.brokeOff(resp, int64(len(body)), err)
 		return
 	}
+	if v := a.classify(resp.StatusCode, resp.Header, resp.Trailer, body, true); v.Class != ClassNone {
+		a.Arrived = o.Now()
+		e := &StatusError{Status: resp.StatusCode, Header: resp.Header, Body: body[:min(len(body), maxAnswerBody)], Truncated: len(body) > maxAnswerBody, Text: v.Text}
+		a.roundTrip.End()
+		a.declined(e, v, true)
+		return
+	}
 	a.answer = &Response{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Trailer: resp.Trailer, Body: body, RequestID: o.id,
 		shared: o.shared, method: o.request.Method, target: o.request.URL, started: a.Started.UnixNano(), reused: a.roundTrip.Reused(),
@@ -137,12 +144,28 @@ func (bufferedReceiver) receive(a *clientAttempt, resp *http.Response) {
 }
 
 func (liveReceiver) receive(a *clientAttempt, resp *http.Response) {
+	if a.unopened(resp, a.open(resp)) {
+		return
+	}
 	a.leaveBody(resp)
 	a.succeed()
 }
 
+// An SDK gets an answer that is a failure, too, once no retry follows.
 func (transportReceiver) receive(a *clientAttempt, resp *http.Response) {
-	liveReceiver{}.receive(a, resp)
+	o := a.open(resp)
+	if o.verdict.Class != ClassNone {
+		a.Arrived = a.call.Now()
+		e := a.statusError(resp, o)
+		a.leaveBody(resp)
+		a.declined(e, o.verdict, false)
+		return
+	}
+	if a.unopened(resp, o) {
+		return
+	}
+	a.leaveBody(resp)
+	a.succeed()
 }
 
 func (streamReceiver) receive(a *clientAttempt, resp *http.Response) { a.openStream(resp) }
@@ -157,13 +180,16 @@ func (streamReceiver) decline(a *clientAttempt, resp *http.Response, o Outcome) 
 func (transportReceiver) decline(a *clientAttempt, resp *http.Response, _ Outcome) {
 	a.Arrived = a.call.Now()
 	e := &StatusError{Status: resp.StatusCode, Header: resp.Header}
-	if a.call.resolved.config.Retry.On != nil && resp.Body != http.NoBody { // which may look at the body
+	config := &a.call.resolved.config
+	if (config.Retry.On != nil || config.Classify != nil) && resp.Body != http.NoBody { // they may look at the body
+		body := a.roundTrip.Peek(resp.Body, wire.PeekTime)
 		var whole bool
-		e.Body, resp.Body, whole = a.roundTrip.Peek(resp.Body)
+		e.Body, whole = body.All()
+		resp.Body = body
 		e.Truncated, e.Problem = !whole, Problem(wire.ParseProblem(resp.Header, e.Body))
 	}
 	a.leaveBody(resp)
-	a.declined(e, false)
+	a.declined(e, a.classifyError(e), false)
 }
 
 // succeed concludes an attempt with an answer that was received.
@@ -192,22 +218,42 @@ func (a *clientAttempt) decline(resp *http.Response, o Outcome) {
 	e, _ := a.readStatusError(resp, resp.Body, hurry)
 	a.roundTrip.Drain(resp.Body)
 	a.roundTrip.End()
-	a.declined(e, true)
+	a.declined(e, a.classifyError(e), true)
 }
 
-// declined concludes an attempt that the service declined. ended means that the round
-// trip has ended.
-func (a *clientAttempt) declined(e *StatusError, ended bool) {
+// classifyError asks Config.Classify about a declining answer, for its error.
+func (a *clientAttempt) classifyError(e *StatusError) Verdict {
+	v := a.classify(e.Status, e.Header, nil, e.Body, !e.Truncated)
+	e.Text = v.Text
+	return v
+}
+
+// declined concludes an attempt that the service declined, by its status or by what
+// Config.Classify says. ended means that the round trip has ended.
+func (a *clientAttempt) declined(e *StatusError, v Verdict, ended bool) {
+	f := a.answeredFacts(e, v, a.Arrived)
+	f.Ended = ended
+	f.NewToken = (v.Class == ClassCredential || v.Class == ClassNone && e.Status == http.StatusUnauthorized) && !a.crossOrigin && a.authorizesAnew(e)
+	a.conclude(f, e)
+}
+
+// answeredFacts are the facts of an answer that is a failure.
+func (a *clientAttempt) answeredFacts(e *StatusError, v Verdict, arrived time.Time) judge.Facts {
 	f, h := a.facts(judge.Answered), e.Header
-	f.Status, f.Sent, f.Ended = e.Status, true, ended
-	wait := judge.ReadWait(h, e.Body, e.Status, a.Arrived)
+	f.Status, f.Sent, f.Verdict = e.Status, true, v.Class
+	as := e.Status
+	if v.Class != ClassNone && as < 300 {
+		as = http.StatusTooManyRequests // for the waits that it may have
+	}
+	wait := judge.ReadWait(h, e.Body, as, arrived)
 	f.RetryAfter, f.Quota = wait.For, wait.Quota
+	if v.RetryAfter > 0 {
+		f.RetryAfter = v.RetryAfter
+	}
 	f.Advice = judge.ParseAdvice(h.Get("X-Should-Retry"))
 	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))
 	f.KeyInUse, f.Misplaced = e.Status == http.StatusConflict && a.keyInUse(), a.misplaced()
-	f.NewToken = e.Status == http.StatusUnauthorized && !a.crossOrigin && a.authorizesAnew(e)
-	a.concerns(h, f.RetryAfter)
-	a.conclude(f, e)
+	return f
 }
 
 // readStatusError makes the error of a declining answer, with the beginning of its body.

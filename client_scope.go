@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unicode"
 
 	"github.com/holdfast-go/holdfast/internal/core/cooldown"
@@ -161,15 +160,16 @@ func (o *clientCall) Scope() cooldown.Scope {
 
 var scopeSeed = maphash.MakeSeed()
 
-// concerns records which calls a wait concerns, if the answer says it.
-func (a *clientAttempt) concerns(h http.Header, wait time.Duration) {
-	if wait <= 0 {
-		return
+// Told is the wait that an answer asks for, and which calls it concerns if the answer says it.
+func (o *clientCall) Told(a *engine.Attempt) cooldown.Told {
+	told := cooldown.Told{For: a.RetryAfter}
+	if declined, ok := a.Err.(*StatusError); ok {
+		of := judge.ReadConcerned(declined.Header)
+		if told.All = of.All; of.Name != "" {
+			told.Bucket = maphash.String(scopeSeed, of.Name)
+		}
 	}
-	of := judge.ReadConcerned(h)
-	if a.Everywhere = of.All; of.Name != "" {
-		a.Bucket = maphash.String(scopeSeed, of.Name)
-	}
+	return told
 }
 
 // isID reports whether a segment of a path looks like the id of one thing: a number, a

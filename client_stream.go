@@ -24,8 +24,10 @@ import (
 // like any other attempt. A later failure is not repeated, because the caller has a part
 // of the answer.
 //
-// The attempt's limit ends with the headers. From there Timeouts.Read bounds the time
-// between two chunks, and ctx and Timeouts.Total bound the whole. For a half-open
+// The attempt's limit, or Timeouts.FirstEvent, ends with the first line or event. From there
+// Timeouts.Read bounds the time between two chunks and Timeouts.Event that between two
+// events, and ctx and Timeouts.Total bound the whole. Config.Classify may find a failure in
+// a line or event: before the first one that is content, it is a failed attempt. For a half-open
 // breaker the first line or event is a Success, for a closed one the end of the stream is.
 // The caller ranges over the stream to its end, leaves the loop, or calls Close; until
 // then the call keeps its permit.
@@ -71,7 +73,11 @@ type Stream struct {
 	closed     atomic.Bool
 	marked     atomic.Bool // an event ends the stream: without it the answer broke off
 
-	finished bool // the service sent that event
+	classify func(*Answer) Verdict  // nil for none
+	last     ServerEvent            // that was classified
+	ends     func(ServerEvent) bool // nil if no event ends the stream
+	timed    bool                   // Timeouts.Event is set
+	finished bool                   // the service sent the event that ends the stream
 }
 
 // ServerEvent is one event of an event stream (server-sent events; WHATWG HTML, 9.2.6).
@@ -122,7 +128,9 @@ func (e *StreamError) GoString() string {
 //
 // A failure is yielded last, without a line, as an *Error. If the answer broke off, its
 // chain has a *StreamError.
-func (s *Stream) Lines() iter.Seq2[[]byte, error] { return iterate(s, s.frames.Line) }
+func (s *Stream) Lines() iter.Seq2[[]byte, error] {
+	return iterate(s, s.frames.Line, func(line []byte) ServerEvent { return ServerEvent{Data: line} })
+}
 
 // Events yields the server-sent events of the answer, for every media type, and a failure
 // as Lines does. An answer that ends within an event broke off.
@@ -130,7 +138,17 @@ func (s *Stream) Events() iter.Seq2[ServerEvent, error] {
 	return iterate(s, func() (ServerEvent, error) {
 		e, err := s.frames.Event()
 		return ServerEvent(e), err
-	})
+	}, func(e ServerEvent) ServerEvent { return e })
+}
+
+// EndsWith tells which event ends the stream, or which line, in ServerEvent.Data. The event
+// is yielded, and the loop ends after it. An answer that ends without it broke off. Call
+// EndsWith before the loop.
+//
+//	stream.EndsWith(func(e holdfast.ServerEvent) bool { return e.Type == "message_stop" })
+func (s *Stream) EndsWith(ends func(ServerEvent) bool) {
+	s.ends = ends
+	s.marked.Store(true)
 }
 
 // DecodeLines yields the lines of a stream, each decoded from JSON into a T. A line
@@ -201,10 +219,16 @@ func (s *Stream) Close() error {
 // ended without one. A failure before that concludes the attempt.
 func (a *clientAttempt) openStream(resp *http.Response) {
 	o := a.call
-	a.roundTrip.Extend(o.OwnDeadline())
+	a.extendToFirstEvent()
+	if o.resolved.config.Classify != nil {
+		opened, _, _ := a.openEvents(resp, 0)
+		if a.unopened(resp, opened) {
+			return
+		}
+	}
 	s := &Stream{
 		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, RequestID: o.id, source: resp.Body, trailer: &resp.Trailer,
-		frames: frame.Splitter{Max: o.resolved.config.MaxEventBytes},
+		frames: frame.Splitter{Max: o.resolved.config.MaxEventBytes}, classify: o.resolved.config.Classify, timed: o.limits.Event > 0,
 	}
 	switch err := s.readFirst(); {
 	case err == frame.ErrTooLong:
@@ -214,6 +238,7 @@ func (a *clientAttempt) openStream(resp *http.Response) {
 		a.brokeOff(resp, s.bytes, err)
 		return
 	}
+	a.awaitsEvent = false
 	a.leaveBody(resp)
 	if s.body = &a.live; s.bytes > 0 {
 		s.body.begun = true
@@ -223,6 +248,20 @@ func (a *clientAttempt) openStream(resp *http.Response) {
 	}
 	a.answer = s
 	a.succeed()
+}
+
+// extendToFirstEvent sets the limit of the attempt from the headers to the first event: that
+// of Timeouts.FirstEvent, or else its own.
+func (a *clientAttempt) extendToFirstEvent() {
+	o, limit := a.call, a.call.resolved.firstEvent
+	if a.awaitsEvent = limit > 0; !a.awaitsEvent {
+		return
+	}
+	deadline := a.Started.Add(limit)
+	if own := o.OwnDeadline(); !own.IsZero() && own.Before(deadline) {
+		deadline = own
+	}
+	a.roundTrip.Extend(deadline)
 }
 
 // readFirst reads until there is a whole line, or a whole event of an event stream.
@@ -245,17 +284,28 @@ func (s *Stream) readFirst() error {
 	}
 }
 
-func iterate[E any](s *Stream, next func() (E, error)) iter.Seq2[E, error] {
+func iterate[E any](s *Stream, next func() (E, error), event func(E) ServerEvent) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
 		defer s.Close()
+		if s.ends != nil {
+			defer s.body.settle(Success, nil) // if the caller leaves the loop
+		}
 		for s.err == nil {
 			e, err := next()
 			if err != nil || s.closed.Load() {
 				s.advance(err)
 				continue
 			}
-			if s.events++; !yield(e, nil) {
+			if (s.classify != nil || s.timed) && !s.admits(event(e)) {
+				continue
+			}
+			s.events++
+			last := s.ends != nil && s.ends(event(e))
+			if !yield(e, nil) {
 				return
+			}
+			if last && s.err == nil {
+				s.finish()
 			}
 		}
 		if s.err != io.EOF {
@@ -263,6 +313,61 @@ func iterate[E any](s *Stream, next func() (E, error)) iter.Seq2[E, error] {
 			yield(none, s.err)
 		}
 	}
+}
+
+// admits asks Config.Classify about an event, and reports whether it may be yielded: if not,
+// the stream has failed.
+func (s *Stream) admits(e ServerEvent) bool {
+	var v Verdict
+	if s.classify != nil {
+		answer := s.answer(e)
+		v = s.classify(&answer).checked()
+	}
+	if v.Class != ClassNone {
+		s.failAs(v, e.Data)
+		return false
+	}
+	e.Data = append(s.last.Data[:0], e.Data...)
+	s.last = e
+	if !v.More {
+		s.body.a.roundTrip.EventArrived()
+	}
+	return true
+}
+
+// answer is an event for Config.Classify.
+func (s *Stream) answer(e ServerEvent) Answer {
+	answer := s.body.a.answerOf(s.Status, s.Header)
+	answer.Stream, answer.Event, answer.Seen = true, e, s.events
+	return answer
+}
+
+// hasNoEnd asks Config.Classify about the end of the answer, and EndsWith. It reports
+// whether the stream has failed by it.
+func (s *Stream) hasNoEnd() bool {
+	switch {
+	case s.ends != nil && !s.finished:
+		s.fail(judge.Meaning{Outcome: Transient, Kind: judge.Connection}, fmt.Errorf("the answer ended without the event that ends it: %w", io.ErrUnexpectedEOF))
+		return true
+	case s.classify == nil:
+		return false
+	}
+	answer := s.answer(s.last)
+	answer.Ended, answer.Trailer = true, *s.trailer
+	v := s.classify(&answer).checked()
+	if v.Class != ClassNone {
+		s.failAs(v, nil)
+	}
+	return v.Class != ClassNone
+}
+
+// failAs ends the stream with a failure that Config.Classify has found.
+func (s *Stream) failAs(v Verdict, event []byte) {
+	e := &StatusError{Status: s.Status, Header: s.Header, Body: bytes.Clone(event[:min(len(event), maxAnswerBody)]), Text: v.Text}
+	s.err = s.body.failedAs(v, e, func(err error) error {
+		return &StreamError{Events: s.events, Bytes: s.bytes, Partial: bytes.Clone(event), Err: err}
+	})
+	s.body.release()
 }
 
 // advance reads on if the next line or event is not complete. Otherwise it ends the
@@ -278,7 +383,9 @@ func (s *Stream) advance(err error) {
 	case err == frame.ErrMore:
 		m, cause = s.body.judge(s.readErr)
 	case err == io.EOF:
-		s.err = io.EOF
+		if !s.hasNoEnd() {
+			s.err = io.EOF
+		}
 		return
 	case err == frame.ErrTooLong:
 		m, cause = judge.Judge(judge.Facts{Ending: judge.TooLong}, judge.Rules{}), s.tooLong()
@@ -290,6 +397,9 @@ func (s *Stream) advance(err error) {
 
 // read reads the next part of the answer.
 func (s *Stream) read() {
+	if s.timed && s.body != nil {
+		s.body.a.roundTrip.AwaitEvent()
+	}
 	n, err := s.source.Read(s.frames.Room())
 	s.frames.Add(n)
 	s.bytes += int64(n)

@@ -52,7 +52,7 @@ func startStream(t *testing.T, ctx context.Context, c *holdfast.Client, path str
 func TestStreamOutlivesItsAttempt(t *testing.T) {
 	linesAndEvents(t, func(t *testing.T, path string, each int) {
 		c, _ := streamService(t, plan(rule(path, "", fault.Fault{Drip: &fault.Drip{Bytes: 2, Every: 9 * time.Second}})), holdfast.Config{
-			Timeouts: holdfast.Timeouts{Attempt: 10 * time.Second},
+			Timeouts: holdfast.Timeouts{Attempt: 10 * time.Second, FirstEvent: 2 * time.Minute},
 		})
 		start := time.Now()
 		_, next := startStream(t, t.Context(), c, path)

@@ -166,7 +166,7 @@ func TestStreamFailsBeforeItsFirstEvent(t *testing.T) {
 		}
 		start := time.Now()
 		err = open(holdfast.WithNoRepeat(), holdfast.WithAttemptTimeout(3*time.Second))
-		phase(t, err, "read", 3*time.Second, 3*time.Second)
+		phase(t, err, "attempt", 3*time.Second, 3*time.Second)
 		took(t, start, 3*time.Second)
 		equal(t, "failures", c.Breaker().Stats().FailureCount, 2)
 

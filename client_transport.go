@@ -149,6 +149,9 @@ func (o *clientCall) keepDeclined() {
 	a.live.releaseAttempt()
 	o.answered.Store(0)
 	o.handedOver = nil // until here, run closes the answer after a panic of its body
+	if before, ok := o.lastFailed().Err.(*StatusError); ok {
+		e.Text = before.Text
+	}
 	o.lastFailed().Err = e
 	o.failure().bound()
 	if whole {

@@ -122,6 +122,15 @@ type Timeouts struct {
 	// that. Where the caller reads the body, the limit ends with the headers, and
 	// Read and Total remain. Default 60s; Off for no limit.
 	Attempt time.Duration
+	// FirstEvent bounds the time from the start of an attempt to the first event of a
+	// stream that is content: comments do not count, and neither do events of which
+	// Classify says More. Default: Attempt, in Client.Stream. Client.Do and the SDK
+	// transport wait for it only if it is set.
+	FirstEvent time.Duration
+	// Event bounds the wait for the next event of a stream. Comments do not count, and
+	// neither do events of which Classify says More. Time that the caller takes between
+	// two reads does not count. Default none.
+	Event time.Duration
 	// Total bounds the call, with all its attempts and waits. Default none: the
 	// call's context bounds it.
 	Total time.Duration

@@ -75,6 +75,16 @@ var table = []setting.Setting[Config]{
 		At: func(c *Config) *time.Duration { return &c.Timeouts.Acquire }, Default: 5 * time.Second,
 	},
 	of[time.Duration]{
+		Row: row{Name: "Timeouts.FirstEvent", Key: "timeouts.first_event", Env: "FIRST_EVENT_TIMEOUT",
+			Unset: "the attempt's", Doc: "from the start of an attempt to the first event of a stream that is content"},
+		At: func(c *Config) *time.Duration { return &c.Timeouts.FirstEvent },
+	},
+	of[time.Duration]{
+		Row: row{Name: "Timeouts.Event", Key: "timeouts.event", Env: "EVENT_TIMEOUT", Off: setting.Always,
+			Unset: "none", Doc: "the wait for the next event of a stream"},
+		At: func(c *Config) *time.Duration { return &c.Timeouts.Event },
+	},
+	of[time.Duration]{
 		Row: row{Name: "Timeouts.Total", Key: "timeouts.total", Env: "TOTAL_TIMEOUT", Off: setting.Always,
 			Unset: "none", Doc: "the whole call, with all its attempts and waits"},
 		At: func(c *Config) *time.Duration { return &c.Timeouts.Total },

@@ -277,8 +277,8 @@ func (e *Error) Timeout() bool { return errors.Is(e.kind, ErrTimeout) }
 // errors.Is(err, ErrConnection).
 func (e *Error) Temporary() bool { return errors.Is(e.kind, ErrConnection) }
 
-// StatusError is an answer that declines the request: a 4xx, a 5xx, or a redirect that
-// was not followed.
+// StatusError is an answer that declines the request: a 4xx, a 5xx, a redirect that was not
+// followed, or an answer of any status that Config.Classify finds to be a failure.
 type StatusError struct {
 	Status int
 	Header http.Header
@@ -289,6 +289,9 @@ type StatusError struct {
 	Truncated bool
 	// Problem is the body if it is application/problem+json, and empty otherwise.
 	Problem Problem
+	// Text is the service's reason, as Config.Classify has found it. It is empty without
+	// Classify.
+	Text string
 }
 
 // Problem is the service's own description of a problem (RFC 9457). Each field is the
@@ -300,18 +303,25 @@ type Problem struct {
 	Instance string // a URI that names this occurrence
 }
 
-// Error returns the status and its name, and not the body, which may repeat the
+// Error returns the status with its name and Text, and not the body, which may repeat the
 // request.
 func (e *StatusError) Error() string {
+	text := fmt.Sprintf("status %d", e.Status)
 	if name := http.StatusText(e.Status); name != "" {
-		return fmt.Sprintf("%d %s", e.Status, name)
+		text = fmt.Sprintf("%d %s", e.Status, name)
 	}
-	return fmt.Sprintf("status %d", e.Status)
+	switch {
+	case e.Text != "":
+		return text + ": " + e.Text
+	case e.Status < 300:
+		return text + ", but its content is a failure"
+	}
+	return text
 }
 
 // size is the number of bytes that the error keeps of the answer.
 func (e *StatusError) size() int {
-	n := len(e.Body) + len(e.Problem.Type) + len(e.Problem.Title) + len(e.Problem.Detail) + len(e.Problem.Instance)
+	n := len(e.Body) + len(e.Text) + len(e.Problem.Type) + len(e.Problem.Title) + len(e.Problem.Detail) + len(e.Problem.Instance)
 	for name, values := range e.Header {
 		n += sizeOf(name, values)
 	}
@@ -338,7 +348,11 @@ func (e *StatusError) cut(n int) *StatusError {
 	}
 	own.Body = slices.Clone(e.Body[:min(n, len(e.Body))])
 	own.Truncated = e.Truncated || len(own.Body) < len(e.Body)
-	if n -= len(own.Body); e.size()-own.size() <= n {
+	if n -= len(own.Body); len(e.Text) <= n {
+		own.Text = e.Text
+		n -= len(e.Text)
+	}
+	if e.size()-own.size() <= n {
 		own.Problem = e.Problem
 	}
 	return own
@@ -392,7 +406,8 @@ func (e *ProxyError) Error() string {
 // TimeoutError is a limit on this side that was reached.
 type TimeoutError struct {
 	// Phase names the limit. "connect", "write", "read" and "attempt" are limits of one
-	// attempt, "total" is the limit of the call, and "deadline" is the caller's own.
+	// attempt, and so are "first_event" and "event" of a stream. "total" is the limit of the
+	// call, and "deadline" is the caller's own.
 	// "acquire", below an ErrPoolTimeout, is the limit of the wait for a connection.
 	Phase string
 	// Limit is the value of the setting, zero for the caller's own deadline.

@@ -206,6 +206,9 @@ func (f *function[T]) judge(a *engine.Attempt, ctx context.Context, err error) {
 // Scope is zero: a policy calls one part of a service.
 func (*function[T]) Scope() cooldown.Scope { return 0 }
 
+// Told is the wait that the function's error asks for.
+func (*function[T]) Told(a *engine.Attempt) cooldown.Told { return cooldown.Told{For: a.RetryAfter} }
+
 // classified is m after Classify or Retry.On.
 func (r *policyRules) classified(m judge.Meaning, err error) judge.Meaning {
 	o := Transient

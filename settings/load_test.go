@@ -103,7 +103,7 @@ func TestProblems(t *testing.T) {
 		{"a group is none", in(`"retry": 3`), nil, []string{at + `retry: must be an object`}},
 		{"unknown keys", `{"provider": {}, "providers": {"ollama": {"timeouts": {"attempt": 1}, "x": 1}}}`, nil, []string{
 			`provider: unknown key; did you mean providers?`,
-			`providers.ollama.timeouts.attempt: unknown key; known are connect, write, read, acquire, total, embedding, llm, health_check`,
+			`providers.ollama.timeouts.attempt: unknown key; known are connect, write, read, acquire, first_event, event, total, embedding, llm, health_check`,
 			`providers.ollama.x: unknown key; known are ` + groups(),
 		}},
 		{"a path is no key", in(`"retry.base_delay": "2s", "": 1`), nil, []string{

@@ -23,12 +23,10 @@ type Attempt struct {
 	Err     error     // why it failed; nil for success
 	Status  int       // of an answer; zero if there was none
 	Arrived time.Time // when a declining answer arrived; zero if none did
-	Bucket  uint64    // of the cooldown: see cooldown.Told
 
 	Probe      bool // it is a half-open breaker's probe
 	Reused     bool // it went over a connection that was used before
 	Sent       bool // its request may have reached the service
-	Everywhere bool // the cooldown concerns every scope
 	Free       bool // the repetition is free: see outcome.Result
 	concluded  bool
 	permit     bool // it holds a permit of the bulkhead

@@ -27,6 +27,7 @@ func (s succeeding) Try(n int) *Attempt {
 }
 
 func (succeeding) Scope() cooldown.Scope            { return 0 }
+func (succeeding) Told(*Attempt) cooldown.Told      { return cooldown.Told{} }
 func (succeeding) CoolingDown(time.Time, time.Time) {}
 func (succeeding) Ended(*Attempt)                   {}
 

@@ -35,11 +35,11 @@ type Operation struct {
 
 	work    Work
 	ticket  breaker.Ticket
-	pass    cooldown.Pass // of the next attempt, or of the one that is being made
-	starts  time.Time     // when the next attempt starts: the cooldown was last looked at
-	ended   time.Time     // when the latest failed attempt ended
-	last    *Attempt      // the latest one that has ended
-	current *Attempt      // the one that is being made
+	pass    *cooldown.Pass // of the next attempt, or of the one that is being made; nil for none
+	starts  time.Time      // when the next attempt starts: the cooldown was last looked at
+	ended   time.Time      // when the latest failed attempt ended
+	last    *Attempt       // the latest one that has ended
+	current *Attempt       // the one that is being made
 }
 
 // Work has the attempts of an operation, and its records. Every method is called by the
@@ -50,6 +50,8 @@ type Work interface {
 	Try(n int) *Attempt
 	// Scope is the part of the service that the operation belongs to.
 	Scope() cooldown.Scope
+	// Told is the wait that an attempt was told, for the cooldown that it begins.
+	Told(a *Attempt) cooldown.Told
 	Records
 }
 
@@ -242,7 +244,7 @@ func (o *Operation) Cooldown() retry.Reason {
 	o.begunBy(now)
 	pass, wait, ok := c.Ask(now, o.work.Scope(), o.Chance())
 	if ok {
-		o.pass = pass
+		o.hold(pass)
 		return retry.Go
 	}
 	full := o.Engine.coolingDown.Add(1) > int64(o.Rules.Waiters)
@@ -261,16 +263,32 @@ func (o *Operation) Cooldown() retry.Reason {
 			return why
 		}
 		now = o.Now()
-		o.pass, wait, ok = c.Ask(now, o.work.Scope(), o.Chance())
+		pass, wait, ok = c.Ask(now, o.work.Scope(), o.Chance())
 	}
+	o.hold(pass)
 	return retry.Go
+}
+
+// hold keeps the pass of an attempt, if it has one.
+func (o *Operation) hold(pass cooldown.Pass) {
+	if pass.Held() {
+		o.pass = &pass
+	}
+}
+
+// passed is the pass of the attempt, zero for none.
+func (o *Operation) passed() cooldown.Pass {
+	if o.pass == nil {
+		return cooldown.Pass{}
+	}
+	return *o.pass
 }
 
 // endPass gives back the pass of an attempt.
 func (o *Operation) endPass(succeeded bool) {
-	if o.pass.Held() {
-		o.Engine.Cooldown.End(o.Now(), o.pass, succeeded)
-		o.pass = cooldown.Pass{}
+	if o.pass != nil {
+		o.Engine.Cooldown.End(o.Now(), *o.pass, succeeded)
+		o.pass = nil
 	}
 }
 
@@ -290,7 +308,7 @@ func (o *Operation) CoolingDown() bool {
 	if c == nil || !requested && !c.Requested() {
 		return false
 	}
-	return c.Blocks(o.starts, o.work.Scope(), o.pass)
+	return c.Blocks(o.starts, o.work.Scope(), o.passed())
 }
 
 func (o *Operation) Acquire() retry.Reason {
@@ -439,7 +457,7 @@ func (o *Operation) Attempt(n int) outcome.Result {
 		a.Took = o.World.Since(a.Started)
 	}
 	if a.Cooldown && o.Engine.Cooldown != nil {
-		o.Engine.Cooldown.Request(a.Arrived, o.work.Scope(), cooldown.Told{For: a.RetryAfter, Bucket: a.Bucket, All: a.Everywhere}, o.pass)
+		o.Engine.Cooldown.Request(a.Arrived, o.work.Scope(), o.work.Told(a), o.passed())
 	}
 	o.work.Ended(a)
 	return outcome.Result{Outcome: a.Outcome, RetryAfter: a.RetryAfter, NoRepeat: a.Why != judge.May, AtOnce: a.AtOnce, Free: a.Free, Stands: a.Stands}

@@ -474,7 +474,8 @@ func (o *simulated) conclude(a *Attempt, ctx *lazyctx.Context, err error) {
 	a.Conclude(m, err)
 }
 
-func (o *simulated) Scope() cooldown.Scope { return 0 }
+func (o *simulated) Scope() cooldown.Scope         { return 0 }
+func (o *simulated) Told(a *Attempt) cooldown.Told { return cooldown.Told{For: a.RetryAfter} }
 
 // The records.
 

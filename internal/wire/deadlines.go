@@ -18,20 +18,21 @@ const (
 	PhaseWrite                // sending one chunk of the request
 	PhaseRead                 // waiting for the headers, or for one chunk of the body
 	PhaseAcquire              // waiting for a connection that is in use, or for a stream of HTTP/2
+	PhaseEvent                // waiting for an event of a stream
 )
 
 // String returns the phase's name in errors.
 func (p Phase) String() string {
-	return [...]string{PhaseAttempt: "attempt", PhaseConnect: "connect", PhaseWrite: "write", PhaseRead: "read", PhaseAcquire: "acquire"}[p]
+	return [...]string{PhaseAttempt: "attempt", PhaseConnect: "connect", PhaseWrite: "write", PhaseRead: "read", PhaseAcquire: "acquire", PhaseEvent: "event"}[p]
 }
 
 // Limits bound the phases; zero is no limit.
 type Limits struct {
-	Connect, Write, Read, Acquire time.Duration
+	Connect, Write, Read, Acquire, Event time.Duration
 }
 
 func (l *Limits) of(p Phase) time.Duration {
-	return [...]time.Duration{PhaseConnect: l.Connect, PhaseWrite: l.Write, PhaseRead: l.Read, PhaseAcquire: l.Acquire}[p]
+	return [...]time.Duration{PhaseConnect: l.Connect, PhaseWrite: l.Write, PhaseRead: l.Read, PhaseAcquire: l.Acquire, PhaseEvent: l.Event}[p]
 }
 
 // deadline identifies one of the deadlines of a round trip.
@@ -43,11 +44,12 @@ const (
 	dueConnect                 // until a dialled connection is ready
 	dueWrite                   // a chunk of the request
 	dueHeaders                 // of the answer
-	dueChunk                   // of the answer's body; after the headers only this one and the first count
+	dueChunk                   // of the answer's body; after the headers only this one, the next and the first count
+	dueEvent                   // of the answer's body
 	deadlineCount
 )
 
-var phaseOf = [deadlineCount]Phase{PhaseAttempt, PhaseAcquire, PhaseConnect, PhaseWrite, PhaseRead, PhaseRead}
+var phaseOf = [deadlineCount]Phase{PhaseAttempt, PhaseAcquire, PhaseConnect, PhaseWrite, PhaseRead, PhaseRead, PhaseEvent}
 
 const never = math.MaxInt64
 
@@ -63,15 +65,16 @@ type deadlines struct {
 	ctx      interface{ Expire() } // ends at a deadline
 	due      [deadlineCount]atomic.Int64
 	armed    atomic.Int64 // when the timer fires
-	answered atomic.Bool  // the headers have arrived: a hook that is called later sets nothing
 
-	mu      sync.Mutex
-	timer   world.Timer
-	stopped bool
-	expired bool
-	phase   Phase         // that has expired
-	limit   time.Duration // its limit
-	after   time.Duration // its duration
+	// In this order, the small fields share a word with answered.
+	mu       sync.Mutex
+	stopped  bool
+	expired  bool
+	phase    Phase       // that has expired
+	answered atomic.Bool // not under mu: the headers have arrived, and a hook that is called later sets nothing
+	timer    world.Timer
+	limit    time.Duration // of the phase that has expired
+	after    time.Duration // its duration
 }
 
 // Expired returns the phase that reached its limit, if one has, its limit and its
@@ -166,7 +169,7 @@ func (d *deadlines) fire() {
 	first, next := deadlineCount, int64(never)
 	for which := range deadlineCount {
 		due := d.due[which].Load()
-		if due == 0 || d.answered.Load() && which != dueAttempt && which != dueChunk {
+		if due == 0 || d.answered.Load() && which != dueAttempt && which != dueChunk && which != dueEvent {
 			continue
 		}
 		if due < next {

@@ -152,6 +152,21 @@ func (r *RoundTrip) Extend(deadline time.Time) {
 	}
 }
 
+// AwaitEvent is called when the caller waits for an event of a stream. Limits.Event begins,
+// unless it has begun.
+func (r *RoundTrip) AwaitEvent() {
+	if r.limits.Event > 0 && r.due[dueEvent].Load() == 0 {
+		r.set(dueEvent)
+	}
+}
+
+// EventArrived is called when the event has arrived.
+func (r *RoundTrip) EventArrived() {
+	if r.limits.Event > 0 {
+		r.clear(dueEvent)
+	}
+}
+
 // CarriesStream is called when the answer is a stream that may take long. Over HTTP/1.1 its
 // connection does not count any more for TransportConfig.MaxConns.
 func (r *RoundTrip) CarriesStream() {

@@ -368,7 +368,7 @@ func mayRepeat(f *Facts, r *Rules, mayBeDone bool) Why {
 	return MustNot
 }
 
-// Filtered returns m after a client's Retry.On, whose answer is worth: whether the
+// Filtered returns m after a client's Retry.On, with its answer worth: whether the
 // error is worth repeating. It changes nothing unless m.AskUser.
 func (m Meaning) Filtered(worth bool) Meaning {
 	switch {
