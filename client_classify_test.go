@@ -328,7 +328,9 @@ func TestSlowAnswerIsHandedOn(t *testing.T) {
 func TestEventTimeouts(t *testing.T) {
 	const ping, content = `{"ping":true}` + "\n", `{"text":"rye"}` + "\n"
 	second := time.Second
-	drip := func(bytes int, every time.Duration) fault.Fault { return fault.Fault{Drip: &fault.Drip{Bytes: bytes, Every: every}} }
+	drip := func(bytes int, every time.Duration) fault.Fault {
+		return fault.Fault{Drip: &fault.Drip{Bytes: bytes, Every: every}}
+	}
 	for _, tt := range []struct {
 		name  string
 		body  string

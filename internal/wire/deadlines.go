@@ -59,12 +59,12 @@ const never = math.MaxInt64
 //
 // Deadlines are nanoseconds since the start; zero is none.
 type deadlines struct {
-	world    world.World // of the round trip's context
-	started  time.Time
-	limits   *Limits
-	ctx      interface{ Expire() } // ends at a deadline
-	due      [deadlineCount]atomic.Int64
-	armed    atomic.Int64 // when the timer fires
+	world   world.World // of the round trip's context
+	started time.Time
+	limits  *Limits
+	ctx     interface{ Expire() } // ends at a deadline
+	due     [deadlineCount]atomic.Int64
+	armed   atomic.Int64 // when the timer fires
 
 	// In this order, the small fields share a word with answered.
 	mu       sync.Mutex

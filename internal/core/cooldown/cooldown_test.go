@@ -223,11 +223,15 @@ func TestProbes(t *testing.T) {
 // Scopes are bounded: the one that ends first is forgotten.
 func TestMaxScopes(t *testing.T) {
 	l := &timeline{T: t}
+	l.told(0, 1, 3600)
 	for i := range 10 * MaxScopes {
-		l.told(float64(i), Scope(i), 1)
+		l.told(float64(i), Scope(2+i), 1)
 	}
 	if len(l.scopes) != MaxScopes {
 		t.Errorf("%d scopes", len(l.scopes))
+	}
+	if pass := l.starts(1300, 1); !pass.Probe {
+		t.Error("the cooldown that ends last is forgotten")
 	}
 }
 
