@@ -134,7 +134,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 				return nil, fmt.Errorf("the request was not authorized: %w", err)
 			}
 		}
-		a.roundTrip.Unpack = wire.AsksGzip(o.resolved.transport, req) // after the request was signed
+		a.roundTrip.Unpack = o.acceptEncoding(req) // after the request was signed
 	}
 	if own { // net/http's error for an invalid header would look like a lost connection
 		if err := checkHeaders("header", req.Header); err != nil {
@@ -159,6 +159,15 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 		req.Body = a.roundTrip.Body(body, req.ContentLength)
 	}
 	return req, nil
+}
+
+// acceptEncoding asks for an answer that is compressed, or for one that is not if it is a
+// stream. It reports whether the round trip is to unpack the answer.
+func (o *clientCall) acceptEncoding(req *http.Request) bool {
+	if _, ok := o.receiver.(streamReceiver); ok {
+		return wire.AsksIdentity(req)
+	}
+	return wire.AsksGzip(o.resolved.transport, req)
 }
 
 // facts returns the facts that are known before the attempt ends.

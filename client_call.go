@@ -82,7 +82,7 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions, body func() (
 	}
 
 	if with.config.Authorize == nil { // otherwise it may change the headers of each attempt
-		o.unpack = wire.AsksGzip(with.transport, o.request)
+		o.unpack = o.acceptEncoding(o.request)
 	}
 
 	o.Begin(o.instrument(ctx), o.client.engineOf(o.request, with.resolved, body), &with.Rules, o)

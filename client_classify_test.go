@@ -323,6 +323,31 @@ func TestSlowAnswerIsHandedOn(t *testing.T) {
 	}
 }
 
+// Without Classify, an answer is handed on with its headers.
+func TestNothingIsPeekedAt(t *testing.T) {
+	for _, media := range []string{"application/json", ndjson, "text/event-stream"} {
+		for _, d := range doors[1:3] {
+			t.Run(d.name+" "+media, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					c, s := serving(t, replying(media, "slow"), plan(rule("", "", fault.Fault{Drip: &fault.Drip{Bytes: 1, Every: time.Second}})), holdfast.Config{})
+					call := func(r *http.Request) (*http.Response, error) { return c.Do(r) }
+					if d.sdk {
+						call = c.HTTPClient().Do
+					}
+					start := time.Now()
+					resp, err := call(request(t, s))
+					if took := time.Since(start); err != nil || took > 0 {
+						t.Errorf("%v after %v", err, took)
+					}
+					if out, err := readAll(resp, err); out != "slow" || err != nil {
+						t.Errorf("%q, %v", out, err)
+					}
+				})
+			})
+		}
+	}
+}
+
 // Timeouts.FirstEvent bounds the time to the first event that is content, and Timeouts.Event
 // that between two events. Pings and comments count for neither.
 func TestEventTimeouts(t *testing.T) {

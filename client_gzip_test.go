@@ -18,6 +18,7 @@ import (
 // packing is a service that answers in gzip if the request accepts it, and keeps the
 // Accept-Encoding of each request.
 type packing struct {
+	always   bool // answer in gzip
 	mu       sync.Mutex
 	accepted []string
 }
@@ -38,7 +39,7 @@ func (p *packing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(503)
 		return
 	}
-	if !strings.Contains(accepts, "gzip") {
+	if !strings.Contains(accepts, "gzip") && !p.always {
 		io.WriteString(w, unpackedText)
 		return
 	}
@@ -151,6 +152,46 @@ func TestGzipIsAskedFor(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A stream asks for an answer that is not compressed, since a proxy that compresses delays
+// its events, and unpacks one that is compressed nevertheless.
+func TestStreamsAreNotCompressed(t *testing.T) {
+	authorize := func(*http.Request) error { return nil }
+	for _, c := range []struct {
+		name   string
+		cfg    holdfast.Config
+		opts   []holdfast.CallOption
+		packs  bool
+		asks   string
+		packed bool
+	}{
+		{name: "default", asks: "identity"},
+		{name: "beside Authorize", cfg: holdfast.Config{Authorize: authorize}, asks: "identity"},
+		{name: "a service that compresses nevertheless", packs: true, asks: "identity"},
+		{name: "the caller says so", opts: []holdfast.CallOption{holdfast.WithHeader("Accept-Encoding", "gzip")}, asks: "gzip", packed: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := packing{always: c.packs}
+			url, _ := p.start(t, "HTTP/1.1")
+			c.cfg.BaseURL = url
+			client, err := holdfast.New(c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			s, err := client.Stream(t.Context(), "GET", "/x", nil, c.opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line, err := range s.Lines() {
+				if err != nil || string(line) == unpackedText == c.packed {
+					t.Errorf("%q, %v", line, err)
+				}
+			}
+			equal(t, "asked", p.accepted[0], c.asks)
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package holdfast_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/holdfast-go/holdfast"
@@ -107,6 +108,31 @@ func ExampleDecodeEvents() {
 	}
 	fmt.Println()
 	// Output: salt and yeast
+}
+
+// A stream without its last event broke off.
+func ExampleStream_EndsWith() {
+	service := eventStream("event: delta\ndata: {\"text\": \"dough\"}\n\n")
+	defer service.Close()
+	client := fastClient(service)
+	defer client.Close()
+
+	stream, err := client.Stream(ctx, http.MethodPost, "/v1/messages", ask)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stream.EndsWith(func(e holdfast.ServerEvent) bool { return e.Type == "message_stop" })
+	for event, err := range stream.Events() {
+		if err != nil {
+			fmt.Println(errors.Is(err, io.ErrUnexpectedEOF))
+			return
+		}
+		fmt.Printf("%s %s\n", event.Type, event.Data)
+	}
+	// Output:
+	// delta {"text": "dough"}
+	// true
 }
 
 // The error of a stream that breaks off has the part that arrived.

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// onlyGzip is shared by all requests, and never written to.
-var onlyGzip = []string{"gzip"}
+// Both are shared by all requests, and never written to.
+var onlyGzip, onlyIdentity = []string{"gzip"}, []string{"identity"}
 
 // AsksGzip asks for a compressed answer where net/http would, and reports whether it
 // did: then the round trip is to unpack the answer (RoundTrip.Unpack). net/http would
@@ -26,6 +26,19 @@ func AsksGzip(rt http.RoundTripper, req *http.Request) bool {
 		return false
 	}
 	h["Accept-Encoding"] = onlyGzip
+	return true
+}
+
+// AsksIdentity asks for an answer that is not compressed, because compression would delay
+// the events of a stream, and reports whether it did. Then the round trip is to unpack an
+// answer that is compressed nevertheless.
+//
+// A request that has an Accept-Encoding keeps it.
+func AsksIdentity(req *http.Request) bool {
+	if len(req.Header["Accept-Encoding"]) > 0 {
+		return false
+	}
+	req.Header["Accept-Encoding"] = onlyIdentity
 	return true
 }
 
