@@ -348,6 +348,46 @@ func TestNothingIsPeekedAt(t *testing.T) {
 	}
 }
 
+// WithClassify finds failures that Config.Classify does not find, for one call.
+func TestWithClassify(t *testing.T) {
+	never := func(*holdfast.Answer) holdfast.Verdict { return holdfast.Verdict{} }
+	quota := func(*holdfast.Answer) holdfast.Verdict { return holdfast.Verdict{Class: holdfast.ClassQuota} }
+	for name, tt := range map[string]struct {
+		config func(*holdfast.Answer) holdfast.Verdict
+		opts   []holdfast.CallOption
+		class  holdfast.Class
+	}{
+		"none":           {nil, nil, holdfast.ClassNone},
+		"option":         {nil, []holdfast.CallOption{holdfast.WithClassify(classifySaid)}, holdfast.ClassServer},
+		"both, it finds": {never, []holdfast.CallOption{holdfast.WithClassify(classifySaid)}, holdfast.ClassServer},
+		"both, first":    {quota, []holdfast.CallOption{holdfast.WithClassify(classifySaid)}, holdfast.ClassQuota},
+		"two options":    {nil, []holdfast.CallOption{holdfast.WithClassify(quota), holdfast.WithClassify(classifySaid)}, holdfast.ClassQuota},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				bad := `{"error":"broken","class":"server"}`
+				c, _ := serving(t, replying("application/json", bad), fault.Plan{}, holdfast.Config{Classify: tt.config, Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
+				_, err := c.Post(t.Context(), "/x", "work", tt.opts...)
+				class := holdfast.ClassNone
+				if err != nil {
+					class = attempts(t, err)[0].Class
+				}
+				equal(t, "class", class, tt.class)
+				if _, err := c.Post(t.Context(), "/x", "work"); tt.config == nil && err != nil {
+					t.Errorf("another call: %v", err)
+				}
+			})
+		})
+	}
+	c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Get(t.Context(), "/x", holdfast.WithClassify(nil))
+	is(t, err, holdfast.ErrInvalidRequest)
+}
+
 // Timeouts.FirstEvent bounds the time to the first event that is content, and Timeouts.Event
 // that between two events. Pings and comments count for neither.
 func TestEventTimeouts(t *testing.T) {

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -73,6 +74,28 @@ func WithIdempotencyKey(key string) CallOption {
 // reached the service, whatever its method.
 func WithNoRepeat() CallOption {
 	return func(o *callOptions) { o.repeat = RepeatNever }
+}
+
+// WithClassify asks classify about the answers of this call in which Config.Classify finds
+// no failure. A provider's package tells in this way how failures of its service look.
+func WithClassify(classify func(*Answer) Verdict) CallOption {
+	return func(o *callOptions) {
+		if classify == nil {
+			o.problem = errors.New("holdfast: WithClassify is nil: must be a function")
+			return
+		}
+		own, r := o.config.Classify, *o.resolved
+		r.config.Classify = classify
+		if own != nil {
+			r.config.Classify = func(a *Answer) Verdict {
+				if v := own(a); v.Class != ClassNone || v.More {
+					return v
+				}
+				return classify(a)
+			}
+		}
+		o.resolved = &r
+	}
 }
 
 // options applies opts to the client's settings.

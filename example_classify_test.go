@@ -50,6 +50,22 @@ func ExampleAnswer() {
 	// Output: 2 attempts
 }
 
+// A function for the answers of one call.
+func ExampleWithClassify() {
+	service := busyOnce()
+	defer service.Close()
+	client := fastClient(service)
+	defer client.Close()
+
+	resp, err := client.Post(ctx, "/generate", ask, holdfast.WithClassify(classify))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.Attempts, "attempts")
+	// Output: 2 attempts
+}
+
 // The error names the service's reason.
 func ExampleVerdict() {
 	service := busyOnce()
