@@ -151,10 +151,11 @@ func (liveReceiver) receive(a *clientAttempt, resp *http.Response) {
 	a.succeed()
 }
 
-// An SDK gets an answer that is a failure, too, once no retry follows.
+// An SDK gets an answer that is a failure, too, once no retry follows; but not a stream of
+// which only the end shows the failure, which many SDKs miss.
 func (transportReceiver) receive(a *clientAttempt, resp *http.Response) {
 	o := a.open(resp)
-	if o.verdict.Class != ClassNone {
+	if o.verdict.Class != ClassNone && !o.noEnd {
 		a.Arrived = a.call.Now()
 		e := a.statusError(resp, o)
 		a.leaveBody(resp)
