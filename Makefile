@@ -7,6 +7,8 @@ MODULES := . cmd/holdfast benchmarks faultserver/h2fault provider/bedrock test/i
 RACED   := . ./internal/core/... ./internal/striped ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency
 ALONE   := TestFileAtAnOffset|TestEnumerate|TestManyCallers|TestStreamAllocations|NoSecretGetsOut
 COUNT   := 20
+TIME    := 1m
+ONLY    := .*
 # Packages with a test for every line.
 COVERED := ./internal/core/... ./internal/fifo ./internal/striped ./internal/world ./internal/virtual ./internal/outcome ./internal/latency ./internal/spelling ./internal/setting
 
@@ -19,7 +21,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage stalepool suites lint cover mutate race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage stalepool suites lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -65,6 +67,9 @@ cover: go ## test coverage: at least 100 % for the machines, 95 % for the root
 
 mutate: go ## change one operator at a time in the machines and parsers; the tests must notice 90 % of the changes
 	@gremlins=$$(go -C tools tool -n gremlins) && go run ./test/house/mutate -gremlins "$$gremlins"
+
+fuzz: go ## run the fuzz targets of the root module, each for TIME=1m (ONLY='FuzzWait|FuzzStreamEnds' for some)
+	@bash scripts/fuzz.sh "$(TIME)" "$(ONLY)"
 
 race: go gcc ## packages with shared memory under the race detector, a quarter of an hour (COUNT=1 for less)
 	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
