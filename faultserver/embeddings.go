@@ -1,6 +1,8 @@
 package faultserver
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -22,8 +24,9 @@ const (
 // texts unrelated ones. The only encoding_format is "float". A GET of a path that
 // ends in /stores, the usual health check of clients, returns an empty list.
 //
-// The operation is the first word of the first text. A malformed request is
-// answered with 422, another path with 404, another method with 405.
+// The operation is a hash of all texts: the same texts in the same order are the
+// same work. A malformed request is answered with 422, another path with 404,
+// another method with 405.
 func Embeddings(r Request) Answer {
 	switch {
 	case strings.HasSuffix(r.Path, "/stores") && r.Method == http.MethodGet:
@@ -40,7 +43,7 @@ func Embeddings(r Request) Answer {
 	if problem := in.problem(); problem != "" {
 		return refusal(http.StatusUnprocessableEntity, problem)
 	}
-	return jsonAnswer(http.StatusOK, firstWord(in.Input[0]), in.answer())
+	return jsonAnswer(http.StatusOK, workOf(in.Input...), in.answer())
 }
 
 // noStores is an empty page of a list.
@@ -50,11 +53,13 @@ var noStores = jsonAnswer(http.StatusOK, "", map[string]any{
 	"pagination": map[string]any{"has_more": false, "first_cursor": nil, "last_cursor": nil, "total": 0},
 })
 
-func firstWord(text string) string {
-	for word := range strings.FieldsSeq(text) {
-		return word
+// workOf returns the operation of a request with these texts: 16 hex digits.
+func workOf(texts ...string) string {
+	h := sha256.New()
+	for _, text := range texts {
+		fmt.Fprintf(h, "%q", text) // quoted, so that "a", "bc" differs from "ab", "c"
 	}
-	return ""
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func refusal(status int, detail string) Answer {

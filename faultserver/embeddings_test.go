@@ -2,12 +2,15 @@ package faultserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/holdfast-go/holdfast/fault"
 )
 
 func embed(t *testing.T, body string) (Answer, embeddingsResponse) {
@@ -48,7 +51,7 @@ func TestEmbeddingsFormat(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if a.Operation != "op-7" || a.ContentType != "application/json" {
+	if a.Operation != workOf("\top-7\nsome text", "more") || a.ContentType != "application/json" {
 		t.Errorf("operation %q, %s", a.Operation, a.ContentType)
 	}
 }
@@ -58,6 +61,45 @@ func TestEmbeddingsListsNoStores(t *testing.T) {
 	const want = `{"data":[],"object":"list","pagination":{"first_cursor":null,"has_more":false,"last_cursor":null,"total":0}}`
 	if a.Status != 200 || string(a.Body) != want || a.Operation != "" {
 		t.Errorf("%d %s %q; want 200 %s without an operation", a.Status, a.Body, a.Operation, want)
+	}
+}
+
+// Chunks are the same work only if all of their texts are equal: texts of one corpus
+// often begin with the same word.
+func TestEmbeddingsCountsWholeChunks(t *testing.T) {
+	for path, service := range map[string]Service{"/v1/embeddings": Embeddings, "/api/embed": Ollama} {
+		s := Start(t, fault.Plan{}, Backend(service))
+		w := dialWire(t, s)
+		send := func(texts ...string) {
+			input, err := json.Marshal(map[string]any{"model": "m", "input": texts})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(input), input)
+			if resp, body := w.full(); resp.StatusCode != 200 {
+				t.Fatalf("%d %s", resp.StatusCode, body)
+			}
+		}
+		const lines, chunk = 8000, 100
+		for from := 0; from < lines; from += chunk {
+			texts := make([]string, chunk)
+			for i := range texts {
+				texts[i] = fmt.Sprintf("The line %d", from+i)
+				if i == 0 {
+					texts[i] = "The first line"
+				}
+			}
+			send(texts...)
+		}
+		send("The first line", "bc")
+		send("The first lineb", "c")
+		if got, want := s.Effects(), (Effects{Done: lines/chunk + 2}); got != want {
+			t.Errorf("%s: different chunks: %+v, want %+v", path, got, want)
+		}
+		send("The first line", "bc")
+		if got, want := s.Effects(), (Effects{Done: lines/chunk + 2, Duplicates: 1, Resent: 1}); got != want {
+			t.Errorf("%s: the same chunk twice: %+v, want %+v", path, got, want)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func ExampleServer_Effects() {
 
 	send := func(requestID string) {
 		req, err := http.NewRequest("POST", s.URL()+"/v1/embeddings",
-			strings.NewReader(`{"model": "mxbai-embed-large-v1", "input": "op-1 a text"}`))
+			strings.NewReader(`{"model": "mxbai-embed-large-v1", "input": "a text"}`))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -78,9 +78,9 @@ func ExampleServer_Effects() {
 	// {Done:1 Duplicates:0 Resent:0 Untracked:0}
 	// {Done:1 Duplicates:0 Resent:1 Untracked:0}
 	// {Done:1 Duplicates:1 Resent:2 Untracked:0}
-	// op-1 0 true [commit.then_drop conn.fin_before_answer]
-	// op-1 200 false []
-	// op-1 200 true []
+	// 382632c74f3e60e5 0 true [commit.then_drop conn.fin_before_answer]
+	// 382632c74f3e60e5 200 false []
+	// 382632c74f3e60e5 200 true []
 }
 
 // A service that works, then refuses connections, then works again: the plan

@@ -23,10 +23,9 @@ const (
 // are those of [Embeddings], with 8 numbers or the given dimensions. The time
 // created_at is constant.
 //
-// The operation is the first word of the prompt, of the last message, or of the
-// first text. A malformed request is answered with 400, another path with 404,
-// another method with 405. Requests for health, version and models have no
-// operation.
+// The operation is a hash of the whole prompt, of all messages, or of all texts. A
+// malformed request is answered with 400, another path with 404, another method
+// with 405. Requests for health, version and models have no operation.
 func Ollama(r Request) Answer {
 	handle, ok := ollamaPosts[r.Path]
 	switch {
@@ -146,7 +145,7 @@ func ollamaGenerate(body []byte) Answer {
 	if in.Prompt == "" {
 		return ollamaLoaded(in.Model, text)
 	}
-	return ollamaAnswer(&in.ollamaCommon, in.Prompt, in.Prompt, text, []int{1, 2, 3})
+	return ollamaAnswer(&in.ollamaCommon, in.Prompt, text, []int{1, 2, 3})
 }
 
 func ollamaChat(body []byte) Answer {
@@ -168,7 +167,7 @@ func ollamaChat(body []byte) Answer {
 		}
 		fmt.Fprintf(&prompt, "%s %s\n", m.Role, m.Content)
 	}
-	return ollamaAnswer(&in.ollamaCommon, prompt.String(), in.Messages[len(in.Messages)-1].Content, text, nil)
+	return ollamaAnswer(&in.ollamaCommon, prompt.String(), text, nil)
 }
 
 // ollamaRead decodes a request. It returns the refusal and false for an invalid
@@ -195,10 +194,10 @@ func ollamaLoaded(model string, text func(*ollamaReply, string)) Answer {
 
 // ollamaAnswer returns the whole answer at once, or a stream of one line for
 // each word and a last line.
-func ollamaAnswer(in *ollamaCommon, prompt, first string, text func(*ollamaReply, string), context []int) Answer {
+func ollamaAnswer(in *ollamaCommon, prompt string, text func(*ollamaReply, string), context []int) Answer {
 	words := in.words(prompt)
 	end := ollamaReply{Model: in.Model, CreatedAt: ollamaCreated, Done: true, DoneReason: "stop", Context: context, ollamaCosts: costs(prompt, len(words))}
-	operation := firstWord(first)
+	operation := workOf(prompt)
 	if !in.streams() {
 		text(&end, strings.Join(words, ""))
 		return jsonAnswer(http.StatusOK, operation, end)
@@ -247,10 +246,10 @@ func ollamaEmbed(body []byte) Answer {
 		PromptEvalCount int         `json:"prompt_eval_count"`
 	}{Model: in.Model, Embeddings: [][]float32{}, TotalDuration: 14_000_000, LoadDuration: 1_000_000}
 	operation := ""
-	for i, text := range in.Input {
-		if i == 0 {
-			operation = firstWord(text)
-		}
+	if len(in.Input) > 0 {
+		operation = workOf(in.Input...)
+	}
+	for _, text := range in.Input {
 		out.Embeddings = append(out.Embeddings, vector(in.Model, "", text, in.Dimensions, true))
 		out.PromptEvalCount += len(strings.Fields(text))
 	}
