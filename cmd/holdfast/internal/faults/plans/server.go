@@ -3,39 +3,55 @@ package plans
 import (
 	"fmt"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/fault"
 )
 
 // CheckServer checks that a server with these flags supports the plan. The server checks
-// that too, but its errors name options in Go.
+// that too, but its errors name options in Go, and each fault.
 func CheckServer(plan fault.Plan, tls, h2 bool) error {
-	var problems []fault.Problem
-	add := func(path, message string) {
-		problems = append(problems, fault.Problem{Path: path, Message: message})
-	}
-	const needsH2 = "needs a server that speaks HTTP/2: give --h2"
+	var tlsFaults, h2Faults places
 	for i, r := range plan.Connections {
 		path := fmt.Sprintf("connections[%d].fault", i)
-		if r.Fault.TLS != "" && !tls {
-			add(path+".tls", "needs a server with TLS: give --tls")
-		}
-		if r.Fault.H2 != "" && !h2 {
-			add(path+".h2", needsH2)
-		}
+		tlsFaults.add(r.Fault.TLS != "", path+".tls")
+		h2Faults.add(r.Fault.H2 != "", path+".h2")
 	}
 	for i, r := range plan.Rules {
 		path := fmt.Sprintf("rules[%d].fault", i)
-		if r.Fault.H2 != "" && !h2 {
-			add(path+".h2", needsH2)
-		}
+		h2Faults.add(r.Fault.H2 != "", path+".h2")
 		for j, choice := range r.Fault.Mix {
-			if choice.Fault.H2 != "" && !h2 {
-				add(fmt.Sprintf("%s.mix[%d].fault.h2", path, j), needsH2)
-			}
+			h2Faults.add(choice.Fault.H2 != "", fmt.Sprintf("%s.mix[%d].fault.h2", path, j))
 		}
+	}
+	var problems []fault.Problem
+	if !tls {
+		problems = append(problems, tlsFaults.need("a server with TLS", "--tls")...)
+	}
+	if !h2 {
+		problems = append(problems, h2Faults.need("a server that speaks HTTP/2", "--h2")...)
 	}
 	if len(problems) > 0 {
 		return &fault.Error{Problems: problems}
 	}
 	return nil
+}
+
+// places are the paths of faults that need the same flag.
+type places []string
+
+func (p *places) add(has bool, path string) {
+	if has {
+		*p = append(*p, path)
+	}
+}
+
+// need returns one problem for all places, or none without a place.
+func (p places) need(what, flag string) []fault.Problem {
+	switch len(p) {
+	case 0:
+		return nil
+	case 1:
+		return []fault.Problem{{Path: p[0], Message: fmt.Sprintf("needs %s: give %s", what, flag)}}
+	}
+	return []fault.Problem{{Message: fmt.Sprintf("%s, the first at %s, need %s: give %s", format.Plural(len(p), "fault"), p[0], what, flag)}}
 }
