@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
@@ -220,12 +221,13 @@ func (s *Server) scheme() string {
 	return "http"
 }
 
-// Addr returns the URL's host and port.
+// Addr returns the URL's host and port. If the server listens on all addresses of
+// the machine, the host is 127.0.0.1.
 func (s *Server) Addr() string {
 	if s.inMemory {
 		return memoryHost
 	}
-	return s.gate.addr
+	return address.ToDial(s.gate.addr)
 }
 
 // Dial connects to the server and ignores the address. It can be used as

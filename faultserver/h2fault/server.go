@@ -28,6 +28,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
+	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
 )
@@ -156,12 +157,13 @@ func (s *Server) URL() string {
 	return "http://" + s.Addr()
 }
 
-// Addr returns the URL's host and port.
+// Addr returns the URL's host and port. If the server listens on all addresses of
+// the machine, the host is 127.0.0.1.
 func (s *Server) Addr() string {
 	if s.inMemory {
 		return memoryHost
 	}
-	return s.listener.Addr().String()
+	return address.ToDial(s.listener.Addr().String())
 }
 
 // Dial connects to the server and ignores the address. It can be used as

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -119,7 +120,11 @@ func (o *options) listenAndServe(plan fault.Plan) (server, error) {
 
 // announce prints the addresses and files. The URL is first.
 func (o *options) announce(stdout, stderr io.Writer, server server, control *admin.Listener, plan fault.Plan) {
-	if !listen.IsLoopback(server.Addr()) {
+	switch {
+	case listen.IsEvery(o.listen):
+		_, port, _ := net.SplitHostPort(server.Addr())
+		fmt.Fprintf(stderr, "holdfast: note: port %s of every address of this machine can be reached from other machines\n", port)
+	case !listen.IsLoopback(server.Addr()):
 		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
 	}
 	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), o.plan, plans.Summary(plan), plan.Seed)

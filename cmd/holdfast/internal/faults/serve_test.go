@@ -100,9 +100,15 @@ func TestOtherMachines(t *testing.T) {
 	for _, tt := range []struct {
 		listen string
 		note   bool
-	}{{"127.0.0.1:0", false}, {"localhost:0", false}, {"0.0.0.0:0", true}, {":0", true}} {
+	}{{"127.0.0.1:0", false}, {"localhost:0", false}, {"0.0.0.0:0", true}, {":0", true}, {"[::]:0", true}} {
 		r := program.Start(t, "Ctrl-C ends it\n", "faults", "--plan", plan, "--listen", tt.listen)
 		url, _, _ := strings.Cut(r.Stdout.String(), " ")
+		if !strings.HasPrefix(url, "http://127.0.0.1:") {
+			t.Errorf("--listen %s: the URL is %s, which other programs may not connect to", tt.listen, url)
+		}
+		if status, _ := cmdtest.Fetch(t, http.MethodGet, url, "", ""); status != 200 {
+			t.Errorf("--listen %s: GET %s: %d", tt.listen, url, status)
+		}
 		if noted := strings.Contains(r.Stderr.String(), "can be reached from other machines"); noted != tt.note {
 			t.Errorf("--listen %s: stderr has %q; noted: %v, want %v", tt.listen, r.Stderr, noted, tt.note)
 		}

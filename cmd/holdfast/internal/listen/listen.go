@@ -26,3 +26,14 @@ func IsLoopback(address string) bool {
 	at, err := netip.ParseAddrPort(address)
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
+
+// IsEvery reports whether an address is that of every interface of the machine: without a
+// host, or with 0.0.0.0 or [::].
+func IsEvery(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	at, err := netip.ParseAddr(host)
+	return host == "" || err == nil && at.IsUnspecified()
+}

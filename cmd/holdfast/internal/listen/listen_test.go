@@ -23,3 +23,14 @@ func TestIsLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestIsEvery(t *testing.T) {
+	for address, want := range map[string]bool{
+		":0": true, "0.0.0.0:80": true, "[::]:80": true,
+		"127.0.0.1:0": false, "[::1]:80": false, "localhost:80": false, "example.com:80": false, "80": false,
+	} {
+		if got := IsEvery(address); got != want {
+			t.Errorf("IsEvery(%q) = %v", address, got)
+		}
+	}
+}
