@@ -21,6 +21,7 @@ var update = flag.Bool("update", false, "write api/*.txt anew")
 // public maps each package that users import to the file with its API as text.
 var public = map[string]string{
 	".":                   "holdfast.txt",
+	"dialect":             "dialect.txt",
 	"fault":               "fault.txt",
 	"faultserver":         "faultserver.txt",
 	"provider/bedrock":    "provider-bedrock.txt",

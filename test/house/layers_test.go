@@ -14,7 +14,7 @@ var layers = [][]string{
 	2: {"internal/core/call", "internal/virtual"}, // the order of the machines of layer 1
 	3: {"internal/engine", "internal/wire", "faultserver/internal/address", "faultserver/internal/ledger", "faultserver/internal/pipe"},
 	4: {".", "faultserver"},
-	5: {"internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
+	5: {"dialect", "internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
 	// The command line: 6 and 7 are shared by the commands, 8 to 10 are the commands.
 	6: {
 		"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak",
