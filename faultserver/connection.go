@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
-	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
+	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
 // connection is one accepted connection. Faults of connections strike in the

@@ -28,7 +28,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
-	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
+	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
 // Server applies a fault plan. [New] or [Start] make one; close it after use.
@@ -242,7 +242,7 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	r := s.run
 	s.mu.Unlock()
 	if refusing, _ := r.machine.Refusing(r.since(time.Now())); refusing {
-		return nil, pipe.Refused()
+		return nil, pipe.Unreachable()
 	}
 	return s.memory.Dial(ctx)
 }

@@ -30,7 +30,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
-	"github.com/holdfast-go/holdfast/faultserver/internal/pipe"
+	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
 // Server applies a fault plan. [New] or [Start] make one; close it after use.

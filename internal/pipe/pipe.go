@@ -33,14 +33,14 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	case l.conns <- &Conn{server, reset, false}:
 		return &Conn{client, reset, true}, nil
 	case <-l.closed:
-		return nil, Refused()
+		return nil, Unreachable()
 	case <-ctx.Done():
 		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: context.Cause(ctx)}
 	}
 }
 
-// Refused returns the error of a dial without a listener.
-func Refused() error {
+// Unreachable returns the error of a dial without a listener.
+func Unreachable() error {
 	return &net.OpError{Op: "dial", Net: "pipe", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
