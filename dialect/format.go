@@ -15,6 +15,7 @@ const maxText = 64 << 10
 // format reads the answers of one API. A nil function finds nothing.
 type format struct {
 	streams media // of its streams
+	plain   bool  // a stream may have the type text/plain, as net/http's server gives it to one without a type
 	// declined reads the body of a status from 400 on.
 	declined func(*holdfast.Answer) holdfast.Verdict
 	// body reads the body of a status below 300.
@@ -37,7 +38,7 @@ func (f *format) classify(a *holdfast.Answer) holdfast.Verdict {
 	}
 	m := mediaOf(a.Header)
 	switch {
-	case m == f.streams && f.event != nil && a.Status == http.StatusOK:
+	case (m == f.streams || f.plain && a.Stream && m == mediaPlain) && f.event != nil && a.Status == http.StatusOK:
 		switch {
 		case !a.Stream:
 			return f.classifyEach(a)
@@ -183,6 +184,7 @@ const (
 	mediaLines                // NDJSON
 	mediaEvents               // server-sent events
 	mediaAmazon               // Amazon's event stream
+	mediaPlain                // text/plain
 	mediaOther
 )
 
@@ -199,6 +201,8 @@ func mediaOf(h http.Header) media {
 		return mediaLines
 	case text == "text/event-stream":
 		return mediaEvents
+	case text == "text/plain":
+		return mediaPlain
 	case text == "application/vnd.amazon.eventstream":
 		return mediaAmazon
 	case text == "application/json", strings.HasSuffix(text, "+json"), strings.HasPrefix(text, "application/x-amz-json-"):

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/dialect"
 )
 
 // BaseURL is Ollama's default URL.
@@ -71,9 +72,12 @@ func New(client *holdfast.Client, timeouts Timeouts) *Provider {
 	return &Provider{client, holdfast.WithAttemptTimeout(timeouts.LLM), holdfast.WithAttemptTimeout(timeouts.HealthCheck)}
 }
 
-// first puts an option before the caller's options, which have precedence.
-func first(own holdfast.CallOption, opts []holdfast.CallOption) []holdfast.CallOption {
-	return append([]holdfast.CallOption{own}, opts...)
+// failures finds Ollama's errors, which are often within a 200.
+var failures = holdfast.WithClassify(dialect.Ollama.Classify)
+
+// first puts own options before the caller's, which have precedence.
+func first(opts []holdfast.CallOption, own ...holdfast.CallOption) []holdfast.CallOption {
+	return append(own, opts...)
 }
 
 // Embed returns one vector for each text, in the order of the texts. For many
@@ -92,7 +96,7 @@ func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts
 	type answer struct {
 		Embeddings [][]float32 `json:"embeddings"`
 	}
-	out, err := holdfast.Post[answer](ctx, p.client, "/api/embed", in, opts...)
+	out, err := holdfast.Post[answer](ctx, p.client, "/api/embed", in, first(opts, failures)...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts
 // Healthy returns nil if the server answers. With an open breaker it sends
 // nothing; see [holdfast.Client.Healthy].
 func (p *Provider) Healthy(ctx context.Context, opts ...holdfast.CallOption) error {
-	return p.client.Healthy(ctx, "/api/version", first(p.health, opts)...)
+	return p.client.Healthy(ctx, "/api/version", first(opts, p.health)...)
 }
 
 func mismatch(format string, args ...any) error {

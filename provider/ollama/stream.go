@@ -3,12 +3,12 @@ package ollama
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"strings"
 
 	"github.com/holdfast-go/holdfast"
+	"github.com/holdfast-go/holdfast/dialect"
 )
 
 // maxKept limits the text of an IncompleteError. It is about fifty thousand
@@ -24,8 +24,8 @@ func (p *Provider) GenerateStream(ctx context.Context, in GenerateRequest, opts 
 // arrives. The last piece is Done and has the totals. Leaving the loop ends the
 // call; another range makes another call.
 //
-// Before the first piece, a failed call is repeated like any other, and the
-// error is the client's *holdfast.Error. After it, nothing is repeated: if the
+// Before the first piece, a failed call is repeated like any other, also if the
+// first line is an error, and the error is the client's *holdfast.Error. After it, nothing is repeated: if the
 // answer breaks off or ends without Done, the last error is an
 // *[IncompleteError] with the text so far.
 func (p *Provider) ChatStream(ctx context.Context, in ChatRequest, opts ...holdfast.CallOption) iter.Seq2[Reply, error] {
@@ -36,8 +36,8 @@ func (p *Provider) ChatStream(ctx context.Context, in ChatRequest, opts ...holdf
 type IncompleteError struct {
 	// Text is the text so far, at most its first 256 KiB.
 	Text string
-	// Err is the cause: the client's *holdfast.Error, [holdfast.ErrConnection]
-	// for an answer that ended without Done, or [holdfast.ErrServer] for an
+	// Err is the cause, an *holdfast.Error: of [holdfast.ErrConnection] for an
+	// answer that ended without Done, and with a [holdfast.StatusError] for an
 	// error that the server sent in the stream.
 	Err error
 }
@@ -52,34 +52,23 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 
 func (p *Provider) pieces(ctx context.Context, path string, in any, opts []holdfast.CallOption) iter.Seq2[Reply, error] {
 	return func(yield func(Reply, error) bool) {
-		stream, err := p.client.Stream(ctx, http.MethodPost, path, in, first(p.llm, opts)...)
+		stream, err := p.client.Stream(ctx, http.MethodPost, path, in, first(opts, p.llm, failures)...)
 		if err != nil {
 			yield(Reply{}, err)
 			return
 		}
+		stream.EndsWith(dialect.Ollama.Ends)
 		var said strings.Builder
-		isDone := false
 		for l, err := range holdfast.DecodeLines[line](stream) {
-			if isDone {
-				return // the answer is complete: ignore the rest
-			}
-			if err == nil && l.Error != "" {
-				err = fmt.Errorf("the server said %.500q: %w", l.Error, holdfast.ErrServer)
-			}
 			if err != nil {
 				yield(Reply{}, &IncompleteError{said.String(), err})
 				return
 			}
 			piece := l.reply()
 			said.WriteString(piece.Text[:min(len(piece.Text), maxKept-said.Len())])
-			if isDone = piece.Done; !yield(piece, nil) {
+			if !yield(piece, nil) {
 				return
 			}
 		}
-		if !isDone {
-			yield(Reply{}, &IncompleteError{said.String(), errNotDone})
-		}
 	}
 }
-
-var errNotDone = fmt.Errorf("the answer is not marked as done: %w: %w", holdfast.ErrConnection, io.ErrUnexpectedEOF)

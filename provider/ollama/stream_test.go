@@ -95,6 +95,39 @@ const (
 	cause = `{"error":"the model runner has stopped"}`
 )
 
+// A failure before the first piece is repeated, also if the first line of a 200 tells it.
+func TestStreamThatFailsAtOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first fault.Rule
+		kind  error
+		says  string
+	}{
+		"an error as the first line": {lines(cause), holdfast.ErrServer, "the model runner has stopped"},
+		"no line":                    {lines(), holdfast.ErrConnection, "without an event"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+				text, pieces, err := collect(t, p.ChatStream(t.Context(), whyChat))
+				if text == "" || err != nil || len(s.Record()) != 2 {
+					t.Errorf("%d pieces, %v after %d requests, want a text after 2", len(pieces), err, len(s.Record()))
+				}
+			}, once(tt.first))
+			ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {
+				_, pieces, err := collect(t, p.ChatStream(t.Context(), whyChat))
+				var failed *holdfast.Error
+				if !errors.As(err, &failed) || len(failed.Attempts) != 4 || len(pieces) > 0 || !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("%d pieces, %v", len(pieces), err)
+				}
+			}, tt.first)
+		})
+	}
+}
+
+func once(r fault.Rule) fault.Rule {
+	r.Nth = "1"
+	return r
+}
+
 // TestStreamThatIsIncomplete: nothing is repeated after the first piece, and
 // the error has the text so far.
 func TestStreamThatIsIncomplete(t *testing.T) {
@@ -105,11 +138,9 @@ func TestStreamThatIsIncomplete(t *testing.T) {
 		is     []error
 		says   string
 	}{
-		"it ends without its last line": {lines(rye, oat), 2, "rye oat", []error{holdfast.ErrConnection, io.ErrUnexpectedEOF}, "not marked as done"},
-		"the server says what is wrong": {lines(rye, cause), 1, "rye", []error{holdfast.ErrServer}, `"the model runner has stopped"`},
-		"it says so at once":            {lines(cause), 0, "", []error{holdfast.ErrServer}, `"the model runner has stopped"`},
+		"it ends without its last line": {lines(rye, oat), 2, "rye oat", []error{holdfast.ErrConnection, io.ErrUnexpectedEOF}, "without the event that ends it"},
+		"the server says what is wrong": {lines(rye, cause), 1, "rye", []error{holdfast.ErrServer}, "the model runner has stopped"},
 		"a line is no JSON":             {lines(rye, "<html>", done), 1, "rye", []error{holdfast.ErrDecode}, "line or event 2"},
-		"it has no line":                {lines(), 0, "", []error{holdfast.ErrConnection}, "not marked as done"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask(t, func(t *testing.T, s *faultserver.Server, p *Provider) {

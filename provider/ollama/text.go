@@ -67,7 +67,7 @@ type conversation struct {
 }
 
 func (p *Provider) whole(ctx context.Context, path string, in any, opts []holdfast.CallOption) (Reply, error) {
-	out, err := holdfast.Post[line](ctx, p.client, path, in, first(p.llm, opts)...)
+	out, err := holdfast.Post[line](ctx, p.client, path, in, first(opts, p.llm, failures)...)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -85,7 +85,6 @@ type line struct {
 	Message    Message `json:"message"`
 	Done       bool    `json:"done"`
 	DoneReason string  `json:"done_reason"`
-	Error      string  `json:"error"` // in a stream, instead of all other fields
 
 	TotalDuration   time.Duration `json:"total_duration"` // nanoseconds
 	PromptEvalCount int           `json:"prompt_eval_count"`

@@ -12,23 +12,24 @@ var layers = [][]string{
 	0: {"internal/fifo", "internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/relay", "internal/setting", "internal/spelling", "internal/striped", "internal/world"},
 	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
 	2: {"internal/core/call", "internal/virtual"}, // the order of the machines of layer 1
-	3: {"internal/engine", "internal/wire", "faultserver/internal/address", "faultserver/internal/ledger", "faultserver/internal/pipe"},
+	3: {"internal/engine", "internal/wire", "faultserver/internal/address", "faultserver/internal/ledger", "internal/pipe"},
 	4: {".", "faultserver"},
-	5: {"dialect", "internal/conformance", "provider/mixedbread", "provider/ollama", "provider/bedrock", "settings", "faultserver/h2fault"},
-	// The command line: 6 and 7 are shared by the commands, 8 to 10 are the commands.
-	6: {
+	5: {"dialect", "internal/conformance", "settings", "faultserver/h2fault"},
+	6: {"provider/mixedbread", "provider/ollama", "provider/bedrock"},
+	// The command line: 7 and 8 are shared by the commands, 9 to 11 are the commands.
+	7: {
 		"cmd/holdfast/internal/exit", "cmd/holdfast/internal/format", "cmd/holdfast/internal/leak",
 		"cmd/holdfast/internal/listen", "cmd/holdfast/internal/target", "cmd/holdfast/internal/term",
 	},
-	7: {"cmd/holdfast/internal/args", "cmd/holdfast/internal/files", "cmd/holdfast/internal/providers"},
-	8: {
+	8: {"cmd/holdfast/internal/args", "cmd/holdfast/internal/files", "cmd/holdfast/internal/providers"},
+	9: {
 		"cmd/holdfast/internal/root", "cmd/holdfast/internal/call", "cmd/holdfast/internal/config",
 		"cmd/holdfast/internal/conformance", "cmd/holdfast/internal/demo", "cmd/holdfast/internal/embed", "cmd/holdfast/internal/version",
 		"cmd/holdfast/internal/faults/catalog", "cmd/holdfast/internal/faults/plans", "cmd/holdfast/internal/faults/record",
 	},
-	9:  {"cmd/holdfast/internal/faults/admin", "cmd/holdfast/internal/faults/explain"},
-	10: {"cmd/holdfast/internal/faults"},
-	11: {"cmd/holdfast"},
+	10: {"cmd/holdfast/internal/faults/admin", "cmd/holdfast/internal/faults/explain"},
+	11: {"cmd/holdfast/internal/faults"},
+	12: {"cmd/holdfast"},
 }
 
 // unlayered packages, and the packages below their folders, may import every
