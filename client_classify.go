@@ -58,7 +58,6 @@ type opening struct {
 	verdict Verdict
 	body    []byte // that the verdict is about: the beginning of the body, or an event
 	whole   bool   // the body has no more
-	noEnd   bool   // the verdict is about the end of a stream
 	err     error  // the body failed
 	late    bool   // no event arrived in time
 }
@@ -116,7 +115,6 @@ func (a *clientAttempt) openEvents(resp *http.Response, patience time.Duration) 
 			c.frames.End()
 			if o.verdict, decided = c.first(); !decided {
 				o.verdict = c.ended(resp.Trailer)
-				o.noEnd = o.verdict.Class != ClassNone
 			}
 		default:
 			o.err = body.Err()

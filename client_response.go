@@ -151,22 +151,10 @@ func (liveReceiver) receive(a *clientAttempt, resp *http.Response) {
 	a.succeed()
 }
 
-// An SDK gets an answer that is a failure, too, once no retry follows; but not a stream of
-// which only the end shows the failure, which many SDKs miss.
+// Most SDKs do not look for a failure in an answer below 300, so that it is an error for them
+// too.
 func (transportReceiver) receive(a *clientAttempt, resp *http.Response) {
-	o := a.open(resp)
-	if o.verdict.Class != ClassNone && !o.noEnd {
-		a.Arrived = a.call.Now()
-		e := a.statusError(resp, o)
-		a.leaveBody(resp)
-		a.declined(e, o.verdict, false)
-		return
-	}
-	if a.unopened(resp, o) {
-		return
-	}
-	a.leaveBody(resp)
-	a.succeed()
+	liveReceiver{}.receive(a, resp)
 }
 
 func (streamReceiver) receive(a *clientAttempt, resp *http.Response) { a.openStream(resp) }

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 
 	"github.com/holdfast-go/holdfast"
@@ -13,7 +14,7 @@ var Anthropic = Dialect{Name: "Anthropic", Classify: anthropic.classify, Scope: 
 
 var anthropic = &format{
 	streams: mediaEvents, mark: "message_stop",
-	declined: anthropicDeclined, event: anthropicEvent, ended: anthropicEnded,
+	declined: anthropicDeclined, body: anthropicBody, event: anthropicEvent, ended: anthropicEnded,
 }
 
 var anthropicClasses = map[string]holdfast.Class{
@@ -53,6 +54,18 @@ func anthropicDeclined(a *holdfast.Answer) holdfast.Verdict {
 	}
 	v, _ := anthropicFailure(member(a.Body, "error"))
 	return v
+}
+
+// anthropicBody finds an error in the place of a message: a gateway may have lost the status.
+func anthropicBody(a *holdfast.Answer) holdfast.Verdict {
+	if a.Method != http.MethodPost || !bytes.Contains(a.Body, errorName) || textMember(a.Body, "type") != "error" {
+		return holdfast.Verdict{}
+	}
+	v, ok := anthropicFailure(member(a.Body, "error"))
+	if !ok {
+		return holdfast.Verdict{}
+	}
+	return unknown(v)
 }
 
 // anthropicType is the type of an event: its data has it, too.
