@@ -212,10 +212,10 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 	}
 	now := o.Now()
 	e := o.describe(&Error{
-		Took: now.Sub(o.Began), Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
+		Took: now.Sub(o.Began), Queued: o.Queued, Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
 			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: class, Err: cause, Sent: true,
-			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe,
+			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe, Queued: o.Queued - queued(before),
 		}),
 	})
 	if m.Outcome == Transient {

@@ -26,7 +26,7 @@ func (c *Client) buffered(ctx context.Context, method, path string, in any, opts
 	}
 	last := o.attempts.Load()
 	resp := last.answer.(*Response)
-	resp.Attempts, resp.took = o.Made, last.Took
+	resp.Attempts, resp.took = int(o.Made), last.Took
 	return resp, nil
 }
 

@@ -235,9 +235,9 @@ func (a *clientAttempt) answeredFacts(e *StatusError, v Verdict, arrived time.Ti
 		as = http.StatusTooManyRequests // for the waits that it may have
 	}
 	wait := judge.ReadWait(h, e.Body, as, arrived)
-	f.RetryAfter, f.Quota = wait.For, wait.Quota
+	f.RetryAfter, f.Quota, e.askedFrom = wait.For, wait.Quota, wait.From
 	if v.RetryAfter > 0 {
-		f.RetryAfter = v.RetryAfter
+		f.RetryAfter, e.askedFrom = v.RetryAfter, "Config.Classify"
 	}
 	f.Advice = judge.ParseAdvice(h.Get("X-Should-Retry"))
 	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))

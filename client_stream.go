@@ -40,7 +40,7 @@ func (c *Client) Stream(ctx context.Context, method, path string, in any, opts .
 		return nil, err
 	}
 	s := o.handedOver.answer.(*Stream)
-	s.Attempts = o.Made
+	s.Attempts = int(o.Made)
 	return s, nil
 }
 

@@ -44,23 +44,27 @@ func TestWaitsInOtherForms(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault fault.Fault
 		want  time.Duration
+		from  string
 	}{
-		"a duration":                {fault.Fault{Status: 429, Header: map[string]string{"Retry-After": "1m30s"}}, 90 * time.Second},
-		"the longest of two limits": {fault.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining-Requests": "0", "X-RateLimit-Reset-Requests": "120ms", "X-RateLimit-Remaining-Tokens": "0", "X-RateLimit-Reset-Tokens": "6s"}}, 6 * time.Second},
-		"the IETF's draft":          {fault.Fault{Status: 429, Header: map[string]string{"RateLimit": `"default";r=0;t=30`}}, 30 * time.Second},
-		"a reset alone":             {fault.Fault{Status: 429, Header: map[string]string{"RateLimit-Reset": "3"}}, 3 * time.Second},
-		"a body":                    {fault.Fault{Status: 429, Body: retryInfo}, 2500 * time.Millisecond},
-		"the body of a 503":         {fault.Fault{Status: 503, Body: `{"error":"Model is currently loading","estimated_time":20.0}`}, 20 * time.Second},
-		"a limit of GitHub":         {fault.Fault{Status: 403, Header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}}, time.Minute},
-		"a quota of a day":          {fault.Fault{Status: 429, Body: strings.Replace(retryInfo, "[", `[{"violations":[{"quotaId":"RequestsPerDay"}]},`, 1)}, 0},
-		"a reset with a 503":        {fault.Fault{Status: 503, Header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}}, 0},
+		"a duration":                {fault.Fault{Status: 429, Header: map[string]string{"Retry-After": "1m30s"}}, 90 * time.Second, "retry-after"},
+		"the longest of two limits": {fault.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining-Requests": "0", "X-RateLimit-Reset-Requests": "120ms", "X-RateLimit-Remaining-Tokens": "0", "X-RateLimit-Reset-Tokens": "6s"}}, 6 * time.Second, "x-ratelimit-reset-tokens"},
+		"the IETF's draft":          {fault.Fault{Status: 429, Header: map[string]string{"RateLimit": `"default";r=0;t=30`}}, 30 * time.Second, "ratelimit"},
+		"a reset alone":             {fault.Fault{Status: 429, Header: map[string]string{"RateLimit-Reset": "3"}}, 3 * time.Second, "ratelimit-reset"},
+		"a body":                    {fault.Fault{Status: 429, Body: retryInfo}, 2500 * time.Millisecond, "body: retryDelay"},
+		"the body of a 503":         {fault.Fault{Status: 503, Body: `{"error":"Model is currently loading","estimated_time":20.0}`}, 20 * time.Second, "body: estimated_time"},
+		"a limit of GitHub":         {fault.Fault{Status: 403, Header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}}, time.Minute, "x-ratelimit-reset"},
+		"a quota of a day":          {fault.Fault{Status: 429, Body: strings.Replace(retryInfo, "[", `[{"violations":[{"quotaId":"RequestsPerDay"}]},`, 1)}, 0, ""},
+		"a reset with a 503":        {fault.Fault{Status: 503, Header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				cfg := holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}}
-				client, _ := service(t, plan(rule("", "1", c.fault)), cfg)
+				var r recorder
+				client, _ := service(t, plan(rule("", "1", c.fault)), cfg, holdfast.WithObserver(&r))
 				err := get(t.Context(), client, "/x")
 				equal(t, "asked", attempts(t, err)[0].RetryAfter, c.want)
+				equal(t, "where", attempts(t, err)[0].RetryAfterFrom, c.from)
+				equal(t, "the event's", r.all(holdfast.EventAttemptDone)[0].RetryAfterFrom, c.from)
 			})
 		})
 	}

@@ -131,6 +131,9 @@ type Error struct {
 	Stopped string
 	// Took is the duration of the operation, waits included.
 	Took time.Duration
+	// Queued is the part of Took that was spent waiting for permits of the bulkhead. It
+	// includes a last wait after which no attempt followed.
+	Queued time.Duration
 	// Allowed is the limit of Took, zero if there was none.
 	Allowed time.Duration
 	// Err is the cause: the error of the last attempt, or the reason why it was not
@@ -163,6 +166,14 @@ type Attempt struct {
 	Sent bool
 	// RetryAfter is the wait that the service asked for, zero if it did not ask.
 	RetryAfter time.Duration
+	// RetryAfterFrom is where RetryAfter was read: the name of a header in lower case, such
+	// as "retry-after" or "x-ratelimit-reset-tokens", or a field of the body, such as
+	// "body: retryDelay". It is "Config.Classify" if that returned the wait, "RetryAfter of
+	// the error" for a policy, and empty if RetryAfter is zero.
+	RetryAfterFrom string
+	// Queued is how long the attempt waited for a permit of the bulkhead before Start. It is
+	// no part of Took.
+	Queued time.Duration
 	// Wait is the wait that followed, and MaxWait the longest wait that the jitter
 	// allowed. Both are zero after the last attempt.
 	Wait, MaxWait time.Duration
@@ -292,6 +303,8 @@ type StatusError struct {
 	// Text is the service's reason, as Config.Classify has found it. It is empty without
 	// Classify.
 	Text string
+
+	askedFrom string // Attempt.RetryAfterFrom
 }
 
 // Problem is the service's own description of a problem (RFC 9457). Each field is the

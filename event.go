@@ -27,8 +27,8 @@ const (
 	// check of the breaker and of the cooldown.
 	EventAttempt
 	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Class, Err, Status,
-	// Sent, Duration, RetryAfter, and RetryAt (the end of the cooldown, if the attempt
-	// started one).
+	// Sent, Duration, RetryAfter, RetryAfterFrom, and RetryAt (the end of the cooldown, if
+	// the attempt started one).
 	EventAttemptDone
 	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Class, Err, Sent,
 	// Delay.
@@ -119,6 +119,8 @@ type Event struct {
 	Delay       time.Duration
 	Duration    time.Duration
 	RetryAfter  time.Duration // the wait that the service asked for
+	// RetryAfterFrom is where RetryAfter was read; see Attempt.RetryAfterFrom.
+	RetryAfterFrom string
 
 	Failures  int    // in a row
 	Epoch     uint64 // orders the changes of one breaker

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
@@ -182,9 +183,9 @@ func TestExplain(t *testing.T) {
 		defer cancel()
 		_, err := c.Post(ctx, "/embeddings?user=me", 1, holdfast.WithHeader("X-Request-ID", "6f1c2a9e-1111"))
 		want := `POST http://faultserver.test/embeddings · request 6f1c2a9e · 10s allowed
-  1  503 after 41ms                  new connection      waited 1s of at most 1s
-  2  attempt timeout of 2s (2s)      reused connection   waited 2s of at most 2s
-  3  429 after 0s, Retry-After 30s   new connection      stopped: a wait of 30s does not fit into the 4.96s that are left
+  1  overloaded   503 after 41ms                             new connection      waited 1s of at most 1s
+  2  timeout      attempt timeout of 2s (2s)                 reused connection   waited 2s of at most 2s
+  3  throttled    429 after 0s, asks for 30s (retry-after)   new connection      stopped: a wait of 30s does not fit into the 4.96s that are left
 rate limited after 3 attempts in 5.04s`
 		he, ok := err.(*holdfast.Error)
 		if !ok {
@@ -198,7 +199,7 @@ rate limited after 3 attempts in 5.04s`
 			c, _ := service(t, plan(rule("", "", fault.Fault{Cut: &fault.Cut{After: 10}})), holdfast.Config{Retry: holdfast.Retry{MaxRetries: holdfast.Off}})
 			_, err := c.Get(t.Context(), "/x")
 			equal(t, "of a call", strings.Split(err.(*holdfast.Error).Explain(), "\n")[1],
-				"  1  200, but the answer broke off after 10 bytes: unexpected EOF (0s)   stopped: no retries left")
+				"  1  lost   200, but the answer broke off after 10 bytes: unexpected EOF (0s)   stopped: no retries left")
 			req, _ := http.NewRequestWithContext(t.Context(), "GET", "/x", nil)
 			resp, err := c.Do(req)
 			if err != nil {
@@ -211,7 +212,45 @@ rate limited after 3 attempts in 5.04s`
 				t.Fatal(err)
 			}
 			equal(t, "of a body", strings.Split(e.Explain(), "\n")[1],
-				"  1  200, but the answer broke off: unexpected EOF (0s)   stopped: the answer had begun")
+				"  1  lost   200, but the answer broke off: unexpected EOF (0s)   stopped: the answer had begun")
+		})
+	})
+	t.Run("waits for permits", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c, _ := service(t, plan(
+				rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: 1200 * time.Millisecond}}),
+				rule("/x", "1", fault.Fault{Status: 503}),
+				rule("/x", "2", fault.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining-Tokens": "0", "X-RateLimit-Reset-Tokens": "6s"}}),
+			), holdfast.Config{
+				Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 1}, Timeouts: holdfast.Timeouts{Acquire: 2 * time.Second},
+				Retry: holdfast.Retry{MaxRetries: 1},
+			})
+			slow := func(n int) {
+				for range n {
+					go func() { _, _ = c.Get(t.Context(), "/slow") }()
+				}
+				synctest.Wait()
+			}
+			slow(1)
+			failed := make(chan error)
+			go func() { failed <- get(t.Context(), c, "/x") }()
+			time.Sleep(2 * time.Second) // /x has a permit at 1.2s, and waits until 2.2s
+			slow(1)                     // until 3.2s
+			e := (<-failed).(*holdfast.Error)
+			equal(t, "explanation", strings.Join(strings.Split(e.Explain(), "\n")[1:3], "\n"),
+				"  1  waited 1.2s for a permit   overloaded   503 after 0s                                           reused connection   waited 1s of at most 1s\n"+
+					"  2  waited 1s for a permit     throttled    429 after 0s, asks for 6s (x-ratelimit-reset-tokens)   reused connection   stopped: no retries left")
+			equal(t, "the waits for permits", e.Queued, 2200*time.Millisecond)
+
+			slow(1)
+			time.Sleep(time.Second)
+			slow(2)
+			e = get(t.Context(), c, "/y").(*holdfast.Error)
+			equal(t, "without a permit", strings.Split(e.Explain(), "\n")[1], "  nothing was sent: no permit came free (waited 2s for a permit)")
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			e = get(ctx, c, "/y").(*holdfast.Error)
+			equal(t, "without the time for one", strings.Split(e.Explain(), "\n")[1], "  nothing was sent: the caller's context ended (waited 100ms for a permit)")
 		})
 	})
 	t.Run("when nothing was sent", func(t *testing.T) {

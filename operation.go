@@ -169,22 +169,22 @@ func (o *operation) end(d retry.Decision) error {
 		done := a.Started.Add(a.Took)
 		took := since(o.Began, done)
 		if !o.beganWith(a) {
-			o.shared.counts.operation(true, o.Made, took)
+			o.shared.counts.operation(true, int(o.Made), took)
 		}
 		if o.Watched {
-			o.reportEnd(Event{Kind: EventSucceeded, Time: done, Attempt: o.Made, Of: o.Most(), Outcome: Success, Duration: took})
+			o.reportEnd(Event{Kind: EventSucceeded, Time: done, Attempt: int(o.Made), Of: o.Most(), Outcome: Success, Duration: took})
 		}
 		return nil
 	}
 	now := o.Now()
 	e := o.error(d, now)
-	o.shared.counts.operation(false, o.Made, e.Took)
+	o.shared.counts.operation(false, int(o.Made), e.Took)
 	sent := slices.ContainsFunc(e.Attempts, func(a Attempt) bool { return a.Sent })
 	class := ClassNone // of the last attempt
 	if a := o.lastFailed(); a != nil {
 		class = a.Class
 	}
-	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most(), Class: class, Err: e, Sent: sent, Duration: e.Took})
+	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most(), Class: class, Err: e, Sent: sent, Duration: e.Took})
 	return noted(o.Caller, e)
 }
 
@@ -199,7 +199,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	if began.IsZero() { // the breaker rejected it before the clock was read
 		began = now
 	}
-	e := o.describe(&Error{Attempts: f.attempts, Stopped: o.stopped(d, now), Took: now.Sub(began), kind: f.kind})
+	e := o.describe(&Error{Attempts: f.attempts, Stopped: o.stopped(d, now), Took: now.Sub(began), Queued: o.Queued, kind: f.kind})
 	if deadline := o.Deadline(); !deadline.IsZero() {
 		e.Allowed = deadline.Sub(began)
 	}
@@ -347,6 +347,28 @@ func (o *operation) info() Operation {
 	return op
 }
 
+// queued is how long attempts waited for permits.
+func queued(attempts []Attempt) (sum time.Duration) {
+	for i := range attempts {
+		sum += attempts[i].Queued
+	}
+	return sum
+}
+
+// askedFrom is Attempt.RetryAfterFrom.
+func askedFrom(a *engine.Attempt) string {
+	if a.RetryAfter <= 0 {
+		return ""
+	}
+	switch err := a.Err.(type) {
+	case *StatusError:
+		return err.askedFrom
+	case *ProxyError:
+		return "the proxy's retry-after"
+	}
+	return "RetryAfter of the error"
+}
+
 // named returns e with the names of the operation.
 func (o *operation) named(e Event) Event {
 	op := o.info()
@@ -380,7 +402,7 @@ func (o *operation) abandon() {
 	for a := range o.ends.attempts {
 		o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
 	}
-	o.ends.endOperation(o.named(Event{Kind: EventFailed, Time: now, Attempt: o.Made, Of: o.Most()}))
+	o.ends.endOperation(o.named(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most()}))
 }
 
 // The methods of engine.Records.
@@ -431,7 +453,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 		f.kind, f.why = kindErrors[a.Kind], a.Why
 		f.attempts = append(f.attempts, Attempt{
 			Number: a.Number, Start: a.Started, Took: a.Took, Outcome: a.Outcome, Class: a.Class, Err: a.Err, Status: a.Status,
-			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter,
+			Reused: a.Reused, Probe: a.Probe, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAfterFrom: askedFrom(a), Queued: o.Queued - queued(f.attempts),
 		})
 		f.bound()
 		if a.Kind == judge.Timeout {
@@ -443,7 +465,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 	}
 	e := Event{
 		Kind: EventAttemptDone, Time: a.Started.Add(a.Took), Attempt: a.Number, Of: o.Most(), Probe: a.Probe, Outcome: a.Outcome, Class: a.Class,
-		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAt: a.RetryAt(), Duration: a.Took,
+		Status: a.Status, Err: a.Err, Sent: a.Sent, RetryAfter: a.RetryAfter, RetryAfterFrom: askedFrom(a), RetryAt: a.RetryAt(), Duration: a.Took,
 	}
 	o.report(e)
 	if o.ends != nil {

@@ -26,12 +26,13 @@ type Operation struct {
 
 	Schedule     *retry.Config // the rules', unless the call has its own
 	AttemptLimit time.Duration // likewise
-	Made         int           // attempts so far
+	Queued       time.Duration // how long it has waited for permits
 
-	Watched bool // an observer gets the events of what goes well
-	Check   bool // it is a health check, which gives no verdict
-	permit  bool // it holds a permit for the next attempt
-	resumed bool // its first attempt was made on the fast path
+	Made    int32 // attempts so far
+	Watched bool  // an observer gets the events of what goes well
+	Check   bool  // it is a health check, which gives no verdict
+	permit  bool  // it holds a permit for the next attempt
+	resumed bool  // its first attempt was made on the fast path
 
 	work    Work
 	ticket  breaker.Ticket
@@ -109,7 +110,7 @@ func (o *Operation) Last() *Attempt { return o.last }
 
 // Most is the most attempts that there can be. Without retries, a stale connection adds
 // one.
-func (o *Operation) Most() int { return max(o.Schedule.Most()+1, o.Made) }
+func (o *Operation) Most() int { return max(o.Schedule.Most()+1, int(o.Made)) }
 
 // Now reads the world's clock.
 func (o *Operation) Now() time.Time { return o.World.Now() }
@@ -337,16 +338,18 @@ func (o *Operation) waitForPermit(b *Bulkhead) retry.Reason {
 	o.begunBy(now)
 	o.work.Waiting(now)
 	how := b.Acquire(o.Context, o.World, now, o.OwnDeadline())
+	after := o.Now()
+	waited := after.Sub(now)
+	o.Queued += waited
 	switch how {
 	case Acquired:
 		o.permit = true
-		got := o.Now()
-		o.work.Acquired(got, got.Sub(now), true)
+		o.work.Acquired(after, waited, true)
 		return retry.Go
 	case ContextEnded:
 		return retry.Ended
 	}
-	if own := o.OwnDeadline(); !own.IsZero() && !o.Now().Before(own) {
+	if own := o.OwnDeadline(); !own.IsZero() && !after.Before(own) {
 		return retry.Ended
 	}
 	o.work.Saturated(how == QueueFull)
@@ -426,7 +429,7 @@ func (o *Operation) sleep(until time.Time) retry.Reason {
 func (o *Operation) Start(a *Attempt, n int, parent context.Context, watch *lazyctx.Watch) {
 	a.Number, a.Started, a.Probe = n, o.starts, o.Probe()
 	a.permit, o.permit = o.permit, false
-	o.Made, o.current = n, a
+	o.Made, o.current = int32(n), a
 	deadline := o.OwnDeadline()
 	if o.AttemptLimit > 0 {
 		if own := o.starts.Add(o.AttemptLimit); deadline.IsZero() || own.Before(deadline) {

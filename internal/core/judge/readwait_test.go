@@ -115,6 +115,7 @@ func TestReadWait(t *testing.T) {
 		{rule: "one of several limits without it", header: "X-RateLimit-Reset-Requests: 3|Anthropic-RateLimit-Unified-5h-Reset: 1795341700", want: "none"},
 
 		{rule: "of several the longest", header: "X-RateLimit-Remaining-A: 0|X-RateLimit-Reset-A: 5|X-RateLimit-Remaining-B: 0|X-RateLimit-Reset-B: 1m|X-RateLimit-Remaining-C: 1|X-RateLimit-Reset-C: 1h", want: "1m0s x-ratelimit-reset-b"},
+		{rule: "a name that is too long", header: "X-RateLimit-Remaining-" + strings.Repeat("A", maxWaitText) + ": 0|X-RateLimit-Reset-" + strings.Repeat("A", maxWaitText) + ": 5", want: "none"},
 		{rule: "of equal ones the first by its name", header: "X-RateLimit-Remaining-A: 0|X-RateLimit-Reset-A: 5|X-RateLimit-Remaining-B: 0|X-RateLimit-Reset-B: 5", want: "5s x-ratelimit-reset-a"},
 		{rule: "the first good value of a reset", header: "X-RateLimit-Remaining: 0|X-RateLimit-Reset: soon|X-RateLimit-Reset: 5|X-RateLimit-Reset: 7", want: "5s x-ratelimit-reset"},
 		{rule: "none that is too long", header: "X-RateLimit-Remaining: 0|X-RateLimit-Reset: " + long, want: "none"},

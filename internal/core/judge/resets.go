@@ -30,7 +30,7 @@ func readResets(h map[string][]string, status int, arrived time.Time) (w Wait) {
 		switch {
 		case name == "Ratelimit":
 			d = longestLimit(values)
-		case isReset(name) && isExhausted(h, name, status):
+		case isReset(name) && len(name) <= maxWaitText && isExhausted(h, name, status):
 			d = firstReset(values, first(h["Date"]), arrived)
 		}
 		// A map has no order: of equal waits the first name counts.

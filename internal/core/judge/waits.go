@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// maxWaitText bounds the text that is parsed. An honest value is shorter.
+// maxWaitText bounds the text that is parsed, and the name of a header that an error shows.
+// An honest one is shorter.
 const maxWaitText = 64
 
 // dates are the three forms of an HTTP date (RFC 9110, 5.6.7).

@@ -81,7 +81,7 @@ func TestFails(t *testing.T) {
 		stdout string
 		says   string
 	}{
-		{"/missing", exit.HTTPError, "no such thing\n", "1  404 after"},
+		{"/missing", exit.HTTPError, "no such thing\n", "1  request   404 after"},
 		{"-i /missing", exit.HTTPError, "HTTP 404 Not Found\r\n", "not found after 1 attempt"},
 		{"/long", exit.HTTPError, "xxx", "bytes of the body of a failure are kept"},
 		{"--retries 2 --base-delay 1ms /long", exit.HTTPError, "xxx", "after 3 attempts"},
@@ -90,7 +90,7 @@ func TestFails(t *testing.T) {
 		{"--retries 2 --base-delay off -d x --repeat safe /reset", exit.ReceiveError, "", "after 1 attempt"},
 		{"--retries 2 --base-delay off -X PUT -d x --repeat safe /reset", exit.ReceiveError, "", "after 3 attempts"},
 		{"--retries 2 --base-delay off --repeat never /reset", exit.ReceiveError, "", "after 1 attempt"},
-		{"/redirect", exit.Failure, "Found", "1  302 after"},
+		{"/redirect", exit.Failure, "Found", "1  request   302 after"},
 		{"--attempt-timeout 20ms /hang", exit.TimedOut, "", "attempt timeout of 20ms"},
 		{"--total 20ms -d x /hang", exit.TimedOut, "", "total timeout of 20ms"},
 		{"--read-timeout 20ms /stall", exit.TimedOut, `{"met`, "read timeout of 20ms; 5 bytes of it had arrived"},

@@ -93,7 +93,7 @@ func describeResult(e holdfast.Event) string {
 		text = fmt.Sprintf("%v after %v", e.Outcome, brief(e.Duration))
 	}
 	if e.RetryAfter > 0 {
-		text += fmt.Sprintf(", Retry-After %v", brief(e.RetryAfter))
+		text += fmt.Sprintf(", asks for %v (%s)", brief(e.RetryAfter), e.RetryAfterFrom)
 	}
 	return text
 }

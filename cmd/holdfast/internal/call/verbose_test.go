@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
 )
 
 func TestVerbose(t *testing.T) {
@@ -39,5 +41,23 @@ func TestVerbose(t *testing.T) {
 	}
 	if strings.Join(said, "\n") != strings.Join(want, "\n") {
 		t.Errorf("it wrote\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A wait is shown with the header or the field that asked for it, in the events and in the
+// explanation.
+func TestVerboseNamesWhereAWaitWasRead(t *testing.T) {
+	server := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{
+		{Match: fault.Match{Path: "/tokens"}, Fault: fault.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining-Tokens": "0", "X-RateLimit-Reset-Tokens": "6s"}}},
+		{Match: fault.Match{Path: "/loading"}, Fault: fault.Fault{Status: 503, Body: `{"error":"the model is loading","estimated_time":20}`}},
+	}})
+	for path, want := range map[string]string{
+		"/tokens":  "asks for 6s (x-ratelimit-reset-tokens)",
+		"/loading": "asks for 20s (body: estimated_time)",
+	} {
+		_, _, stderr := runCall(t, "-v", "--retries", "0", server.URL()+path)
+		if strings.Count(stderr, want) != 2 {
+			t.Errorf("%s: stderr is\n%s\nwant %q in an event and in the explanation", path, stderr, want)
+		}
 	}
 }
