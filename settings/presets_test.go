@@ -5,11 +5,14 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast"
 )
@@ -93,14 +96,113 @@ func TestPresetsHold(t *testing.T) {
 func TestDatabaseRepeats(t *testing.T) {
 	on := Database().Retry.On
 	for err, want := range map[error]bool{
-		fmt.Errorf("query: %w", driver.ErrBadConn):           true,
-		fmt.Errorf("query: %w", context.DeadlineExceeded):    true,
-		fmt.Errorf("query: %w", os.ErrDeadlineExceeded):      true,
-		errors.New("duplicate key value"):                    false,
-		&net.OpError{Op: "dial", Err: errors.New("refused")}: false,
-		fmt.Errorf("query: %w", context.Canceled):            false,
-		&os.PathError{Op: "open", Err: errors.New("other")}:  false,
+		fmt.Errorf("query: %w", driver.ErrBadConn):                                                                      true,
+		fmt.Errorf("query: %w", context.DeadlineExceeded):                                                               true,
+		fmt.Errorf("query: %w", os.ErrDeadlineExceeded):                                                                 true,
+		errors.New("duplicate key value"):                                                                               false,
+		&net.OpError{Op: "dial", Err: errors.New("refused")}:                                                            true,
+		&net.OpError{Op: "dial", Err: context.Canceled}:                                                                 false,
+		&net.OpError{Op: "read", Err: net.ErrClosed}:                                                                    false, // by this side
+		&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db.test", IsNotFound: true}}:            false,
+		&net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", Name: "db.test", IsTemporary: true}}:     true,
+		&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("wsarecv", errors.New("an error of this system"))}: true,
+		fmt.Errorf("query: %w", io.ErrUnexpectedEOF):                                                                    true,
+		fmt.Errorf("query: %w", io.EOF):                                                                                 false,
+		fmt.Errorf("query: %w", syscall.EPIPE):                                                                          true,
+		fmt.Errorf("query: %w", context.Canceled):                                                                       false,
+		&os.PathError{Op: "open", Err: errors.New("other")}:                                                             false,
 	} {
 		equal(t, err.Error(), on(err), want)
+	}
+}
+
+// The errors of real connections that break: the policy makes a second attempt.
+func TestDatabaseRepeatsBrokenConnections(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	// pair returns a connection and its other end.
+	pair := func(t *testing.T) (client, server *net.TCPConn) {
+		c, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close(); s.Close() })
+		return c.(*net.TCPConn), s.(*net.TCPConn)
+	}
+	reset := func(t *testing.T, c *net.TCPConn) {
+		if err := errors.Join(c.SetLinger(0), c.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, statement := range map[string]func(t *testing.T) error{
+		"a refused dial": func(*testing.T) error {
+			_, err := net.Dial("tcp", gone.Addr().String())
+			return err
+		},
+		"a dial that takes too long": func(*testing.T) error {
+			_, err := (&net.Dialer{Timeout: time.Nanosecond}).Dial("tcp", listener.Addr().String())
+			return err
+		},
+		"a read of a reset connection": func(t *testing.T) error {
+			c, s := pair(t)
+			reset(t, s)
+			_, err := c.Read(make([]byte, 1))
+			return err
+		},
+		"a write to a reset connection": func(t *testing.T) error {
+			c, s := pair(t)
+			reset(t, s)
+			for { // the first may come before the reset
+				if _, err := c.Write([]byte("select 1")); err != nil {
+					return err
+				}
+			}
+		},
+		"an answer that is cut": func(t *testing.T) error {
+			c, s := pair(t)
+			if _, err := s.Write([]byte("1")); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			_, err := io.ReadFull(c, make([]byte, 5))
+			return err
+		},
+		"a read beyond its deadline": func(t *testing.T) error {
+			c, _ := pair(t)
+			if err := c.SetReadDeadline(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			_, err := c.Read(make([]byte, 1))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Database()
+			cfg.Retry.BaseDelay = holdfast.Off
+			calls := 0
+			err := holdfast.Run(t.Context(), holdfast.MustPolicy(cfg), func(context.Context) error {
+				if calls++; calls > 1 {
+					return nil
+				}
+				err := fmt.Errorf("query: %w", statement(t))
+				t.Log(err)
+				return err
+			})
+			if err != nil || calls != 2 {
+				t.Errorf("%d calls, error %v; want an answer by the second call", calls, err)
+			}
+		})
 	}
 }
