@@ -3,6 +3,9 @@ package call
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +129,26 @@ func TestFails(t *testing.T) {
 				t.Errorf("%s repeats a secret: %q", tt.args, said)
 			}
 		}
+	}
+}
+
+// With -i the trailers follow the body, those that were announced and the others. Without
+// -i there is only the body.
+func TestTrailers(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "X-Checksum")
+		_, _ = io.WriteString(w, "body")
+		w.Header().Set("X-Checksum", "abc")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+	}))
+	defer server.Close()
+	const trailers = "\r\nGrpc-Status: 0\r\nX-Checksum: abc\r\n"
+	status, stdout, stderr := runCall(t, "-i", server.URL)
+	if status != 0 || !strings.HasPrefix(stdout, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(stdout, "\r\n\r\nbody"+trailers) {
+		t.Errorf("-i: exit status %d, stdout %q, stderr %q; want the trailers after the body", status, stdout, stderr)
+	}
+	if _, stdout, _ := runCall(t, server.URL); stdout != "body" {
+		t.Errorf("without -i stdout is %q, want the body", stdout)
 	}
 }
 
