@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
@@ -37,8 +35,7 @@ type Response struct {
 
 // Decode decodes the body as JSON into v. An answer that has no content by its status
 // (204, 205 and 304) leaves v as it is, and so does an empty body if v points to a struct
-// without fields. The error is an *Error that is ErrDecode, with a
-// *StatusError that has the answer.
+// without fields. The error is that of Unusable.
 func (r *Response) Decode(v any) error {
 	switch r.Status {
 	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
@@ -51,51 +48,6 @@ func (r *Response) Decode(v any) error {
 		return r.undecodable(reflect.TypeOf(v), err)
 	}
 	return nil
-}
-
-// undecodable is the error of an answer that cannot be decoded into what a type points to.
-func (r *Response) undecodable(into reflect.Type, err error) *Error {
-	err = wire.RedactedJSON(err)
-	what := "the body"
-	if into != nil && into.Kind() == reflect.Pointer {
-		what = into.Elem().String()
-	}
-	if media := mediaType(r.Header); len(r.Body) > 0 && media != "" && !strings.HasSuffix(media, "json") {
-		err = fmt.Errorf("decoding %s from %d bytes of %s: %w", what, len(r.Body), media, err)
-	} else {
-		err = fmt.Errorf("decoding %s from %d bytes: %w", what, len(r.Body), err)
-	}
-	answer := (&StatusError{Status: r.Status, Header: r.Header, Body: r.Body}).cut(kept)
-	e := &Error{
-		Method: r.method, RequestID: r.RequestID, Stopped: "answered", Took: r.took,
-		Err: &undecodableError{err, answer}, kind: ErrDecode,
-	}
-	if r.shared != nil {
-		e.Name, e.URL = r.shared.name, wire.Shown(r.target)
-		e.Attempts = []Attempt{{
-			Number: r.Attempts, Start: time.Unix(0, r.started), Took: r.took, Outcome: Success, Err: e.Err, Status: r.Status, Reused: r.reused, Sent: true,
-		}}
-	}
-	return e
-}
-
-// undecodableError is an error of the decoder, with the answer. It is no ErrStatus: the
-// service did not decline the request.
-type undecodableError struct {
-	error
-	answer *StatusError
-}
-
-func (u *undecodableError) Unwrap() []error { return []error{u.error, u.answer} }
-
-// mediaType is the media type of an answer, bounded, and empty if there is none that can be
-// shown.
-func mediaType(h http.Header) string {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil || len(media) > 100 {
-		return ""
-	}
-	return media
 }
 
 // receiver takes the answer of an attempt and concludes the attempt. The attempt closes

@@ -15,7 +15,6 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/frame"
-	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // Stream sends in as Post does, and returns the answer while it arrives: NDJSON with
@@ -78,6 +77,7 @@ type Stream struct {
 	ends     func(ServerEvent) bool // nil if no event ends the stream
 	timed    bool                   // Timeouts.Event is set
 	finished bool                   // the service sent the event that ends the stream
+	foreign  *foreign               // nil unless events are wanted, and another media type is announced
 }
 
 // ServerEvent is one event of an event stream (server-sent events; WHATWG HTML, 9.2.6).
@@ -133,8 +133,10 @@ func (s *Stream) Lines() iter.Seq2[[]byte, error] {
 }
 
 // Events yields the server-sent events of the answer, for every media type, and a failure
-// as Lines does. An answer that ends within an event broke off.
+// as Lines does. An answer that ends within an event broke off. One of another media type
+// that has no event at all is ErrDecode: a page of a proxy, for example.
 func (s *Stream) Events() iter.Seq2[ServerEvent, error] {
+	s.expectEvents()
 	return iterate(s, func() (ServerEvent, error) {
 		e, err := s.frames.Event()
 		return ServerEvent(e), err
@@ -382,6 +384,8 @@ func (s *Stream) advance(err error) {
 		return
 	case err == frame.ErrMore:
 		m, cause = s.body.judge(s.readErr)
+	case s.isForeign():
+		return
 	case err == io.EOF:
 		if !s.hasNoEnd() {
 			s.err = io.EOF
@@ -403,6 +407,10 @@ func (s *Stream) read() {
 	n, err := s.source.Read(s.frames.Room())
 	s.frames.Add(n)
 	s.bytes += int64(n)
+	if s.foreign != nil && s.events == 0 {
+		rest := s.frames.Rest()
+		s.foreign.add(rest[len(rest)-n:])
+	}
 	switch {
 	case err == io.EOF:
 		s.frames.End()
@@ -443,10 +451,7 @@ func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 	var v T
 	if err == nil {
 		if err = json.Unmarshal(data, &v); err != nil {
-			err = s.body.a.call.describe(&Error{
-				Stopped: "answered", kind: ErrDecode,
-				Err: fmt.Errorf("decoding %T from line or event %d, of %d bytes: %w", v, s.events, len(data), wire.RedactedJSON(err)),
-			})
+			err = s.undecodable(v, data, err)
 		}
 	}
 	return v, err

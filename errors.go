@@ -68,7 +68,9 @@ var (
 	// ErrBodyTooLarge is an answer longer than Config.MaxResponseBytes, or a line or
 	// event of a stream that is longer than Config.MaxEventBytes.
 	ErrBodyTooLarge error = &sentinel{text: "response body too large", code: CodeOutOfRange}
-	// ErrDecode is an answer that cannot be decoded into the caller's type.
+	// ErrDecode is an answer that cannot be decoded into the caller's type, or that is not
+	// what the caller wants; see Response.Unusable. A *StatusError has its status, its
+	// headers and the beginning of its body.
 	ErrDecode error = &sentinel{text: "response could not be decoded", code: CodeInternal}
 
 	// ErrContent is an answer that Config.Classify finds unusable. A *StatusError has its

@@ -29,12 +29,16 @@ type Translator struct{ Client *holdfast.Client }
 // Translate translates each text, in order.
 func (t Translator) Translate(ctx context.Context, to string, texts []string, opts ...holdfast.CallOption) ([]string, error) {
 	type answer struct{ Texts []string }
-	out, err := holdfast.Post[answer](ctx, t.Client, "/translate", map[string]any{"to": to, "texts": texts}, opts...)
+	resp, err := t.Client.Post(ctx, "/translate", map[string]any{"to": to, "texts": texts}, opts...)
 	if err != nil {
 		return nil, err
 	}
+	var out answer
+	if err := resp.Decode(&out); err != nil {
+		return nil, err
+	}
 	if len(out.Texts) != len(texts) {
-		return nil, fmt.Errorf("translator: %d texts sent, %d received: %w", len(texts), len(out.Texts), holdfast.ErrDecode)
+		return nil, resp.Unusable(fmt.Errorf("%d texts sent, %d received", len(texts), len(out.Texts)))
 	}
 	return out.Texts, nil
 }

@@ -63,17 +63,25 @@ func New(client *holdfast.Client, model string) *Provider {
 // Embed returns one vector for each text, in the order of the texts: up to
 // [MaxTexts] in one call. EmbedBatch takes more. Without texts it makes no call.
 //
-// The error is the client's *holdfast.Error, or [holdfast.ErrDecode] if the
-// answer does not match the texts.
+// The error is a *holdfast.Error. It is [holdfast.ErrDecode] if the answer does not
+// match the texts.
 func (p *Provider) Embed(ctx context.Context, texts []string, opts ...holdfast.CallOption) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
 	}
-	out, err := holdfast.Post[response](ctx, p.client, "/embeddings", request{Model: p.model, Input: texts}, opts...)
+	answer, err := p.client.Post(ctx, "/embeddings", request{Model: p.model, Input: texts}, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return out.inOrder(len(texts))
+	var out response
+	if err := answer.Decode(&out); err != nil {
+		return nil, err
+	}
+	vectors, err := out.inOrder(len(texts))
+	if err != nil {
+		return nil, answer.Unusable(err)
+	}
+	return vectors, nil
 }
 
 // EmbedBatch is Embed for any number of texts, in chunks of at most [MaxTexts]; see
@@ -118,23 +126,19 @@ type response struct {
 // inOrder sorts the embeddings by index and checks that each of n texts has one.
 func (r response) inOrder(n int) ([][]float32, error) {
 	if len(r.Data) != n {
-		return nil, mismatch("%d texts were sent, %d embeddings came back", n, len(r.Data))
+		return nil, fmt.Errorf("%d texts were sent, %d embeddings came back", n, len(r.Data))
 	}
 	vectors := make([][]float32, n)
 	for _, d := range r.Data {
 		switch {
 		case d.Index < 0 || d.Index >= n:
-			return nil, mismatch("%d texts were sent, an embedding came back for text %d", n, d.Index)
+			return nil, fmt.Errorf("%d texts were sent, an embedding came back for text %d", n, d.Index)
 		case vectors[d.Index] != nil:
-			return nil, mismatch("two embeddings came back for text %d", d.Index)
+			return nil, fmt.Errorf("two embeddings came back for text %d", d.Index)
 		case len(d.Embedding) == 0:
-			return nil, mismatch("an embedding without numbers came back for text %d", d.Index)
+			return nil, fmt.Errorf("an embedding without numbers came back for text %d", d.Index)
 		}
 		vectors[d.Index] = d.Embedding
 	}
 	return vectors, nil
-}
-
-func mismatch(format string, args ...any) error {
-	return fmt.Errorf("mixedbread: "+format+": %w", append(args, holdfast.ErrDecode)...)
 }

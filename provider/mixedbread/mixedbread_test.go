@@ -128,6 +128,11 @@ func TestEmbedLosesNothingSilently(t *testing.T) {
 				if vectors != nil || !errors.Is(err, holdfast.ErrDecode) || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%v, %v; want no vectors and ErrDecode with %q", vectors, err, tt.want)
 				}
+				var e *holdfast.Error
+				var received *holdfast.StatusError
+				if !errors.As(err, &e) || len(e.Attempts) != 1 || e.Attempts[0].Class != holdfast.ClassContent || !errors.As(err, &received) || string(received.Body) != answer.Body {
+					t.Errorf("%v with the answer %+v; want one attempt of class content, and %q", err, received, answer.Body)
+				}
 			}, fault.Rule{Fault: answer})
 		})
 	}

@@ -83,8 +83,8 @@ func first(opts []holdfast.CallOption, own ...holdfast.CallOption) []holdfast.Ca
 // Embed returns one vector for each text, in the order of the texts. For many
 // texts use [holdfast.Batch]. Without texts it makes no call.
 //
-// The error is the client's *holdfast.Error, or [holdfast.ErrDecode] if the
-// answer does not match the texts.
+// The error is a *holdfast.Error. It is [holdfast.ErrDecode] if the answer does not
+// match the texts.
 func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts ...holdfast.CallOption) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -96,16 +96,20 @@ func (p *Provider) Embed(ctx context.Context, model string, texts []string, opts
 	type answer struct {
 		Embeddings [][]float32 `json:"embeddings"`
 	}
-	out, err := holdfast.Post[answer](ctx, p.client, "/api/embed", in, first(opts, failures)...)
+	resp, err := p.client.Post(ctx, "/api/embed", in, first(opts, failures)...)
 	if err != nil {
 		return nil, err
 	}
+	var out answer
+	if err := resp.Decode(&out); err != nil {
+		return nil, err
+	}
 	if len(out.Embeddings) != len(texts) {
-		return nil, mismatch("%d texts were sent, %d embeddings came back", len(texts), len(out.Embeddings))
+		return nil, unusable(resp, "%d texts were sent, %d embeddings came back", len(texts), len(out.Embeddings))
 	}
 	for i, vector := range out.Embeddings {
 		if len(vector) == 0 {
-			return nil, mismatch("an embedding without numbers came back for text %d", i)
+			return nil, unusable(resp, "an embedding without numbers came back for text %d", i)
 		}
 	}
 	return out.Embeddings, nil
@@ -117,6 +121,6 @@ func (p *Provider) Healthy(ctx context.Context, opts ...holdfast.CallOption) err
 	return p.client.Healthy(ctx, "/api/version", first(opts, p.health)...)
 }
 
-func mismatch(format string, args ...any) error {
-	return fmt.Errorf("ollama: "+format+": %w", append(args, holdfast.ErrDecode)...)
+func unusable(resp *holdfast.Response, format string, args ...any) error {
+	return resp.Unusable(fmt.Errorf(format, args...))
 }

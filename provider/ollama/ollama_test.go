@@ -90,6 +90,11 @@ func TestEmbedLosesNothingSilently(t *testing.T) {
 			if vectors != nil || !errors.Is(err, holdfast.ErrDecode) || !strings.Contains(err.Error(), tt.want) || len(s.Record()) != 1 {
 				t.Errorf("%v, %v after %d attempts; want ErrDecode with %q after 1", vectors, err, len(s.Record()), tt.want)
 			}
+			var e *holdfast.Error
+			var received *holdfast.StatusError
+			if !errors.As(err, &e) || len(e.Attempts) != 1 || e.Attempts[0].Class != holdfast.ClassContent || !errors.As(err, &received) || !strings.Contains(string(received.Body), tt.embeddings) {
+				t.Errorf("%v with the answer %+v; want one attempt of class content, and %s", err, received, tt.embeddings)
+			}
 		}, answer(`{"embeddings":`+tt.embeddings+`}`))
 	}
 }

@@ -67,12 +67,16 @@ type conversation struct {
 }
 
 func (p *Provider) whole(ctx context.Context, path string, in any, opts []holdfast.CallOption) (Reply, error) {
-	out, err := holdfast.Post[line](ctx, p.client, path, in, first(opts, p.llm, failures)...)
+	resp, err := p.client.Post(ctx, path, in, first(opts, p.llm, failures)...)
 	if err != nil {
 		return Reply{}, err
 	}
+	var out line
+	if err := resp.Decode(&out); err != nil {
+		return Reply{}, err
+	}
 	if !out.Done {
-		return Reply{}, mismatch("the answer is not marked as done")
+		return Reply{}, unusable(resp, "the answer is not marked as done")
 	}
 	return out.reply(), nil
 }

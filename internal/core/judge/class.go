@@ -52,7 +52,7 @@ var Classes = [classCount]ClassInfo{
 	ClassRequest:         {"request", "the same request fails again: 501, 505, another 4xx, or a redirect that is not followed", "no, unless x-should-retry is true", "nothing", "nothing"},
 	ClassProxy:           {"proxy", "a proxy declined to connect to the service", "429 and 5xx", "nothing", "nothing"},
 	ClassMistake:         {"mistake", "this side made a request that cannot be sent, or the source of its body failed", "no", "nothing", "nothing"},
-	ClassContent:         {"content", "the answer cannot be used: it is longer than the client reads, or Config.Classify says so", "no", "nothing", "nothing"},
+	ClassContent:         {"content", "the answer cannot be used: it is longer than the client reads, not what is wanted, or a failure by Config.Classify", "no", "nothing", "nothing"},
 	ClassCanceled:        {"canceled", "the caller left, or the client was closed", "no", "nothing", "nothing"},
 }
 
