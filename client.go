@@ -26,6 +26,7 @@ type Client struct {
 	scopes   scopes // of Config.Scope
 	holding  holding
 	nested   atomic.Bool // EventNestedRetries was reported
+	byID     atomic.Bool // EventRepeatedByID was reported
 }
 
 // resolved has a client's settings. An operation loads it once, and it never changes.

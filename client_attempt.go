@@ -27,6 +27,7 @@ type clientAttempt struct {
 	awaitsEvent bool        // Timeouts.FirstEvent bounds it: the answer is a stream without an event yet
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
+	byID        bool        // see isByID
 	added       http.Header // by instruments
 	authorized  *authorized // by Authorize
 	answer      any         // of the receiver: *Response, *http.Response or *Stream; or the RoundTripper's error
@@ -201,6 +202,7 @@ func (a *clientAttempt) concludeWith(f judge.Facts, m judge.Meaning, err error) 
 		m = m.Filtered(on(&limited{limit: kindErrors[m.Kind], err: err}))
 	}
 	a.Status, a.Reused, a.Sent, a.Class = f.Status, a.roundTrip.Reused(), f.Sent, judge.ClassOf(f, m)
+	a.byID = m.Why == judge.May && a.isByID(f)
 	a.Conclude(m, err)
 }
 

@@ -217,5 +217,8 @@ func (o *clientCall) Retrying(now time.Time, a *engine.Attempt, d retry.Decision
 	if o.handedOver != nil {
 		o.keepDeclined()
 	}
+	if o.attempts.Load().byID {
+		o.tellByID(now)
+	}
 	o.operation.Retrying(now, a, d)
 }

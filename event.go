@@ -65,6 +65,12 @@ const (
 	// well. It is reported once for each client. Attempt (the SDK's), Of (the requests that
 	// the two loops may make of one call of the SDK; see Retry.Nested).
 	EventNestedRetries
+	// EventRepeatedByID: a POST or PATCH that may have been done is repeated, and the
+	// service can recognize that only by the call's id in Config.RequestIDHeader. It is
+	// reported once for each client. Config.IdempotencyKey also sends the id as
+	// Idempotency-Key, and RepeatSafe as Retry.Repeat does not repeat. Attempt (the failed
+	// one), Of.
+	EventRepeatedByID
 )
 
 var eventNames = [...]string{
@@ -85,6 +91,7 @@ var eventNames = [...]string{
 	EventProbe:           "probe admitted",
 	EventRejected:        "circuit breaker open: rejecting request",
 	EventNestedRetries:   "an SDK retries above this client, which retries too",
+	EventRepeatedByID:    "a request that may have been done is repeated, with its request id as the only key",
 	EventAnswersHeld:     "all slots are held by answers that were not closed",
 }
 

@@ -19,6 +19,9 @@ type log struct {
 // reject thousands of calls a second, and the message has their number.
 const rejectedEvery = time.Second
 
+// repeatSettings are the settings that change what EventRepeatedByID reports.
+const repeatSettings = "IdempotencyKey: true sends it as Idempotency-Key too; Retry.Repeat: RepeatSafe does not repeat"
+
 func (l *log) Observe(ctx context.Context, e Event) {
 	level, ok := l.level(e)
 	if !ok || !l.logger.Enabled(ctx, level) {
@@ -57,6 +60,8 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.Duration("delay", e.Delay))
 	case EventNestedRetries:
 		attrs = append(attrs, slog.Int("sdk_attempt", e.Attempt), slog.Int("most_requests", e.Of))
+	case EventRepeatedByID:
+		attrs = append(attrs, slog.String("method", e.Method), slog.String("path", e.Path), slog.String("settings", repeatSettings))
 	case EventAnswersHeld:
 		attrs = append(attrs, slog.Int("held", e.Held), slog.Duration("for_at_least", e.Duration))
 	case EventKeyGenerated:
@@ -78,7 +83,7 @@ func (l *log) level(e Event) (slog.Level, bool) {
 	switch e.Kind {
 	case EventBreakerOpened, EventRejected, EventAnswersHeld, EventNestedRetries:
 		return slog.LevelWarn, true
-	case EventBreakerHalfOpen, EventBreakerClosed:
+	case EventBreakerHalfOpen, EventBreakerClosed, EventRepeatedByID:
 		return slog.LevelInfo, true
 	case EventRetrying:
 		return l.retryLevel, true
