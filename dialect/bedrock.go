@@ -86,6 +86,8 @@ func bedrockEvent(_ *holdfast.Answer, kind string, data []byte) holdfast.Verdict
 			return holdfast.Verdict{More: anthropicEvent(nil, "", of).More}
 		}
 		return holdfast.Verdict{}
+	case "contentBlockDelta", "contentBlockStop", "messageStop", "metadata":
+		return holdfast.Verdict{}
 	}
 	if v := bedrockFailure(kind, data); v.Class != holdfast.ClassNone {
 		return v
@@ -134,7 +136,7 @@ func endsBedrock(e holdfast.ServerEvent) bool {
 	case "metadata":
 		return true
 	case "chunk":
-		return len(e.Data) <= maxText && isLastChunk(chunkOf(e.Data))
+		return isLastChunk(chunkOf(e.Data))
 	}
 	return false
 }

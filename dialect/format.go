@@ -9,7 +9,8 @@ import (
 	"github.com/holdfast-go/holdfast"
 )
 
-// maxText bounds what is parsed of a body or an event, in bytes.
+// maxText bounds what is decoded of a body or an event, in bytes. A longer event is searched
+// for its members only.
 const maxText = 64 << 10
 
 // format reads the answers of one API. A nil function finds nothing.
@@ -101,9 +102,6 @@ func (f *format) classifyEvent(a *holdfast.Answer) holdfast.Verdict {
 	if !ok {
 		return holdfast.Verdict{More: true}
 	}
-	if len(data) > maxText {
-		return holdfast.Verdict{}
-	}
 	v := f.event(a, kind, data)
 	if v.RetryAfter > 0 && tellsWait(a.Header) {
 		v.RetryAfter = 0
@@ -117,7 +115,7 @@ func (f *format) classifyEnd(a *holdfast.Answer) holdfast.Verdict {
 		return holdfast.Verdict{Class: holdfast.ClassLost, Text: "the stream ended without an event"}
 	}
 	kind, data, ok := f.split(a.Event)
-	if !ok || len(data) > maxText {
+	if !ok {
 		return holdfast.Verdict{}
 	}
 	if ended, marked := f.ended(kind, data); ended || !marked {
@@ -167,7 +165,7 @@ func (f *format) classifyEach(a *holdfast.Answer) holdfast.Verdict {
 // ends is a Dialect.Ends.
 func (f *format) ends(e holdfast.ServerEvent) bool {
 	kind, data, ok := f.split(e)
-	if !ok || len(data) > maxText {
+	if !ok {
 		return false
 	}
 	ended, _ := f.ended(kind, data)

@@ -66,7 +66,7 @@ func elements(text []byte) iter.Seq[[]byte] {
 // textMember returns a member that is a string.
 func textMember(text []byte, name string) (s string) {
 	value := member(text, name)
-	if len(value) == 0 || value[0] != '"' || json.Unmarshal(value, &s) != nil {
+	if len(value) == 0 || len(value) > maxText || value[0] != '"' || json.Unmarshal(value, &s) != nil {
 		return ""
 	}
 	return s

@@ -89,10 +89,13 @@ var errorName, failedName = []byte(`"error"`), []byte(`"failed"`)
 // openAIBody finds a response that was made and has failed. One that is only fetched has not
 // failed now.
 func openAIBody(a *holdfast.Answer) holdfast.Verdict {
-	if a.Method != http.MethodPost || !bytes.Contains(a.Body, failedName) || !strings.HasSuffix(a.Path, "/responses") || !isWhole(a.Body) {
+	if a.Method != http.MethodPost || !bytes.Contains(a.Body, failedName) || !strings.HasSuffix(a.Path, "/responses") {
 		return holdfast.Verdict{}
 	}
-	return failedResponse(a.Body)
+	if v := failedResponse(a.Body); isWhole(a.Body) {
+		return v
+	}
+	return holdfast.Verdict{}
 }
 
 // failedResponse is the verdict on an object of the Responses API.
@@ -100,14 +103,17 @@ func failedResponse(body []byte) holdfast.Verdict {
 	if textMember(body, "object") != "response" || textMember(body, "status") != "failed" {
 		return holdfast.Verdict{}
 	}
-	f, _ := readFailure(member(body, "error"))
+	f, ok := readFailure(member(body, "error"))
+	if !ok {
+		f.Message = "the response has failed"
+	}
 	return unknown(openAIFailure(f))
 }
 
 // gatewayBody finds an error in the place of a completion.
 func gatewayBody(a *holdfast.Answer) holdfast.Verdict {
-	if a.Method == http.MethodPost && bytes.Contains(a.Body, errorName) && isWhole(a.Body) {
-		if v := gatewayFailure(a.Body); v.Class != holdfast.ClassNone {
+	if a.Method == http.MethodPost && bytes.Contains(a.Body, errorName) {
+		if v := gatewayFailure(a.Body); v.Class != holdfast.ClassNone && isWhole(a.Body) {
 			return v
 		}
 	}
@@ -122,8 +128,11 @@ func gatewayFailure(body []byte) holdfast.Verdict {
 			return holdfast.Verdict{} // one choice is an answer
 		}
 	}
-	f, ok := readFailure(value)
-	if !ok || !isObject(value) || f.Message == "" {
+	if !isObject(value) {
+		return holdfast.Verdict{}
+	}
+	f, _ := readFailure(value)
+	if f.Message == "" {
 		return holdfast.Verdict{}
 	}
 	if member(body, "choices") == nil {
@@ -193,7 +202,7 @@ func isRoleOnly(data []byte) bool {
 		}
 		Usage json.RawMessage
 	}
-	if member(data, "choices") == nil || json.Unmarshal(data, &chunk) != nil {
+	if len(data) > maxText || member(data, "choices") == nil || json.Unmarshal(data, &chunk) != nil {
 		return false
 	}
 	for _, c := range chunk.Choices {
@@ -235,7 +244,7 @@ func gatewayEnded(kind string, data []byte) (ended, marked bool) {
 		}
 		Usage map[string]any
 	}
-	if json.Unmarshal(data, &chunk) != nil {
+	if len(data) > maxText || json.Unmarshal(data, &chunk) != nil {
 		return false, true
 	}
 	for _, c := range chunk.Choices {

@@ -80,8 +80,9 @@ func mayBeSecret(word string) bool {
 	if strings.Contains(word, "***") || strings.Contains(word, "•••") {
 		return true
 	}
-	if i := strings.IndexAny(word, "=:"); i > 0 && i+1 < len(word) && word[i+1] != '/' {
-		if namesSecret(strings.ToLower(strings.Trim(word[:i], `"'`))) {
+	lower := strings.ToLower(word)
+	for i := 0; i+1 < len(lower); i++ { // api_key=…
+		if (lower[i] == '=' || lower[i] == ':') && namesSecret(strings.TrimRight(lower[:i], `"'`)) {
 			return true
 		}
 	}
