@@ -58,7 +58,7 @@ func anthropicDeclined(a *holdfast.Answer) holdfast.Verdict {
 
 // anthropicBody finds an error in the place of a message: a gateway may have lost the status.
 func anthropicBody(a *holdfast.Answer) holdfast.Verdict {
-	if a.Method != http.MethodPost || !bytes.Contains(a.Body, errorName) || textMember(a.Body, "type") != "error" {
+	if a.Method != http.MethodPost || !bytes.Contains(a.Body, errorName) || !bytes.Equal(member(a.Body, "type"), errorName) {
 		return holdfast.Verdict{}
 	}
 	v, ok := anthropicFailure(member(a.Body, "error"))
