@@ -6,9 +6,9 @@ import (
 )
 
 // Fault is one fault of a request. Exactly one of Status, Statuses, Mix, Quota,
-// Redirect, Hang, Reset, Close, Cut, Stall, Drip, Upload, Gzip, Endless, H1, H2
-// and Healthy is set. If none is set, Latency must be: the answer is then slow
-// but healthy.
+// Redirect, Hang, Reset, Close, Cut, Stall, Drip, Upload, Gzip, Endless, API,
+// Stream, H1, H2 and Healthy is set. If none is set, Latency must be: the answer is
+// then slow but healthy.
 type Fault struct {
 	// Status answers with this status, 200 to 599, instead of the service.
 	Status int `json:"status"`
@@ -20,11 +20,12 @@ type Fault struct {
 	Statuses []int `json:"statuses"`
 	// Header is sent with Status, Statuses and Quota.
 	Header map[string]string `json:"header"`
-	// Body replaces the status's name. It is plain text unless Header gives
-	// another type.
+	// Body replaces the status's name, or the error body of the plan's provider. It
+	// is plain text unless Header gives another type.
 	Body string `json:"body"`
-	// RetryAfter is sent with Status and Statuses. Zero sends no Retry-After,
-	// unless RetryAfterAs is a form that needs no value.
+	// RetryAfter is sent with Status and Statuses, and with API in the provider's
+	// form. Zero sends no Retry-After, unless RetryAfterAs is a form that needs no
+	// value.
 	RetryAfter time.Duration `json:"retry_after"`
 	// RetryAfterAs is the form of Retry-After. Empty means seconds, rounded up.
 	RetryAfterAs RetryForm `json:"retry_after_as"`
@@ -58,6 +59,19 @@ type Fault struct {
 	Gzip Gzip `json:"gzip"`
 	// Endless sends a body that ends only when the caller leaves.
 	Endless bool `json:"endless"`
+	// API answers with an error of the provider's API. It needs the plan's As.
+	API API `json:"api"`
+	// Stream is a defect of a streamed answer. It needs the plan's As.
+	Stream Stream `json:"stream"`
+	// Error is the error of APIErrorIn200, StreamErrorFirst and StreamErrorAfter.
+	// Empty means overloaded.
+	Error APIError `json:"error"`
+	// Events is the number of events before a defect of StreamErrorAfter, StreamCut
+	// and StreamMalformed, and of pings of StreamPings, at most MaxEvents. At most
+	// all events except the end mark are sent. Zero means 3.
+	Events int `json:"events"`
+	// Every is the time between two pings of StreamPings. Zero sends them at once.
+	Every time.Duration `json:"every"`
 	// H1 violates the protocol HTTP/1.1.
 	H1 H1 `json:"h1"`
 	// H2 strikes in the frames of HTTP/2.
@@ -72,7 +86,7 @@ type Fault struct {
 	// addition to the plan's Pace.
 	Latency *Latency `json:"latency"`
 	// Commit lets the service do its work before the fault strikes. It is valid
-	// with Status, Statuses, Hang, Reset and Close. Faults within the service's
+	// with Status, Statuses, API, Hang, Reset and Close. Faults within the service's
 	// answer always strike after the work.
 	Commit bool `json:"commit"`
 }
@@ -215,7 +229,7 @@ func (f *Fault) AfterEffect() bool {
 	case GoAwayGraceful, RSTAfterHeaders:
 		return true
 	}
-	return f.Commit || f.Cut != nil || f.Stall != nil || f.Drip != nil || f.Hang == AfterHeaders ||
+	return f.Commit || f.Stream != "" && f.Stream != StreamErrorFirst || f.Cut != nil || f.Stall != nil || f.Drip != nil || f.Hang == AfterHeaders ||
 		f.Close == NextRequest || f.Reset == NextRequest || f.Gzip == GzipCorrupt || f.Gzip == GzipTruncated
 }
 

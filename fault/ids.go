@@ -5,8 +5,8 @@ package fault
 // is h1.garbage.
 type ID string
 
-// The ids with a constant. Those of [H1], [H2], [TLS], [Gzip], [Upload] and
-// [Redirect] are built from their words. [Catalog] describes all of them.
+// The ids with a constant. Those of [API], [Stream], [H1], [H2], [TLS], [Gzip],
+// [Upload] and [Redirect] are built from their words. [Catalog] describes all of them.
 const (
 	IDStatus         ID = "http.status"
 	IDRetryAfter     ID = "http.retry_after"
@@ -155,6 +155,29 @@ func Catalog() []Entry {
 		{"tls.client_certificate", "a server that requires a client certificate",
 			"fully; with TLS 1.3 the alert arrives after the client's side of the handshake is done, with its first read"},
 
+		{"api.error_in_200", "an answer with status 200 and an error as its JSON body, as gateways send it",
+			"the bodies are those of the provider's documentation, not recorded from it; the error is the plan's"},
+		{"api.overloaded", "a service that says that it is overloaded, in its own words: 529 of Anthropic",
+			"status, type and message are the provider's"},
+		{"api.rate_limit", "a rate limit that is told in the provider's headers or body, not always with Retry-After",
+			"headers, body and wait have the provider's form; the server counts nothing. A quota of the plan does"},
+		{"api.secondary_rate_limit", "a 403 that is a rate limit although the headers have requests left",
+			"as GitHub documents it: the message and Retry-After tell it from a missing permission"},
+		{"api.quota_exhausted", "money or a day's quota that is gone: a retry cannot help",
+			"with the status of the provider: 429 of OpenAI, Gemini and Ollama, 400 of Anthropic"},
+		{"stream.error_first", "a stream with status 200 that begins with an error: no content was lost",
+			"fully: one error event in the provider's form, then a regular end of the answer"},
+		{"stream.error_after", "a stream that ends in an error after some content",
+			"fully: the connection is healthy, and only the event tells"},
+		{"stream.pings", "a stream that is alive and sends no content: comments, pings, or events without content",
+			"the form is the provider's: ping events of Anthropic, comments of OpenAI and Gemini, lines with empty text of Ollama"},
+		{"stream.end_missing", "a stream that ends regularly in HTTP, without its end mark",
+			"fully: the last chunk is sent and the connection stays open, so that only the content shows it"},
+		{"stream.end_twice", "a stream with two end marks", "fully"},
+		{"stream.cut", "a stream that breaks off within an event",
+			"as body.cut_chunks_fin, and in the middle of an event: half of it has arrived"},
+		{"stream.malformed", "a stream with an event that is not JSON", "fully; the events after it are healthy"},
+
 		{IDCapacityQueue, "a request that waits for a worker", "fully: the queue is the plan's, and exact"},
 		{IDCapacityLoad, "a service that slows down under load", "as time.latency; it is fixed when the work begins, and later arrivals do not change it"},
 		{IDCapacityRefuse, "a service that rejects what its queue cannot hold", "fully: 503 at once"},
@@ -201,6 +224,8 @@ func (f *Fault) ids() []ID {
 	ids.add(f.Upload != "", ID("upload."+f.Upload))
 	ids.add(f.Gzip != "", ID("body.gzip_"+f.Gzip))
 	ids.add(f.Endless, IDEndless)
+	ids.add(f.API != "", ID("api."+f.API))
+	ids.add(f.Stream != "", ID("stream."+f.Stream))
 	ids.add(f.H1 != "", ID("h1."+f.H1))
 	ids.add(f.H2 != "", ID("h2."+f.H2))
 	return ids

@@ -160,19 +160,20 @@ func compileRule(index int, r Rule) rule {
 		deck: compileFault(r.Fault), quota: compileQuota(r.Fault)}
 }
 
-// strikes returns the strike for request n, or nil.
-func (r *rule) strikes(now time.Duration, seed uint64, n uint64) *strike {
+// strikes returns the strike for request n, or nil, and the state of the quota that
+// counted it, or nil.
+func (r *rule) strikes(now time.Duration, seed uint64, n uint64) (*strike, *QuotaState) {
 	if n < r.nth.first || n > r.nth.last {
-		return nil
+		return nil, nil
 	}
 	if r.probability < 1 && (draw{seed, r.index, n, drawProbability}).u() >= r.probability {
-		return nil
+		return nil, nil
 	}
 	struck := r.deck.pick(n-r.nth.first, draw{seed, r.index, n, drawMix})
 	if r.quota != nil {
 		return r.quota.take(now, struck)
 	}
-	return struck
+	return struck, nil
 }
 
 // span is an inclusive range of request numbers.

@@ -164,7 +164,7 @@ func TestParseProblems(t *testing.T) {
 				`rules[2].fault.cut.by: "axe" must be "fin" or "rst"`,
 			}},
 		{"commit needs a fault that can come after the work", `{"rules": [{"fault": {"commit": true, "cut": {"after": 1}}}]}`,
-			[]string{`rules[0].fault.commit: is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do`}},
+			[]string{`rules[0].fault.commit: is valid only with status, statuses, api, reset, close, and hang before_answer: other faults always strike after the work or never do`}},
 		{"latencies", `{"pace": [{"latency": {"fixed": "-1s"}}, {"latency": {"fixed": "2h"}}, {"latency": {"uniform": {"min": "2s", "max": "1s"}}},
 			{"latency": {"lognormal": {"median": "0s", "p99": "1s"}}}, {"latency": {"lognormal": {"median": "2s", "p99": "1s"}}},
 			{"latency": {"fixed": "1s", "uniform": {"max": "1s"}}}], "rules": [{"fault": {"latency": {}}}]}`,
@@ -190,6 +190,36 @@ func TestParseProblems(t *testing.T) {
 				`rules[3].fault.mix[2].fault.statuses: cannot be part of a mix, which is random: give a status`,
 				`rules[3].fault.mix[3].fault.status: 600 must be 200 to 599`,
 			}},
+		{"providers", `{"as": "opnai", "rules": [{"fault": {"api": "overlaoded"}}, {"fault": {"stream": "error", "error": "nothing"}}, {"fault": {"api": "rate_limit", "error": "server_error", "events": 2}},
+			{"fault": {"stream": "end_missing", "events": 1, "every": "1s"}}, {"fault": {"stream": "pings", "events": 10001, "every": "-1s"}}, {"fault": {"api": "quota_exhausted", "retry_after": "1s", "body": "x", "retry_after_as": "ms"}},
+			{"fault": {"api": "overloaded", "stream": "cut"}}, {"fault": {"stream": "cut", "commit": true, "retry_after": "1s"}}]}`,
+			[]string{
+				`as: "opnai" is not known; did you mean "openai"?`,
+				`rules[0].fault.api: "overlaoded" is not known; did you mean "overloaded"?`,
+				`rules[1].fault.stream: "error" must be "error_first" or "error_after" or "pings" or "end_missing" or "end_twice" or "cut" or "malformed"`,
+				`rules[1].fault.error: "nothing" must be "overloaded" or "rate_limit" or "quota_exhausted" or "server_error"`,
+				`rules[1].fault.error: is valid only with api error_in_200, stream error_first and stream error_after`,
+				`rules[2].fault.error: is valid only with api error_in_200, stream error_first and stream error_after`,
+				`rules[2].fault.events: is valid only with stream error_after, pings, cut and malformed`,
+				`rules[3].fault.events: is valid only with stream error_after, pings, cut and malformed`,
+				`rules[3].fault.every: is valid only with stream pings`,
+				`rules[4].fault.events: 10001 must be 1 to 10000 events, or left out for 3`,
+				`rules[4].fault.every: -1s must be 0s or more`,
+				`rules[5].fault.body: needs a status`,
+				`rules[5].fault.retry_after_as: needs a status`,
+				`rules[5].fault.retry_after: cannot be combined with api quota_exhausted, which tells no wait`,
+				`rules[6].fault: has api and stream: a request can have only one of them`,
+				`rules[7].fault.retry_after: needs a status`,
+				`rules[7].fault.commit: is valid only with status, statuses, api, reset, close, and hang before_answer: other faults always strike after the work or never do`,
+			}},
+		{"what a provider does not have", `{"as": "github", "rules": [{"fault": {"api": "quota_exhausted"}}, {"fault": {"api": "error_in_200", "error": "quota_exhausted"}}, {"fault": {"mix": [{"weight": 1, "fault": {"stream": "cut"}}]}}, {"fault": {"api": "secondary_rate_limit"}}]}`,
+			[]string{
+				`rules[0].fault: github has no quota that can be exhausted: use rate_limit`,
+				`rules[1].fault: github has no quota that can be exhausted: use rate_limit`,
+				`rules[2].fault.mix[0].fault.stream: github has no streams`,
+			}},
+		{"what only github has", `{"as": "gemini", "rules": [{"fault": {"api": "secondary_rate_limit"}}]}`,
+			[]string{`rules[0].fault.api: "secondary_rate_limit" is a limit of github only; use rate_limit`}},
 		{"connections", `{"connections": [{"fault": {}}, {"nth": "0", "fault": {"hang": true, "close": true}}, {"nth": "1", "fault": {"refuse": true, "latency": {"fixed": "1s"}}},
 			{"probability": 0.5, "fault": {"refuse": true}}, {"fault": {"tls": "expird"}}, {"fault": {"h2": "goaway_graceful"}}, {"fault": {"latency": {}}}, {"falt": {}, "fault": {"hang": true}}]}`,
 			[]string{
@@ -243,7 +273,7 @@ func TestParseProblems(t *testing.T) {
 				`rules[4].fault.size: -1 must be 1 to 1073741824 bytes, or left out`,
 				`rules[5].fault.h1: "chunk_size_malfromed" is not known; did you mean "chunk_size_malformed"?`,
 				`rules[6].fault.h2: "ping_silence" must be "goaway_graceful" or "goaway_excluding" or "goaway_enhance_your_calm" or "rst_stream_refused" or "rst_stream_internal" or "rst_stream_after_headers"`,
-				`rules[7].fault.commit: is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do`,
+				`rules[7].fault.commit: is valid only with status, statuses, api, reset, close, and hang before_answer: other faults always strike after the work or never do`,
 				`rules[8].fault.mix[0].fault.quota: cannot be part of a mix, which is random`,
 			}},
 		{"capacity", `{"capacity": {"workers": -1, "queue": 2000000, "service_time": "-1s", "latency": {"base": "2h", "per_in_flight": "-1s"}, "abandoned": "lost"}, "rules": [{"fault": {"latency": {"bimodal": {"fast": "2s", "slow": "1s", "slow_share": 1}}}}]}`,
@@ -390,6 +420,12 @@ func everyFault() []Fault {
 	}
 	for _, w := range wordsOf[H1]() {
 		all = append(all, Fault{H1: w})
+	}
+	for _, w := range wordsOf[API]() {
+		all = append(all, Fault{API: w})
+	}
+	for _, w := range wordsOf[Stream]() {
+		all = append(all, Fault{Stream: w})
 	}
 	for _, w := range h2Requests {
 		all = append(all, Fault{H2: w})

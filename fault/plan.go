@@ -76,6 +76,9 @@ type Plan struct {
 	// Seed of all random choices. Two servers with the same plan and the same
 	// requests behave the same.
 	Seed uint64 `json:"seed"`
+	// As is the provider that the server answers like. Empty means none: the faults
+	// API and Stream then need a server that has one.
+	As Provider `json:"as"`
 	// Pace is the service's own latency, by time and request. The first entry that
 	// fits a request applies; without one there is no wait. It also applies to
 	// requests that a fault strikes, in addition to the fault's latency.
@@ -113,6 +116,8 @@ type Decision struct {
 	// IDs lists the faults that apply, in order of time. It is empty for a
 	// request without a fault, and shared: do not change it.
 	IDs []ID
+	// Quota is the state of the first quota that counted the request. Nil: none did.
+	Quota *QuotaState
 }
 
 // Machine applies a plan to one request after another. [Plan.Compile] makes
@@ -162,7 +167,10 @@ func (m *Machine) Next(now time.Duration, req Request) Decision {
 		if d.Rule >= 0 {
 			continue
 		}
-		s := r.strikes(now, m.seed, r.n)
+		s, quota := r.strikes(now, m.seed, r.n)
+		if d.Quota == nil {
+			d.Quota = quota
+		}
 		if s == nil {
 			continue
 		}

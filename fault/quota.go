@@ -29,15 +29,16 @@ func compileQuota(f Fault) *quota {
 
 // take returns nil while the quota lasts, then refusal with the time left in
 // the period.
-func (q *quota) take(now time.Duration, refusal *strike) *strike {
+func (q *quota) take(now time.Duration, refusal *strike) (*strike, *QuotaState) {
 	if period := now / q.Per; period != q.period {
 		q.period, q.used = period, 0
 	}
+	left := q.Per - now%q.Per
 	if q.used < q.Limit {
 		q.used++
-		return nil
+		return nil, &QuotaState{Limit: q.Limit, Remaining: q.Limit - q.used, Reset: left}
 	}
 	refused := *refusal.fault
-	refused.RetryAfter = q.Per - now%q.Per
-	return &strike{fault: &refused, latency: refusal.latency, ids: slices.Clip(refusal.ids)}
+	refused.RetryAfter = left
+	return &strike{fault: &refused, latency: refusal.latency, ids: slices.Clip(refusal.ids)}, &QuotaState{Limit: q.Limit, Reset: left}
 }

@@ -236,7 +236,11 @@ func wide(t testing.TB) []byte {
 	plan.Pace[1].Latency.Uniform.Min = 1 * ms
 	plan.Pace[0].Repeat = Repeat{Every: 2 * s, For: 1 * s}
 	plan.Capacity = &Capacity{8, 64, 20 * ms, LoadLatency{1 * ms, 2 * ms}, AbandonedDropped}
+	plan.As = OpenAI
 	for _, f := range everyFault() {
+		if f.API == APISecondaryRateLimit {
+			continue // of GitHub only
+		}
 		plan.Rules = append(plan.Rules, Rule{Fault: f})
 	}
 	plan.Rules = append(plan.Rules,
@@ -247,6 +251,8 @@ func wide(t testing.TB) []byte {
 		},
 		Rule{Match: Match{Shard: &Shard{Query: "a", Of: 3, Is: []int{1}}}, Fault: Fault{Drip: &Drip{Body, 5, 1 * ms}}},
 		Rule{Fault: Fault{Stall: &Stall{5, Body, 1 * s}}},
+		Rule{Fault: Fault{Stream: StreamErrorAfter, Events: 5, Error: ErrorServer}},
+		Rule{Fault: Fault{Stream: StreamPings, Every: 1 * s}},
 	)
 	for _, f := range everyConnFault() {
 		plan.Connections = append(plan.Connections, ConnRule{Fault: f})

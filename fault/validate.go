@@ -71,6 +71,7 @@ func (c *checker) plan(p Plan) {
 	if p.Version != 0 && p.Version != 1 {
 		c.addf("version", "%d is not known: must be 1", p.Version)
 	}
+	c.provider(p)
 	for i, entry := range p.Pace[:c.atMost("pace", len(p.Pace), MaxRules, "entries")] {
 		path := fmt.Sprintf("pace[%d]", i)
 		c.match(path+".match", entry.Match)

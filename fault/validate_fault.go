@@ -33,6 +33,7 @@ func (c *checker) fault(path string, f Fault) {
 	oneOf(c, path+".close", f.Close, BeforeAnswer, NextRequest)
 	oneOf(c, path+".upload", f.Upload)
 	oneOf(c, path+".gzip", f.Gzip)
+	c.ofProvider(path, f)
 	oneOf(c, path+".h1", f.H1)
 	oneOf(c, path+".h2", f.H2, h2Requests...)
 	c.parts(path, f)
@@ -59,9 +60,9 @@ func (c *checker) fault(path string, f Fault) {
 			c.addf(path+".latency", "is empty: give one of fixed, uniform, lognormal, bimodal")
 		}
 	}
-	answers := f.Status != 0 || len(f.Statuses) > 0
+	answers := f.Status != 0 || len(f.Statuses) > 0 || f.API != ""
 	if f.Commit && !answers && f.Hang != BeforeAnswer && f.Reset != BeforeAnswer && f.Close != BeforeAnswer {
-		c.addf(path+".commit", "is valid only with status, statuses, reset, close, and hang before_answer: other faults always strike after the work or never do")
+		c.addf(path+".commit", "is valid only with status, statuses, api, reset, close, and hang before_answer: other faults always strike after the work or never do")
 	}
 	c.mix(path, f)
 }
@@ -94,6 +95,8 @@ func (f *Fault) actions() []string {
 	acts.add(f.Upload != "", "upload")
 	acts.add(f.Gzip != "", "gzip")
 	acts.add(f.Endless, "endless")
+	acts.add(f.API != "", "api")
+	acts.add(f.Stream != "", "stream")
 	acts.add(f.H1 != "", "h1")
 	acts.add(f.H2 != "", "h2")
 	acts.add(f.Healthy, "healthy")
@@ -116,7 +119,7 @@ func (c *checker) answer(path string, f Fault) {
 		for _, field := range []struct {
 			name string
 			set  bool
-		}{{"header", len(f.Header) > 0}, {"body", f.Body != ""}, {"retry_after", f.RetryAfter != 0}, {"retry_after_as", f.RetryAfterAs != ""}} {
+		}{{"header", len(f.Header) > 0}, {"body", f.Body != ""}, {"retry_after", f.RetryAfter != 0 && f.API == ""}, {"retry_after_as", f.RetryAfterAs != ""}} {
 			if field.set {
 				c.addf(path+"."+field.name, "needs a status")
 			}

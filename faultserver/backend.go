@@ -3,6 +3,7 @@ package faultserver
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 )
 
 // Service makes the healthy answer. It must be a pure function of the request and
@@ -14,6 +15,7 @@ type Service func(Request) Answer
 type Request struct {
 	Method string
 	Path   string
+	Query  url.Values // nil without a query
 	Header http.Header
 	Body   []byte
 }

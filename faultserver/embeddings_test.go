@@ -11,7 +11,12 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 )
+
+type embeddingsResponse struct {
+	Data []struct{ Embedding []float32 }
+}
 
 func embed(t *testing.T, body string) (Answer, embeddingsResponse) {
 	t.Helper()
@@ -51,7 +56,7 @@ func TestEmbeddingsFormat(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if a.Operation != workOf("\top-7\nsome text", "more") || a.ContentType != "application/json" {
+	if a.Operation != provider.WorkOf("\top-7\nsome text", "more") || a.ContentType != "application/json" {
 		t.Errorf("operation %q, %s", a.Operation, a.ContentType)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 )
 
 func ollama(t *testing.T, path, body string) Answer {
@@ -42,7 +43,7 @@ const ollamaEnd = "context created_at done done_reason eval_count eval_duration 
 func TestOllamaGenerate(t *testing.T) {
 	a := ollama(t, "/api/generate", `{"model": "llama3.2", "prompt": "op-1 why", "stream": false, "options": {"num_predict": 5}}`)
 	whole := object(t, a.Body)
-	if a.Status != 200 || a.ContentType != "application/json" || a.Operation != workOf("op-1 why") || keys(whole) != ollamaEnd {
+	if a.Status != 200 || a.ContentType != "application/json" || a.Operation != provider.WorkOf("op-1 why") || keys(whole) != ollamaEnd {
 		t.Errorf("%d %s %q: %s", a.Status, a.ContentType, a.Operation, keys(whole))
 	}
 	if whole["done"] != true || whole["done_reason"] != "stop" || whole["eval_count"] != 5. || whole["prompt_eval_count"] != 2. || whole["model"] != "llama3.2" {
@@ -76,7 +77,7 @@ func TestOllamaChat(t *testing.T) {
 	a := ollama(t, "/api/chat", `{"model": "m", `+messages+`, "stream": false}`)
 	whole := object(t, a.Body)
 	message := whole["message"].(map[string]any)
-	if a.Operation != workOf("system be brief\nuser op-2 hello\n") || message["role"] != "assistant" || whole["eval_count"] != 16. || whole["response"] != nil {
+	if a.Operation != provider.WorkOf("system be brief\nuser op-2 hello\n") || message["role"] != "assistant" || whole["eval_count"] != 16. || whole["response"] != nil {
 		t.Errorf("%q %s", a.Operation, a.Body)
 	}
 	a = ollama(t, "/api/chat", `{"model": "m", `+messages+`}`)
@@ -93,7 +94,7 @@ func TestOllamaEmbed(t *testing.T) {
 	a := ollama(t, "/api/embed", `{"model": "m", "input": ["op-3 why", "grass"]}`)
 	out := object(t, a.Body)
 	vectors := out["embeddings"].([]any)
-	if a.Operation != workOf("op-3 why", "grass") || keys(out) != "embeddings load_duration model prompt_eval_count total_duration" || len(vectors) != 2 || len(vectors[0].([]any)) != 8 || out["prompt_eval_count"] != 3. {
+	if a.Operation != provider.WorkOf("op-3 why", "grass") || keys(out) != "embeddings load_duration model prompt_eval_count total_duration" || len(vectors) != 2 || len(vectors[0].([]any)) != 8 || out["prompt_eval_count"] != 3. {
 		t.Errorf("%q %s", a.Operation, a.Body)
 	}
 	one := object(t, ollama(t, "/api/embed", `{"model": "m", "input": "grass"}`).Body)

@@ -43,7 +43,7 @@ func (p *proof) asPlan() fault.Plan {
 
 func TestEveryFaultOnTheWire(t *testing.T) {
 	proofs := map[fault.ID]proof{}
-	for _, some := range []map[fault.ID]proof{proofsOfAnswers, proofsOfConnections, proofsOfBodies, proofsOfHTTP1, proofsOfTLS, proofsOfCapacity} {
+	for _, some := range []map[fault.ID]proof{proofsOfAnswers, proofsOfConnections, proofsOfBodies, proofsOfHTTP1, proofsOfTLS, proofsOfCapacity, proofsOfProviders} {
 		for id := range some {
 			if _, ok := proofs[id]; ok {
 				t.Errorf("%s is proved twice", id)

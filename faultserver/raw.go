@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
@@ -75,7 +77,11 @@ const lastAnswer = "Connection: close"
 
 // header returns the healthy answer's head with more lines.
 func (x *exchange) header(lines ...string) []byte {
-	return head(x.answer.Status, append([]string{"Content-Type: " + x.answer.ContentType}, lines...)...)
+	own := []string{"Content-Type: " + x.answer.ContentType}
+	for _, name := range slices.Sorted(maps.Keys(x.extra)) {
+		own = append(own, name+": "+x.extra.Get(name))
+	}
+	return head(x.answer.Status, append(own, lines...)...)
 }
 
 // strikeH1 writes an answer that violates HTTP/1.1.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 )
 
 // MaxRequestBody is the limit of a request's body, 16 MiB. A longer one is
@@ -28,9 +30,15 @@ type exchange struct {
 	decision fault.Decision
 	fault    *fault.Fault  // nil: none
 	delay    time.Duration // before the fault or the answer
+	query    url.Values    // nil without a query
 	key      string        // identifies a repeat; empty: none
 	answer   Answer        // of the service
 	seq      uint64        // number of the attempt in the record
+
+	// With a provider only.
+	number  uint64           // of the request
+	extra   http.Header      // beside those of the answer
+	refusal provider.Refusal // of a status or an API fault; without a body: none
 }
 
 // handle serves one request: apply the plan, read the request, wait, then
@@ -79,6 +87,9 @@ func (x *exchange) decide(arrived time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.run = s.run
+	x.run.requests++
+	x.number = x.run.requests
+	x.query = req.Query
 	x.at = x.run.at(arrived)
 	x.decision = x.run.machine.Next(x.run.since(arrived), req)
 	x.fault, x.delay = x.decision.Fault, x.decision.Delay
@@ -87,7 +98,8 @@ func (x *exchange) decide(arrived time.Time) {
 // ask calls the service and records the attempt.
 func (x *exchange) ask(body []byte) {
 	x.key = ledger.Key(x.r.Header)
-	x.answer = x.s.service(Request{Method: x.r.Method, Path: x.r.URL.Path, Header: x.r.Header, Body: body})
+	x.answer = x.run.service(Request{Method: x.r.Method, Path: x.r.URL.Path, Query: x.query, Header: x.r.Header, Body: body})
+	x.speak(body)
 	x.note(len(body))
 }
 
@@ -121,6 +133,8 @@ func (x *exchange) status() int {
 		return x.answer.Status
 	case f.Status != 0:
 		return f.Status
+	case f.API != "":
+		return x.refusal.Status
 	case f.Redirect != "":
 		return http.StatusTemporaryRedirect
 	case f.Upload == fault.UploadAnsweredEarly:
@@ -182,6 +196,7 @@ func (x *exchange) write(a Answer) {
 		x.stream(a.pieces())
 		return
 	}
+	x.add(x.extra)
 	header := x.w.Header()
 	header.Set("Content-Type", a.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(a.Body)))

@@ -3,7 +3,8 @@
 //
 // [Start] serves a test, [New] everything else. A [fault.Plan] describes the
 // faults. A [Service] answers the requests that the plan does not strike; the
-// default is [Echo]. [Server.Record] then lists the requests with their
+// default is [Echo], or the API of the provider that the plan or the option [As]
+// names. [Server.Record] then lists the requests with their
 // results, and [Server.Effects] counts work that was done twice.
 //
 // The server speaks HTTP/1.1, with or without [TLS]. It reads every request
@@ -28,6 +29,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
@@ -35,10 +37,14 @@ import (
 // All methods are safe for concurrent use.
 type Server struct {
 	service  Service
+	as       fault.Provider
 	keep     int
 	listen   string
 	inMemory bool
 	wantTLS  bool
+
+	ownService bool // an option gave the service
+
 	identity *identity // nil without TLS
 
 	memory    *pipe.Listener // nil over TCP
@@ -62,10 +68,13 @@ type Server struct {
 
 // run is the execution of one plan.
 type run struct {
-	start   time.Time // of the plan's clock
-	machine *fault.Machine
-	load    *load         // nil without a limit
-	over    chan struct{} // closed when the next run begins
+	start    time.Time // of the plan's clock
+	machine  *fault.Machine
+	api      *provider.API // nil without a provider
+	service  Service
+	load     *load         // nil without a limit
+	over     chan struct{} // closed when the next run begins
+	requests uint64
 
 	epoch  time.Time // of the record's clock
 	record *ledger.Record[Attempt]
@@ -87,8 +96,10 @@ type Option func(*Server)
 func Listen(addr string) Option { return func(s *Server) { s.listen = addr } }
 
 // Backend sets the service for requests that the plan does not strike. The
-// default is [Echo].
-func Backend(service Service) Option { return func(s *Server) { s.service = service } }
+// default is the service of the plan's provider, without one [Echo].
+func Backend(service Service) Option {
+	return func(s *Server) { s.service, s.ownService = service, true }
+}
 
 // Keep sets the number of attempts in the record. New attempts replace the
 // oldest. The default is 100,000; 0 keeps none.
@@ -105,7 +116,7 @@ func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 // New validates the plan and starts a server. The server keeps the plan's
 // slices, maps and pointers: do not change their contents. The error wraps a
 // [*fault.Error] if the plan is malformed or not supported: TLS faults need
-// [TLS], and HTTP/2 faults need package h2fault. If the address is not
+// [TLS], API and stream faults a provider, and HTTP/2 faults package h2fault. If the address is not
 // available, it wraps the error of net.Listen.
 func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	s := &Server{
@@ -154,12 +165,18 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 
 // compile compiles a plan and checks that this server supports it.
 func (s *Server) compile(plan fault.Plan) (*fault.Machine, error) {
+	plan = s.asProvider(plan)
 	machine, err := plan.Compile()
 	if err != nil {
 		return nil, fmt.Errorf("faultserver: %w", err)
 	}
 	var problems []fault.Problem
 	add := func(path, message string) { problems = append(problems, fault.Problem{Path: path, Message: message}) }
+	if plan.As == "" {
+		for _, path := range plan.NeedProvider() {
+			add(path, "needs a provider: set the plan's as, or use the option As")
+		}
+	}
 	const noH2 = "this server speaks HTTP/1.1 only"
 	for i, r := range plan.Connections {
 		path := fmt.Sprintf("connections[%d].fault", i)
@@ -290,7 +307,8 @@ func (s *Server) Plan() fault.Plan {
 // run before, if given. The caller holds planning, except in New.
 func (s *Server) begin(machine *fault.Machine, before *run) {
 	now := time.Now()
-	next := &run{start: now, machine: machine, load: newLoad(s.plan.Capacity), over: make(chan struct{})}
+	api := provider.Of(s.asProvider(s.plan).As)
+	next := &run{start: now, machine: machine, api: api, service: s.serviceOf(api), load: newLoad(s.plan.Capacity), over: make(chan struct{})}
 	if before != nil {
 		next.epoch, next.record, next.ledger = before.epoch, before.record, before.ledger
 	} else {

@@ -16,6 +16,10 @@ func (x *exchange) strike(f *fault.Fault) {
 	switch {
 	case f.Status != 0:
 		x.strikeStatus(f)
+	case f.API != "":
+		x.refuse()
+	case f.Stream != "":
+		x.strikeStream(f)
 	case f.Redirect != "":
 		x.redirect(f.Redirect)
 	case f.Hang == fault.BeforeAnswer:
@@ -52,11 +56,16 @@ func (x *exchange) strike(f *fault.Fault) {
 func (x *exchange) strikeStatus(f *fault.Fault) {
 	header := x.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
+	body := f.Body
+	if body == "" && x.refusal.Body != nil {
+		body = string(x.refusal.Body)
+		header.Set("Content-Type", x.refusal.ContentType)
+	}
+	x.add(x.refusal.Header)
 	retryAfter(header, f, time.Now())
 	for name, value := range f.Header {
 		header.Set(name, value)
 	}
-	body := f.Body
 	if body == "" && f.Status != http.StatusNoContent && f.Status != http.StatusNotModified {
 		body = http.StatusText(f.Status) + "\n"
 	}

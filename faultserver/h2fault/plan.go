@@ -66,6 +66,7 @@ func compile(plan fault.Plan) (*fault.Machine, error) {
 		c.request(fmt.Sprintf("rules[%d].fault", i), r.Fault)
 	}
 	c.refuse(plan.Capacity != nil, "capacity", "is not supported")
+	c.refuse(plan.As != "", "as", "is not supported")
 	if len(c.problems) > 0 {
 		return nil, fmt.Errorf("h2fault: %w", &fault.Error{Problems: c.problems})
 	}
@@ -93,6 +94,8 @@ func (c *checker) request(path string, f fault.Fault) {
 	c.refuse(f.Drip != nil, path+".drip", "is not supported")
 	c.refuse(f.Gzip != "", path+".gzip", "is not supported")
 	c.refuse(f.Endless, path+".endless", "is not supported")
+	c.refuse(f.API != "", path+".api", "is not supported")
+	c.refuse(f.Stream != "", path+".stream", "is not supported")
 	c.refuse(f.H1 != "", path+".h1", "is not supported")
 	c.refuse(f.Upload != "" && f.Upload != fault.UploadStall, path+".upload", fmt.Sprintf("%q is not supported", f.Upload))
 	c.refuse(f.RetryAfterAs != "" && f.RetryAfterAs != fault.RetrySeconds, path+".retry_after_as", fmt.Sprintf("%q is not supported", f.RetryAfterAs))

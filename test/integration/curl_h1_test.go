@@ -45,6 +45,20 @@ var curlMeets = map[fault.ID]meeting{
 	"upload.stall":          {fault: fault.Fault{Upload: fault.UploadStall}, args: "--data-binary @LARGE" + impatient, exit: []int{timeout}},
 	"upload.answered_early": {fault: fault.Fault{Upload: fault.UploadAnsweredEarly}, args: "--fail --data-binary @LARGE", exit: []int{httpError}},
 
+	// Errors of an API. Those inside a 200 are healthy for curl.
+	"api.error_in_200":         {plan: as(fault.OpenAI, fault.Fault{API: fault.APIErrorIn200}), args: "--fail", exit: []int{done}, why: "the status is 200"},
+	"api.overloaded":           {plan: as(fault.Anthropic, fault.Fault{API: fault.APIOverloaded}), args: "--fail --write-out %{http_code}", exit: []int{httpError}, says: "529"},
+	"api.rate_limit":           {plan: as(fault.OpenAI, fault.Fault{API: fault.APIRateLimit}), args: "--fail --write-out %header{x-ratelimit-reset-requests}", exit: []int{httpError}, says: "1s"},
+	"api.secondary_rate_limit": {plan: as(fault.GitHub, fault.Fault{API: fault.APISecondaryRateLimit}), args: "--fail --write-out %header{retry-after}", exit: []int{httpError}, says: "60"},
+	"api.quota_exhausted":      {plan: as(fault.Anthropic, fault.Fault{API: fault.APIQuotaExhausted}), args: "--fail --write-out %{http_code}", exit: []int{httpError}, says: "400"},
+	"stream.error_first":       {plan: brokenStream(fault.StreamErrorFirst), path: generate, args: chatData, exit: []int{done}, why: "the status is 200"},
+	"stream.error_after":       {plan: brokenStream(fault.StreamErrorAfter), path: generate, args: chatData, exit: []int{done}, why: "the status is 200"},
+	"stream.pings":             {plan: brokenStream(fault.StreamPings), path: generate, args: chatData, exit: []int{done}, why: "a stream with pings is healthy"},
+	"stream.end_missing":       {plan: brokenStream(fault.StreamEndMissing), path: generate, args: chatData, exit: []int{done}, why: "HTTP ends regularly"},
+	"stream.end_twice":         {plan: brokenStream(fault.StreamEndTwice), path: generate, args: chatData, exit: []int{done}, why: "HTTP ends regularly"},
+	"stream.cut":               {plan: brokenStream(fault.StreamCut), path: generate, args: chatData, exit: []int{partial}},
+	"stream.malformed":         {plan: brokenStream(fault.StreamMalformed), path: generate, args: chatData, exit: []int{done}, why: "curl does not read the events"},
+
 	// Heads and bodies.
 	fault.IDHeadCutFIN: {fault: fault.Fault{Cut: &fault.Cut{Of: fault.Head, After: 20}}, exit: []int{done, weird, receiveError},
 		why: "7.88.1 takes the end of the connection for the end of the headers, and is content; one that is not may call it either"},
@@ -93,6 +107,20 @@ var curlMeets = map[fault.ID]meeting{
 	"tls.alert":              {conn: fault.ConnFault{TLS: fault.TLSAlert}, tls: true, exit: []int{handshake}},
 	"tls.client_certificate": {conn: fault.ConnFault{TLS: fault.TLSClientCertificate}, tls: true, exit: []int{receiveError}},
 }
+
+// chatData asks Ollama's generate for a stream.
+const (
+	generate = "/api/generate"
+	chatData = `--data {"model":"m","prompt":"hi"}`
+)
+
+// as is a plan that answers like a provider.
+func as(p fault.Provider, f fault.Fault) fault.Plan {
+	return fault.Plan{As: p, Rules: []fault.Rule{{Fault: f}}}
+}
+
+// brokenStream is a plan with a defect of Ollama's streams.
+func brokenStream(s fault.Stream) fault.Plan { return as(fault.Ollama, fault.Fault{Stream: s}) }
 
 // first strikes the first request only.
 func first(f fault.Fault) fault.Plan {

@@ -14,6 +14,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -59,6 +60,7 @@ type meeting struct {
 	conn  fault.ConnFault
 	plan  fault.Plan
 	tls   bool
+	path  string // of the URL; empty means /work
 	// args precede the URL. URL is replaced by it.
 	args string
 	// exit lists the valid exit codes of curl. If there are several, why gives
@@ -146,7 +148,7 @@ func meet(t *testing.T, id fault.ID, meetings map[fault.ID]meeting, body string,
 	t.Run(string(id), func(t *testing.T) {
 		t.Parallel()
 		s, authority := start(t, m)
-		url := s.URL() + "/work"
+		url := s.URL() + cmp.Or(m.path, "/work")
 		args := strings.Fields(strings.NewReplacer("URL", url, "LARGE", body).Replace(m.args))
 		if authority != nil {
 			path := filepath.Join(t.TempDir(), "authority.pem")

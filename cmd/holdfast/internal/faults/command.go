@@ -24,10 +24,14 @@ or a file, JSON or YAML. The name of a file has a separator or an extension: ./m
 mine.yaml. The first word of the output is the URL. At the end the command prints a
 summary and exits with 0.
 
+With --as the server answers like a provider of an API: OpenAI, Anthropic, Ollama,
+Gemini or GitHub. Answers, streams, headers of rate limits and errors have its form.
+
 With --admin a second listener can change the plan and read the record: GET and PUT
 /_holdfast/plan, GET /_holdfast/record?after=N, GET /_holdfast/effects, POST
 /_holdfast/begin. Each request needs the token as "Authorization: Bearer TOKEN".`,
 		Example: `  holdfast faults --plan outage
+  holdfast faults --plan model-api --as openai
   holdfast faults --plan bad-tls --tls --tls-ca ca.pem
   holdfast faults --plan mine.yaml --record attempts.ndjson --admin 127.0.0.1:0`,
 		Args: noPlanArgument,
@@ -37,7 +41,7 @@ With --admin a second listener can change the plan and read the record: GET and 
 			}
 			plan, note, err := plans.Load(o.plan)
 			if err == nil {
-				err = plans.CheckServer(plan, o.tls, o.h2)
+				err = plans.CheckServer(plan, o.flags())
 			}
 			if err != nil {
 				return plans.LoadError("--plan "+o.plan, err)
@@ -51,7 +55,8 @@ With --admin a second listener can change the plan and read the record: GET and 
 	f := cmd.Flags()
 	f.StringVar(&o.plan, "plan", "", "the `PLAN`: the name of a built-in plan, or a file; required")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "the `ADDRESS` of the server; port 0 is any free port")
-	f.StringVar(&o.backend, "backend", "echo", "the service behind the faults: `"+backendNames()+"`")
+	f.StringVar(&o.as, "as", "", "the `PROVIDER` that the server answers like: "+providerNames())
+	f.StringVar(&o.backend, "backend", "", "the service behind the faults: `"+backendNames()+"`; the default is that of --as, else echo")
 	f.BoolVar(&o.tls, "tls", false, "serve TLS, with a new certificate")
 	f.BoolVar(&o.h2, "h2", false, "serve HTTP/2 only: by ALPN with --tls, else with prior knowledge")
 	f.StringVar(&o.tlsCA, "tls-ca", "", "write the certificate authority to `FILE`, for a client to trust")

@@ -48,7 +48,7 @@ func TestDocumentPlans(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```(json|yaml)\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		plan, err := plans.Parse("a."+block[1], []byte(block[2]))
 		if err == nil {
-			err = plans.CheckServer(plan, true, true)
+			err = plans.CheckServer(plan, plans.Flags{TLS: true, H2: true, As: plan.As})
 		}
 		if err != nil {
 			t.Errorf("%v in\n%s", err, block[2])

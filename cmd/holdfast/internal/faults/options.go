@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,30 +13,41 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/listen"
+	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 )
 
 // options are the flags of the command.
 type options struct {
 	plan, listen, backend string
+	as                    string
 	tls, h2               bool
 	tlsCA, record         string
 	admin, adminToken     string
 }
 
+// echo is the default backend.
+const echo = "echo"
+
 // backends are the services behind the faults.
 var backends = map[string]faultserver.Service{
-	"echo":       faultserver.Echo,
+	echo:         faultserver.Echo,
 	"embeddings": faultserver.Embeddings,
 	"ollama":     faultserver.Ollama,
 }
 
 // check checks all flags before the command has any effect.
 func (o *options) check(given func(flag string) bool) error {
-	_, known := backends[o.backend]
+	_, known := backends[cmp.Or(o.backend, echo)]
 	switch {
 	case o.plan == "":
 		return errors.New("--plan is missing: must be a built-in plan or a file with one; holdfast faults plans lists the built-in plans")
+	case given("as") && !slices.Contains(fault.Providers(), fault.Provider(o.as)):
+		return fmt.Errorf("--as %q: must be %s", o.as, providerNames())
+	case given("as") && given("backend"):
+		return fmt.Errorf("--backend %s cannot be combined with --as %s, which has a service of its own", o.backend, o.as)
+	case given("as") && o.h2:
+		return errors.New("--as cannot be combined with --h2: the server of HTTP/2 answers like no provider")
 	case !known:
 		return fmt.Errorf("--backend %q: must be %s", o.backend, backendNames())
 	case given("tls-ca") && !o.tls:
@@ -68,6 +80,20 @@ func (o *options) check(given func(flag string) bool) error {
 		return fmt.Errorf("--admin %q: must be on loopback, such as 127.0.0.1:0, because it can change the plan", o.admin)
 	}
 	return nil
+}
+
+// flags are the flags that decide about plans.
+func (o *options) flags() plans.Flags {
+	return plans.Flags{TLS: o.tls, H2: o.h2, As: fault.Provider(o.as)}
+}
+
+// providerNames is the list "openai, anthropic, … or github".
+func providerNames() string {
+	var names []string
+	for _, p := range fault.Providers() {
+		names = append(names, string(p))
+	}
+	return format.List(names, "or")
 }
 
 // backendNames is the list "echo, embeddings or ollama".

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -64,7 +65,7 @@ func (o *options) serve(ctx context.Context, stdout, stderr io.Writer, plan faul
 
 	var control *admin.Listener
 	if o.admin != "" {
-		if control, err = admin.New(o.admin, o.adminToken, o.tls, o.h2); err != nil {
+		if control, err = admin.New(o.admin, o.adminToken, o.flags()); err != nil {
 			return exit.Errorf(exit.Failure, "--admin %s: %w", o.admin, exit.Reason(err))
 		}
 		undo = append(undo, control.Close)
@@ -103,15 +104,17 @@ func (o *options) serve(ctx context.Context, stdout, stderr io.Writer, plan faul
 
 // listenAndServe starts the server that the flags describe.
 func (o *options) listenAndServe(plan fault.Plan) (server, error) {
-	backend := backends[o.backend]
 	if o.h2 {
-		opts := []h2fault.Option{h2fault.Listen(o.listen), h2fault.Backend(backend), h2fault.Keep(record.Kept)}
+		opts := []h2fault.Option{h2fault.Listen(o.listen), h2fault.Backend(backends[cmp.Or(o.backend, echo)]), h2fault.Keep(record.Kept)}
 		if o.tls {
 			opts = append(opts, h2fault.TLS())
 		}
 		return h2fault.New(plan, opts...)
 	}
-	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.Backend(backend), faultserver.Keep(record.Kept)}
+	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.As(fault.Provider(o.as)), faultserver.Keep(record.Kept)}
+	if o.backend != "" {
+		opts = append(opts, faultserver.Backend(backends[o.backend]))
+	}
 	if o.tls {
 		opts = append(opts, faultserver.TLS())
 	}
@@ -127,6 +130,7 @@ func (o *options) announce(stdout, stderr io.Writer, server server, control *adm
 	case !listen.IsLoopback(server.Addr()):
 		fmt.Fprintf(stderr, "holdfast: note: %s can be reached from other machines\n", server.Addr())
 	}
+	plan.As = cmp.Or(plan.As, fault.Provider(o.as))
 	fmt.Fprintf(stdout, "%s follows %s: %s, seed %d · Ctrl-C ends it\n", server.URL(), o.plan, plans.Summary(plan), plan.Seed)
 	if o.tlsCA != "" {
 		fmt.Fprintf(stdout, "certificate authority in %s, as in curl --cacert %s %s\n", o.tlsCA, o.tlsCA, server.URL())

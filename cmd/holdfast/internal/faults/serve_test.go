@@ -95,6 +95,39 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// The provider of --as also applies to plans that replace the first.
+func TestAs(t *testing.T) {
+	const token = "0123456789abcdef"
+	r := program.Start(t, "/_holdfast/\n", "faults", "--plan", cmdtest.JSON(t, `{"rules": [{"fault": {"status": 401}}]}`), "--as", "openai", "--admin", "127.0.0.1:0", "--admin-token", token)
+	url, _, _ := strings.Cut(r.Stdout.String(), " ")
+	_, adminURL, _ := strings.Cut(r.Stdout.String(), "admin on ")
+	adminURL = strings.TrimSpace(adminURL)
+	if !strings.Contains(r.Stdout.String(), ": 1 rule, as openai, seed 0 ·") {
+		t.Errorf("it wrote %q", r.Stdout)
+	}
+	ask := func(want int, says string) {
+		t.Helper()
+		status, body := cmdtest.Fetch(t, http.MethodPost, url+"/v1/chat/completions", "", `{"model": "m", "messages": [{"role": "user", "content": "hi"}]}`)
+		if status != want || !strings.Contains(body, says) {
+			t.Errorf("%d %s, want %d and %s", status, body, want, says)
+		}
+	}
+	ask(401, `"code":"invalid_api_key"`)
+	for plan, want := range map[string]int{`{"rules": [{"fault": {"api": "overloaded"}}]}`: 200, `{"as": "gemini"}`: 422} {
+		if status, body := cmdtest.Fetch(t, http.MethodPut, adminURL+"plan", "Bearer "+token, plan); status != want {
+			t.Errorf("%s: %d %s, want %d", plan, status, body, want)
+		}
+	}
+	ask(503, `"type":"server_error"`)
+	if status, _ := cmdtest.Fetch(t, http.MethodPut, adminURL+"plan", "Bearer "+token, `{}`); status != 200 {
+		t.Errorf("the empty plan: %d", status)
+	}
+	ask(200, `"object":"chat.completion"`)
+	if status := r.Interrupt(t, strings.TrimPrefix(url, "http://")); status != 0 {
+		t.Errorf("exit status %d: %s", status, r.Stderr)
+	}
+}
+
 func TestOtherMachines(t *testing.T) {
 	plan := cmdtest.JSON(t, `{}`)
 	for _, tt := range []struct {

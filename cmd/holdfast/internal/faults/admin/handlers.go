@@ -101,7 +101,7 @@ func (l *Listener) putPlan(w http.ResponseWriter, r *http.Request) (any, error) 
 	}
 	plan, err := read(data)
 	if err == nil {
-		err = plans.CheckServer(plan, l.tls, l.h2)
+		err = plans.CheckServer(plan, l.flags)
 	}
 	if err == nil {
 		err = l.server.SetPlan(plan)

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/faults/plans"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/faults/record"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/listen"
 	"github.com/holdfast-go/holdfast/fault"
@@ -28,7 +29,7 @@ type Listener struct {
 	digest  [sha256.Size]byte // of the token
 	server  Server
 	tracker *record.Tracker
-	tls, h2 bool // protocols of the server
+	flags   plans.Flags // of the server
 	socket  net.Listener
 	http    *http.Server
 	serving sync.WaitGroup
@@ -49,7 +50,7 @@ const (
 )
 
 // New listens at an address. It serves after Start. Without a token it generates one.
-func New(address, token string, tls, h2 bool) (*Listener, error) {
+func New(address, token string, flags plans.Flags) (*Listener, error) {
 	if token == "" {
 		token = rand.Text()
 	}
@@ -61,7 +62,7 @@ func New(address, token string, tls, h2 bool) (*Listener, error) {
 		listener.Close()
 		return nil, fmt.Errorf("%s is not on loopback", listener.Addr())
 	}
-	l := &Listener{Token: token, digest: sha256.Sum256([]byte(token)), tls: tls, h2: h2, socket: listener}
+	l := &Listener{Token: token, digest: sha256.Sum256([]byte(token)), flags: flags, socket: listener}
 	l.http = &http.Server{
 		Handler:     http.HandlerFunc(l.serve),
 		ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,

@@ -27,6 +27,7 @@ var Builtins = []Description{
 	{"stale-connections", "idle connections die just when they are used again"},
 	{"lost-answers", "one in five: the work is done, the answer is lost"},
 	{"one-shard", "from 5 s on one shard of eight is down, by the header X-Tenant"},
+	{"model-api", "errors in the words of a provider: rate limits, overload, errors inside a 200, streams that break; needs --as"},
 	{"hostile", "garbage, huge headers, a gzip bomb, redirect loops, endless bodies"},
 	{"bad-tls", "the first six connections fail in the handshake, each in its own way; needs --tls"},
 	{"h2", "GOAWAY and RST_STREAM as in a rolling restart, some connections serve one stream; needs --h2"},

@@ -60,7 +60,7 @@ func Parse(file string, data []byte) (fault.Plan, error) {
 	return fault.Parse(data)
 }
 
-// Summary is the number of rules of a plan.
+// Summary is the number of rules of a plan, and its provider.
 func Summary(plan fault.Plan) string {
 	text := format.Plural(len(plan.Rules), "rule")
 	if n := len(plan.Connections); n > 0 {
@@ -68,6 +68,9 @@ func Summary(plan fault.Plan) string {
 	}
 	if plan.Capacity != nil {
 		text += ", a capacity"
+	}
+	if plan.As != "" {
+		text += ", as " + string(plan.As)
 	}
 	return text
 }

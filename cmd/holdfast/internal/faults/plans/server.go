@@ -7,9 +7,15 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 )
 
+// Flags are the flags of a server that decide about the plans that it supports.
+type Flags struct {
+	TLS, H2 bool
+	As      fault.Provider
+}
+
 // CheckServer checks that a server with these flags supports the plan. The server checks
 // that too, but its errors name options in Go, and each fault.
-func CheckServer(plan fault.Plan, tls, h2 bool) error {
+func CheckServer(plan fault.Plan, flags Flags) error {
 	var tlsFaults, h2Faults places
 	for i, r := range plan.Connections {
 		path := fmt.Sprintf("connections[%d].fault", i)
@@ -24,11 +30,17 @@ func CheckServer(plan fault.Plan, tls, h2 bool) error {
 		}
 	}
 	var problems []fault.Problem
-	if !tls {
+	if !flags.TLS {
 		problems = append(problems, tlsFaults.need("a server with TLS", "--tls")...)
 	}
-	if !h2 {
+	if !flags.H2 {
 		problems = append(problems, h2Faults.need("a server that speaks HTTP/2", "--h2")...)
+	}
+	switch {
+	case plan.As != "" && flags.As != "" && plan.As != flags.As:
+		problems = append(problems, fault.Problem{Path: "as", Message: fmt.Sprintf("%q contradicts --as %s: leave out one of them", plan.As, flags.As)})
+	case plan.As == "" && flags.As == "":
+		problems = append(problems, places(plan.NeedProvider()).need("a provider", "--as, such as --as openai")...)
 	}
 	if len(problems) > 0 {
 		return &fault.Error{Problems: problems}

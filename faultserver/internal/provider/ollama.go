@@ -1,31 +1,50 @@
-package faultserver
+package provider
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
 )
 
-// Limits of Ollama.
-const (
-	defaultTokens = 16   // words of an answer
-	maxTokens     = 4096 // limit of options.num_predict
-)
+// ollamaAPI has generate, chat and embed.
+var ollamaAPI = &API{
+	report: reportOllama,
+	event:  line,
+	ping:   emptied,
+}
 
-// Ollama answers like an Ollama server: POST /api/generate, /api/chat and
-// /api/embed, GET /api/version, /api/tags and /. Every model exists. An answer
-// has 16 words, or options.num_predict, made by hash from model and prompt. It
-// is streamed as one line of JSON for each word unless stream is false. Vectors
-// are those of [Embeddings], with 8 numbers or the given dimensions. The time
-// created_at is constant.
-//
-// The operation is a hash of the whole prompt, of all messages, or of all texts. A
-// malformed request is answered with 400, another path with 404, another method
-// with 405. Requests for health, version and models have no operation.
+func reportOllama(e Error) report {
+	status, message := e.Status, ""
+	own := func(usual int, m string) {
+		if status == 0 {
+			status = usual
+		}
+		message = m
+	}
+	var header http.Header
+	if e.Kind != "" {
+		header = e.retryAfter()
+	}
+	switch {
+	case e.Kind == Quota:
+		own(429, "you have reached your weekly usage limit, upgrade for higher limits: https://ollama.com/upgrade")
+	case e.Kind == RateLimit, e.Kind == "" && status == 429:
+		own(429, "too many requests")
+	case e.Kind == Overloaded, e.Kind == "" && status == 503:
+		own(503, "server busy, please try again.  maximum pending requests exceeded")
+	case e.Kind == Server, status == 500:
+		own(500, "model runner has unexpectedly stopped")
+	case status == 404:
+		own(404, "model not found, try pulling it first")
+	default:
+		own(400, strings.ToLower(http.StatusText(status)))
+	}
+	return report{status: status, header: header, body: map[string]string{"error": e.message(message)}}
+}
+
+// Ollama is faultserver.Ollama.
 func Ollama(r Request) Answer {
 	handle, ok := ollamaPosts[r.Path]
 	switch {
@@ -61,7 +80,7 @@ func plainAnswer(status int, text string) Answer {
 }
 
 func ollamaRefusal(format string, args ...any) Answer {
-	return jsonAnswer(http.StatusBadRequest, "", map[string]string{"error": fmt.Sprintf(format, args...)})
+	return ollamaAPI.refuse(http.StatusBadRequest, format, args...)
 }
 
 // ollamaCreated is the time of every answer, since a Service is a pure function.
@@ -84,19 +103,8 @@ func (in *ollamaCommon) words(prompt string) []string {
 	if p := in.Options.NumPredict; p != nil && *p >= 0 {
 		n = min(*p, maxTokens)
 	}
-	tokens := make([]string, n)
-	for i := range tokens {
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%q %q %d", in.Model, prompt, i)
-		tokens[i] = " " + ollamaWords[h.Sum64()%uint64(len(ollamaWords))]
-	}
-	if n > 0 {
-		tokens[0] = tokens[0][1:]
-	}
-	return tokens
+	return answerTo(in.Model, prompt, n)
 }
-
-var ollamaWords = strings.Fields("flour water salt yeast starter dough knead fold rest proof shape score bake crust crumb loaf")
 
 // ollamaReply is one line of an answer. generate sets Response, chat sets Message.
 type ollamaReply struct {
@@ -197,28 +205,19 @@ func ollamaLoaded(model string, text func(*ollamaReply, string)) Answer {
 func ollamaAnswer(in *ollamaCommon, prompt string, text func(*ollamaReply, string), context []int) Answer {
 	words := in.words(prompt)
 	end := ollamaReply{Model: in.Model, CreatedAt: ollamaCreated, Done: true, DoneReason: "stop", Context: context, ollamaCosts: costs(prompt, len(words))}
-	operation := workOf(prompt)
+	operation := WorkOf(prompt)
 	if !in.streams() {
 		text(&end, strings.Join(words, ""))
 		return jsonAnswer(http.StatusOK, operation, end)
 	}
-	stream := Answer{Status: http.StatusOK, ContentType: "application/x-ndjson", Operation: operation}
-	var b bytes.Buffer
-	line := func(reply ollamaReply) {
-		before := b.Len()
-		b.Write(jsonAnswer(http.StatusOK, "", reply).Body)
-		b.WriteByte('\n')
-		stream.Chunks = append(stream.Chunks, b.Len()-before)
-	}
+	var lines [][]byte
 	for _, word := range words {
 		reply := ollamaReply{Model: in.Model, CreatedAt: ollamaCreated}
 		text(&reply, word)
-		line(reply)
+		lines = append(lines, line(reply))
 	}
 	text(&end, "")
-	line(end)
-	stream.Body = b.Bytes()
-	return stream
+	return stream("application/x-ndjson", operation, append(lines, line(end))...)
 }
 
 func ollamaEmbed(body []byte) Answer {
@@ -247,7 +246,7 @@ func ollamaEmbed(body []byte) Answer {
 	}{Model: in.Model, Embeddings: [][]float32{}, TotalDuration: 14_000_000, LoadDuration: 1_000_000}
 	operation := ""
 	if len(in.Input) > 0 {
-		operation = workOf(in.Input...)
+		operation = WorkOf(in.Input...)
 	}
 	for _, text := range in.Input {
 		out.Embeddings = append(out.Embeddings, vector(in.Model, "", text, in.Dimensions, true))

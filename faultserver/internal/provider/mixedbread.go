@@ -1,8 +1,6 @@
-package faultserver
+package provider
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -11,23 +9,14 @@ import (
 	"strings"
 )
 
-// Limits of Embeddings.
+// Limits of vectors.
 const (
 	maxDimensions     = 4096 // numbers in a vector
 	defaultDimensions = 8    // a real model has 1024; small is cheap
-	maxInputs         = 256  // texts in one request
 )
 
-// Embeddings answers like Mixedbread's POST /v1/embeddings, at every path that ends
-// in /embeddings. A vector has 8 numbers, or the requested number up to 4096. It is
-// a hash of model, prompt and text: equal texts have equal vectors, and different
-// texts unrelated ones. The only encoding_format is "float". A GET of a path that
-// ends in /stores, the usual health check of clients, returns an empty list.
-//
-// The operation is a hash of all texts: the same texts in the same order are the
-// same work. A malformed request is answered with 422, another path with 404,
-// another method with 405.
-func Embeddings(r Request) Answer {
+// Mixedbread is faultserver.Embeddings.
+func Mixedbread(r Request) Answer {
 	switch {
 	case strings.HasSuffix(r.Path, "/stores") && r.Method == http.MethodGet:
 		return noStores
@@ -43,7 +32,7 @@ func Embeddings(r Request) Answer {
 	if problem := in.problem(); problem != "" {
 		return refusal(http.StatusUnprocessableEntity, problem)
 	}
-	return jsonAnswer(http.StatusOK, workOf(in.Input...), in.answer())
+	return jsonAnswer(http.StatusOK, WorkOf(in.Input...), in.answer())
 }
 
 // noStores is an empty page of a list.
@@ -52,15 +41,6 @@ var noStores = jsonAnswer(http.StatusOK, "", map[string]any{
 	"object":     "list",
 	"pagination": map[string]any{"has_more": false, "first_cursor": nil, "last_cursor": nil, "total": 0},
 })
-
-// workOf returns the operation of a request with these texts: 16 hex digits.
-func workOf(texts ...string) string {
-	h := sha256.New()
-	for _, text := range texts {
-		fmt.Fprintf(h, "%q", text) // quoted, so that "a", "bc" differs from "ab", "c"
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
 
 func refusal(status int, detail string) Answer {
 	return jsonAnswer(status, "", map[string]string{"detail": detail})
