@@ -286,6 +286,14 @@ func TestQuotaInTheHeaders(t *testing.T) {
 	}
 }
 
+// A quota of no requests at all is told too.
+func TestQuotaOfNothing(t *testing.T) {
+	w := dialWire(t, Start(t, strikeAs(fault.GitHub, fault.Fault{Quota: &fault.Quota{Per: time.Hour}})))
+	w.send("op-1")
+	resp, _ := w.full()
+	wantHeaders(map[string]string{"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "0"})(t, resp.Header)
+}
+
 // A stream fault does not strike an answer that is not a stream, and the record
 // does not claim it.
 func TestStreamFaultsStrikeStreamsOnly(t *testing.T) {

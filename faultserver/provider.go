@@ -83,7 +83,7 @@ func (x *exchange) id() string { return "req_" + provider.WorkOf(fmt.Sprint(x.nu
 
 // errorOf returns the error of a fault.
 func (x *exchange) errorOf(f *fault.Fault) provider.Error {
-	e := provider.Error{Kind: provider.Kind(f.API), Wait: f.RetryAfter, ID: x.id()}
+	e := provider.Error{Kind: provider.Kind(f.API), Wait: f.RetryAfter, Quota: x.decision.Quota, ID: x.id()}
 	switch {
 	case f.API == fault.APIErrorIn200 || f.Stream != "":
 		e.Kind = provider.Kind(f.Error)
@@ -91,7 +91,7 @@ func (x *exchange) errorOf(f *fault.Fault) provider.Error {
 			e.Kind = provider.Overloaded
 		}
 	case f.Quota != nil:
-		e.Kind, e.Status, e.Limit = provider.RateLimit, f.Status, f.Quota.Limit
+		e.Kind, e.Status = provider.RateLimit, f.Status
 	case f.Status != 0:
 		e.Status, e.Wait = f.Status, 0 // retry_after has its own form
 	}

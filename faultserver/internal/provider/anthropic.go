@@ -56,7 +56,7 @@ func reportAnthropic(e Error) report {
 	case e.Kind == Server, e.Kind == "" && status == 500:
 		own(500, "Internal server error")
 	default:
-		own(400, http.StatusText(status))
+		own(400, textOf(status))
 	}
 	if e.Kind != "" {
 		header = e.retryAfter()

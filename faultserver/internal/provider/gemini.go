@@ -56,7 +56,7 @@ func reportGemini(e Error) report {
 	case e.Kind == Server, e.Kind == "" && status == 500:
 		own(500, "An internal error has occurred.")
 	default:
-		own(400, http.StatusText(status))
+		own(400, textOf(status))
 	}
 	if e.Kind != "" && e.Wait > 0 {
 		details = append(details, geminiWait(e.Wait))

@@ -57,7 +57,7 @@ func reportGitHub(e Error) report {
 	case r.status == 422:
 		own(422, "Validation Failed")
 	default:
-		own(404, http.StatusText(r.status))
+		own(404, textOf(r.status))
 	}
 	r.body = map[string]string{"message": e.message(r.text), "documentation_url": docs, "status": strconv.Itoa(r.status)}
 	return r

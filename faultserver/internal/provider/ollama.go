@@ -39,7 +39,7 @@ func reportOllama(e Error) report {
 	case status == 404:
 		own(404, "model not found, try pulling it first")
 	default:
-		own(400, strings.ToLower(http.StatusText(status)))
+		own(400, strings.ToLower(textOf(status)))
 	}
 	return report{status: status, header: header, body: map[string]string{"error": e.message(message)}}
 }

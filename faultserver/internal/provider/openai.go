@@ -57,7 +57,7 @@ func reportOpenAI(e Error) report {
 	case status == 404:
 		own(404, "The model does not exist or you do not have access to it.", "invalid_request_error", "model_not_found")
 	default:
-		own(400, http.StatusText(status)+".", "invalid_request_error", "")
+		own(400, textOf(status)+".", "invalid_request_error", "")
 	}
 	out := openAIError{Message: e.message(message), Type: kind}
 	if code != "" && e.Message == "" {

@@ -7,6 +7,7 @@
 package provider
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -82,11 +83,11 @@ const (
 // Error is an error that the API reports.
 type Error struct {
 	Kind    Kind
-	Status  int           // 0: the provider's own for the kind
-	Wait    time.Duration // until the request may be repeated; 0: not told
-	Limit   int           // of requests; 0: the provider's usual
-	Message string        // empty: the provider's own
-	ID      string        // of the request
+	Status  int               // 0: the provider's own for the kind
+	Wait    time.Duration     // until the request may be repeated; 0: not told
+	Quota   *fault.QuotaState // of the request; nil: the provider's usual
+	Message string            // empty: the provider's own
+	ID      string            // of the request
 }
 
 // report is an error in the provider's form.
@@ -116,8 +117,11 @@ func (a *API) Refuse(e Error, now time.Time) Refusal {
 	}
 	if (e.Kind == RateLimit || e.Kind == Secondary) && a.limits != nil {
 		l := a.usual(nil)
+		if e.Quota != nil {
+			l.Requests = Bucket{e.Quota.Limit, e.Quota.Remaining, e.Quota.Reset}
+		}
 		if e.Kind == RateLimit {
-			l.Requests = Bucket{Limit: cmp.Or(e.Limit, l.Requests.Limit), Reset: e.Wait}
+			l.Requests.Remaining, l.Requests.Reset = 0, e.Wait
 		}
 		for name, values := range a.limits(l, now) {
 			header[name] = values
@@ -178,6 +182,11 @@ func (a *API) refuse(status int, format string, args ...any) Answer {
 	return jsonAnswer(status, "", r.body)
 }
 
+// textOf names a status.
+func textOf(status int) string {
+	return cmp.Or(http.StatusText(status), fmt.Sprintf("Status %d", status))
+}
+
 // message returns the error's own message, or another.
 func (e *Error) message(otherwise string) string { return cmp.Or(e.Message, otherwise) }
 
@@ -201,11 +210,13 @@ const (
 )
 
 func jsonAnswer(status int, operation string, v any) Answer {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // as other languages write it
+	if err := e.Encode(v); err != nil {
 		panic("faultserver: answer cannot be encoded as JSON: " + err.Error())
 	}
-	return Answer{Status: status, ContentType: "application/json", Body: body, Operation: operation}
+	return Answer{Status: status, ContentType: "application/json", Body: bytes.TrimSuffix(b.Bytes(), []byte("\n")), Operation: operation}
 }
 
 // stream is an answer in events, which are its chunks.
