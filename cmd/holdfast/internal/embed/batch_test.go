@@ -68,7 +68,7 @@ func TestOrder(t *testing.T) {
 				return takes(ctx, time.Second)
 			})
 			b.ordered = tt.ordered
-			err := b.run(t.Context(), textsOf("slow", "b", "broken", "d", "e"), 1, &doneSet{})
+			err := b.run(t.Context(), textsOf("slow", "b", "broken", "d", "e"), 1, &previousRun{})
 			if got := indexesOf(t, out); !slices.Equal(got, tt.want) || exit.StatusOf(err) != exit.TryAgain || b.report.failed != 1 {
 				t.Errorf("ordered %v: %v and %v; want %v", tt.ordered, got, err, tt.want)
 			}
@@ -103,7 +103,7 @@ func TestReadsNoFurtherAhead(t *testing.T) {
 			b.ordered = ordered
 			input := &endless{most: 10_000}
 			ended := make(chan error)
-			go func() { ended <- b.run(t.Context(), &source{in: input, close: func() {}}, size, &doneSet{}) }()
+			go func() { ended <- b.run(t.Context(), &source{in: input, close: func() {}}, size, &previousRun{}) }()
 			synctest.Wait()
 			// The chunks in the window, one chunk and a text that wait for it, and the
 			// first chunk if the second hangs.
@@ -139,7 +139,7 @@ func TestInterrupted(t *testing.T) {
 			b, out, messages := newBatch(func(ctx context.Context, _ string) error { return takes(ctx, tt.call) })
 			b.report.total = len(tt.texts)
 			began := time.Now()
-			err := b.run(ctx, textsOf(tt.texts...), 1, &doneSet{})
+			err := b.run(ctx, textsOf(tt.texts...), 1, &previousRun{})
 			status := exit.StatusOf(err)
 			took, got := time.Since(began), indexesOf(t, out)
 			if status != tt.status || took != tt.took || !slices.Equal(got, tt.want) || b.report.abandoned != tt.cutOff || b.report.failed != 0 {
@@ -163,7 +163,7 @@ func TestWriteErrorEndsBatch(t *testing.T) {
 		})
 		b.out = cmdtest.FullDisk{}
 		began := time.Now()
-		if err := b.run(t.Context(), textsOf("a", "b", "c"), 1, &doneSet{}); exit.StatusOf(err) != exit.WriteError || time.Since(began) != time.Second {
+		if err := b.run(t.Context(), textsOf("a", "b", "c"), 1, &previousRun{}); exit.StatusOf(err) != exit.WriteError || time.Since(began) != time.Second {
 			t.Errorf("%v after %v; want it after 1s", err, time.Since(began))
 		}
 	})

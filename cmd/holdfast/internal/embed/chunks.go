@@ -7,32 +7,35 @@ import (
 	"iter"
 )
 
-// chunk is the texts of one call, and their idempotency key.
+// chunk is the texts of one call.
 type chunk struct {
 	items []item
-	key   string
+	slot  *slot // in the journal; nil if an earlier run has not begun the call
 }
 
 // chunks cuts the input into chunks, and leaves out the texts that have an embedding. The
 // cuts depend on the input only, so a later run has the same chunks with the same keys. A
-// service that recognises the keys does no work twice, even if an answer was lost.
-func (s *source) chunks(size int, model string, previous *doneSet) iter.Seq2[chunk, error] {
+// call that an earlier run has begun is cut as it was then, whatever the size is now, and
+// with the texts that have an embedding: a service that recognises the key does no work
+// twice, even if an answer was lost.
+func (s *source) chunks(size int, model string, previous *previousRun) iter.Seq2[chunk, error] {
 	return func(yield func(chunk, error) bool) {
+		begun := map[int]*begunCall{} // by index
+		for i := range previous.begun {
+			for _, index := range previous.begun[i].indexes {
+				begun[index] = &previous.begun[i]
+			}
+		}
 		var open []item
 		taken, bytes := 0, 0
 		cut := func() bool {
-			if len(open) == 0 {
-				taken, bytes = 0, 0
-				return true
-			}
-			c := chunk{open, keyOf(model, open)}
+			items := open
 			open, taken, bytes = nil, 0, 0
-			return yield(c, nil)
+			return len(items) == 0 || yield(chunk{items: items}, nil)
 		}
 		for t, err := range s.items() {
-			done := false
 			if err == nil {
-				done, err = previous.contains(t)
+				t.written, err = previous.done.contains(t)
 			}
 			if err != nil {
 				yield(chunk{}, fmt.Errorf("%s: %w", s.name, err))
@@ -43,12 +46,35 @@ func (s *source) chunks(size int, model string, previous *doneSet) iter.Seq2[chu
 			}
 			taken++
 			bytes += len(t.text)
-			if !done {
+			switch call := begun[t.index]; {
+			case call != nil:
+				call.items = append(call.items, t)
+				if len(call.items) == len(call.indexes) && !yield(chunk{call.items, call.slot}, nil) {
+					return
+				}
+			case !t.written:
 				open = append(open, t)
 			}
 		}
-		cut()
+		if !cut() {
+			return
+		}
+		for _, call := range previous.begun { // the input has become shorter
+			if n := len(call.items); n > 0 && n < len(call.indexes) && !yield(chunk{call.items, call.slot}, nil) {
+				return
+			}
+		}
 	}
+}
+
+// missing is the number of texts without an embedding.
+func missing(items []item) (n int) {
+	for _, t := range items {
+		if !t.written {
+			n++
+		}
+	}
+	return n
 }
 
 // keyOf is the idempotency key of a call. It includes the position of the texts, because

@@ -10,7 +10,7 @@ import (
 func TestCutsLargeTexts(t *testing.T) {
 	large := strings.Repeat("x", maxRequest/2)
 	var sizes []int
-	for c, err := range textsOf("a", large, large, "b", large+large, "c").chunks(4, "m", &doneSet{}) {
+	for c, err := range textsOf("a", large, large, "b", large+large, "c").chunks(4, "m", &previousRun{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,8 +25,8 @@ func TestCutsLargeTexts(t *testing.T) {
 // lost therefore has the same key again.
 func TestKeysDependOnTheInputAlone(t *testing.T) {
 	keys := func(model string, before *doneSet, args ...string) (all []string) {
-		for c := range textsOf(args...).chunks(2, model, before) {
-			all = append(all, c.key)
+		for c := range textsOf(args...).chunks(2, model, &previousRun{done: *before}) {
+			all = append(all, keyOf(model, c.items))
 		}
 		return all
 	}

@@ -28,6 +28,8 @@ func runEmbed(t *testing.T, server *faultserver.Server, stdin string, args ...st
 	t.Helper()
 	t.Setenv("MIXEDBREAD_API_KEY", cmdtest.Secret)
 	t.Setenv("MIXEDBREAD_RETRY_BASE_DELAY", "1ms")
+	t.Setenv("MIXEDBREAD_RETRY_THROTTLED_BASE_DELAY", "1ms")
+	t.Setenv("MIXEDBREAD_RETRY_THROTTLED_MAX_DELAY", "1ms")
 	var out, errs bytes.Buffer
 	cmd := program()
 	cmd.SetIn(strings.NewReader(stdin))

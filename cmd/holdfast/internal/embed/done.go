@@ -36,11 +36,17 @@ func (s *doneSet) add(index int, hash uint64) bool {
 	return true
 }
 
+// has reports whether the set has a text with this index.
+func (s *doneSet) has(index int) bool {
+	p := s.pages[index/page]
+	return p != nil && p[index%page] != 0
+}
+
 // contains reports whether the set contains a text. It is an error if the text has changed
 // since its embedding was made.
 func (s *doneSet) contains(t item) (bool, error) {
 	p := s.pages[t.index/page]
-	if p == nil || p[t.index%page] == 0 {
+	if !s.has(t.index) {
 		return false, nil
 	}
 	if p[t.index%page] != nonzero(t.hash()) {

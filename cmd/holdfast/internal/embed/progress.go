@@ -1,11 +1,11 @@
 package embed
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 )
@@ -18,12 +18,16 @@ type progress struct {
 	attempts func() int
 	rate     term.Rate
 
-	total     int // texts; -1 if unknown
-	before    int // texts with an embedding from an earlier run
-	done      int // texts with an embedding from this run
-	failed    int // texts
-	shown     int // failed chunks that were reported
-	abandoned int // chunks in flight at the end
+	total     int    // texts; -1 if unknown
+	before    int    // texts with an embedding from an earlier run
+	done      int    // texts with an embedding from this run
+	failed    int    // texts whose calls failed
+	declined  int    // texts that the service declined, or with which it fails alone
+	unusable  int    // texts whose answers cannot be used
+	noun      string // a text of the input: "line"; empty for "text"
+	shown     int    // failures that were reported
+	named     int    // texts at fault
+	abandoned int    // chunks in flight at the end
 }
 
 // missing is the number of texts without an embedding, -1 if unknown.
@@ -42,7 +46,7 @@ func (p *progress) draw(now time.Time) {
 		count += " of " + format.Number(p.total)
 	}
 	line := fmt.Sprintf("%s  %s, %s/s · failed %s · attempts %s", format.Elapsed(at), count,
-		format.Number(p.rate.Measure(at, int64(p.done))), format.Number(p.failed), format.Number(p.attempts()))
+		format.Number(p.rate.Measure(at, int64(p.done))), format.Number(p.failed+p.declined+p.unusable), format.Number(p.attempts()))
 	p.line.Draw(line)
 }
 
@@ -52,25 +56,51 @@ func (p *progress) note(text string) {
 	fmt.Fprintf(p.line.Out, "holdfast: %s\n", format.Printable(text))
 }
 
-// fail reports a failed chunk. It reports only the first ones, because the others often
-// fail for the same reason.
-func (p *progress) fail(r result) {
+// maxNamed bounds the texts at fault that are named.
+const maxNamed = 100
+
+// name reports a text at fault, with its beginning.
+func (p *progress) name(t item, reason string) {
+	p.named++
+	switch {
+	case p.named <= maxNamed:
+		p.note(fmt.Sprintf("%s %q: %s", p.place(t, t), format.Excerpt(t.text), reason))
+	case p.named == maxNamed+1:
+		p.note("further texts at fault are counted, but not named: the output has no embedding of them")
+	}
+}
+
+// fail reports texts that failed together. It reports only the first failures, because the
+// others often have the same reason.
+func (p *progress) fail(items []item, reason string) {
 	p.shown++
 	switch {
 	case p.shown <= maxShown:
-		p.note(fmt.Sprintf("%s: %s", textRange(r.items), exit.Text(r.err)))
+		p.note(p.place(items[0], items[len(items)-1]) + ": " + reason)
 	case p.shown == maxShown+1:
 		p.note("further failures are counted, but not reported")
 	}
 }
 
-// textRange is the position of texts in the input.
-func textRange(items []item) string {
-	from, to := items[0].index+1, items[len(items)-1].index+1
-	if from == to {
-		return "text " + format.Number(from)
+// count counts texts without an embedding.
+func (p *progress) count(v verdict, texts int) {
+	switch v {
+	case declined:
+		p.declined += texts
+	case unusable:
+		p.unusable += texts
+	default:
+		p.failed += texts
 	}
-	return fmt.Sprintf("texts %s to %s", format.Number(from), format.Number(to))
+}
+
+// place is the position of texts in the input.
+func (p *progress) place(first, last item) string {
+	noun := cmp.Or(p.noun, "text")
+	if first.index == last.index {
+		return noun + " " + format.Number(first.index+1)
+	}
+	return fmt.Sprintf("%ss %s to %s", noun, format.Number(first.index+1), format.Number(last.index+1))
 }
 
 // summary is the last message.
@@ -79,8 +109,14 @@ func (p *progress) summary(now time.Time) string {
 	if p.before > 0 {
 		parts = append(parts, "there before "+format.Number(p.before))
 	}
+	if p.declined > 0 {
+		parts = append(parts, "declined "+format.Number(p.declined))
+	}
+	if p.unusable > 0 {
+		parts = append(parts, "unusable "+format.Number(p.unusable))
+	}
 	parts = append(parts, "failed "+format.Number(p.failed))
-	if left := p.missing() - p.failed; left > 0 {
+	if left := p.missing() - p.failed - p.declined - p.unusable; left > 0 {
 		parts = append(parts, "left "+format.Number(left))
 	}
 	parts = append(parts, "attempts "+format.Number(p.attempts()), "took "+format.Duration(now.Sub(p.began)))

@@ -2,8 +2,6 @@ package embed
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -20,7 +18,7 @@ func TestProgress(t *testing.T) {
 	}
 	p.line.Terminal = term.Terminal{Live: true, Width: 80}
 	p.draw(began.Add(2 * time.Second))
-	p.fail(result{chunk: chunk{items: []item{{index: 41}}}, err: errors.New("holdfast: a\x1b[2Jb")})
+	p.fail([]item{{index: 41}}, "a\x1b[2Jb")
 	if want := "\r\x1b[K   2.0 s  4,200 of 10,000, 1,600/s · failed 100 · attempts 48\r\x1b[Kholdfast: text 42: a�[2Jb\n"; out.String() != want {
 		t.Errorf("it writes %q, want %q", &out, want)
 	}
@@ -36,7 +34,7 @@ func TestProgress(t *testing.T) {
 			t.Errorf("of %d: %q, want %q", tt.total, got, tt.want)
 		}
 	}
-	if got := fmt.Sprint(textRange([]item{{index: 99}, {index: 1299}})); got != "texts 100 to 1,300" {
+	if got := p.place(item{index: 99}, item{index: 1299}); got != "texts 100 to 1,300" {
 		t.Error(got)
 	}
 }

@@ -9,31 +9,59 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
+	"github.com/holdfast-go/holdfast/provider/mixedbread"
 )
 
 // previousRun is the output file of an earlier run.
 type previousRun struct {
 	file           *os.File
 	done           doneSet
-	wholeBytes     int64 // in complete lines
-	partialBytes   int64 // in an incomplete last line
-	missingNewline bool  // the last line is complete except for its newline
+	length         int         // of the vectors; 0 if there is none
+	begun          []begunCall // calls whose embeddings are not all in the file
+	wholeBytes     int64       // in complete lines
+	partialBytes   int64       // in an incomplete last line
+	missingNewline bool        // the last line is complete except for its newline
+	last           []int       // the indexes of the last lines, at most one chunk
 }
 
-// openPrevious opens and reads the file, without changing it.
+// errInUse is the error for an output file that another process writes.
+var errInUse = errors.New("is in use by another run of holdfast embed: wait until it ends, or interrupt it")
+
+// openPrevious opens, locks and reads the file, without changing it.
 func openPrevious(ctx context.Context, path, model string) (*previousRun, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, exit.Reason(err)
 	}
 	p := &previousRun{file: f}
-	if err := p.read(ctx, model); err != nil {
+	if err = lockFile(f); err == nil {
+		err = p.read(ctx, model)
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// lockFile locks an output file against other runs. A file system without locks is no error.
+func lockFile(f *os.File) error {
+	if err := lock(f); errors.Is(err, errInUse) {
+		return err
+	}
+	return nil
+}
+
+// openStatus is the exit status for an output file that cannot be opened.
+func openStatus(err error) int {
+	if errors.Is(err, errInUse) {
+		return exit.TryAgain
+	}
+	return exit.Config
 }
 
 func (p *previousRun) read(ctx context.Context, model string) error {
@@ -45,7 +73,7 @@ func (p *previousRun) read(ctx context.Context, model string) error {
 	lines.Split(withNewline)
 	for n := 1; ctx.Err() == nil && lines.Scan(); n++ {
 		line := lines.Bytes()
-		index, hash, err := readVector(line, model)
+		index, hash, length, err := readVector(line, model)
 		complete := line[len(line)-1] == '\n'
 		switch {
 		case err != nil && !complete && isVectorStart(line):
@@ -53,12 +81,63 @@ func (p *previousRun) read(ctx context.Context, model string) error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("line %d %w", n, err)
+		case p.length != 0 && length != p.length:
+			return fmt.Errorf("line %d has a vector of %s numbers: must be %s, as in the lines before", n, format.Number(length), format.Number(p.length))
 		}
+		p.length = length
 		p.done.add(index, hash)
+		if p.last = append(p.last, index); len(p.last) > 2*mixedbread.MaxTexts {
+			p.last = slices.Delete(p.last, 0, mixedbread.MaxTexts)
+		}
 		p.wholeBytes += int64(len(line))
 		p.missingNewline = !complete
 	}
 	return cmp.Or(ctx.Err(), exit.Reason(lines.Err()))
+}
+
+// begunBefore are the calls that an earlier run has begun: those of its journal of which a
+// text has no embedding yet. Without a journal it is the call whose lines the file ends with,
+// if its last line is incomplete: the next texts of its chunk are those that are missing.
+func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCall, finished []*slot) {
+	taken := map[int]bool{}
+	for _, call := range noted {
+		open := false
+		for _, index := range call.indexes {
+			open = open || !p.done.has(index)
+		}
+		if !open || slices.ContainsFunc(call.indexes, func(index int) bool { return taken[index] }) {
+			finished = append(finished, call.slot)
+			continue
+		}
+		for _, index := range call.indexes {
+			taken[index] = true
+		}
+		begun = append(begun, call)
+	}
+	if len(begun) == 0 && p.partialBytes > 0 && len(p.last) > 0 {
+		begun = p.tornCall(size)
+	}
+	return begun, finished
+}
+
+// tornCall is the call whose lines the file ends with.
+func (p *previousRun) tornCall(size int) []begunCall {
+	last := p.last[len(p.last)-1]
+	first := last - last%size
+	written := map[int]bool{}
+	for i := len(p.last) - 1; i >= 0 && p.last[i] >= first && (i == len(p.last)-1 || p.last[i] < p.last[i+1]); i-- {
+		written[p.last[i]] = true
+	}
+	var call begunCall
+	for index := first; index < first+size; index++ {
+		if written[index] || !p.done.has(index) {
+			call.indexes = append(call.indexes, index)
+		}
+	}
+	if len(call.indexes) == len(written) {
+		return nil // the incomplete line is of another chunk
+	}
+	return []begunCall{call}
 }
 
 // isVectorStart reports whether an incomplete line may be the beginning of a vector.
@@ -91,16 +170,24 @@ func (p *previousRun) repair() error {
 	return nil
 }
 
-// createOutput opens a new output file. It does not overwrite embeddings, because they are
-// paid for.
+// createOutput opens and locks a new output file. It does not overwrite embeddings, because
+// they are paid for.
 func createOutput(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, exit.Reason(err)
 	}
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return f, nil
+	}
+	err = lockFile(f)
+	if info, _ := f.Stat(); err == nil && info != nil && info.Size() > 0 {
+		err = errors.New("exists, and is not empty: use --resume to append to it")
+	}
+	if err != nil {
 		_ = f.Close()
-		return nil, errors.New("exists, and is not empty: use --resume to append to it")
+		return nil, err
 	}
 	return f, nil
 }

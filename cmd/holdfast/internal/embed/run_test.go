@@ -34,10 +34,10 @@ func TestStops(t *testing.T) {
 	}{
 		{"a wrong key", on("", 401), exit.Failure, []string{"not authorized after 1 attempt", "401 Unauthorized; to continue", "done 0 · failed 1 · left 59 · attempts 1 "}, 0},
 		{"no such model", on("3-", 404), exit.Failure, []string{"not found", "done 2 · failed 1 · left 57"}, 2},
-		{"a text refused", on("2", 422), exit.Failure, []string{"holdfast: text 2: POST /v1/embeddings: invalid request", "the service declined some texts; to continue", "done 59 · failed 1 · attempts 60"}, 59},
-		{"a text too long", on("2", 413), exit.Failure, []string{"the service declined some texts", "done 59 · failed 1"}, 59},
-		{"all refused", on("", 422), exit.Failure, []string{"further failures are counted, but not reported", "the service declined 20 chunks in a row; to continue", "done 0 · failed 20 · left 40 · attempts 20"}, 0},
-		{"a bad moment", on("2-5", 500), exit.TryAgain, []string{"holdfast: text 2: POST /v1/embeddings: server error after 4 attempts", "some texts failed", "done 59 · failed 1 · attempts 63"}, 59},
+		{"a text refused", on("2", 422), exit.Failure, []string{"holdfast: line 2 \"rye\": 422 Unprocessable Entity\n", "the service declined 1 text; to ask for it again", "done 59 · declined 1 · failed 0 · attempts 60"}, 59},
+		{"a text too long", on("2", 413), exit.Failure, []string{"the service declined 1 text", "done 59 · declined 1"}, 59},
+		{"all refused", on("", 422), exit.Failure, []string{"holdfast: line 1 \"rye\": 422 Unprocessable Entity\n", "the service declined 20 chunks in a row; to continue", "done 0 · declined 20 · failed 0 · left 40 · attempts 20"}, 0},
+		{"a bad moment", on("2-5", 500), exit.TryAgain, []string{"holdfast: line 2: POST /v1/embeddings: server error after 4 attempts", "some texts failed", "done 59 · failed 1 · attempts 63"}, 59},
 		{"an outage", on("6-", 500), exit.TryAgain, []string{"the service is down (circuit breaker open until ", "done 5 · failed 10 · left 45 · attempts 45"}, 5},
 		{"throttled for good", fault.Rule{Nth: "6-", Fault: fault.Fault{Status: 429}}, exit.TryAgain, []string{"20 chunks in a row failed", "done 5 · failed 20 · left 35"}, 5},
 	} {
@@ -52,7 +52,7 @@ func TestStops(t *testing.T) {
 				t.Errorf("%s: stderr %q does not say %q", tt.name, stderr, say)
 			}
 		}
-		if n := strings.Count(stderr, "\n"); n > maxShown+5 {
+		if n := strings.Count(stderr, "\n"); n > maxFailures+5 {
 			t.Errorf("%s: %d lines on stderr", tt.name, n)
 		}
 	}

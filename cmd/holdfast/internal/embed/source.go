@@ -35,6 +35,8 @@ type item struct {
 	index int             // in the input, from 0
 	id    json.RawMessage // unchanged; nil if the text has none
 	text  string
+
+	written bool // the output file has its embedding
 }
 
 // hash changes if the ID or the text changes.

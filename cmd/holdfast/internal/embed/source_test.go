@@ -31,7 +31,7 @@ func TestInterruptedStdin(t *testing.T) {
 		}
 		b, _, _ := newBatch(func(context.Context, string) error { return nil })
 		began := time.Now()
-		if err := b.run(ctx, s, 1, &doneSet{}); exit.StatusOf(err) != exit.Interrupted || time.Since(began) != time.Second {
+		if err := b.run(ctx, s, 1, &previousRun{}); exit.StatusOf(err) != exit.Interrupted || time.Since(began) != time.Second {
 			t.Errorf("%v after %v; want an interrupt after 1s", err, time.Since(began))
 		}
 	})

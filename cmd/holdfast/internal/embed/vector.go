@@ -24,23 +24,30 @@ type vector struct {
 // and four times the longest embeddings in use.
 const maxVector = maxText + 1<<18
 
-// encodeVectors makes the lines of a chunk.
-func encodeVectors(items []item, vectors [][]float32, model string) ([]byte, error) {
+// encodeVectors makes the lines of a chunk: one for each text that has a vector, and no
+// line yet. It returns their number.
+func encodeVectors(items []item, vectors [][]float32, model string) ([]byte, int, error) {
 	var lines bytes.Buffer
 	enc := json.NewEncoder(&lines)
 	enc.SetEscapeHTML(false) // an ID is written as it was read
+	n := 0
 	for i, t := range items {
-		if err := enc.Encode(vector{t.index, t.id, hexHash(t.hash()), model, vectors[i]}); err != nil {
-			return nil, err
+		if vectors[i] == nil || t.written {
+			continue
 		}
+		if err := enc.Encode(vector{t.index, t.id, hexHash(t.hash()), model, vectors[i]}); err != nil {
+			return nil, 0, err
+		}
+		n++
 	}
-	return lines.Bytes(), nil
+	return lines.Bytes(), n, nil
 }
 
 func hexHash(hash uint64) string { return fmt.Sprintf("%016x", hash) }
 
-// readVector reads a line of an earlier run, with the same model.
-func readVector(line []byte, model string) (index int, hash uint64, err error) {
+// readVector reads a line of an earlier run, with the same model. length is the number of
+// numbers in the vector.
+func readVector(line []byte, model string) (index int, hash uint64, length int, err error) {
 	var v struct {
 		vector
 		Embedding json.RawMessage `json:"embedding"` // not decoded
@@ -48,13 +55,13 @@ func readVector(line []byte, model string) (index int, hash uint64, err error) {
 	v.Index = -1
 	foreign := errors.New("was not written by holdfast embed: must be the file that its --out has written")
 	if err := json.Unmarshal(line, &v); err != nil || v.Index < 0 || v.Index >= maxTexts || len(v.Embedding) < 3 || v.Embedding[0] != '[' {
-		return 0, 0, foreign
+		return 0, 0, 0, foreign
 	}
 	if hash, err = strconv.ParseUint(v.Hash, 16, 64); err != nil || len(v.Hash) != 16 {
-		return 0, 0, foreign
+		return 0, 0, 0, foreign
 	}
 	if v.Model != model {
-		return 0, 0, fmt.Errorf("is of model %s: must be %s, because vectors of two models cannot be compared", format.Excerpt(v.Model), format.Excerpt(model))
+		return 0, 0, 0, fmt.Errorf("is of model %s: must be %s, because vectors of two models cannot be compared", format.Excerpt(v.Model), format.Excerpt(model))
 	}
-	return v.Index, hash, nil
+	return v.Index, hash, bytes.Count(v.Embedding, []byte{','}) + 1, nil
 }
