@@ -57,7 +57,7 @@ func WithTransport(rt http.RoundTripper) Option {
 
 // WithDialContext makes a client open its connections with dial. It cannot be used
 // beside WithTransport. In a testing/synctest bubble, a fault server's Dial serves
-// the whole client from memory.
+// the whole client from memory; without WithDialContext a client cannot connect there.
 func WithDialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(all *options) { all.dial = dial }
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
 )
 
 // signs are the texts and figures of a symptom.
@@ -478,6 +479,33 @@ func TestTroubleCertificate(t *testing.T) {
 		s.failed(err)
 		is(t, err, holdfast.ErrConnection)
 		equal(t, "attempts", len(attempts(t, err)), 1)
+	})
+}
+
+func TestTroubleBubble(t *testing.T) {
+	outside := faultserver.Start(t, plan(rule("", "1", fault.Fault{Status: 503})))
+	alsoOutside := faultserver.Start(t, fault.Plan{}, faultserver.InMemory())
+	symptom(t, func(t *testing.T, s *signs) {
+		open := func(server *faultserver.Server, opts ...holdfast.Option) *holdfast.Client {
+			c, err := holdfast.New(holdfast.Config{Name: "api", BaseURL: server.URL()}, append(opts, s.logged)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+		err := get(t.Context(), open(outside), "/x")
+		s.failed(err)
+		is(t, err, holdfast.ErrConnection)
+		equal(t, "attempts", len(attempts(t, err)), 1)
+		s.failed(get(t.Context(), open(alsoOutside, holdfast.WithDialContext(alsoOutside.Dial)), "/x"))
+		_, err = faultserver.New(fault.Plan{})
+		s.failed(err)
+
+		inside := faultserver.Start(t, plan(rule("", "1", fault.Fault{Status: 503})), faultserver.InMemory())
+		if err := get(t.Context(), open(inside, holdfast.WithDialContext(inside.Dial)), "/x"); err != nil {
+			t.Errorf("after the cure: %v", err)
+		}
 	})
 }
 

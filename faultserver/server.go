@@ -30,6 +30,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
 	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
+	"github.com/holdfast-go/holdfast/internal/bubble"
 	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
@@ -41,6 +42,7 @@ type Server struct {
 	keep     int
 	listen   string
 	inMemory bool
+	bubble   int // of testing/synctest, in which it was made; 0 for none
 	wantTLS  bool
 
 	ownService bool // an option gave the service
@@ -107,7 +109,7 @@ func Keep(attempts int) Option { return func(s *Server) { s.keep = attempts } }
 
 // InMemory makes a server without a socket. Only [Server.Dial] connects to it.
 // In a testing/synctest bubble, where a real socket would stop the clock, it
-// serves in exact virtual time. It must be made and closed inside the bubble.
+// serves in exact virtual time. It must be made, called and closed inside the bubble.
 //
 // A reset in memory gives the client ECONNRESET without a packet. The
 // connection has no buffer. Otherwise it fails like a real socket.
@@ -123,6 +125,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 		service:  Echo,
 		keep:     100_000,
 		listen:   "127.0.0.1:0",
+		bubble:   bubble.ID(),
 		closing:  make(chan struct{}),
 		hijacked: make(map[*connection]struct{}),
 	}
@@ -137,6 +140,9 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	}
 	if s.inMemory && s.wantTLS {
 		return nil, errors.New("faultserver: InMemory with TLS: a handshake that fails needs a connection with a buffer; use only one of them")
+	}
+	if s.bubble != 0 && !s.inMemory {
+		return nil, errors.New("faultserver: a real socket stops the clock of a testing/synctest bubble, so that no wait in it ends: " + inBubble)
 	}
 	machine, err := s.compile(plan)
 	if err != nil {
@@ -247,10 +253,21 @@ func (s *Server) Addr() string {
 	return address.ToDial(s.gate.addr)
 }
 
+// inBubble tells how to serve in a bubble.
+const inBubble = "make the server in the bubble with InMemory(), and the client with holdfast.WithDialContext(server.Dial)"
+
+// errOtherBubble is the error of a dial that would end the program: the runtime does not let
+// bubbles share channels.
+var errOtherBubble = errors.New("the server and its client are not in the same testing/synctest bubble: " + inBubble)
+
 // Dial connects to the server and ignores the address. It can be used as
 // http.Transport's DialContext and with holdfast.WithDialContext. With [TLS]
-// the caller does the handshake.
+// the caller does the handshake. It fails in another testing/synctest bubble than
+// that in which the server was made, and in one if the server has a socket.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if bubble.ID() != s.bubble {
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: errOtherBubble}
+	}
 	if s.memory == nil {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", s.Addr())

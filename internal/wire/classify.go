@@ -30,7 +30,7 @@ func Classify(err error) judge.Failure {
 	case has[*connectTimeout](err):
 		return judge.ConnectTimeout
 	case has[*tls.CertificateVerificationError](err), has[x509.UnknownAuthorityError](err), has[x509.HostnameError](err),
-		has[x509.CertificateInvalidError](err), has[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch):
+		has[x509.CertificateInvalidError](err), has[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errInBubble):
 		return judge.FailsAgain
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound && !dns.IsTemporary {

@@ -2,9 +2,11 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/bubble"
 	"github.com/holdfast-go/holdfast/internal/lazyctx"
 	"github.com/holdfast-go/holdfast/internal/world"
 )
@@ -30,3 +32,16 @@ func dialWithin(ctx context.Context, limit time.Duration, dial func(context.Cont
 	}
 	return conn, err
 }
+
+// dialNetwork opens a real socket.
+func dialNetwork(ctx context.Context, network, addr string) (net.Conn, error) {
+	if bubble.Inside() {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errInBubble}
+	}
+	return (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, network, addr)
+}
+
+// errInBubble is the error of a client that has no dialler of its own in a bubble. With a
+// socket the first wait would never end, and the test would end by its time limit.
+var errInBubble = errors.New("a real socket stops the clock of a testing/synctest bubble, so that no wait in it ends: " +
+	"make the server in the bubble with faultserver.InMemory(), and the client with holdfast.WithDialContext(server.Dial)")

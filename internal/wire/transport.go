@@ -58,7 +58,7 @@ type lost struct {
 // both of which a literal http.Transport lacks.
 func NewTransport(cfg TransportConfig) *Transport {
 	if cfg.Dial == nil {
-		cfg.Dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+		cfg.Dial = dialNetwork
 	}
 	t := &Transport{
 		cfg:     cfg,

@@ -9,7 +9,7 @@ import (
 // layers. A package that is not in the table is a problem: its layer is a decision,
 // not a default.
 var layers = [][]string{
-	0: {"internal/fifo", "internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/relay", "internal/setting", "internal/spelling", "internal/striped", "internal/world"},
+	0: {"internal/bubble", "internal/fifo", "internal/frame", "internal/latency", "internal/outcome", "internal/interval", "internal/relay", "internal/setting", "internal/spelling", "internal/striped", "internal/world"},
 	1: {"internal/core/breaker", "internal/core/bulkhead", "internal/core/cooldown", "internal/core/judge", "internal/core/retry", "internal/lazyctx", "fault"},
 	2: {"internal/core/call", "internal/virtual"}, // the order of the machines of layer 1
 	3: {"internal/engine", "internal/wire", "faultserver/internal/address", "faultserver/internal/ledger", "faultserver/internal/provider", "internal/pipe"},
