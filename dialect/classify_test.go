@@ -213,6 +213,80 @@ func TestStatusComesFirst(t *testing.T) {
 	}
 }
 
+// What has the form of a failure is none in another place.
+func TestOtherPlaces(t *testing.T) {
+	const limited = `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"m"}}`
+	const failed = `{"object":"response","status":"failed","error":{"code":"server_error","message":"m"}}`
+	for _, tt := range []struct {
+		dialect            dialect.Dialect
+		method, path, body string
+		class              holdfast.Class
+	}{
+		{dialect.OpenAIGateway, "POST", "/chat/completions", limited, holdfast.ClassThrottled},
+		{dialect.OpenAIGateway, "POST", "/chat/completions", limited + "x", holdfast.ClassNone},
+		{dialect.OpenAIGateway, "POST", "/chat/completions", `{"data":[1],"error":{"code":429,"message":"m"}}`, holdfast.ClassNone},
+		{dialect.OpenAIGateway, "POST", "/v1/responses", failed, holdfast.ClassServer},
+		{dialect.OpenAI, "POST", "/v1/responses", failed, holdfast.ClassServer},
+		{dialect.OpenAI, "POST", "/v1/responses", failed + "x", holdfast.ClassNone},
+		{dialect.OpenAI, "GET", "/v1/responses", failed, holdfast.ClassNone},
+		{dialect.OpenAI, "POST", "/v1/other", failed, holdfast.ClassNone},
+		{dialect.OpenAI, "POST", "/chat/completions", limited, holdfast.ClassNone},
+		{dialect.Gemini, "POST", "/m:streamGenerateContent", "[" + limited + "]", holdfast.ClassThrottled},
+		{dialect.Gemini, "POST", "/m:batch", "[" + limited + "]", holdfast.ClassNone},
+		{dialect.Ollama, "POST", "/api/generate", `{"error":"m"}`, holdfast.ClassServer},
+		{dialect.Ollama, "GET", "/api/tags", `{"error":"m"}`, holdfast.ClassNone},
+		{dialect.Ollama, "POST", "/api/generate", `{"error":"m","done":true}`, holdfast.ClassNone},
+		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"error","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassNone},
+	} {
+		a := holdfast.Answer{Method: tt.method, Path: tt.path, Status: 200, Header: header(jsonMedia), Body: []byte(tt.body), Whole: true}
+		if v := tt.dialect.Classify(&a); v.Class != tt.class {
+			t.Errorf("%s: %s %s %s is %+v", tt.dialect.Name, tt.method, tt.path, tt.body, v)
+		}
+	}
+	a := holdfast.Answer{Status: 200, Header: header(eventMedia), Stream: true}
+	a.Event = holdfast.ServerEvent{Type: "response.output_item.done", Data: []byte(`{"type":"response.output_item.done","error":{"code":"server_error","message":"m"}}`)}
+	if v := dialect.OpenAI.Classify(&a); v != (holdfast.Verdict{}) {
+		t.Errorf("a part of a response is %+v", v)
+	}
+}
+
+// A wait in a header of a stream is finer than that in the text of an event.
+func TestWaitOfAnEvent(t *testing.T) {
+	a := holdfast.Answer{Status: 200, Header: header(eventMedia), Stream: true}
+	a.Event = holdfast.ServerEvent{Type: "message", Data: []byte(`{"error":{"code":"rate_limit_exceeded","message":"try again in 5s"}}`)}
+	if v := dialect.OpenAI.Classify(&a); v.RetryAfter != 5*time.Second {
+		t.Errorf("%+v", v)
+	}
+	a.Header.Set("Retry-After-Ms", "5200")
+	if v := dialect.OpenAI.Classify(&a); v.Class != holdfast.ClassThrottled || v.RetryAfter != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A stream that was received as a whole is judged by its events and by its end.
+func TestWholeStreams(t *testing.T) {
+	for _, tt := range wireCases {
+		if tt.media != eventMedia && tt.media != lineMedia {
+			continue
+		}
+		for body, want := range map[string]bool{
+			tt.start + tt.content + tt.end:                   false,
+			tt.start + tt.content + tt.bad:                   true,
+			tt.start + tt.bad:                                true,
+			tt.start + tt.content:                            true,
+			"\n" + tt.start + tt.content + tt.content + tt.end: false,
+		} {
+			a := holdfast.Answer{Method: "POST", Path: tt.path, Status: 200, Header: header(tt.media), Body: []byte(body), Whole: true}
+			if v := tt.dialect.Classify(&a); (v.Class != holdfast.ClassNone) != want || v.Text == "" && want {
+				t.Errorf("%s: %q is %+v", tt.dialect.Name, body, v)
+			}
+			if a.Whole = false; !strings.Contains(body, tt.bad) && tt.dialect.Classify(&a).Class != holdfast.ClassNone {
+				t.Errorf("%s: the beginning %q is a failure", tt.dialect.Name, body)
+			}
+		}
+	}
+}
+
 // A stream that is read by its lines has the same meaning as one that is read by its events.
 func TestLinesOfEvents(t *testing.T) {
 	for _, d := range []dialect.Dialect{dialect.OpenAI, dialect.OpenAIGateway, dialect.Anthropic, dialect.Gemini} {

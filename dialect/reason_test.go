@@ -47,6 +47,9 @@ func TestReasonCutsNoKey(t *testing.T) {
 			t.Fatalf("%d: %q", n, got)
 		}
 	}
+	if got := reason(strings.Repeat("0a", maxRead/2-4) + " abcdefg-" + key); got != hidden+"…" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestWaitIn(t *testing.T) {
