@@ -228,6 +228,7 @@ func TestOtherPlaces(t *testing.T) {
 		{dialect.OpenAIGateway, "POST", "/v1/responses", failed, holdfast.ClassServer},
 		{dialect.OpenAI, "POST", "/v1/responses", failed, holdfast.ClassServer},
 		{dialect.OpenAI, "POST", "/v1/responses", failed + "x", holdfast.ClassNone},
+		{dialect.OpenAI, "POST", "/v1/responses", `{"object":"response","status":"completed","instructions":"failed","x":"failed"}`, holdfast.ClassNone},
 		{dialect.OpenAI, "GET", "/v1/responses", failed, holdfast.ClassNone},
 		{dialect.OpenAI, "POST", "/v1/other", failed, holdfast.ClassNone},
 		{dialect.OpenAI, "POST", "/chat/completions", limited, holdfast.ClassNone},
@@ -236,7 +237,10 @@ func TestOtherPlaces(t *testing.T) {
 		{dialect.Ollama, "POST", "/api/generate", `{"error":"m"}`, holdfast.ClassServer},
 		{dialect.Ollama, "GET", "/api/tags", `{"error":"m"}`, holdfast.ClassNone},
 		{dialect.Ollama, "POST", "/api/generate", `{"error":"m","done":true}`, holdfast.ClassNone},
-		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"error","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassNone},
+		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"error","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassOverloaded},
+		{dialect.Anthropic, "GET", "/v1/messages/batches/1", `{"type":"error","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassNone},
+		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"message","content":[{"type":"error","error":{"type":"overloaded_error"}}]}`, holdfast.ClassNone},
+		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"error","error":"m"}`, holdfast.ClassNone},
 	} {
 		a := holdfast.Answer{Method: tt.method, Path: tt.path, Status: 200, Header: header(jsonMedia), Body: []byte(tt.body), Whole: true}
 		if v := tt.dialect.Classify(&a); v.Class != tt.class {
@@ -247,6 +251,23 @@ func TestOtherPlaces(t *testing.T) {
 	a.Event = holdfast.ServerEvent{Type: "response.output_item.done", Data: []byte(`{"type":"response.output_item.done","error":{"code":"server_error","message":"m"}}`)}
 	if v := dialect.OpenAI.Classify(&a); v != (holdfast.Verdict{}) {
 		t.Errorf("a part of a response is %+v", v)
+	}
+	a.Event = holdfast.ServerEvent{Type: "message", Data: []byte(`{"object":"error","message":"m","type":"BadRequestError","code":400}`)}
+	if v := dialect.OpenAI.Classify(&a); v.Class != holdfast.ClassRequest || v.Text != "m" {
+		t.Errorf("an event that is an error object is %+v", v)
+	}
+	a.Ended, a.Seen = true, 3
+	a.Event = holdfast.ServerEvent{Data: []byte("id: 7")}
+	if v := dialect.OpenAI.Classify(&a); v != (holdfast.Verdict{}) {
+		t.Errorf("an end after a line without data is %+v", v)
+	}
+	a.Event = holdfast.ServerEvent{Type: "message", Data: []byte(`{"object":"chat.completion.chunk","choices":5}`)}
+	if v := dialect.OpenAIGateway.Classify(&a); v.Class != holdfast.ClassLost {
+		t.Errorf("an end after a chunk of another form is %+v", v)
+	}
+	a = holdfast.Answer{Status: 400, Header: header(jsonMedia), Body: []byte(`{"object":"error","message":"m","type":"BadRequestError","code":400}`)}
+	if v := dialect.OpenAI.Classify(&a); v.Class != holdfast.ClassRequest || v.Text != "m" {
+		t.Errorf("a body that is an error object is %+v", v)
 	}
 }
 
@@ -270,10 +291,10 @@ func TestWholeStreams(t *testing.T) {
 			continue
 		}
 		for body, want := range map[string]bool{
-			tt.start + tt.content + tt.end:                   false,
-			tt.start + tt.content + tt.bad:                   true,
-			tt.start + tt.bad:                                true,
-			tt.start + tt.content:                            true,
+			tt.start + tt.content + tt.end:                     false,
+			tt.start + tt.content + tt.bad:                     true,
+			tt.start + tt.bad:                                  true,
+			tt.start + tt.content:                              true,
 			"\n" + tt.start + tt.content + tt.content + tt.end: false,
 		} {
 			a := holdfast.Answer{Method: "POST", Path: tt.path, Status: 200, Header: header(tt.media), Body: []byte(body), Whole: true}

@@ -15,7 +15,8 @@ import (
 // of completions ends with the data [DONE], one of responses with an event such as
 // response.completed.
 //
-// Use OpenAIGateway for a service that answers a failed request with 200.
+// Use OpenAIGateway for a service that answers a failed request with 200, or that leaves out
+// [DONE].
 var OpenAI = Dialect{Name: "OpenAI", Classify: openAI.classify, Scope: scopeOpenAI, Ends: openAI.ends}
 
 // OpenAIGateway is OpenAI for a gateway that passes requests on to other services, as
@@ -178,7 +179,7 @@ func openAIErrorEvent(kind string, data []byte) holdfast.Verdict {
 		return failedResponse(member(data, "response"))
 	case strings.HasPrefix(event, "response."):
 		return holdfast.Verdict{}
-	case !isObject(value) && (event == "error" || kind == "error"):
+	case !isObject(value) && (event == "error" || kind == "error" || textMember(data, "object") == "error"):
 		value = data
 	}
 	f, ok := readFailure(value)
@@ -270,8 +271,6 @@ func segmentAfter(u *url.URL, name string) string {
 		return ""
 	}
 	rest, _, _ = strings.Cut(rest, "/")
-	if plain, err := url.PathUnescape(rest); err == nil {
-		return plain
-	}
-	return rest
+	plain, _ := url.PathUnescape(rest) // it is valid
+	return plain
 }

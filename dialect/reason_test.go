@@ -21,6 +21,7 @@ func TestReason(t *testing.T) {
 		"Authorization: Bearer abc was declined":                           "Authorization: [hidden] [hidden] was declined",
 		"GET https://x/y?api_key=abc&b=1 failed":                           "GET [hidden] failed",
 		`{"token":"abc"} is wrong`:                                         "[hidden] is wrong",
+		"the key sk-ab***yz, ab•••yz":                                      "the key [hidden], [hidden]",
 		"token: abc":                                                       "token: [hidden]",
 		"ghp_0123456789 and (github_pat_1234) and 'AKIAIOSFODNN7EXAMPLE'":  "[hidden] and [hidden] and [hidden]",
 		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x":                           "[hidden]",
