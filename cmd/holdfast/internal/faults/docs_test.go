@@ -94,6 +94,7 @@ func TestDocumentCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, text := cmdtest.Document(t, document)
+	text = regexp.MustCompile("(?s)<!-- from: [^\n]* -->\n```go\n.*?```").ReplaceAllString(text, "") // in the file that it names
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1)
 	if len(blocks) == 0 {
 		t.Error("found no code")
