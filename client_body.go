@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
 	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // liveBody is the body of an answer that the caller reads.
@@ -146,9 +147,33 @@ func (b *liveBody) settle(o Outcome, cause error) {
 }
 
 func (b *liveBody) release() {
+	b.a.onWire.Load().Forget((*leftBody)(b))
 	b.once.Do(func() {
 		b.releaseAttempt()
 		b.a.call.finish()
+	})
+}
+
+// watch makes the end of the operation's context release what the body holds: callers forget
+// to close bodies. It is called last, when the caller gets the answer.
+func (b *liveBody) watch() {
+	left := (*leftBody)(b)
+	if b.ReadCloser != http.NoBody && !b.a.onWire.Load().Notify(left) {
+		left.ContextEnded(b.a.call.World)
+	}
+}
+
+// leftBody is a body of which the context ends before the caller has read or closed it.
+type leftBody liveBody
+
+func (l *leftBody) ContextEnded(w world.World) {
+	l.once.Do(func() {
+		o := l.a.call
+		l.a.roundTrip.Left()
+		o.ReleaseHeld(&l.a.Attempt)
+		o.endContext()
+		o.client.running.remove(o)
+		w.Go(o.closeBody) // which may wait
 	})
 }
 

@@ -144,6 +144,7 @@ func (o *clientCall) run() error {
 			}
 			b.release()
 		}
+		o.handedOver.live.watch()
 		return err
 	}
 	if d.Why == retry.Ended {
@@ -159,12 +160,16 @@ func (o *clientCall) mayHaveBeenSent() bool {
 
 // finish ends the operation's context and removes it from the running calls.
 func (o *clientCall) finish() {
+	o.endContext()
+	o.closeBody()
+	o.client.running.remove(o)
+}
+
+func (o *clientCall) endContext() {
 	o.own.End()
 	if o.stopWatch != nil {
 		o.stopWatch()
 	}
-	o.closeBody()
-	o.client.running.remove(o)
 }
 
 // closeBody closes a body that was not sent, as an http.RoundTripper does, or that the

@@ -51,25 +51,25 @@ type state struct {
 
 // Hook is memory for one function that runs at the end of a Context; see OnEnd.
 type Hook struct {
-	ender      ender
+	ender      Ender
 	next, prev *Hook // nil if the Hook is not in use
 }
 
-// ender is notified of the end of a Context, in the goroutine that ends it.
-type ender interface{ parentEnded(world.World) }
+// Ender is notified of the end of a Context, in the goroutine that ends it. It must not wait.
+type Ender interface{ ContextEnded(world.World) }
 
 // concurrent is a function of AfterFunc.
 type concurrent func()
 
-func (f concurrent) parentEnded(w world.World) { w.Go(f) }
+func (f concurrent) ContextEnded(w world.World) { w.Go(f) }
 
 // direct is a function of OnEnd.
 type direct func()
 
-func (f direct) parentEnded(world.World) { f() }
+func (f direct) ContextEnded(world.World) { f() }
 
-// parentEnded ends a child.
-func (c *Context) parentEnded(world.World) { c.follow() }
+// ContextEnded ends a child.
+func (c *Context) ContextEnded(world.World) { c.follow() }
 
 // Watch is memory for the state of one Context. A caller that knows that code will
 // wait for the end of a Context places it in an allocation of its own.
@@ -236,6 +236,29 @@ func (c *Context) OnEnd(h *Hook, f func()) bool {
 // Remove takes back a Hook of OnEnd. It is false if its function runs or has run.
 func (c *Context) Remove(h *Hook) bool { return c.state.Load().remove(h) }
 
+// Notify notifies e once the Context has ended, and is false if it has ended already.
+func (c *Context) Notify(e Ender) bool {
+	_, err := c.waited().add(nil, e)
+	return err == nil
+}
+
+// Forget takes back a Notify. It is false if e was notified, or is being notified.
+func (c *Context) Forget(e Ender) bool {
+	s := c.waited()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for h := s.hooks; h != nil; h = h.next {
+		if h.ender == e {
+			s.unlink(h)
+			return true
+		}
+		if h.next == s.hooks {
+			break
+		}
+	}
+	return false
+}
+
 // String names the Context in messages, as the contexts of the standard library do.
 func (c *Context) String() string { return "holdfast attempt" }
 
@@ -329,14 +352,14 @@ func (c *Context) end(err error) error {
 		From(c.parent).state.Load().remove(above)
 	}
 	for e := s.next(); e != nil; e = s.next() {
-		e.parentEnded(s.world)
+		e.ContextEnded(s.world)
 	}
 	return err
 }
 
 // add has e notified of the end, with h as the memory or, if h is nil, memory of the
 // state. It gives the reason instead if the Context has ended.
-func (s *state) add(h *Hook, e ender) (*Hook, error) {
+func (s *state) add(h *Hook, e Ender) (*Hook, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -369,7 +392,7 @@ func (s *state) remove(h *Hook) bool {
 }
 
 // next takes the first hook off the ring. It is nil if there is none.
-func (s *state) next() ender {
+func (s *state) next() Ender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.hooks

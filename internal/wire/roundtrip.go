@@ -186,6 +186,17 @@ func (r *RoundTrip) End() {
 		r.request.shut()
 	}
 	r.Context.End()
+	r.leave()
+}
+
+// Left is End after the end of the context, for code that must not wait: another goroutine
+// closes the request's body.
+func (r *RoundTrip) Left() {
+	r.stop()
+	r.leave()
+}
+
+func (r *RoundTrip) leave() {
 	if r.wrapped != nil {
 		r.wrapped.cancel() // at once: the end of r reaches it by a goroutine
 	}
