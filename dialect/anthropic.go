@@ -94,7 +94,7 @@ func anthropicEnded(kind string, data []byte) (ended, marked bool) {
 	switch anthropicType(kind, data) {
 	case "message_stop":
 		return true, true
-	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "ping":
+	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "ping", "error":
 		return false, true
 	}
 	return false, false

@@ -14,7 +14,7 @@ import (
 var Ollama = Dialect{Name: "Ollama", Classify: classifyOllama, Scope: holdfast.ScopeModel, Ends: endsOllama}
 
 var ollama = &format{
-	streams: mediaLines, plain: true, mark: `"done":true`,
+	streams: mediaLines, plain: true, mark: `"done":true or "status":"success"`,
 	declined: ollamaDeclined, body: ollamaBody, event: ollamaEvent, ended: ollamaEnded,
 }
 

@@ -25,12 +25,12 @@ var OpenAI = Dialect{Name: "OpenAI", Classify: openAI.classify, Scope: scopeOpen
 var OpenAIGateway = Dialect{Name: "OpenAIGateway", Classify: openAIGateway.classify, Scope: scopeOpenAI, Ends: openAI.ends}
 
 var openAI = &format{
-	streams: mediaEvents, mark: "[DONE]",
+	streams: mediaEvents, mark: "[DONE] or response.completed",
 	declined: openAIDeclined, body: openAIBody, event: openAIEvent, ended: openAIEnded,
 }
 
 var openAIGateway = &format{
-	streams: mediaEvents, mark: "[DONE]",
+	streams: mediaEvents, mark: "[DONE] or response.completed",
 	declined: openAIDeclined, body: gatewayBody, event: openAIEvent, ended: gatewayEnded,
 }
 
