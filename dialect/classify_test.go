@@ -241,6 +241,7 @@ func TestOtherPlaces(t *testing.T) {
 		{dialect.Anthropic, "GET", "/v1/messages/batches/1", `{"type":"error","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassNone},
 		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"message","content":[{"type":"error","error":{"type":"overloaded_error"}}]}`, holdfast.ClassNone},
 		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"error","error":"m"}`, holdfast.ClassNone},
+		{dialect.Anthropic, "POST", "/v1/messages", `{"type":"message","error":{"type":"overloaded_error","message":"m"}}`, holdfast.ClassNone},
 	} {
 		a := holdfast.Answer{Method: tt.method, Path: tt.path, Status: 200, Header: header(jsonMedia), Body: []byte(tt.body), Whole: true}
 		if v := tt.dialect.Classify(&a); v.Class != tt.class {
@@ -268,6 +269,19 @@ func TestOtherPlaces(t *testing.T) {
 	a = holdfast.Answer{Status: 400, Header: header(jsonMedia), Body: []byte(`{"object":"error","message":"m","type":"BadRequestError","code":400}`)}
 	if v := dialect.OpenAI.Classify(&a); v.Class != holdfast.ClassRequest || v.Text != "m" {
 		t.Errorf("a body that is an error object is %+v", v)
+	}
+}
+
+// net/http's server gives a stream without a type the type text/plain.
+func TestPlainLines(t *testing.T) {
+	a := holdfast.Answer{Method: "POST", Path: "/api/chat", Status: 200, Header: header("text/plain"), Stream: true}
+	a.Event.Data = []byte(`{"error":"model runner has unexpectedly stopped"}`)
+	if v := dialect.Ollama.Classify(&a); v.Class != holdfast.ClassServer {
+		t.Errorf("a line of text/plain is %+v", v)
+	}
+	a.Event.Data, a.Ended, a.Seen = []byte("Ollama is running"), true, 1
+	if v := dialect.Ollama.Classify(&a); v != (holdfast.Verdict{}) {
+		t.Errorf("the end of a text is %+v", v)
 	}
 }
 
