@@ -93,14 +93,22 @@ func geminiDeclined(a *holdfast.Answer) (v holdfast.Verdict) {
 	return v
 }
 
-// geminiBody finds an error in a stream that is a list: streamGenerateContent without alt=sse.
+// geminiBody finds an error in the place of an answer, since a gateway may have lost the status,
+// and in a stream that is a list: streamGenerateContent without alt=sse.
 func geminiBody(a *holdfast.Answer) holdfast.Verdict {
-	if !strings.HasSuffix(a.Path, ":streamGenerateContent") || !bytes.Contains(a.Body, errorName) {
+	if a.Method != http.MethodPost || !bytes.Contains(a.Body, errorName) || !strings.Contains(a.Path, ":") {
 		return holdfast.Verdict{}
 	}
-	for element := range elements(a.Body) {
-		if v, ok := geminiFailure(member(element, "error")); ok {
-			return unknown(v)
+	if strings.HasSuffix(a.Path, ":streamGenerateContent") {
+		for element := range elements(a.Body) {
+			if v, ok := geminiFailure(member(element, "error")); ok {
+				return unknown(v)
+			}
+		}
+	}
+	if member(a.Body, "candidates") == nil && isObject(member(a.Body, "error")) && isWhole(a.Body) {
+		if v, _ := geminiFailure(member(a.Body, "error")); v.Class != holdfast.ClassNone {
+			return v
 		}
 	}
 	return holdfast.Verdict{}

@@ -34,7 +34,7 @@ var ollamaTexts = [...]struct {
 	part  string
 	class holdfast.Class
 }{
-	{"usage limit", holdfast.ClassQuota},
+	{usageLimit, holdfast.ClassQuota},
 	{"too many requests", holdfast.ClassThrottled},
 	{"rate limit", holdfast.ClassThrottled},
 	{"server busy", holdfast.ClassOverloaded},
@@ -46,14 +46,22 @@ var ollamaTexts = [...]struct {
 	{"invalid", holdfast.ClassRequest},
 }
 
-// A status from 400 on is right: the text is its reason.
+// usageLimit is a part of the text of an error when a limit of the cloud is used up, for hours or
+// days.
+const usageLimit = "usage limit"
+
+// A status from 400 on is right, and the text is its reason; but for a 429, which has two.
 func ollamaDeclined(a *holdfast.Answer) holdfast.Verdict {
 	value := member(a.Body, "error")
 	if isObject(value) { // of /v1
 		return openAIDeclined(a)
 	}
 	f, _ := readFailure(value)
-	return holdfast.Verdict{Text: f.text()}
+	v := holdfast.Verdict{Text: f.text()}
+	if a.Status == http.StatusTooManyRequests && strings.Contains(string(f.Message), usageLimit) {
+		v.Class = holdfast.ClassQuota
+	}
+	return v
 }
 
 // ollamaFailure is the verdict on an object that has an error and no part of an answer.

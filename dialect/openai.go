@@ -69,6 +69,9 @@ func openAIFailure(f failure) holdfast.Verdict {
 			class = openAIClasses[string(f.Type)]
 		}
 	}
+	if class == holdfast.ClassServer && strings.Contains(string(f.Message), "overloaded") {
+		class = holdfast.ClassOverloaded // the type is server_error here, too
+	}
 	return f.verdict(class)
 }
 
