@@ -47,7 +47,7 @@ func (x *exchange) flush() { http.NewResponseController(x.w).Flush() } // fails 
 // begin sends the healthy answer's status and headers. A negative length means
 // chunks.
 func (x *exchange) begin(length int) {
-	x.add(x.extra)
+	x.add(x.added.Header)
 	header := x.w.Header()
 	header.Set("Content-Type", x.answer.ContentType)
 	if length >= 0 {

@@ -1,9 +1,7 @@
 package faultserver
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
@@ -58,55 +56,12 @@ func (s *Server) serviceOf(api *provider.API) Service {
 	return func(r Request) Answer { return Answer(api.Serve(provider.Request(r))) }
 }
 
-// speak prepares what the provider adds to the answer: headers, or an error.
+// speak prepares what the provider adds to the answer.
 func (x *exchange) speak(body []byte) {
-	api := x.run.api
-	if api == nil {
-		return
+	if api := x.run.api; api != nil {
+		x.added = api.Add(&x.decision, provider.Answer(x.answer), body, x.number, time.Now())
+		x.fault = x.decision.Fault
 	}
-	now := time.Now()
-	x.extra = api.Headers(body, x.decision.Quota, x.id(), now)
-	f := x.fault
-	switch {
-	case f == nil:
-	case f.API == fault.APIErrorIn200:
-		x.refusal = api.RefuseWith200(x.errorOf(f), now)
-	case f.API != "", f.Status >= 400:
-		x.refusal = api.Refuse(x.errorOf(f), now)
-	case f.Stream != "" && !provider.IsStream(provider.Answer(x.answer)):
-		x.spare()
-	}
-}
-
-// id returns the id that the provider gives the request.
-func (x *exchange) id() string { return "req_" + provider.WorkOf(fmt.Sprint(x.number)) }
-
-// errorOf returns the error of a fault.
-func (x *exchange) errorOf(f *fault.Fault) provider.Error {
-	e := provider.Error{Kind: provider.Kind(f.API), Wait: f.RetryAfter, Quota: x.decision.Quota, ID: x.id()}
-	switch {
-	case f.API == fault.APIErrorIn200 || f.Stream != "":
-		e.Kind = provider.Kind(f.Error)
-		if e.Kind == "" {
-			e.Kind = provider.Overloaded
-		}
-	case f.Quota != nil:
-		e.Kind, e.Status = provider.RateLimit, f.Status
-	case f.Status != 0:
-		e.Status, e.Wait = f.Status, 0 // retry_after has its own form
-	}
-	return e
-}
-
-// spare makes the answer healthy: it is not a stream, and the fault is one of streams.
-func (x *exchange) spare() {
-	d := &x.decision
-	id := fault.ID("stream." + x.fault.Stream)
-	d.IDs = slices.DeleteFunc(slices.Clone(d.IDs), func(met fault.ID) bool { return met == id }) // the plan's list is shared
-	if len(d.IDs) == 0 {
-		d.Rule, d.N = -1, 0
-	}
-	x.fault = nil
 }
 
 // add adds headers to the answer.
@@ -119,13 +74,13 @@ func (x *exchange) add(extra http.Header) {
 
 // refuse sends an error in the provider's form.
 func (x *exchange) refuse() {
-	x.extra = x.refusal.Header
-	x.write(Answer(x.refusal.Answer))
+	x.added.Header = x.added.Refusal.Header
+	x.write(Answer(x.added.Refusal.Answer))
 }
 
 // strikeStream sends a stream with a defect.
 func (x *exchange) strikeStream(f *fault.Fault) {
-	script := x.run.api.Defective(f, provider.Answer(x.answer), x.errorOf(f))
+	script := x.added.Script(f, provider.Answer(x.answer))
 	x.begin(-1)
 	x.flush()
 	for i, event := range script.Events {

@@ -78,8 +78,8 @@ const lastAnswer = "Connection: close"
 // header returns the healthy answer's head with more lines.
 func (x *exchange) header(lines ...string) []byte {
 	own := []string{"Content-Type: " + x.answer.ContentType}
-	for _, name := range slices.Sorted(maps.Keys(x.extra)) {
-		own = append(own, name+": "+x.extra.Get(name))
+	for _, name := range slices.Sorted(maps.Keys(x.added.Header)) {
+		own = append(own, name+": "+x.added.Header.Get(name))
 	}
 	return head(x.answer.Status, append(own, lines...)...)
 }

@@ -36,9 +36,8 @@ type exchange struct {
 	seq      uint64        // number of the attempt in the record
 
 	// With a provider only.
-	number  uint64           // of the request
-	extra   http.Header      // beside those of the answer
-	refusal provider.Refusal // of a status or an API fault; without a body: none
+	number uint64 // of the request
+	added  provider.Addition
 }
 
 // handle serves one request: apply the plan, read the request, wait, then
@@ -134,7 +133,7 @@ func (x *exchange) status() int {
 	case f.Status != 0:
 		return f.Status
 	case f.API != "":
-		return x.refusal.Status
+		return x.added.Refusal.Status
 	case f.Redirect != "":
 		return http.StatusTemporaryRedirect
 	case f.Upload == fault.UploadAnsweredEarly:
@@ -196,7 +195,7 @@ func (x *exchange) write(a Answer) {
 		x.stream(a.pieces())
 		return
 	}
-	x.add(x.extra)
+	x.add(x.added.Header)
 	header := x.w.Header()
 	header.Set("Content-Type", a.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(a.Body)))

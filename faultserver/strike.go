@@ -57,11 +57,11 @@ func (x *exchange) strikeStatus(f *fault.Fault) {
 	header := x.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	body := f.Body
-	if body == "" && x.refusal.Body != nil {
-		body = string(x.refusal.Body)
-		header.Set("Content-Type", x.refusal.ContentType)
+	if refusal := x.added.Refusal; body == "" && refusal.Body != nil {
+		body = string(refusal.Body)
+		header.Set("Content-Type", refusal.ContentType)
 	}
-	x.add(x.refusal.Header)
+	x.add(x.added.Refusal.Header)
 	retryAfter(header, f, time.Now())
 	for name, value := range f.Header {
 		header.Set(name, value)
