@@ -53,7 +53,8 @@ func Catalog() []fault.Entry {
 }
 
 // compile compiles a plan and checks that this server supports it.
-func compile(plan fault.Plan) (*fault.Machine, error) {
+func (s *Server) compile(plan fault.Plan) (*fault.Machine, error) {
+	plan = s.asProvider(plan)
 	machine, err := plan.Compile()
 	if err != nil {
 		return nil, fmt.Errorf("h2fault: %w", err)
@@ -66,7 +67,11 @@ func compile(plan fault.Plan) (*fault.Machine, error) {
 		c.request(fmt.Sprintf("rules[%d].fault", i), r.Fault)
 	}
 	c.refuse(plan.Capacity != nil, "capacity", "is not supported")
-	c.refuse(plan.As != "", "as", "is not supported")
+	if plan.As == "" {
+		for _, path := range plan.NeedProvider() {
+			c.problems = append(c.problems, fault.Problem{Path: path, Message: "needs a provider: set the plan's as, or use the option As"})
+		}
+	}
 	if len(c.problems) > 0 {
 		return nil, fmt.Errorf("h2fault: %w", &fault.Error{Problems: c.problems})
 	}
@@ -94,8 +99,6 @@ func (c *checker) request(path string, f fault.Fault) {
 	c.refuse(f.Drip != nil, path+".drip", "is not supported")
 	c.refuse(f.Gzip != "", path+".gzip", "is not supported")
 	c.refuse(f.Endless, path+".endless", "is not supported")
-	c.refuse(f.API != "", path+".api", "is not supported")
-	c.refuse(f.Stream != "", path+".stream", "is not supported")
 	c.refuse(f.H1 != "", path+".h1", "is not supported")
 	c.refuse(f.Upload != "" && f.Upload != fault.UploadStall, path+".upload", fmt.Sprintf("%q is not supported", f.Upload))
 	c.refuse(f.RetryAfterAs != "" && f.RetryAfterAs != fault.RetrySeconds, path+".retry_after_as", fmt.Sprintf("%q is not supported", f.RetryAfterAs))

@@ -13,12 +13,14 @@
 // them. Three other faults have their own ids here, since a stream ends differently
 // than a connection: a cut of the body by rst, a cut by fin, and a stalled upload.
 // These work as in faultserver: statuses, retry_after in seconds, quota, mix, hang,
-// a stall of the body, latency, pace and commit, and for connections hang, close,
-// reset and latency. A reset or a close before the answer ends the whole connection
+// a stall of the body, latency, pace and commit, providers with their API and stream
+// faults, and for connections hang, close, reset and latency. The stream fault cut
+// ends in RST_STREAM with INTERNAL_ERROR. A reset or a close before the answer ends the whole connection
 // with all its streams. Any other fault is rejected with its path.
 package h2fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +32,7 @@ import (
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/internal/address"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 	"github.com/holdfast-go/holdfast/internal/pipe"
 )
 
@@ -37,10 +40,14 @@ import (
 // All methods are safe for concurrent use.
 type Server struct {
 	service  faultserver.Service
+	as       fault.Provider
 	keep     int
 	listen   string
 	inMemory bool
 	wantTLS  bool
+
+	ownService bool // an option gave the service
+
 	identity *identity // nil without TLS
 
 	listener  net.Listener
@@ -60,6 +67,10 @@ type Server struct {
 type run struct {
 	start   time.Time // of the plan's clock
 	machine *fault.Machine
+	api     *provider.API // nil without a provider
+	service faultserver.Service
+
+	requests uint64
 
 	epoch  time.Time // of the record's clock
 	record *ledger.Record[faultserver.Attempt]
@@ -74,8 +85,13 @@ type Option func(*Server)
 func Listen(addr string) Option { return func(s *Server) { s.listen = addr } }
 
 // Backend sets the service for requests that the plan does not strike. The
-// default is [faultserver.Echo].
-func Backend(service faultserver.Service) Option { return func(s *Server) { s.service = service } }
+// default is the service of the plan's provider, without one [faultserver.Echo].
+func Backend(service faultserver.Service) Option {
+	return func(s *Server) { s.service, s.ownService = service, true }
+}
+
+// As sets the provider of plans that name none, as [faultserver.As] does.
+func As(p fault.Provider) Option { return func(s *Server) { s.as = p } }
 
 // Keep sets the number of attempts in the record. New attempts replace the
 // oldest. The default is 100,000; 0 keeps none.
@@ -113,7 +129,7 @@ func New(plan fault.Plan, opts ...Option) (*Server, error) {
 	if s.service == nil {
 		return nil, errors.New("h2fault: Backend(nil): must be a Service such as faultserver.Echo")
 	}
-	machine, err := compile(plan)
+	machine, err := s.compile(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +198,7 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // belongs to the time before.
 func (s *Server) Begin() {
 	plan := s.Plan()
-	machine, err := compile(plan)
+	machine, err := s.compile(plan)
 	if err != nil {
 		panic("h2fault: plan compiled before and fails now: " + err.Error())
 	}
@@ -193,7 +209,7 @@ func (s *Server) Begin() {
 // Connections, faults in progress on them, record and effects stay. If the new plan
 // is malformed or not supported, the old one stays and the error is that of [New].
 func (s *Server) SetPlan(plan fault.Plan) error {
-	machine, err := compile(plan)
+	machine, err := s.compile(plan)
 	if err != nil {
 		return err
 	}
@@ -208,9 +224,26 @@ func (s *Server) Plan() fault.Plan {
 	return s.plan
 }
 
+// asProvider returns the plan with the provider that applies to it.
+func (s *Server) asProvider(plan fault.Plan) fault.Plan {
+	plan.As = cmp.Or(plan.As, s.as)
+	return plan
+}
+
+// serviceOf returns the service of a run.
+func (s *Server) serviceOf(api *provider.API) faultserver.Service {
+	if api == nil || s.ownService {
+		return s.service
+	}
+	return func(r faultserver.Request) faultserver.Answer {
+		return faultserver.Answer(api.Serve(provider.Request(r)))
+	}
+}
+
 func (s *Server) begin(plan fault.Plan, machine *fault.Machine, goOn bool) {
 	now := time.Now()
-	next := &run{start: now, machine: machine}
+	api := provider.Of(s.asProvider(plan).As)
+	next := &run{start: now, machine: machine, api: api, service: s.serviceOf(api)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if goOn {

@@ -383,7 +383,6 @@ func TestUnsupportedPlans(t *testing.T) {
 			{Fault: fault.Fault{API: fault.APIOverloaded}},
 			{Fault: fault.Fault{Stream: fault.StreamCut}},
 		},
-		As: fault.OpenAI,
 	})
 	var problems *fault.Error
 	if !errors.As(err, &problems) {
@@ -394,8 +393,8 @@ func TestUnsupportedPlans(t *testing.T) {
 		paths = append(paths, p.Path)
 	}
 	want := "connections[0].fault.refuse connections[1].fault.tls rules[0].fault.h1 rules[1].fault.cut.of " +
-		"rules[2].fault.mix[0].fault.endless rules[3].fault.reset rules[4].fault.retry_after_as rules[5].fault.upload " +
-		"rules[6].fault.api rules[7].fault.stream capacity as"
+		"rules[2].fault.mix[0].fault.endless rules[3].fault.reset rules[4].fault.retry_after_as rules[5].fault.upload capacity " +
+		"rules[6].fault.api rules[7].fault.stream"
 	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

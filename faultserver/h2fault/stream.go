@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
 	"github.com/holdfast-go/holdfast/faultserver/internal/ledger"
+	"github.com/holdfast-go/holdfast/faultserver/internal/provider"
 )
 
 // stream is one request and its answer.
@@ -39,7 +40,9 @@ type stream struct {
 	decision fault.Decision
 	key      string // identifies a repeat; empty: none
 	answer   faultserver.Answer
-	seq      uint64 // number of the attempt in the record
+	number   uint64            // of the request
+	added    provider.Addition // by a provider
+	seq      uint64            // number of the attempt in the record
 }
 
 func newStream(c *conn, f *http2.MetaHeadersFrame) *stream {
@@ -107,6 +110,8 @@ func (st *stream) decide(now time.Time) {
 	defer s.mu.Unlock()
 	st.run = s.run
 	st.at = max(now.Sub(st.run.epoch), 0)
+	st.run.requests++
+	st.number = st.run.requests
 	st.decision = st.run.machine.Next(max(now.Sub(st.run.start), 0), req)
 	st.decision.IDs = named(st.decision.IDs)
 }
@@ -138,7 +143,14 @@ func (st *stream) serve(headersTooLarge bool) {
 		return
 	}
 	st.key = ledger.Key(st.header)
-	st.answer = st.c.s.service(faultserver.Request{Method: st.method, Path: st.url.Path, Header: st.header, Body: st.body})
+	req := faultserver.Request{Method: st.method, Path: st.url.Path, Header: st.header, Body: st.body}
+	if st.url.RawQuery != "" {
+		req.Query = st.url.Query()
+	}
+	st.answer = st.run.service(req)
+	if api := st.run.api; api != nil {
+		st.added = api.Add(&st.decision, provider.Answer(st.answer), st.body, st.number, time.Now())
+	}
 	st.note()
 	// The wait does not end when the caller leaves: a service notices that only
 	// when it answers, after the work.
@@ -203,7 +215,9 @@ func (st *stream) status() int {
 		return st.answer.Status
 	case f.Status != 0:
 		return f.Status
-	case f.Cut != nil, f.Stall != nil, f.Hang == fault.AfterHeaders, f.H2 == fault.GoAwayGraceful, f.H2 == fault.RSTAfterHeaders:
+	case f.API != "":
+		return st.added.Refusal.Status
+	case f.Stream != "", f.Cut != nil, f.Stall != nil, f.Hang == fault.AfterHeaders, f.H2 == fault.GoAwayGraceful, f.H2 == fault.RSTAfterHeaders:
 		return st.answer.Status
 	default:
 		return 0
@@ -230,6 +244,11 @@ func (st *stream) strike(f *fault.Fault) {
 	switch {
 	case f.Status != 0:
 		st.sendStatus(f)
+	case f.API != "":
+		refusal := st.added.Refusal
+		st.sendWhole(refusal.Status, fieldsWith(refusal.Header, refusal.ContentType, len(refusal.Body)), refusal.Body)
+	case f.Stream != "":
+		st.sendScript(f)
 	case f.Hang == fault.BeforeAnswer:
 		<-st.abandoned
 	case f.Hang == fault.AfterHeaders:
@@ -323,6 +342,13 @@ func (st *stream) sendStatus(f *fault.Fault) {
 		body = http.StatusText(f.Status) + "\n"
 	}
 	header := map[string]string{"content-type": "text/plain; charset=utf-8"}
+	refusal := st.added.Refusal
+	for name := range refusal.Header {
+		header[strings.ToLower(name)] = refusal.Header.Get(name)
+	}
+	if f.Body == "" && refusal.Body != nil {
+		body, header["content-type"] = string(refusal.Body), refusal.ContentType
+	}
 	if f.RetryAfter > 0 {
 		header["retry-after"] = strconv.FormatInt(int64((f.RetryAfter+time.Second-1)/time.Second), 10)
 	}
@@ -343,11 +369,52 @@ func (st *stream) refuse(status int) {
 
 // fields returns the healthy answer's headers. A negative length is omitted.
 func (st *stream) fields(length int) []hpack.HeaderField {
-	header := map[string]string{"content-type": st.answer.ContentType}
+	return fieldsWith(st.added.Header, st.answer.ContentType, length)
+}
+
+// fieldsWith returns headers with a type and a length. A negative length is omitted.
+func fieldsWith(more http.Header, contentType string, length int) []hpack.HeaderField {
+	header := map[string]string{"content-type": contentType}
 	if length >= 0 {
 		header["content-length"] = strconv.Itoa(length)
 	}
+	for name := range more {
+		header[strings.ToLower(name)] = more.Get(name)
+	}
 	return fieldsOf(header)
+}
+
+// pause waits for d. It returns false if the answer is no longer wanted.
+func (st *stream) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-st.abandoned:
+	case <-st.c.s.closing:
+	}
+	return false
+}
+
+// sendScript sends a stream with a defect.
+func (st *stream) sendScript(f *fault.Fault) {
+	script := st.added.Script(f, provider.Answer(st.answer))
+	st.sendHead(st.answer.Status, st.fields(-1), false)
+	for i, event := range script.Events {
+		if i < len(script.Pauses) && !st.pause(script.Pauses[i]) {
+			return
+		}
+		st.sendData(event, false)
+	}
+	if script.Cut {
+		st.reset(http2.ErrCodeInternal)
+		return
+	}
+	st.sendData(nil, true)
 }
 
 // fieldsOf returns headers in a fixed order. HTTP/2 has no connection-specific

@@ -73,6 +73,19 @@ func (w *wire) head(stream uint32, operation string, end bool) {
 	w.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.block.Bytes(), EndStream: end, EndHeaders: true})
 }
 
+// post sends a POST to a path, with a body, which the server reads.
+func (w *wire) post(stream uint32, path, body string) {
+	w.block.Reset()
+	for _, field := range []hpack.HeaderField{
+		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "x"}, {Name: ":path", Value: path},
+	} {
+		w.encoder.WriteField(field)
+	}
+	w.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.block.Bytes(), EndHeaders: true})
+	w.WriteData(stream, true, []byte(body))
+	w.want(fmt.Sprintf("WINDOW_UPDATE 0 %d", len(body)))
+}
+
 // send sends a complete POST without a body.
 func (w *wire) send(stream uint32, operation string) { w.head(stream, operation, true) }
 
@@ -367,6 +380,29 @@ var shared = map[fault.ID]proof{
 		},
 		status: 429,
 	},
+	"api.rate_limit": {
+		plan: ofGitHub(fault.Fault{API: fault.APIRateLimit, RetryAfter: time.Minute}),
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.handshake()
+			w.send(1, "op-1")
+			w.wantHead("HEADERS 1 :status=403 content-length=166 content-type=application/json", "x-ratelimit-limit=5000 x-ratelimit-remaining=0")
+			w.want("DATA 1 166 bytes END_STREAM")
+		},
+		status: 403,
+	},
+	"api.error_in_200": {
+		plan: ofGitHub(fault.Fault{API: fault.APIErrorIn200}),
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.handshake()
+			w.send(1, "op-1")
+			w.wantHead("HEADERS 1 :status=200 content-length=46 content-type=application/json")
+			w.want("DATA 1 46 bytes END_STREAM")
+		},
+		status: 200,
+	},
+	"stream.error_after": streamProof(fault.Fault{Stream: fault.StreamErrorAfter, Events: 1}, "DATA 1 89 bytes", "DATA 1 78 bytes", "DATA 1 0 bytes END_STREAM"),
+	"stream.end_missing": streamProof(fault.Fault{Stream: fault.StreamEndMissing}, "DATA 1 89 bytes", "DATA 1 90 bytes", "DATA 1 0 bytes END_STREAM"),
+	"stream.cut":         streamProof(fault.Fault{Stream: fault.StreamCut, Events: 1}, "DATA 1 89 bytes", "DATA 1 45 bytes", "RST_STREAM 1 INTERNAL_ERROR"),
 	fault.IDHang: {
 		plan: strikeFirst(fault.Fault{Hang: fault.BeforeAnswer}),
 		prove: func(t *testing.T, s *Server, w *wire) {
@@ -516,6 +552,59 @@ func TestEveryFaultOnTheWire(t *testing.T) {
 		}
 		testProof(t, id, p)
 	}
+}
+
+// ofGitHub is a plan that answers like GitHub.
+func ofGitHub(f fault.Fault) fault.Plan {
+	plan := strikeFirst(f)
+	plan.As = fault.GitHub
+	return plan
+}
+
+// streamProof reads the frames of a stream of Ollama after its headers, and then an
+// answer on the same connection.
+func streamProof(f fault.Fault, frames ...string) proof {
+	plan := strikeFirst(f)
+	plan.As = fault.Ollama
+	return proof{
+		plan: plan,
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.handshake()
+			w.post(1, "/api/generate", `{"model": "m", "prompt": "hi", "options": {"num_predict": 2}}`)
+			w.wantHead("HEADERS 1 :status=200 content-type=application/x-ndjson")
+			w.want(frames...)
+			w.post(3, "/api/embed", `{"model": "m", "input": []}`)
+			w.wantHead("HEADERS 3 :status=200 content-length=")
+		},
+		status: 200, effect: true,
+	}
+}
+
+// wantHead reads HEADERS that begin so and have these fields.
+func (w *wire) wantHead(beginning string, fields ...string) {
+	w.t.Helper()
+	got := w.next()
+	if !strings.HasPrefix(got, beginning) {
+		w.t.Errorf("%s\nwant %s", got, beginning)
+	}
+	for _, field := range fields {
+		if !strings.Contains(got, field) {
+			w.t.Errorf("no %s in %s", field, got)
+		}
+	}
+}
+
+// A status has the body of the provider, and a healthy answer its headers.
+func TestProviderOnTheWire(t *testing.T) {
+	s := Start(t, strikeFirst(fault.Fault{Status: 401}), As(fault.GitHub))
+	w := dialWire(t, s)
+	w.handshake()
+	w.send(1, "op-1")
+	w.wantHead("HEADERS 1 :status=401 content-length=95 content-type=application/json")
+	w.want("DATA 1 95 bytes END_STREAM")
+	w.post(3, "/graphql", "{}")
+	w.wantHead("HEADERS 3 :status=200 content-length=39 content-type=application/json; charset=utf-8", "x-ratelimit-remaining=4999", "x-github-request-id=req_")
+	w.want("DATA 3 39 bytes END_STREAM")
 }
 
 func testProof(t *testing.T, id fault.ID, p proof) {

@@ -33,7 +33,6 @@ func TestWrongUse(t *testing.T) {
 	program.Fails(t, exit.Usage, `--backend "quux": must be echo, embeddings or ollama`, "faults", "--plan", healthy, "--backend", "quux")
 	program.Fails(t, exit.Usage, `--as "opnai": must be openai, anthropic, ollama, gemini or github`, "faults", "--plan", healthy, "--as", "opnai")
 	program.Fails(t, exit.Usage, "--backend echo cannot be combined with --as gemini", "faults", "--plan", healthy, "--as", "gemini", "--backend", "echo")
-	program.Fails(t, exit.Usage, "--as cannot be combined with --h2", "faults", "--plan", healthy, "--as", "gemini", "--h2")
 	program.Fails(t, exit.Config, `--plan model-api: fault plan: 9 faults, the first at rules[0].fault.api, need a provider: give --as, such as --as openai`, "faults", "--plan", "model-api")
 	program.Fails(t, exit.Config, `as: "ollama" contradicts --as openai: leave out one of them`, "faults", "--plan", cmdtest.JSON(t, `{"as": "ollama"}`), "--as", "openai")
 	program.Fails(t, exit.Config, "rules[2].fault.mix[0].fault.stream: github has no streams", "faults", "--plan", "model-api", "--as", "github")

@@ -46,8 +46,6 @@ func (o *options) check(given func(flag string) bool) error {
 		return fmt.Errorf("--as %q: must be %s", o.as, providerNames())
 	case given("as") && given("backend"):
 		return fmt.Errorf("--backend %s cannot be combined with --as %s, which has a service of its own", o.backend, o.as)
-	case given("as") && o.h2:
-		return errors.New("--as cannot be combined with --h2: the server of HTTP/2 answers like no provider")
 	case !known:
 		return fmt.Errorf("--backend %q: must be %s", o.backend, backendNames())
 	case given("tls-ca") && !o.tls:

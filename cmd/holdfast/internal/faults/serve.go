@@ -104,16 +104,20 @@ func (o *options) serve(ctx context.Context, stdout, stderr io.Writer, plan faul
 
 // listenAndServe starts the server that the flags describe.
 func (o *options) listenAndServe(plan fault.Plan) (server, error) {
+	backend, given := backends[o.backend]
 	if o.h2 {
-		opts := []h2fault.Option{h2fault.Listen(o.listen), h2fault.Backend(backends[cmp.Or(o.backend, echo)]), h2fault.Keep(record.Kept)}
+		opts := []h2fault.Option{h2fault.Listen(o.listen), h2fault.As(fault.Provider(o.as)), h2fault.Keep(record.Kept)}
+		if given {
+			opts = append(opts, h2fault.Backend(backend))
+		}
 		if o.tls {
 			opts = append(opts, h2fault.TLS())
 		}
 		return h2fault.New(plan, opts...)
 	}
 	opts := []faultserver.Option{faultserver.Listen(o.listen), faultserver.As(fault.Provider(o.as)), faultserver.Keep(record.Kept)}
-	if o.backend != "" {
-		opts = append(opts, faultserver.Backend(backends[o.backend]))
+	if given {
+		opts = append(opts, faultserver.Backend(backend))
 	}
 	if o.tls {
 		opts = append(opts, faultserver.TLS())
