@@ -379,3 +379,49 @@ func TestNextAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A quota tells what it has left, to admitted and to rejected requests, and to none that
+// it does not count.
+func TestQuotaState(t *testing.T) {
+	m, err := Plan{Rules: []Rule{
+		{Match: Match{Path: "/a"}, Fault: Fault{Quota: &Quota{Limit: 2, Per: 10 * time.Second}}},
+		{Nth: "2-", Fault: Fault{Quota: &Quota{Limit: 9, Per: time.Hour}}}, // not the first that counts /a
+		{Match: Match{Path: "/a"}, Fault: Fault{Status: 500}},
+	}}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		at   time.Duration
+		path string
+		rule int
+		want *QuotaState
+	}{
+		{0, "/b", -1, nil}, // the second rule begins with its second request
+		{1 * time.Second, "/a", 2, &QuotaState{2, 1, 9 * time.Second}},              // admitted, and struck by a later rule
+		{4 * time.Second, "/a", 2, &QuotaState{2, 0, 6 * time.Second}},              // the last of the period
+		{9 * time.Second, "/a", 0, &QuotaState{2, 0, time.Second}},                  // rejected
+		{10 * time.Second, "/a", 2, &QuotaState{2, 1, 10 * time.Second}},            // the next period
+		{11 * time.Second, "/b", -1, &QuotaState{9, 5, time.Hour - 11*time.Second}}, // the second quota: three of /a were admitted to it
+	} {
+		d := m.Next(step.at, Request{Path: step.path})
+		if d.Rule != step.rule || (d.Quota == nil) != (step.want == nil) || d.Quota != nil && *d.Quota != *step.want {
+			t.Errorf("%s at %s: rule %d, %+v; want rule %d, %+v", step.path, step.at, d.Rule, d.Quota, step.rule, step.want)
+		}
+	}
+}
+
+func TestNeedProvider(t *testing.T) {
+	plan := Plan{Rules: []Rule{
+		{Fault: Fault{Status: 500}},
+		{Fault: Fault{Mix: []Choice{{1, Fault{Stream: StreamCut}}, {1, Fault{Healthy: true}}, {1, Fault{API: APIOverloaded}}}}},
+		{Fault: Fault{API: APIRateLimit}},
+	}}
+	want := []string{"rules[1].fault.mix[0].fault.stream", "rules[1].fault.mix[2].fault.api", "rules[2].fault.api"}
+	if got := plan.NeedProvider(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if n := (&Fault{Stream: StreamPings}).EventCount(); n != 3 {
+		t.Errorf("%d events by default", n)
+	}
+}

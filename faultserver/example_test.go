@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/holdfast-go/holdfast/fault"
 	"github.com/holdfast-go/holdfast/faultserver"
@@ -81,6 +82,40 @@ func ExampleServer_Effects() {
 	// 382632c74f3e60e5 0 true [commit.then_drop conn.fin_before_answer]
 	// 382632c74f3e60e5 200 false []
 	// 382632c74f3e60e5 200 true []
+}
+
+// A server that answers like OpenAI: it admits one request in a minute, and the
+// stream of that request ends without its end mark.
+func ExampleAs() {
+	s, err := faultserver.New(fault.Plan{Rules: []fault.Rule{
+		{Fault: fault.Fault{Quota: &fault.Quota{Limit: 1, Per: time.Minute}}},
+		{Fault: fault.Fault{Stream: fault.StreamEndMissing}},
+	}}, faultserver.As(fault.OpenAI))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+
+	for range 2 {
+		resp, err := http.Post(s.URL()+"/v1/chat/completions", "application/json",
+			strings.NewReader(`{"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true}`))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		fmt.Println(resp.StatusCode, resp.Header.Get("X-Ratelimit-Remaining-Requests"), "requests left,",
+			strings.Count(string(body), "data: "), "events, [DONE]:", strings.Contains(string(body), "[DONE]"))
+		if resp.StatusCode == http.StatusTooManyRequests {
+			fmt.Println(string(body)[:strings.Index(string(body), ".")])
+		}
+	}
+	// Output:
+	// 200 0 requests left, 18 events, [DONE]: false
+	// 429 0 requests left, 0 events, [DONE]: false
+	// {"error":{"message":"Rate limit reached for requests per min (RPM)
 }
 
 // A service that works, then refuses connections, then works again: the plan
