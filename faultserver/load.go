@@ -33,7 +33,9 @@ func (x *exchange) work() bool {
 	}
 	admission, start := x.arrive(l)
 	if admission.Ticket == 0 {
-		x.strikeStatus(&fault.Fault{Status: http.StatusServiceUnavailable})
+		full := fault.Fault{Status: http.StatusServiceUnavailable}
+		x.added.Refuse(full.Status, time.Now())
+		x.strikeStatus(&full)
 		return false
 	}
 	done := true

@@ -286,6 +286,18 @@ func TestQuotaInTheHeaders(t *testing.T) {
 	}
 }
 
+// A service that is full says so in the form of the provider.
+func TestCapacityOfAProvider(t *testing.T) {
+	s := Start(t, fault.Plan{As: fault.Ollama, Capacity: &fault.Capacity{Workers: 1, ServiceTime: time.Hour}})
+	dialWire(t, s).send("op-1")
+	awaitInFlight(t, s, 1)
+	w := dialWire(t, s)
+	w.send("op-2")
+	if resp, body := w.full(); resp.StatusCode != 503 || body != `{"error":"server busy, please try again.  maximum pending requests exceeded"}` {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
 // A quota of no requests at all is told too.
 func TestQuotaOfNothing(t *testing.T) {
 	w := dialWire(t, Start(t, strikeAs(fault.GitHub, fault.Fault{Quota: &fault.Quota{Per: time.Hour}})))

@@ -18,6 +18,7 @@ type Addition struct {
 	Refusal Refusal
 
 	api *API
+	id  string // of the request
 	err Error
 }
 
@@ -26,7 +27,7 @@ type Addition struct {
 // is not a stream.
 func (a *API) Add(d *fault.Decision, answer Answer, body []byte, number uint64, now time.Time) Addition {
 	id := "req_" + WorkOf(fmt.Sprint(number))
-	add := Addition{Header: a.Headers(body, d.Quota, id, now), api: a}
+	add := Addition{Header: a.Headers(body, d.Quota, id, now), api: a, id: id}
 	f := d.Fault
 	if f == nil {
 		return add
@@ -41,6 +42,13 @@ func (a *API) Add(d *fault.Decision, answer Answer, body []byte, number uint64, 
 		spare(d)
 	}
 	return add
+}
+
+// Refuse makes the error of a status the refusal. Without a provider it does nothing.
+func (add *Addition) Refuse(status int, now time.Time) {
+	if add.api != nil {
+		add.Refusal = add.api.Refuse(Error{Status: status, ID: add.id}, now)
+	}
 }
 
 // Script returns the stream with the defect that the decision names.
