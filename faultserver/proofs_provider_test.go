@@ -111,7 +111,7 @@ func wantHeaders(want map[string]string) func(*testing.T, http.Header) {
 
 // proofsOfProviders are the proofs of errors of an API and of streams.
 var proofsOfProviders = map[fault.ID]proof{
-	"api.error_in_200": apiProof(fault.OpenAI, fault.Fault{API: fault.APIErrorIn200}, 200, overloadedBody, wantHeaders(map[string]string{"Retry-After": ""})),
+	"api.error_in_200": apiProof(fault.OpenAI, fault.Fault{API: fault.APIErrorIn200}, 200, `{"error":{"code":503,"message":"The engine is currently overloaded, please try again later."}}`, wantHeaders(map[string]string{"Retry-After": ""})),
 	"api.overloaded": {
 		dials: true,
 		plan:  strikeAs(fault.Anthropic, fault.Fault{API: fault.APIOverloaded}),
@@ -221,7 +221,7 @@ func TestErrorsOfTheProviders(t *testing.T) {
 		header map[string]string
 	}{
 		{fault.OpenAI, fault.Fault{API: fault.APIOverloaded, RetryAfter: wait}, 503, []string{`overloaded`}, map[string]string{"Retry-After": "90"}},
-		{fault.OpenAI, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorQuotaExhausted}, 200, []string{`"code":"insufficient_quota"`}, nil},
+		{fault.OpenAI, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorQuotaExhausted}, 200, []string{`"code":429,"message":"You exceeded your current quota`}, nil},
 		{fault.Anthropic, fault.Fault{API: fault.APIRateLimit, RetryAfter: wait}, 429, []string{`"type":"rate_limit_error"`}, map[string]string{"Retry-After": "90", "anthropic-ratelimit-requests-remaining": "0"}},
 		{fault.Anthropic, fault.Fault{API: fault.APIQuotaExhausted}, 400, []string{`"type":"invalid_request_error"`, `credit balance`}, map[string]string{"Retry-After": ""}},
 		{fault.Anthropic, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorRateLimit}, 200, []string{`"type":"error"`, `"type":"rate_limit_error"`}, map[string]string{"Retry-After": ""}},

@@ -17,7 +17,11 @@ var openAI = &API{
 	usual: func(body []byte) Limits {
 		return Limits{full(10_000, 1, time.Minute), full(2_000_000, len(body)/4, time.Minute)}
 	},
-	id:    "x-request-id",
+	id: "x-request-id",
+	// OpenAI itself has no errors in a 200. Its gateways do, with a status as the code.
+	in200: func(r report) any {
+		return map[string]any{"error": map[string]any{"message": r.text, "code": r.status}}
+	},
 	event: dataEvent,
 	ping:  comment(": keep-alive\n\n"),
 }
@@ -63,7 +67,7 @@ func reportOpenAI(e Error) report {
 	if code != "" && e.Message == "" {
 		out.Code = &code
 	}
-	return report{status: status, header: header, body: map[string]any{"error": out}}
+	return report{status: status, header: header, body: map[string]any{"error": out}, text: out.Message}
 }
 
 func serveOpenAI(r Request) Answer {
