@@ -32,7 +32,10 @@ func TestUnclosedAnswers(t *testing.T) {
 			return ctx, func() { <-ctx.Done(); cancel() }
 		}},
 		{"Total", holdfast.Config{Timeouts: holdfast.Timeouts{Total: 10 * time.Second}}, func(ctx context.Context) (context.Context, func()) {
-			return ctx, func() { time.Sleep(20 * time.Second) }
+			return ctx, func() {
+				synctest.Wait()
+				time.Sleep(20 * time.Second)
+			}
 		}},
 		{"Close", holdfast.Config{}, nil},
 	}

@@ -221,7 +221,7 @@ func TestErrorsOfTheProviders(t *testing.T) {
 		header map[string]string
 	}{
 		{fault.OpenAI, fault.Fault{API: fault.APIOverloaded, RetryAfter: wait}, 503, []string{`overloaded`}, map[string]string{"Retry-After": "90"}},
-		{fault.OpenAI, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorQuotaExhausted}, 200, []string{`"code":429,"message":"You exceeded your current quota`}, nil},
+		{fault.OpenAI, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorQuotaExhausted}, 200, []string{`"code":402,"message":"You exceeded your current quota`}, nil},
 		{fault.Anthropic, fault.Fault{API: fault.APIRateLimit, RetryAfter: wait}, 429, []string{`"type":"rate_limit_error"`}, map[string]string{"Retry-After": "90", "anthropic-ratelimit-requests-remaining": "0"}},
 		{fault.Anthropic, fault.Fault{API: fault.APIQuotaExhausted}, 400, []string{`"type":"invalid_request_error"`, `credit balance`}, map[string]string{"Retry-After": ""}},
 		{fault.Anthropic, fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorRateLimit}, 200, []string{`"type":"error"`, `"type":"rate_limit_error"`}, map[string]string{"Retry-After": ""}},

@@ -91,15 +91,13 @@ func TestDialectsUnderstandTheFaults(t *testing.T) {
 		{fault.Fault{API: fault.APIOverloaded}, holdfast.ClassOverloaded, 0, "", nil},
 		{fault.Fault{API: fault.APIRateLimit, RetryAfter: 90 * time.Second}, holdfast.ClassThrottled, 90 * time.Second, "", nil},
 		{fault.Fault{API: fault.APISecondaryRateLimit, RetryAfter: 90 * time.Second}, holdfast.ClassThrottled, 90 * time.Second, "OpenAI OpenAIGateway Anthropic Ollama Gemini", nil},
-		{fault.Fault{API: fault.APIQuotaExhausted}, holdfast.ClassQuota, 0, "GitHub",
-			map[string]holdfast.Class{"Ollama": holdfast.ClassThrottled}}, // by its status: the text is only the reason
+		{fault.Fault{API: fault.APIQuotaExhausted}, holdfast.ClassQuota, 0, "GitHub", nil},
 		{fault.Fault{API: fault.APIErrorIn200, Error: fault.ErrorRateLimit}, holdfast.ClassThrottled, 0, "",
-			map[string]holdfast.Class{"OpenAI": holdfast.ClassContent, "Gemini": holdfast.ClassContent}}, // neither answers so itself: a stream has no event
+			map[string]holdfast.Class{"OpenAI": holdfast.ClassContent}}, // it never answers so: a stream has no event
 		{fault.Fault{Status: 401}, holdfast.ClassCredential, 0, "", nil},
 		{fault.Fault{Status: 400}, holdfast.ClassRequest, 0, "", nil},
 		{fault.Fault{Status: 500}, holdfast.ClassServer, 0, "", nil},
-		{fault.Fault{Stream: fault.StreamErrorFirst}, holdfast.ClassOverloaded, 0, "GitHub",
-			map[string]holdfast.Class{"OpenAI": holdfast.ClassServer, "OpenAIGateway": holdfast.ClassServer}}, // the event has no status, and its type is server_error
+		{fault.Fault{Stream: fault.StreamErrorFirst}, holdfast.ClassOverloaded, 0, "GitHub", nil},
 		{fault.Fault{Stream: fault.StreamErrorFirst, Error: fault.ErrorQuotaExhausted}, holdfast.ClassQuota, 0, "GitHub", nil},
 		{fault.Fault{Stream: fault.StreamErrorAfter, Events: 5, Error: fault.ErrorServer}, holdfast.ClassServer, 0, "GitHub", nil},
 		{fault.Fault{Stream: fault.StreamCut, Events: 5}, holdfast.ClassLost, 0, "GitHub", nil},

@@ -18,9 +18,14 @@ var openAI = &API{
 		return Limits{full(10_000, 1, time.Minute), full(2_000_000, len(body)/4, time.Minute)}
 	},
 	id: "x-request-id",
-	// OpenAI itself has no errors in a 200. Its gateways do, with a status as the code.
+	// OpenAI itself has no errors in a 200. Its gateways do, with a status as the code: that
+	// of a quota that is gone is 402.
 	in200: func(r report) any {
-		return map[string]any{"error": map[string]any{"message": r.text, "code": r.status}}
+		code := r.status
+		if e, ok := r.body.(map[string]any)["error"].(openAIError); ok && e.Type == "insufficient_quota" {
+			code = http.StatusPaymentRequired
+		}
+		return map[string]any{"error": map[string]any{"message": r.text, "code": code}}
 	},
 	event: dataEvent,
 	ping:  comment(": keep-alive\n\n"),

@@ -104,7 +104,7 @@ func classOfAnswer(f *Facts, m Meaning) Class {
 	switch {
 	case f.Status == 101:
 		return ClassLost
-	case f.Quota, f.Status == 402:
+	case f.Quota && f.Status < 500, f.Status == 402:
 		return ClassQuota
 	case m.Outcome == outcome.Throttled:
 		return ClassThrottled

@@ -35,6 +35,8 @@ func TestClassOf(t *testing.T) {
 		{ClassThrottled, Facts{Status: 429}},
 		{ClassQuota, Facts{Status: 429, Quota: true}},
 		{ClassServer, Facts{Status: 500}},
+		{ClassServer, Facts{Status: 500, Quota: true}},
+		{ClassOverloaded, Facts{Status: 503, Quota: true}},
 		{ClassRequest, Facts{Status: 501}},
 		{ClassServer, Facts{Status: 502}},
 		{ClassOverloaded, Facts{Status: 503}},
