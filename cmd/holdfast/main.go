@@ -3,7 +3,7 @@
 //	holdfast call         make one HTTP call
 //	holdfast config       check or show settings
 //	holdfast conformance  test an HTTP client against faults
-//	holdfast demo         compare holdfast with a bare http.Client in an outage
+//	holdfast demo         compare holdfast with an http.Client in an outage
 //	holdfast embed        make embeddings of any number of texts
 //	holdfast faults       serve a plan of faults
 //	holdfast version      print the version of this program

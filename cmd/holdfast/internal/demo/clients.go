@@ -25,7 +25,7 @@ const (
 	threshold   = 15 // failures that open the breaker
 	probes      = 3
 	connections = 32              // and the limit of concurrent calls
-	attemptTime = 2 * time.Second // also the limit of a whole call of the bare client
+	attemptTime = 2 * time.Second // of one attempt
 )
 
 // measurement is the result of one client.
@@ -36,7 +36,7 @@ type measurement struct {
 	dropped     int // of the record
 	effects     faultserver.Effects
 	connections int
-	// From holdfast; empty for the bare client.
+	// From holdfast; empty for the other clients.
 	changes []stateChange
 	stats   holdfast.ClientStats
 }
@@ -96,9 +96,12 @@ func runHoldfast(ctx context.Context, d comparison, server *faultserver.Server, 
 	return m, nil
 }
 
-// runBare makes the same calls through an http.Client that is used well: it pools
-// connections, a call has a time limit, and the answer is read and checked.
-func runBare(ctx context.Context, d comparison, server *faultserver.Server, events *timeline) (measurement, error) {
+// runPlain makes the same calls through an http.Client that is used well: it pools
+// connections, an attempt has a time limit, and the answer is read and checked. With
+// retries it calls in a plain loop, as many programs do: after a lost connection, a 5xx or
+// a 429 it waits for baseDelay, and each time twice as long. It has no jitter, sends no key
+// and does not read Retry-After.
+func runPlain(ctx context.Context, d comparison, server *faultserver.Server, events *timeline, retries int) (measurement, error) {
 	transport := pooled()
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: attemptTime}
@@ -106,11 +109,17 @@ func runBare(ctx context.Context, d comparison, server *faultserver.Server, even
 	begin := time.Now()
 	server.Begin()
 	events.begin(begin, nil)
-	calls, err := generateLoad(ctx, begin, d, &events.tally, func(ctx context.Context, name string, _ *call) result {
-		if err := embed(ctx, client, server.URL(), name+" of the demo"); err != nil {
-			return failed
+	calls, err := generateLoad(ctx, begin, d, &events.tally, func(ctx context.Context, name string, c *call) result {
+		for n := 0; ; n++ {
+			err := embed(ctx, client, server.URL(), name+" of the demo")
+			switch {
+			case err == nil:
+				return answered
+			case n == retries || !mayPass(err) || !sleep(ctx, baseDelay<<n):
+				return failed
+			}
+			events.tally.phases[c.phase].retries.Add(1)
 		}
-		return answered
 	})
 	if err != nil {
 		events.abandon()
@@ -119,6 +128,29 @@ func runBare(ctx context.Context, d comparison, server *faultserver.Server, even
 	events.end("")
 	return measure(server, calls), nil
 }
+
+// mayPass reports whether an error of embed may pass.
+func mayPass(err error) bool {
+	var s status
+	return !errors.As(err, &s) || s >= 500 || s == http.StatusTooManyRequests
+}
+
+// sleep waits, and reports whether ctx did not end meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// status is an answer's status as an error.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("status %d", int(s)) }
 
 // pooled is a transport with as many connections as holdfast uses.
 func pooled() *http.Transport {
@@ -146,7 +178,7 @@ func embed(ctx context.Context, client *http.Client, url, text string) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
+		return status(resp.StatusCode)
 	}
 	var out struct {
 		Data []struct{ Embedding []float32 }

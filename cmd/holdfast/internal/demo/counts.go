@@ -8,7 +8,8 @@ import (
 )
 
 // counts is the result of the demo: --json prints it, the table shows it and check
-// checks it. The bare fields are those of the http.Client.
+// checks it. The bare fields are those of the http.Client without retries, Loop those of
+// the one in a loop.
 type counts struct {
 	Seed    uint64  `json:"seed"`
 	Seconds float64 `json:"seconds"`
@@ -25,6 +26,14 @@ type counts struct {
 	BareSucceeded int `json:"bare_succeeded"`
 	BareFailed    int `json:"bare_failed"`
 	BareCrowded   int `json:"bare_crowded"`
+
+	Loop plain `json:"loop"`
+
+	// LateStarts are the calls that began more than lateStart later than planned,
+	// LatestStart the delay of the latest call of all clients.
+	LateStarts     int     `json:"late_starts"`
+	BareLateStarts int     `json:"bare_late_starts"`
+	LatestStart    float64 `json:"latest_start_ms"`
 
 	// Attempts from four sources: started and ended for the observer, counted by the
 	// client and recorded by the server.
@@ -74,8 +83,82 @@ type counts struct {
 	BareConnectionsOpened int `json:"bare_connections_opened"`
 	GoroutinesLeaked      int `json:"goroutines_leaked"`
 
-	Verdict  string   `json:"verdict"` // holds or fails
+	Verdict  string   `json:"verdict"` // holds, fails or too busy
 	Problems []string `json:"problems,omitempty"`
+}
+
+// tooBusy is the verdict of a run in which nothing is wrong, but the machine started so many
+// calls late that they do not show everything.
+const tooBusy = "too busy"
+
+// plain are the counts of an http.Client without holdfast.
+type plain struct {
+	Calls             int     `json:"calls"`
+	Succeeded         int     `json:"succeeded"`
+	Failed            int     `json:"failed"`
+	Crowded           int     `json:"crowded"` // the part of Failed that was not started
+	LateStarts        int     `json:"late_starts"`
+	Attempts          int     `json:"attempts"`
+	AttemptsInOutage  int     `json:"attempts_in_outage"`
+	Effects           int     `json:"effects"`
+	Duplicates        int     `json:"duplicate_effects"`
+	P50               float64 `json:"p50_ms"`
+	P99               float64 `json:"p99_ms"`
+	ConnectionsOpened int     `json:"connections_opened"`
+}
+
+// countPlain counts the results of an http.Client.
+func countPlain(d comparison, m measurement) plain {
+	p := plain{
+		Calls: len(m.calls), LateStarts: countLate(m.calls), Attempts: len(m.record) + m.dropped, AttemptsInOutage: inOutage(d, m),
+		Effects: m.effects.Done, Duplicates: m.effects.Duplicates, ConnectionsOpened: m.connections,
+	}
+	var took []time.Duration
+	for i := range m.calls {
+		switch call := &m.calls[i]; call.result {
+		case answered:
+			p.Succeeded++
+			took = append(took, call.ended-call.due)
+		case crowded:
+			p.Crowded++
+			p.Failed++
+		case failed:
+			p.Failed++
+		}
+	}
+	p.P50, p.P99 = inUnits(quantile(took, 0.5), time.Millisecond), inUnits(quantile(took, 0.99), time.Millisecond)
+	return p
+}
+
+// countLate counts the calls that began late.
+func countLate(calls []call) (n int) {
+	for i := range calls {
+		if calls[i].isLate() {
+			n++
+		}
+	}
+	return n
+}
+
+// latest is the longest delay of a call behind the schedule.
+func latest(all ...[]call) (d time.Duration) {
+	for _, calls := range all {
+		for i := range calls {
+			d = max(d, calls[i].began-calls[i].due)
+		}
+	}
+	return d
+}
+
+// lateStarts are the late calls of all clients, and all their calls.
+func (c *counts) lateStarts() (late, of int) {
+	return c.LateStarts + c.BareLateStarts + c.Loop.LateStarts, c.Calls + c.BareCalls + c.Loop.Calls
+}
+
+// isBusy reports whether one call in a hundred began late.
+func (c *counts) isBusy() bool {
+	late, of := c.lateStarts()
+	return late > 0 && 100*late >= of
 }
 
 // transition is a change of the breaker's state in the output of --json.
@@ -85,27 +168,37 @@ type transition struct {
 	Failures int     `json:"failures,omitempty"`
 }
 
-// count counts the results of both clients.
-func count(d comparison, guarded, bare measurement, leaked int) counts {
+// count counts the results of the clients.
+func count(d comparison, guarded, bare, loop measurement, leaked int) counts {
+	b := countPlain(d, bare)
 	c := counts{
 		Seed: d.seed, Seconds: d.script.length.Seconds(), Plant: d.plant,
-		Calls: len(guarded.calls), BareCalls: len(bare.calls),
+		Calls:     len(guarded.calls),
+		BareCalls: b.Calls, BareSucceeded: b.Succeeded, BareFailed: b.Failed, BareCrowded: b.Crowded,
+		Loop:       countPlain(d, loop),
+		LateStarts: countLate(guarded.calls), BareLateStarts: b.LateStarts,
+		LatestStart:      inUnits(latest(guarded.calls, bare.calls, loop.calls), time.Millisecond),
 		AttemptsByClient: int(guarded.stats.Attempts), AttemptsByServer: len(guarded.record) + guarded.dropped,
-		BareAttempts: len(bare.record) + bare.dropped, RecordDropped: guarded.dropped + bare.dropped,
+		BareAttempts: b.Attempts, RecordDropped: guarded.dropped + bare.dropped + loop.dropped,
 		Effects: guarded.effects.Done, DuplicateEffects: guarded.effects.Duplicates, ResentAfterEffect: guarded.effects.Resent,
-		EffectsUntracked: guarded.effects.Untracked + bare.effects.Untracked,
-		BareEffects:      bare.effects.Done, BareDuplicates: bare.effects.Duplicates,
-		AttemptsInOutage: inOutage(d, guarded), BareAttemptsInOutage: inOutage(d, bare),
-		ConnectionsOpened: guarded.connections, BareConnectionsOpened: bare.connections,
+		EffectsUntracked: guarded.effects.Untracked + bare.effects.Untracked + loop.effects.Untracked,
+		BareEffects:      b.Effects, BareDuplicates: b.Duplicates,
+		AttemptsInOutage: inOutage(d, guarded), BareAttemptsInOutage: b.AttemptsInOutage,
+		BareP50: b.P50, BareP99: b.P99,
+		ConnectionsOpened: guarded.connections, BareConnectionsOpened: b.ConnectionsOpened,
 		GoroutinesLeaked: leaked,
 	}
-	c.countResults(guarded, bare)
+	c.countResults(guarded)
 	c.countBreaker(d.script, guarded)
 	c.RetryAfterAsked, c.SentInsideRetryAfter = countCooldowns(guarded.calls)
-	c.measureTimes(guarded, bare)
-	if c.Problems = check(c); len(c.Problems) == 0 {
+	c.measureTimes(guarded)
+	wrong, unproved := check(c)
+	switch c.Problems = append(wrong, unproved...); {
+	case len(c.Problems) == 0:
 		c.Verdict = "holds"
-	} else {
+	case len(wrong) == 0 && c.isBusy():
+		c.Verdict = tooBusy
+	default:
 		c.Verdict = "fails"
 	}
 	return c
@@ -122,7 +215,7 @@ func inOutage(d comparison, m measurement) (n int) {
 }
 
 // countResults counts the calls by their results.
-func (c *counts) countResults(guarded, bare measurement) {
+func (c *counts) countResults(guarded measurement) {
 	for i := range guarded.calls {
 		switch guarded.calls[i].result {
 		case answered:
@@ -134,17 +227,6 @@ func (c *counts) countResults(guarded, bare measurement) {
 			c.Failed++
 		case failed:
 			c.Failed++
-		}
-	}
-	for i := range bare.calls {
-		switch bare.calls[i].result {
-		case answered:
-			c.BareSucceeded++
-		case crowded:
-			c.BareCrowded++
-			c.BareFailed++
-		case failed:
-			c.BareFailed++
 		}
 	}
 }
@@ -238,8 +320,8 @@ func countCooldowns(calls []call) (asked, violations int) {
 }
 
 // measureTimes computes the quantiles of the latencies.
-func (c *counts) measureTimes(guarded, bare measurement) {
-	var took, late, cost, bareTook []time.Duration
+func (c *counts) measureTimes(guarded measurement) {
+	var took, late, cost []time.Duration
 	for i := range guarded.calls {
 		call := &guarded.calls[i]
 		late = append(late, call.began-call.due)
@@ -250,13 +332,7 @@ func (c *counts) measureTimes(guarded, bare measurement) {
 			cost = append(cost, call.ended-call.began)
 		}
 	}
-	for i := range bare.calls {
-		if call := &bare.calls[i]; call.result == answered {
-			bareTook = append(bareTook, call.ended-call.due)
-		}
-	}
 	c.P50, c.P99 = inUnits(quantile(took, 0.5), time.Millisecond), inUnits(quantile(took, 0.99), time.Millisecond)
-	c.BareP50, c.BareP99 = inUnits(quantile(bareTook, 0.5), time.Millisecond), inUnits(quantile(bareTook, 0.99), time.Millisecond)
 	c.RejectedP50 = inUnits(quantile(cost, 0.5), time.Microsecond)
 	c.LateP99 = inUnits(quantile(late, 0.99), time.Millisecond)
 }

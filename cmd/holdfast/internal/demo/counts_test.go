@@ -155,7 +155,7 @@ func TestCount(t *testing.T) {
 		c.due, c.began, c.ended, c.result = e.due, e.began, e.ended, e.ending
 	}
 	bare := measurement{calls: make([]call, 2)} // lost
-	c := count(d, guarded, bare, 0)
+	c := count(d, guarded, bare, measurement{}, 0)
 	if c.Calls != 5 || c.Succeeded != 2 || c.Rejected != 1 || c.Failed != 2 || c.Crowded != 1 || c.BareCalls != 2 || c.BareFailed != 0 {
 		t.Errorf("%+v", c)
 	}
@@ -201,7 +201,8 @@ func TestJSONNames(t *testing.T) {
 	for name := range strings.FieldsSeq(`calls succeeded failed rejected attempts attempts_while_open
 		half_open_permits half_open_attempts bare_calls bare_succeeded bare_attempts effects duplicate_effects
 		resent_after_effect p50_ms p99_ms rejected_p50_us breaker_transitions recovered_after_ms
-		sent_inside_retry_after connections_opened bare_connections_opened goroutines_leaked verdict`) {
+		sent_inside_retry_after connections_opened bare_connections_opened goroutines_leaked verdict
+		loop late_starts bare_late_starts latest_start_ms`) {
 		if _, there := object[name]; !there {
 			t.Errorf("the object has no %s", name)
 		}

@@ -29,6 +29,12 @@ type call struct {
 	done     int      // attempts that ended
 }
 
+// lateStart is the delay behind the schedule from which on a call began late. It is more
+// than an answer takes.
+const lateStart = 20 * time.Millisecond
+
+func (c *call) isLate() bool { return c.began-c.due > lateStart }
+
 // result is the end of a call.
 type result uint8
 
@@ -48,8 +54,11 @@ type tally struct {
 
 // phaseTally counts the calls that were scheduled in one phase.
 type phaseTally struct {
+	until                               time.Duration // its end; zero for the last one
 	expected                            int64
 	answered, rejected, failed, retries atomic.Int64
+	late                                atomic.Int64 // began late
+	crossed                             atomic.Int64 // ended after the phase
 }
 
 // generateLoad makes one call for each arrival, in a goroutine of its own and at its
@@ -93,6 +102,12 @@ func generateLoad(ctx context.Context, begin time.Time, d comparison, t *tally, 
 func (t *tally) end(c *call, r result) {
 	c.result = r
 	p := &t.phases[c.phase]
+	if c.isLate() {
+		p.late.Add(1)
+	}
+	if p.until > 0 && c.ended > p.until {
+		p.crossed.Add(1)
+	}
 	switch r {
 	case answered:
 		p.answered.Add(1)
@@ -109,11 +124,18 @@ func (p *phaseTally) allEnded() bool {
 	return p.answered.Load()+p.rejected.Load()+p.failed.Load() == p.expected
 }
 
-// summary is the result of the phase.
+// summary is the result of the phase. Of a phase without all answers it tells how many calls
+// met the next one, and how many began late: their results are not those of the phase alone.
 func (p *phaseTally) summary() string {
 	text := "every call answered"
 	if n := p.answered.Load(); n < p.expected {
 		text = fmt.Sprintf("%s of %s calls answered", format.Number(int(n)), format.Number(int(p.expected)))
+		if n := p.crossed.Load(); n > 0 {
+			text += fmt.Sprintf(", %s ended in the next phase", format.Number(int(n)))
+		}
+	}
+	if n := p.late.Load(); n > 0 {
+		text += ", " + format.Plural(int(n), "late start")
 	}
 	if n := p.retries.Load(); n > 0 {
 		text = format.Plural(int(n), "retry") + ", " + text

@@ -1,10 +1,15 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
 )
 
 // Calls that do not end reach the limit, and later calls fail at once.
@@ -79,4 +84,50 @@ func TestLoadEndsWithContext(t *testing.T) {
 			t.Errorf("%d calls are still running", n)
 		}
 	})
+}
+
+// A phase tells which of its calls it did not have to itself.
+func TestSummary(t *testing.T) {
+	var all tally
+	all.phases[0].until, all.phases[0].expected = time.Second, 4
+	for _, c := range []struct {
+		due, began, ended time.Duration
+		result            result
+		want              string // after it
+	}{
+		{0, lateStart, 30 * time.Millisecond, answered, "1 of 4 calls answered"},
+		{0, lateStart + 1, 30 * time.Millisecond, answered, "2 of 4 calls answered, 1 late start"},
+		{time.Second, time.Second, time.Second, failed, "2 of 4 calls answered, 1 late start"},
+		{time.Second, time.Second, time.Second + 1, failed, "2 of 4 calls answered, 1 ended in the next phase, 1 late start"},
+	} {
+		all.end(&call{due: c.due, began: c.began, ended: c.ended}, c.result)
+		if got := all.phases[0].summary(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// The loop repeats what may pass.
+func TestLoop(t *testing.T) {
+	for _, tt := range []struct {
+		fault    fault.Fault
+		retries  int
+		attempts int
+		want     result
+	}{
+		{fault.Fault{Status: 503}, maxRetries, 3, answered},
+		{fault.Fault{Status: 429}, maxRetries, 3, answered},
+		{fault.Fault{Reset: fault.BeforeAnswer}, maxRetries, 3, answered},
+		{fault.Fault{Status: 422}, maxRetries, 1, failed},
+		{fault.Fault{Status: 503}, 1, 2, failed},
+		{fault.Fault{Status: 503}, 0, 1, failed},
+	} {
+		server := faultserver.Start(t, fault.Plan{Rules: []fault.Rule{{Nth: "1-2", Fault: tt.fault}}}, faultserver.Backend(faultserver.Embeddings))
+		d := comparison{script: newScript(3 * time.Second), due: []time.Duration{0}}
+		var out bytes.Buffer
+		m, err := runPlain(t.Context(), d, server, newTimeline(&out, term.Terminal{}, d), tt.retries)
+		if err != nil || len(m.record) != tt.attempts || m.calls[0].result != tt.want {
+			t.Errorf("%+v with %d retries: %d attempts, result %v, %v; want %d, %v", tt.fault, tt.retries, len(m.record), m.calls[0].result, err, tt.attempts, tt.want)
+		}
+	}
 }

@@ -24,12 +24,7 @@ func TestDemo(t *testing.T) {
 	cmd := program.Command(t, "demo", "--json", "--seconds", "3")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%v, want exit status 0", err)
-	}
-	if stderr.Len() > 0 {
-		t.Errorf("stderr has %q, want nothing", &stderr)
-	}
+	failed := cmd.Run()
 	var c counts
 	object := json.NewDecoder(&stdout)
 	object.DisallowUnknownFields()
@@ -39,13 +34,23 @@ func TestDemo(t *testing.T) {
 	if _, err := object.Token(); err != io.EOF {
 		t.Errorf("after the object: %v, want the end", err)
 	}
+	wrong, unproved := check(c)
+	if c.Verdict == tooBusy { // the counts that would prove more are not reached, but none is wrong
+		if failed == nil || len(wrong) > 0 || len(unproved) == 0 || !c.isBusy() {
+			t.Errorf("%v, %q, %q, busy: %v; want the error of a busy machine", failed, wrong, unproved, c.isBusy())
+		}
+		return
+	}
+	if failed != nil || stderr.Len() > 0 {
+		t.Errorf("%v, stderr has %q; want exit status 0", failed, &stderr)
+	}
 	if c.Verdict != "holds" || len(c.Problems) > 0 {
 		t.Errorf("verdict %q, problems %q; want holds", c.Verdict, c.Problems)
 	}
-	if problems := check(c); len(problems) > 0 {
-		t.Errorf("checked again: %q, want nothing", problems)
+	if len(wrong)+len(unproved) > 0 {
+		t.Errorf("checked again: %q, %q; want nothing", wrong, unproved)
 	}
-	if c.Calls != 2400 || c.BareCalls != 2400 || c.Succeeded == 0 || c.Rejected == 0 || c.BareSucceeded == 0 {
+	if c.Calls != 2400 || c.BareCalls != 2400 || c.Loop.Calls != 2400 || c.Loop.Duplicates == 0 || c.Loop.AttemptsInOutage <= c.BareAttemptsInOutage || c.Succeeded == 0 || c.Rejected == 0 || c.BareSucceeded == 0 {
 		t.Errorf("%+v", c)
 	}
 	// In the outage the bare client sends every call.
@@ -71,7 +76,7 @@ func TestPlantFreshKey(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^    duplicate_effects is [1-9]\d*: must be 0$`).MatchString(text) || !strings.Contains(text, "Does not hold:") {
 		t.Errorf("it wrote\n%s\nwant a verdict that names duplicate_effects", text)
 	}
-	for _, part := range []string{"planted:", "healthy", "flaky", "outage", "circuit breaker opened after 15 failed calls", "recovery", "throttled", "done", "bare http.Client", "calls", "2,400"} {
+	for _, part := range []string{"planted:", "healthy", "flaky", "outage", "circuit breaker opened after 15 failed calls", "recovery", "throttled", "done", "bare http.Client", "http.Client in a loop", "calls", "2,400"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it wrote\n%s\nwant %q in it", text, part)
 		}
@@ -128,9 +133,23 @@ func TestVerdict(t *testing.T) {
 	writeVerdict(&out, term.Terminal{}, c)
 	c.Problems = []string{"duplicate_effects is 1: must be 0"}
 	writeVerdict(&out, term.Terminal{}, c)
+	c.LateStarts, c.LatestStart = 400, 230.4
+	writeVerdict(&out, term.Terminal{}, c)
+	c.Verdict, c.Problems = tooBusy, []string{"retry_after_asked is 0: must be more, else nothing was proved"}
+	writeVerdict(&out, term.Terminal{}, c)
 	want := `  Holds: nothing was done twice, nothing leaked, the service was left alone while it was down.
   Does not hold:
     duplicate_effects is 1: must be 0
+  Late starts: 402 of 36,000 calls began more than 20 ms later than planned, the latest by 230 ms: this machine is busy.
+  A call that was planned in one phase can meet the next, and the times are those of the machine.
+
+  Does not hold:
+    duplicate_effects is 1: must be 0
+  Late starts: 402 of 36,000 calls began more than 20 ms later than planned, the latest by 230 ms: this machine is busy.
+  A call that was planned in one phase can meet the next, and the times are those of the machine.
+
+  Not proved: the machine was too busy to show it.
+    retry_after_asked is 0: must be more, else nothing was proved
 `
 	if got := out.String(); got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -56,6 +56,9 @@ func newTimeline(out io.Writer, terminal term.Terminal, d comparison) *timeline 
 		changes: make(chan stateChange, 4096),
 		stop:    make(chan struct{}), finished: make(chan struct{}),
 	}
+	for i, p := range d.script.phases[:len(d.script.phases)-1] {
+		t.tally.phases[i].until = p.Until
+	}
 	for _, due := range d.due {
 		t.tally.phases[d.script.at(due)].expected++
 	}
