@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ func docsTable() string {
 			f.fill()
 		}
 	}
-	all := append(columns[0], columns[1]...) // those that only Ollama has are last
+	all := slices.Concat(columns...) // those that only some have are last
 	var b strings.Builder
 	b.WriteString("| in the file | variable | values | Mixedbread | Ollama | others | what it is |\n|---|---|---|---|---|---|---|\n")
 	written := map[string]bool{}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -53,10 +54,19 @@ func (s *Service) fields(preset holdfast.Config) (fields []*field) {
 	for _, row := range table {
 		switch info := row.Info(); {
 		case info.Name == headerField:
-			fields = append(fields, s.apiKey(), s.headers(info))
+			fields = append(fields, s.apiKey(), s.headers(info), s.model())
 		case info.Key != "":
 			fields = append(fields, bind(row, &s.config, &preset))
 		}
+	}
+	return fields
+}
+
+// fields are the settings of a provider. Only the file's own have a kind.
+func (p *Provider) fields(preset holdfast.Config) []*field {
+	fields := p.Service.fields(preset)
+	if preset.Name != mixedbreadName {
+		fields = append(fields, p.kind())
 	}
 	return fields
 }
@@ -103,6 +113,45 @@ func (s *Service) apiKey() *field {
 		},
 		fill: func() {},
 		text: func() string { return cmp.Or(s.APIKey.String(), none) },
+	}
+}
+
+// model is the setting of the model that programs ask for, if nothing else names one.
+func (s *Service) model() *field {
+	return &field{
+		Row:    setting.Row{Key: "model", Env: "MODEL", Unset: none, Doc: "the model of `holdfast embed`, unless it names another"},
+		kind:   setting.Text,
+		values: "text",
+		parse: func(text, shows string) string {
+			if len(text) > maxModel || !sendable(text) {
+				return fmt.Sprintf("%s must be the name of a model, at most %d bytes without control characters", shows, maxModel)
+			}
+			s.Model = text
+			return ""
+		},
+		fill: func() {},
+		text: func() string { return cmp.Or(s.Model, none) },
+	}
+}
+
+// maxModel bounds the name of a model, in bytes.
+const maxModel = 256
+
+// kind is the setting of the API of a provider that is in the file only.
+func (p *Provider) kind() *field {
+	return &field{
+		Row:    setting.Row{Key: "kind", Env: "KIND", Unset: none, Doc: "the API; `openai` is the embeddings API of OpenAI, which many services have"},
+		kind:   setting.Text,
+		values: "`openai`",
+		parse: func(text, shows string) string {
+			if text != KindOpenAI {
+				return shows + " must be " + KindOpenAI + ", or left out"
+			}
+			p.Kind = text
+			return ""
+		},
+		fill: func() {},
+		text: func() string { return cmp.Or(p.Kind, none) },
 	}
 }
 

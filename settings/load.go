@@ -39,7 +39,7 @@ func load(path string, data []byte, lookup func(string) (string, bool)) (Setting
 		described, others = l.providers(data)
 	}
 	s := Settings{Others: map[string]Provider{}}
-	l.provider(&s.Mixedbread.Service, s.Mixedbread.fields(preset(mixedbreadName)), described)
+	l.provider(&s.Mixedbread.Service, s.Mixedbread.Service.fields(preset(mixedbreadName)), described)
 	l.provider(&s.Ollama.Service, s.Ollama.fields(), described)
 	for _, name := range others {
 		var p Provider

@@ -68,7 +68,7 @@ func TestProblemsAsShown(t *testing.T) {
 // groups are the keys of a provider's object.
 func groups() string {
 	var names []string
-	for _, f := range new(Provider).fields(preset("x")) {
+	for _, f := range new(Service).fields(preset("x")) {
 		if name, _, _ := strings.Cut(f.Key, "."); !slices.Contains(names, name) {
 			names = append(names, name)
 		}

@@ -16,6 +16,8 @@ type Service struct {
 	APIKey Secret
 	// Header is sent with every request. Its values are treated as credentials.
 	Header map[string]Secret
+	// Model is the model to ask for. Default: none.
+	Model string
 
 	config holdfast.Config // without credentials
 }
@@ -37,7 +39,16 @@ func (s Service) configured() holdfast.Config {
 }
 
 // Provider is a service with one timeout for all requests.
-type Provider struct{ Service }
+type Provider struct {
+	Service
+	// Kind is the API of the service, KindOpenAI or empty. Default: empty, for no API that
+	// holdfast knows.
+	Kind string
+}
+
+// KindOpenAI is the Provider.Kind of a service with the embeddings API of OpenAI: POST
+// /embeddings below its BaseURL.
+const KindOpenAI = "openai"
 
 // Config is the client's configuration. It holds the credentials in plain text,
 // since the client sends them.

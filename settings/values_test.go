@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -163,8 +164,22 @@ func TestFurtherProviders(t *testing.T) {
 		}
 	}
 	one := len(new(Provider).fields(preset("x")))
-	equal(t, "sources", len(count), 3*one-1+len(ollamaTable))
+	equal(t, "sources", len(count), 3*one-3+len(ollamaTable)) // two have no kind, and Ollama no timeouts.attempt
 	equal(t, "sources", len(got.Sources), len(count))
+}
+
+// A provider can have an API and a model.
+func TestKindAndModel(t *testing.T) {
+	got := mustParse(t, `{"providers": {"mine": {"kind": "openai", "base_url": "http://a.test/v1", "model": "m"}, "ollama": {"model": "n"}}}`,
+		"MINE_MODEL", "other", "MIXEDBREAD_MODEL", "b")
+	equal(t, "kind", got.Others["mine"].Kind, KindOpenAI)
+	equal(t, "model", got.Others["mine"].Model+" "+got.Ollama.Model+" "+got.Mixedbread.Model, "other n b")
+	equal(t, "source", sourceOf(got, "providers.mine.model"), Source{Setting: "providers.mine.model", Value: "other", Variable: "MINE_MODEL"})
+	equal(t, "problem", fmt.Sprint(failed(`{"providers": {"mine": {"kind": "bedrock", "base_url": "http://a.test", "model": "a\nb"}, "mixedbread": {"kind": "openai"}}}`)),
+		"holdfast: 3 problems in providers.json\n"+
+			"  providers.mixedbread.kind: unknown key; known are "+groups()+"\n"+
+			"  providers.mine.kind: \"bedrock\" must be openai, or left out\n"+
+			"  providers.mine.model: \"a\\nb\" must be the name of a model, at most 256 bytes without control characters")
 }
 
 // Zero is the default, also where the file says otherwise.

@@ -55,14 +55,14 @@ environment, for example MIXEDBREAD_API_KEY, and from --config.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.provider, "provider", "", "call `mixedbread or ollama`; by default the only one that the settings configure")
+	f.StringVar(&o.provider, "provider", "", "call the `PROVIDER`: mixedbread, ollama, or one of the settings with the kind openai; by default the only one that the settings configure")
 	f.StringVar(&o.settings, "config", "", "read the settings of the providers from `FILE` and the environment")
-	f.StringVar(&o.model, "model", "", "the `MODEL`; the default of mixedbread is "+mixedbread.DefaultModel+", ollama has none")
+	f.StringVar(&o.model, "model", "", "the `MODEL`; by default that of the settings, and for mixedbread "+mixedbread.DefaultModel)
 	f.StringVar(&o.baseURL, "base-url", "", "the `URL` of the service, instead of the one in the settings")
 	f.StringVar(&o.file, "file", "", "read a text from each line of `FILE`")
 	f.StringVar(&o.out, "out", "", "write to `FILE`, which must be empty or new; - is stdout")
 	f.StringVar(&o.resume, "resume", "", "append to `FILE`, which an earlier run has written")
-	f.IntVar(&o.chunk, "chunk", 100, "`N` texts in a call, 1 to "+strconv.Itoa(mixedbread.MaxTexts)+"; use the same to resume")
+	f.IntVar(&o.chunk, "chunk", 100, "`N` texts in a call, 1 to "+strconv.Itoa(mixedbread.MaxTexts))
 	f.IntVar(&o.width, "width", 4, "`N` concurrent calls, 1 to "+strconv.Itoa(maxWidth))
 	return cmd
 }

@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,11 +18,13 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 	"github.com/holdfast-go/holdfast/provider/ollama"
+	"github.com/holdfast-go/holdfast/settings"
 )
 
 // options are the flags of the command.
 type options struct {
 	provider, settings, model, baseURL string
+	kind                               string // of a provider that only the settings have
 	file, out, resume                  string
 	chunk, width                       int
 }
@@ -29,8 +32,18 @@ type options struct {
 // maxWidth is the most concurrent calls.
 const maxWidth = 64
 
-// supported are the providers that make embeddings.
-var supported = []string{"mixedbread", "ollama"}
+// supported are the providers that make embeddings: two that are always there, and those
+// of the settings that have a kind.
+func supported(loaded settings.Settings) []string {
+	names := []string{"mixedbread", "ollama"}
+	for name, p := range loaded.Others {
+		if p.Kind != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // check checks the arguments and flags before the command has any effect.
 func (o *options) check(args []string, given func(flag string) bool, stdin io.Reader) error {
@@ -46,8 +59,6 @@ func (o *options) check(args []string, given func(flag string) bool, stdin io.Re
 	}
 	f, isFile := stdin.(*os.File)
 	switch {
-	case given("provider") && !slices.Contains(supported, o.provider):
-		return fmt.Errorf("--provider %q: must be %s", format.Excerpt(o.provider), format.List(supported, "or"))
 	case len(args) > 0 && given("file"):
 		return fmt.Errorf("--file and %s: give only one of them", format.Plural(len(args), "text"))
 	case given("out") && given("resume"):
@@ -64,27 +75,31 @@ func (o *options) check(args []string, given func(flag string) bool, stdin io.Re
 	return nil
 }
 
+// throttledRetries outlast a limit per minute, which services often tell without a wait.
+const throttledRetries = 6
+
 // configure returns the configuration of the provider, from the settings and the flags.
 func (o *options) configure(stderr io.Writer, env providers.Lookup) (holdfast.Config, error) {
 	loaded, err := providers.Load(stderr, o.settings, env)
 	if err != nil {
 		return holdfast.Config{}, err
 	}
-	if o.provider == "" {
-		set := slices.DeleteFunc(providers.Configured(loaded), func(name string) bool { return !slices.Contains(supported, name) })
-		if len(set) != 1 {
-			return holdfast.Config{}, exit.Errorf(exit.Usage, "--provider is missing: must be %s", format.List(supported, "or"))
-		}
-		o.provider = set[0]
+	if err := o.choose(loaded); err != nil {
+		return holdfast.Config{}, exit.With(exit.Usage, err)
 	}
-	cfg := loaded.Mixedbread.Config()
-	switch {
-	case o.provider == "ollama" && o.model == "":
-		return cfg, exit.Errorf(exit.Usage, "--model is missing: ollama has no default; must be one that makes embeddings, such as nomic-embed-text")
-	case o.provider == "ollama":
-		cfg = loaded.Ollama.Embedding()
-	case o.model == "":
-		o.model = mixedbread.DefaultModel
+	var cfg holdfast.Config
+	var model string
+	switch o.provider {
+	case "mixedbread":
+		cfg, model = loaded.Mixedbread.Config(), cmp.Or(loaded.Mixedbread.Model, mixedbread.DefaultModel)
+	case "ollama":
+		cfg, model = loaded.Ollama.Embedding(), loaded.Ollama.Model
+	default:
+		p := loaded.Others[o.provider]
+		cfg, model, o.kind = p.Config(), p.Model, p.Kind
+	}
+	if o.model = cmp.Or(o.model, model); o.model == "" {
+		return cfg, exit.Errorf(exit.Usage, "--model is missing: %s has no default; must be one that makes embeddings, such as nomic-embed-text", o.provider)
 	}
 	if o.baseURL != "" {
 		cfg.BaseURL = o.baseURL
@@ -95,12 +110,37 @@ func (o *options) configure(stderr io.Writer, env providers.Lookup) (holdfast.Co
 	if limit := cfg.Pool.MaxConns; limit > 0 && o.width > limit {
 		return cfg, exit.Errorf(exit.Usage, "--width %d: must be at most %d, the connections that the settings allow", o.width, limit)
 	}
+	if cfg.Retry.Throttled.MaxRetries == 0 {
+		cfg.Retry.Throttled.MaxRetries = throttledRetries
+	}
 	return cfg, nil
+}
+
+// choose sets the provider if the command line names none, and checks it.
+func (o *options) choose(loaded settings.Settings) error {
+	known := supported(loaded)
+	if o.provider == "" {
+		set := slices.DeleteFunc(providers.Configured(loaded), func(name string) bool { return !slices.Contains(known, name) })
+		if len(set) != 1 {
+			return fmt.Errorf("--provider is missing: must be %s", format.List(known, "or"))
+		}
+		o.provider = set[0]
+	}
+	if _, is := loaded.Others[o.provider]; is && !slices.Contains(known, o.provider) {
+		return fmt.Errorf("--provider %s: the settings do not tell its API: must have the kind %q there, if its API is that of OpenAI", o.provider, settings.KindOpenAI)
+	}
+	if !slices.Contains(known, o.provider) {
+		return fmt.Errorf("--provider %q: must be %s", format.Excerpt(o.provider), format.List(known, "or"))
+	}
+	return nil
 }
 
 // embedFunc is the call of the provider.
 func (o *options) embedFunc(client *holdfast.Client) embedFunc {
-	if o.provider == "ollama" {
+	switch {
+	case o.kind == settings.KindOpenAI:
+		return (&openAI{client, o.model}).embed
+	case o.provider == "ollama":
 		p := ollama.New(client, ollama.Timeouts{})
 		return func(ctx context.Context, texts []string, opts ...holdfast.CallOption) ([][]float32, error) {
 			return p.Embed(ctx, o.model, texts, opts...)
