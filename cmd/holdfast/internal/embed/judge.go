@@ -62,7 +62,8 @@ func (j judge) of(err error) verdict {
 		return succeeded
 	case errors.Is(err, holdfast.ErrCanceled):
 		return canceled
-	case errors.Is(err, holdfast.ErrCircuitOpen), errors.Is(err, holdfast.ErrCoolingDown), errors.As(err, &length), j.wait(err) > 0:
+	case errors.Is(err, holdfast.ErrCircuitOpen), errors.Is(err, holdfast.ErrCoolingDown), errors.As(err, &length), j.wait(err) > 0,
+		class == holdfast.ClassQuota, class == holdfast.ClassCredential:
 		return ends
 	case errors.As(err, &content), errors.Is(err, holdfast.ErrDecode), errors.Is(err, holdfast.ErrContent):
 		return unusable
@@ -99,10 +100,10 @@ func (j judge) ending(err error) error {
 			text += " until " + rejected.RetryAt.Format(time.TimeOnly)
 		}
 		return exit.With(exit.TryAgain, errors.New("the service is down ("+text+")"))
-	case errors.Is(err, holdfast.ErrCoolingDown), j.wait(err) > 0:
-		return exit.With(exit.TryAgain, &coolingDownError{j.until(err)})
 	case classOf(err) == holdfast.ClassQuota:
 		return exit.Errorf(exit.Failure, "the quota of the service is used up: %s", j.reason(err))
+	case errors.Is(err, holdfast.ErrCoolingDown), j.wait(err) > 0:
+		return exit.With(exit.TryAgain, &coolingDownError{j.until(err)})
 	}
 	return exit.With(exit.Failure, errors.New(j.text(err)))
 }

@@ -135,7 +135,7 @@ func TestTenThousand(t *testing.T) {
 	}))
 	t.Setenv("MIXEDBREAD_API_KEY", cmdtest.Secret)
 	settings := cmdtest.JSON(t, fmt.Sprintf(`{"providers": {"mixedbread": {"base_url": "%s/v1",
-		"retry": {"max_retries": 6, "base_delay": "5ms", "max_delay": "40ms"}, "breaker": {"failure_threshold": 4}}}}`, server.URL()))
+		"retry": {"max_retries": 6, "base_delay": "5ms", "max_delay": "40ms", "throttled_max_retries": 6, "throttled_base_delay": "5ms", "throttled_max_delay": "40ms"}, "breaker": {"failure_threshold": 4}}}}`, server.URL()))
 	folder := t.TempDir()
 	input, vectors := filepath.Join(folder, "texts.ndjson"), filepath.Join(folder, "vectors.ndjson")
 	writeTexts(t, input, texts)
