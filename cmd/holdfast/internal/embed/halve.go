@@ -181,7 +181,7 @@ func (b *batch) giveUp() (err error) {
 			dropped[i+1].from = f.from
 			continue
 		}
-		b.report.fail(f.items(), b.judge.text(f.err))
+		b.report.fail(f.items(), b.judge.textFor(f))
 	}
 	return err
 }
@@ -192,10 +192,12 @@ func (b *batch) drop(f failure) error {
 	if f.to-f.from == 1 && atFault {
 		b.report.name(f.items()[0], b.judge.reason(f.err))
 	} else {
-		b.report.fail(f.items(), b.judge.text(f.err))
+		b.report.fail(f.items(), b.judge.textFor(f))
 	}
-	if f.verdict == mayPass && atFault {
+	if f.verdict == mayPass && atFault { // and would fail again
 		f.verdict = declined
+		b.journal.free(f.slot)
+		f.slot = nil
 	}
 	return b.leave(f)
 }

@@ -2,9 +2,7 @@ package embed
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -12,10 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/fault"
@@ -69,7 +65,7 @@ func TestNamesDeclinedTexts(t *testing.T) {
 			fmt.Sscanf(texts[0], "t%d", &n)
 			requests[n/100].Add(1)
 		})
-		poison := func(i int) bool { return i%100 == i/100*3%100 || i == 99 && false }
+		poison := func(i int) bool { return i%100 == i/100*3%100 }
 		file := filepath.Join(t.TempDir(), "vectors.ndjson")
 		got, _, stderr := runEmbed(t, server, "", "--file", input(t, 3000, poison), "--out", file)
 		vectors := readVectors(t, file)
@@ -105,7 +101,6 @@ func formatted(n int) string {
 
 // What every call would fail with is not halved.
 func TestDoesNotHalve(t *testing.T) {
-	hour := http.Header{"Retry-After": {"3600"}}
 	for _, tt := range []struct {
 		name  string
 		fault fault.Fault
@@ -126,7 +121,6 @@ func TestDoesNotHalve(t *testing.T) {
 		{"down, and never up", fault.Fault{Reset: fault.BeforeAnswer}, exit.TryAgain, []string{"the service is down (circuit breaker open"}, 4 * 14},
 		{"everything declined", fault.Fault{Status: 422, Body: `{"detail": [{"loc": ["body"], "msg": "dimensions: unknown"}]}`}, exit.Failure, []string{"lines ", "dimensions: unknown"}, 4*15 + 20},
 	} {
-		_ = hour
 		server := embeddings(t, fault.Rule{Fault: tt.fault})
 		file := filepath.Join(t.TempDir(), "vectors.ndjson")
 		status, _, stderr := runEmbed(t, server, "", "--file", input(t, 2000, func(int) bool { return false }), "--out", file)
@@ -141,12 +135,25 @@ func TestDoesNotHalve(t *testing.T) {
 		if made := len(server.Record()); made > tt.most {
 			t.Errorf("%s: %d requests; want at most %d", tt.name, made, tt.most)
 		}
-		t.Logf("%s: %d requests\n%s", tt.name, len(server.Record()), stderr)
 	}
 }
 
-var _ = bytes.MinRead
-var _ context.Context
-var _ = errors.New
-var _ = synctest.Test
-var _ holdfast.Class
+// A text with which the service fails is found while others succeed, whatever the width is,
+// and also in the last chunk. It is then at fault: a later run would fail again.
+func TestNamesTextsThatFailAlone(t *testing.T) {
+	for _, width := range []string{"1", "4"} {
+		for _, at := range []int{0, 250, 599} {
+			server := picky(t, 500, `{"error": "tokenizer crashed"}`, nil)
+			poison := func(i int) bool { return i == at }
+			file := filepath.Join(t.TempDir(), "vectors.ndjson")
+			status, _, stderr := runEmbed(t, server, "", "--file", input(t, 600, poison), "--width", width, "--out", file)
+			name := fmt.Sprintf("holdfast: line %d \"t%d poison\": 500 Internal Server Error: tokenizer crashed\n", at+1, at)
+			if got := len(readVectors(t, file)); status != exit.Failure || got != 599 || !strings.Contains(stderr, name) || !strings.Contains(stderr, "done 599 · declined 1 · failed 0 ") {
+				t.Errorf("text %d, width %s: exit status %d, %d embeddings, stderr %s; want 1, 599 and %q", at, width, status, got, stderr, name)
+			}
+			if entries, err := filepath.Glob(file + "?*"); len(entries) > 0 || err != nil {
+				t.Errorf("text %d, width %s: %q is left", at, width, entries)
+			}
+		}
+	}
+}

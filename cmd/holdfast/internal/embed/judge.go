@@ -206,11 +206,23 @@ func (j judge) text(err error) string {
 	return j.printable(text)
 }
 
+// textFor is what is reported of a failure: of an answer that declines the texts its status
+// and reason, otherwise the call too.
+func (j judge) textFor(f failure) string {
+	if f.verdict == declined || f.verdict == unusable {
+		return j.reason(f.err)
+	}
+	return j.text(f.err)
+}
+
 // reason is why a text has no embedding: the status of the answer and the reason of the
 // service, or what else has happened.
 func (j judge) reason(err error) string {
 	var status *holdfast.StatusError
-	if !errors.As(err, &status) {
+	switch {
+	case errors.Is(err, holdfast.ErrDecode):
+		return j.printable("content: " + exit.Text(err))
+	case !errors.As(err, &status):
 		return j.printable(exit.Text(err))
 	}
 	text := status.Error()

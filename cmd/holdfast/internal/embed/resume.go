@@ -96,48 +96,47 @@ func (p *previousRun) read(ctx context.Context, model string) error {
 }
 
 // begunBefore are the calls that an earlier run has begun: those of its journal of which a
-// text has no embedding yet. Without a journal it is the call whose lines the file ends with,
-// if its last line is incomplete: the next texts of its chunk are those that are missing.
+// text has no embedding yet. If the file ends within a line, and the journal has not its
+// call, it is found by the lines before.
 func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCall, finished []*slot) {
 	taken := map[int]bool{}
-	for _, call := range noted {
-		open := false
-		for _, index := range call.indexes {
-			open = open || !p.done.has(index)
-		}
+	take := func(call begunCall) bool {
+		open := slices.ContainsFunc(call.indexes, func(index int) bool { return !p.done.has(index) })
 		if !open || slices.ContainsFunc(call.indexes, func(index int) bool { return taken[index] }) {
-			finished = append(finished, call.slot)
-			continue
+			return false
 		}
 		for _, index := range call.indexes {
 			taken[index] = true
 		}
 		begun = append(begun, call)
+		return true
 	}
-	if len(begun) == 0 && p.partialBytes > 0 && len(p.last) > 0 {
-		begun = p.tornCall(size)
+	for _, call := range noted {
+		if !take(call) {
+			finished = append(finished, call.slot)
+		}
+	}
+	if p.partialBytes > 0 && len(p.last) > 0 {
+		take(p.tornCall(size))
 	}
 	return begun, finished
 }
 
-// tornCall is the call whose lines the file ends with.
-func (p *previousRun) tornCall(size int) []begunCall {
+// tornCall is the call whose lines the file ends with, if its chunk had this size. The texts
+// of the chunk that are missing are those of its lines that were not written.
+func (p *previousRun) tornCall(size int) (call begunCall) {
 	last := p.last[len(p.last)-1]
 	first := last - last%size
 	written := map[int]bool{}
 	for i := len(p.last) - 1; i >= 0 && p.last[i] >= first && (i == len(p.last)-1 || p.last[i] < p.last[i+1]); i-- {
 		written[p.last[i]] = true
 	}
-	var call begunCall
 	for index := first; index < first+size; index++ {
 		if written[index] || !p.done.has(index) {
 			call.indexes = append(call.indexes, index)
 		}
 	}
-	if len(call.indexes) == len(written) {
-		return nil // the incomplete line is of another chunk
-	}
-	return []begunCall{call}
+	return call
 }
 
 // isVectorStart reports whether an incomplete line may be the beginning of a vector.

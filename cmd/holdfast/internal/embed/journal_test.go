@@ -1,0 +1,337 @@
+package embed
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/fault"
+	"github.com/holdfast-go/holdfast/faultserver"
+)
+
+// biller is a service that is paid for each text, once for each key, and declines a key that
+// comes with other texts.
+type biller struct {
+	mu    sync.Mutex
+	keys  map[string]string // texts by key
+	paid  map[string]int    // times by text
+	reuse int               // keys with other texts
+	each  func()            // called for each request; may block
+}
+
+func (b *biller) serve(r faultserver.Request) faultserver.Answer {
+	b.mu.Lock()
+	key, texts := r.Header.Get("Idempotency-Key"), inputOf(r)
+	all := strings.Join(texts, "\n")
+	if before, is := b.keys[key]; is && before != all {
+		b.reuse++
+	} else if !is {
+		b.keys[key] = all
+		for _, text := range texts {
+			b.paid[text]++
+		}
+	}
+	each := b.each
+	b.mu.Unlock()
+	if each != nil {
+		each()
+	}
+	return faultserver.Embeddings(r)
+}
+
+func startBiller(t *testing.T, each func()) (*biller, *faultserver.Server) {
+	t.Helper()
+	b := &biller{keys: map[string]string{}, paid: map[string]int{}, each: each}
+	return b, faultserver.Start(t, fault.Plan{}, faultserver.Backend(b.serve))
+}
+
+// check checks that each of n texts was paid for once.
+func (b *biller) check(t *testing.T, what string, n int) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for text, times := range b.paid {
+		if times != 1 {
+			t.Errorf("%s: %q was paid for %d times", what, text, times)
+			break
+		}
+	}
+	if len(b.paid) != n || b.reuse != 0 {
+		t.Errorf("%s: %d texts were paid for, %d keys came with other texts; want %d and none", what, len(b.paid), b.reuse, n)
+	}
+}
+
+func complete(t *testing.T, what, file string, n int) {
+	t.Helper()
+	seen := map[int]bool{}
+	for _, v := range readVectors(t, file) {
+		if seen[v.Index] {
+			t.Errorf("%s: text %d has two embeddings", what, v.Index)
+		}
+		seen[v.Index] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%s: %d embeddings; want %d", what, len(seen), n)
+	}
+}
+
+// A process is killed while calls are in flight, and within a line. Whatever the size of a
+// chunk is then, a later run asks for what was in flight with the same keys and texts, so
+// nothing is paid for twice.
+func TestKilled(t *testing.T) {
+	const texts = 1000
+	for _, chunk := range []string{"100", "30", "256"} {
+		for _, torn := range []bool{false, true} {
+			what := fmt.Sprintf("--chunk %s, torn %v", chunk, torn)
+			var mu sync.Mutex
+			requests, killed := 0, make(chan struct{})
+			hang := make(chan struct{})
+			bill, server := startBiller(t, func() {
+				mu.Lock()
+				requests++
+				n := requests
+				mu.Unlock()
+				if n > 5 { // some answers are lost after their work was done
+					if n == 8 {
+						close(hang)
+					}
+					<-killed
+				}
+			})
+			file := filepath.Join(t.TempDir(), "vectors.ndjson")
+			lines := input(t, texts, func(int) bool { return false })
+			t.Setenv("MIXEDBREAD_API_KEY", cmdtest.Secret)
+			t.Setenv("MIXEDBREAD_RETRY_MAX_RETRIES", "off")
+			cmd := program.Command(t, "embed", "--provider", "mixedbread", "--base-url", server.URL()+"/v1", "--file", lines, "--width", "3", "--out", file)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-hang:
+			case <-time.After(20 * time.Second):
+				t.Fatal("no calls are in flight")
+			}
+			if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--resume", file); status != exit.TryAgain || !strings.Contains(stderr, "--resume "+file+": is in use by another run of holdfast embed") {
+				t.Errorf("%s: beside it: exit status %d, stderr %s", what, status, stderr)
+			}
+			if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--out", file); status != exit.TryAgain || !strings.Contains(stderr, "is in use by another run") {
+				t.Errorf("%s: beside it, with --out: exit status %d, stderr %s", what, status, stderr)
+			}
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			close(killed)
+			if torn {
+				tear(t, file)
+			}
+			status, _, stderr := runEmbed(t, server, "", "--file", lines, "--chunk", chunk, "--resume", file)
+			if status != 0 {
+				t.Errorf("%s: exit status %d, stderr %s", what, status, stderr)
+			}
+			complete(t, what, file, texts)
+			if torn && chunk != "100" {
+				continue // the journal had no need to note the call: its lines were written
+			}
+			bill.check(t, what, texts)
+			if _, err := os.Stat(journalPath(file)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: the journal is left (%v)", what, err)
+			}
+		}
+	}
+}
+
+// tear cuts a file within its last line but three.
+func tear(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.Collect(strings.Lines(string(data)))
+	if len(lines) < 100 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	last := lines[len(lines)-4]
+	if err := os.WriteFile(file, []byte(strings.Join(lines[:len(lines)-4], "")+last[:len(last)/2]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A crash in the middle of a write: the texts of the incomplete line and those after it are
+// asked for with the key of their call, in a request with the same texts.
+func TestTornLineKeepsItsKey(t *testing.T) {
+	for _, noted := range []bool{true, false} {
+		bill, server := startBiller(t, nil)
+		file := filepath.Join(t.TempDir(), "vectors.ndjson")
+		lines := input(t, 250, func(int) bool { return false })
+		if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--out", file); status != 0 {
+			t.Fatal(stderr)
+		}
+		keys := maps.Clone(bill.keys)
+		tear(t, file)
+		args := []string{"--file", lines, "--resume", file}
+		if noted { // the journal that a process leaves that ended within this write
+			j, _, err := openJournal(file, serviceHash(server.URL()+"/v1", "mxbai-embed-large-v1"), true, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var items []item
+			last := readTorn(t, file)
+			for i := last / 100 * 100; i < min(last/100*100+100, 250); i++ {
+				items = append(items, item{index: i})
+			}
+			j.begin(nil, items)
+			if err := j.close(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "--chunk", "7")
+		}
+		status, _, stderr := runEmbed(t, server, "", args...)
+		if status != 0 || !strings.Contains(stderr, "ended within a line") || !strings.Contains(stderr, "done 4 · there before 246 · failed 0 · attempts 1 ") {
+			t.Errorf("noted %v: exit status %d, stderr %s", noted, status, stderr)
+		}
+		complete(t, "torn", file, 250)
+		bill.check(t, "torn", 250)
+		if !maps.Equal(keys, bill.keys) {
+			t.Errorf("noted %v: there is a new key", noted)
+		}
+	}
+}
+
+// readTorn is the index of the last complete line.
+func readTorn(t *testing.T, file string) int {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := parseVectors(t, string(data[:strings.LastIndex(string(data), "\n")+1]))
+	return all[len(all)-1].Index
+}
+
+// A service that asked for an hour is not asked before, by whatever run. Later, or for
+// another service, it is.
+func TestKeepsToTheWait(t *testing.T) {
+	server := embeddings(t, fault.Rule{Nth: "3-", Fault: fault.Fault{Status: 429, RetryAfter: time.Hour}})
+	file := filepath.Join(t.TempDir(), "vectors.ndjson")
+	lines := input(t, 20, func(int) bool { return false })
+	status, _, stderr := runEmbed(t, server, "", "--file", lines, "--chunk", "5", "--width", "1", "--out", file)
+	if status != exit.TryAgain || !strings.Contains(stderr, "done 10 · failed 5 · left 5 · attempts 3 ") ||
+		!strings.Contains(stderr, "holdfast: the service asked to wait until ") || !strings.Contains(stderr, " (1 h); to continue then:\n") {
+		t.Errorf("exit status %d, stderr %s", status, stderr)
+	}
+	if err := server.SetPlan(fault.Plan{}); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr = runEmbed(t, server, "", "--file", lines, "--resume", file)
+	if status != exit.TryAgain || !strings.Contains(stderr, " (1 h); nothing was sent\n") || len(server.Record()) != 3 {
+		t.Errorf("at once: exit status %d, stderr %s, %d requests", status, stderr, len(server.Record()))
+	}
+	state := journalPath(file)
+	was, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := embeddings(t)
+	copied := cmdtest.File(t, "vectors.ndjson", readFile(t, file))
+	if err := os.WriteFile(journalPath(copied), was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := runEmbed(t, other, "", "--file", lines, "--resume", copied); status != 0 {
+		t.Errorf("another service: exit status %d, stderr %s", status, stderr)
+	}
+	for _, until := range []time.Time{time.Now().Add(-time.Minute), time.Now().Add(48 * time.Hour)} { // past, and beyond the bound
+		j := &journal{path: state, service: serviceHash(server.URL()+"/v1", "mxbai-embed-large-v1"), until: until}
+		j.writeHead()
+		_ = j.file.Close()
+		if j, _, err := openJournal(file, j.service, false, time.Now()); err != nil || !j.until.IsZero() {
+			t.Errorf("until %v: %v, %v; want it ignored", until, j, err)
+		}
+	}
+	if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--resume", file); status != 0 || !strings.Contains(stderr, "done 10 · there before 10 ") {
+		t.Errorf("later: exit status %d, stderr %s", status, stderr)
+	}
+	if _, err := os.Stat(state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the journal is left (%v)", err)
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// A journal is bounded: the oldest failed call makes room for a new one. Another file of that
+// name is left alone, and a damaged line is no call.
+func TestJournal(t *testing.T) {
+	output := filepath.Join(t.TempDir(), "out")
+	now := time.Now()
+	j, begun, err := openJournal(output, "s", false, now)
+	if err != nil || len(begun) != 0 {
+		t.Fatal(begun, err)
+	}
+	if err := j.close(now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(journalPath(output)); err == nil {
+		t.Error("a journal of nothing has a file")
+	}
+	for i := range maxCalls + 10 {
+		s := j.begin(nil, []item{{index: i}, {index: i + 255}})
+		if s == nil {
+			t.Fatalf("no room for call %d", i)
+		}
+		j.keep(s)
+	}
+	j.wait(now.Add(57*365*24*time.Hour), now)
+	if err := j.close(now); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(journalPath(output)); err != nil || info.Size() != (1+maxCalls)*slotSize {
+		t.Errorf("%v, %v; want %d bytes", info, err, (1+maxCalls)*slotSize)
+	}
+	j, begun, err = openJournal(output, "s", false, now)
+	if err != nil || len(begun) != maxCalls || !slices.Equal(begun[20].indexes, []int{20, 275}) || !slices.Equal(begun[0].indexes, []int{maxCalls, maxCalls + 255}) {
+		t.Errorf("%d calls, %v", len(begun), err)
+	}
+	if left := j.until.Sub(now); left > maxUntil || left < maxUntil-time.Minute {
+		t.Errorf("it waits %v; want at most %v", left, maxUntil)
+	}
+	for _, call := range begun {
+		j.free(call.slot)
+	}
+	if err := j.close(now.Add(maxUntil)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(journalPath(output)); err == nil {
+		t.Error("the file is left, although nothing is noted")
+	}
+	for _, text := range []string{"my diary", `{"holdfast embed":2}`, "{}"} {
+		if err := os.WriteFile(journalPath(output), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := openJournal(output, "s", false, now); err == nil || !strings.Contains(err.Error(), "was not written by holdfast embed") || readFile(t, journalPath(output)) != text {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, line := range []string{"", "{", `{"from":-1,"texts":"01"}`, `{"from":1,"texts":"x"}`, `{"from":1,"texts":"00"}`, strings.Repeat(" ", slotSize)} {
+		if got := callIndexes([]byte(line)); got != nil {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
