@@ -204,7 +204,11 @@ func (b *batch) settle(r result) error {
 		if wasSent(r.err) {
 			b.report.failed += missing(r.items())
 		}
-		b.journal.keep(r.slot)
+		if mayBeDone(r.err) {
+			b.journal.keep(r.slot)
+		} else {
+			b.journal.free(r.slot)
+		}
 		return cmp.Or(b.end(r.err), b.resolve(r.work))
 	}
 	if r.half == nil && !r.again {

@@ -38,7 +38,7 @@ type failure struct {
 // is the reason to halt the batch.
 func (b *batch) fail(r result, v verdict) error {
 	f := failure{r, v, nil}
-	if v != mayPass || !wasSent(r.err) { // the service has not done this work without an answer
+	if v == declined || v == unusable || !mayBeDone(r.err) {
 		b.journal.free(r.slot)
 		f.slot = nil
 	}

@@ -71,9 +71,8 @@ func serviceHash(baseURL, model string) string {
 // journalPath is the file of the journal.
 func journalPath(output string) string { return output + ".state" }
 
-// openJournal reads the journal of an output file, if there is one. fresh discards what it
-// says, because the output file is new.
-func openJournal(output, service string, fresh bool, now time.Time) (j *journal, begun []begunCall, err error) {
+// openJournal reads the journal of an output file, if there is one.
+func openJournal(output, service string, now time.Time) (j *journal, begun []begunCall, err error) {
 	j = &journal{path: journalPath(output), service: service}
 	data, err := readJournal(j.path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -90,9 +89,7 @@ func openJournal(output, service string, fresh bool, now time.Time) (j *journal,
 	if j.file, err = os.OpenFile(j.path, os.O_RDWR, 0); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", j.path, exit.Reason(err))
 	}
-	if fresh {
-		rest = nil
-	} else if head.Service == service && head.Until.After(now) && head.Until.Before(now.Add(maxUntil+time.Minute)) {
+	if head.Service == service && head.Until.After(now) && head.Until.Before(now.Add(maxUntil+time.Minute)) {
 		j.until = head.Until
 	}
 	for line := range slices.Chunk(rest, slotSize) {
@@ -104,10 +101,9 @@ func openJournal(output, service string, fresh bool, now time.Time) (j *journal,
 			j.unused = append(j.unused, s)
 		}
 	}
-	if fresh {
-		j.err = exit.Reason(j.file.Truncate(0))
+	if j.until.IsZero() {
+		j.writeHead() // of this service
 	}
-	j.writeHead()
 	return j, begun, j.err
 }
 
@@ -225,13 +221,14 @@ func (j *journal) writeLine(n int, v any) {
 	}
 }
 
-// close ends the journal. It removes its file if a later run needs nothing from it.
-func (j *journal) close(now time.Time) error {
+// close ends the journal. It removes its file if a later run needs nothing from it: if the
+// output is complete, or nothing is noted.
+func (j *journal) close(complete bool, now time.Time) error {
 	if j == nil || j.file == nil {
 		return nil
 	}
 	err := j.file.Close()
-	if len(j.unused) == len(j.slots) && !j.until.After(now) {
+	if complete || len(j.unused) == len(j.slots) && !j.until.After(now) {
 		err = cmp.Or(err, os.Remove(j.path))
 	}
 	return cmp.Or(j.err, err)

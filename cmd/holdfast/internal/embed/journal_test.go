@@ -182,7 +182,7 @@ func TestTornLineKeepsItsKey(t *testing.T) {
 		tear(t, file)
 		args := []string{"--file", lines, "--resume", file}
 		if noted { // the journal that a process leaves that ended within this write
-			j, _, err := openJournal(file, serviceHash(server.URL()+"/v1", "mxbai-embed-large-v1"), true, time.Now())
+			j, _, err := openJournal(file, serviceHash(server.URL()+"/v1", "mxbai-embed-large-v1"), time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +192,7 @@ func TestTornLineKeepsItsKey(t *testing.T) {
 				items = append(items, item{index: i})
 			}
 			j.begin(nil, items)
-			if err := j.close(time.Now()); err != nil {
+			if err := j.close(false, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			args = append(args, "--chunk", "7")
@@ -255,7 +255,7 @@ func TestKeepsToTheWait(t *testing.T) {
 		j := &journal{path: state, service: serviceHash(server.URL()+"/v1", "mxbai-embed-large-v1"), until: until}
 		j.writeHead()
 		_ = j.file.Close()
-		if j, _, err := openJournal(file, j.service, false, time.Now()); err != nil || !j.until.IsZero() {
+		if j, _, err := openJournal(file, j.service, time.Now()); err != nil || !j.until.IsZero() {
 			t.Errorf("until %v: %v, %v; want it ignored", until, j, err)
 		}
 	}
@@ -281,11 +281,11 @@ func readFile(t *testing.T, path string) string {
 func TestJournal(t *testing.T) {
 	output := filepath.Join(t.TempDir(), "out")
 	now := time.Now()
-	j, begun, err := openJournal(output, "s", false, now)
+	j, begun, err := openJournal(output, "s", now)
 	if err != nil || len(begun) != 0 {
 		t.Fatal(begun, err)
 	}
-	if err := j.close(now); err != nil {
+	if err := j.close(false, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(journalPath(output)); err == nil {
@@ -299,13 +299,13 @@ func TestJournal(t *testing.T) {
 		j.keep(s)
 	}
 	j.wait(now.Add(57*365*24*time.Hour), now)
-	if err := j.close(now); err != nil {
+	if err := j.close(false, now); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(journalPath(output)); err != nil || info.Size() != (1+maxCalls)*slotSize {
 		t.Errorf("%v, %v; want %d bytes", info, err, (1+maxCalls)*slotSize)
 	}
-	j, begun, err = openJournal(output, "s", false, now)
+	j, begun, err = openJournal(output, "s", now)
 	if err != nil || len(begun) != maxCalls || !slices.Equal(begun[20].indexes, []int{20, 275}) || !slices.Equal(begun[0].indexes, []int{maxCalls, maxCalls + 255}) {
 		t.Errorf("%d calls, %v", len(begun), err)
 	}
@@ -315,7 +315,7 @@ func TestJournal(t *testing.T) {
 	for _, call := range begun {
 		j.free(call.slot)
 	}
-	if err := j.close(now.Add(maxUntil)); err != nil {
+	if err := j.close(false, now.Add(maxUntil)); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(journalPath(output)); err == nil {
@@ -325,7 +325,7 @@ func TestJournal(t *testing.T) {
 		if err := os.WriteFile(journalPath(output), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := openJournal(output, "s", false, now); err == nil || !strings.Contains(err.Error(), "was not written by holdfast embed") || readFile(t, journalPath(output)) != text {
+		if _, _, err := openJournal(output, "s", now); err == nil || !strings.Contains(err.Error(), "was not written by holdfast embed") || readFile(t, journalPath(output)) != text {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

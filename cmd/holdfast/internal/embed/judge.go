@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,12 +190,18 @@ func classOf(err error) holdfast.Class {
 
 // wasSent reports whether the service may have received a request.
 func wasSent(err error) bool {
-	for _, a := range attempts(err) {
-		if a.Sent {
-			return true
+	return slices.ContainsFunc(attempts(err), func(a holdfast.Attempt) bool { return a.Sent })
+}
+
+// mayBeDone reports whether the service may have done the work of a call that failed.
+func mayBeDone(err error) bool {
+	return slices.ContainsFunc(attempts(err), func(a holdfast.Attempt) bool {
+		switch a.Class {
+		case holdfast.ClassThrottled, holdfast.ClassQuota, holdfast.ClassCredential, holdfast.ClassRequest, holdfast.ClassContent:
+			return false
 		}
-	}
-	return false
+		return a.Sent
+	})
 }
 
 // text is the message of an error, with the reason of the service.

@@ -76,7 +76,7 @@ func (o *options) run(cmd *cobra.Command, cfg holdfast.Config, args []string) er
 	if errors.As(err, &cooling) {
 		b.journal.wait(cooling.until, time.Now())
 	}
-	if failed := b.journal.close(time.Now()); failed != nil {
+	if failed := b.journal.close(err == nil, time.Now()); failed != nil {
 		report.note(fmt.Sprintf("%s could not be written (%v): a call whose answer was lost may be paid for again", journalPath(o.outputFile()), exit.Reason(failed)))
 	}
 	if err == nil {
@@ -107,13 +107,13 @@ func (o *options) openJournal(output *os.File, cfg holdfast.Config, previous *pr
 		return nil, nil
 	}
 	now := time.Now()
-	j, noted, err := openJournal(o.outputFile(), serviceHash(cfg.BaseURL, o.model), o.resume == "", now)
+	j, noted, err := openJournal(o.outputFile(), serviceHash(cfg.BaseURL, o.model), now)
 	if err != nil {
 		return nil, exit.With(exit.Config, err)
 	}
 	if !j.until.IsZero() {
 		until := j.until
-		_ = j.close(now)
+		_ = j.close(false, now)
 		return nil, exit.Errorf(exit.TryAgain, "%w; nothing was sent", &coolingDownError{until})
 	}
 	var finished []*slot
