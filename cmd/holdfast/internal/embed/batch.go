@@ -65,7 +65,7 @@ type work struct {
 	chunk
 	vectors [][]float32 // nil for a text without an embedding
 	open    int         // pieces without a result
-	slots   []*slot     // to be freed when the vectors are written
+	entries []*entry    // to be freed when the vectors are written
 }
 
 // result is a piece with its embeddings or its error.
@@ -131,7 +131,7 @@ func (b *batch) run(ctx context.Context, s *source, size int, previous *previous
 			w := &work{n: n, chunk: c, vectors: make([][]float32, len(c.items)), open: 1}
 			b.unwritten[n] = w
 			n++
-			b.ready = append(b.ready, piece{work: w, to: len(c.items), slot: c.slot})
+			b.ready = append(b.ready, piece{work: w, to: len(c.items), entry: c.entry})
 		case r := <-results:
 			b.running--
 			halt(b.settle(r))
@@ -173,7 +173,7 @@ func (b *batch) read(s *source, size int, previous *previousRun, to chan<- chunk
 // begin notes a call that is about to be made.
 func (b *batch) begin(p piece) piece {
 	p.seen = b.successes
-	p.slot = b.journal.begin(p.slot, p.items())
+	p.entry = b.journal.begin(p.entry, p.items())
 	return p
 }
 
@@ -198,16 +198,16 @@ func (b *batch) settle(r result) error {
 		return b.succeed(r)
 	case v == canceled:
 		b.report.abandoned++
-		b.journal.keep(r.slot)
+		b.journal.keep(r.entry)
 		return b.resolve(r.work)
 	case v == ends:
 		if wasSent(r.err) {
 			b.report.failed += missing(r.items())
 		}
 		if mayBeDone(r.err) {
-			b.journal.keep(r.slot)
+			b.journal.keep(r.entry)
 		} else {
-			b.journal.free(r.slot)
+			b.journal.free(r.entry)
 		}
 		return cmp.Or(b.end(r.err), b.resolve(r.work))
 	}
@@ -240,7 +240,7 @@ func (b *batch) succeed(r result) error {
 	b.failures, b.hopeless, b.probed = 0, false, false
 	b.length = len(r.vectors[0])
 	copy(r.work.vectors[r.from:r.to], r.vectors)
-	r.slots = append(r.slots, r.slot)
+	r.entries = append(r.entries, r.entry)
 	if r.half != nil {
 		b.halfEnded(r.half)
 	}
@@ -306,7 +306,7 @@ func (b *batch) write(w *work) error {
 		return exit.Errorf(exit.WriteError, "writing the embeddings: %w", exit.Reason(err))
 	}
 	b.report.done += n
-	for _, s := range w.slots {
+	for _, s := range w.entries {
 		b.journal.free(s)
 	}
 	return nil

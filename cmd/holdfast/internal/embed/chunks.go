@@ -10,7 +10,7 @@ import (
 // chunk is the texts of one call.
 type chunk struct {
 	items []item
-	slot  *slot // in the journal; nil if an earlier run has not begun the call
+	entry *entry // in the journal; nil if an earlier run has not begun the call
 }
 
 // chunks cuts the input into chunks, and leaves out the texts that have an embedding. The
@@ -49,7 +49,7 @@ func (s *source) chunks(size int, model string, previous *previousRun) iter.Seq2
 			switch call := begun[t.index]; {
 			case call != nil:
 				call.items = append(call.items, t)
-				if len(call.items) == len(call.indexes) && !yield(chunk{call.items, call.slot}, nil) {
+				if len(call.items) == len(call.indexes) && !yield(chunk{call.items, call.entry}, nil) {
 					return
 				}
 			case !t.written:
@@ -60,7 +60,7 @@ func (s *source) chunks(size int, model string, previous *previousRun) iter.Seq2
 			return
 		}
 		for _, call := range previous.begun { // the input has become shorter
-			if n := len(call.items); n > 0 && n < len(call.indexes) && !yield(chunk{call.items, call.slot}, nil) {
+			if n := len(call.items); n > 0 && n < len(call.indexes) && !yield(chunk{call.items, call.entry}, nil) {
 				return
 			}
 		}

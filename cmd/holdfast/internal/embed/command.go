@@ -27,13 +27,19 @@ twice is checked completely before anything is sent.
 
 On stdout the order is that of the texts. In a file (--out) each chunk is written as
 soon as it is ready. --resume appends to such a file: it requests no embedding that the
-file contains, and removes an incomplete last line. Each chunk has a key that depends
-on its texts and their position. A service that recognises Idempotency-Key or
-X-Request-ID therefore does no work twice, even if an answer was lost.
+file contains, and removes an incomplete last line. Each call has a key that depends on
+its texts and their position. FILE.state beside the file notes the calls without an
+answer, so that a later run makes them again with the same key. A service that
+recognises Idempotency-Key or X-Request-ID therefore does no work twice, even if an
+answer was lost. Only one run at a time can write to a file.
 
-Ctrl-C, an outage (the circuit breaker opens) or an error that is not about the texts
-ends the run early. The calls in flight still end and are written, after Ctrl-C within
-5 s, and the command to continue is printed. A second Ctrl-C ends it at once.
+A chunk that the service declines is halved until the texts at fault are found. They are
+named, with the service's reason, and all others are embedded.
+
+Ctrl-C, an outage (the circuit breaker opens), a quota that is used up, a wait of more
+than a minute or an error that is not about the texts ends the run early. The calls in
+flight still end and are written, after Ctrl-C within 5 s, and the command to continue is
+printed. A second Ctrl-C ends it at once.
 
 The key and the limits are those of the settings (see holdfast config show), from the
 environment, for example MIXEDBREAD_API_KEY, and from --config.
@@ -42,6 +48,7 @@ environment, for example MIXEDBREAD_API_KEY, and from --config.
 		Example: `  holdfast embed --provider mixedbread "how is bread made?"
   holdfast embed --provider ollama --model nomic-embed-text --file texts.txt --out vectors.ndjson
   holdfast embed --provider ollama --model nomic-embed-text --file texts.txt --resume vectors.ndjson
+  holdfast embed --config providers.json --provider mine --file texts.txt --out vectors.ndjson
   jq -c '{id, text: .body}' articles.ndjson | holdfast embed --provider mixedbread --out vectors.ndjson`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(args, cmd.Flags().Changed, cmd.InOrStdin()); err != nil {
@@ -70,10 +77,10 @@ environment, for example MIXEDBREAD_API_KEY, and from --config.
 // statuses are the exit statuses of the command, in order.
 var statuses = []exit.Row{
 	{Status: 0, Meaning: "every text has its embedding"},
-	{Status: exit.Failure, Meaning: "the service declined some texts, and would decline them again"},
+	{Status: exit.Failure, Meaning: "the service declined, or its answers cannot be used: the message has the reason"},
 	{Status: exit.Usage, Meaning: "an argument is invalid"},
 	{Status: exit.Config, Meaning: "a file, a setting or a line of the input is invalid"},
 	{Status: exit.WriteError, Meaning: "the embeddings could not be written"},
-	{Status: exit.TryAgain, Meaning: "some texts failed, or the service is down: continue later with --resume"},
+	{Status: exit.TryAgain, Meaning: "some texts failed, the service is down or asked to wait, or another run\n       writes to the file: continue later with --resume"},
 	{Status: exit.Interrupted, Meaning: "interrupted"},
 }

@@ -12,7 +12,7 @@ type piece struct {
 	again    bool   // the whole chunk, asked for a second time
 	half     *split // nil for the whole chunk
 	seen     int    // the successes before the call
-	slot     *slot  // in the journal
+	entry    *entry // in the journal
 }
 
 func (p piece) items() []item { return p.chunk.items[p.from:p.to] }
@@ -39,8 +39,8 @@ type failure struct {
 func (b *batch) fail(r result, v verdict) error {
 	f := failure{r, v, nil}
 	if v == declined || v == unusable || !mayBeDone(r.err) {
-		b.journal.free(r.slot)
-		f.slot = nil
+		b.journal.free(r.entry)
+		f.entry = nil
 	}
 	switch {
 	case v == passes:
@@ -117,8 +117,8 @@ func (b *batch) serviceIsUp(f failure) bool {
 
 // ask puts what follows a failure in front of the other pieces.
 func (b *batch) ask(f failure) {
-	if !f.next[0].again && f.slot != nil {
-		b.journal.free(f.slot) // no call has this key again
+	if !f.next[0].again && f.entry != nil {
+		b.journal.free(f.entry) // no call has this key again
 	}
 	f.open += len(f.next) - 1
 	b.ready = slices.Concat(f.next, b.ready)
@@ -196,8 +196,8 @@ func (b *batch) drop(f failure) error {
 	}
 	if f.verdict == mayPass && atFault { // and would fail again
 		f.verdict = declined
-		b.journal.free(f.slot)
-		f.slot = nil
+		b.journal.free(f.entry)
+		f.entry = nil
 	}
 	return b.leave(f)
 }
@@ -205,7 +205,7 @@ func (b *batch) drop(f failure) error {
 // leave ends a failed piece.
 func (b *batch) leave(f failure) error {
 	b.report.count(f.verdict, missing(f.items()))
-	b.journal.keep(f.slot)
+	b.journal.keep(f.entry)
 	if f.half != nil {
 		b.halfEnded(f.half)
 	}

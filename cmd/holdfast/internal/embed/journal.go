@@ -18,28 +18,28 @@ import (
 
 // Limits of a journal.
 const (
-	maxCalls = 1024           // calls without an answer; further ones replace the oldest
-	slotSize = 128            // bytes of a line
-	maxUntil = 24 * time.Hour // the longest wait that a later run keeps to
+	maxCalls  = 1024           // calls without an answer; further ones replace the oldest
+	entrySize = 128            // bytes of a line
+	maxUntil  = 24 * time.Hour // the longest wait that a later run keeps to
 )
 
 // journal notes beside the output file what a later run must know, even after a SIGKILL:
-// the calls whose answer is not in the file, and the time until which the service asked to
+// the calls without their answer in the file, and the time until which the service asked to
 // be left alone. The lines of the file have a fixed length, and each is written at once: the
 // first is a journalHead, the others are calls or blank. The nil journal notes nothing.
 type journal struct {
 	path    string
 	service string
 	file    *os.File // nil until there is something to note
-	slots   []*slot
-	kept    []*slot // in the order in which their calls failed
-	unused  []*slot
+	entries []*entry
+	kept    []*entry // in the order in which their calls failed
+	unused  []*entry
 	until   time.Time
 	err     error // the first one; after it nothing is noted
 }
 
-// slot is a line of a journal, from 1.
-type slot struct{ n int }
+// entry is a line of a journal, from 1.
+type entry struct{ n int }
 
 // journalHead is the first line of a journal.
 type journalHead struct {
@@ -54,15 +54,16 @@ type callLine struct {
 	Texts string `json:"texts"` // a hexadecimal bit for each text from there, the lowest first
 }
 
-// begunCall is a call of an earlier run whose embeddings are not all in the output file. It
+// begunCall is a call of an earlier run, if an embedding of it is not in the output file. It
 // is made again with the same texts, and so with the same key.
 type begunCall struct {
 	indexes []int
-	slot    *slot
+	entry   *entry
 	items   []item // while the input is read
 }
 
-// serviceHash identifies a service, whose address may have a token in its path.
+// serviceHash identifies a service. It is a hash, because an address may have a token in
+// its path.
 func serviceHash(baseURL, model string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", baseURL, model))
 	return hex.EncodeToString(sum[:8])
@@ -79,7 +80,7 @@ func openJournal(output, service string, now time.Time) (j *journal, begun []beg
 		return j, nil, nil
 	}
 	var head journalHead
-	first, rest := data[:min(len(data), slotSize)], data[min(len(data), slotSize):]
+	first, rest := data[:min(len(data), entrySize)], data[min(len(data), entrySize):]
 	if err == nil && (json.Unmarshal(first, &head) != nil || head.Version != 1) {
 		err = errors.New("was not written by holdfast embed: must be moved away, because the name is needed")
 	}
@@ -92,11 +93,11 @@ func openJournal(output, service string, now time.Time) (j *journal, begun []beg
 	if head.Service == service && head.Until.After(now) && head.Until.Before(now.Add(maxUntil+time.Minute)) {
 		j.until = head.Until
 	}
-	for line := range slices.Chunk(rest, slotSize) {
-		s := &slot{n: len(j.slots) + 1}
-		j.slots = append(j.slots, s)
+	for line := range slices.Chunk(rest, entrySize) {
+		s := &entry{n: len(j.entries) + 1}
+		j.entries = append(j.entries, s)
 		if indexes := callIndexes(line); len(indexes) > 0 {
-			begun = append(begun, begunCall{indexes: indexes, slot: s})
+			begun = append(begun, begunCall{indexes: indexes, entry: s})
 		} else {
 			j.unused = append(j.unused, s)
 		}
@@ -107,7 +108,7 @@ func openJournal(output, service string, now time.Time) (j *journal, begun []beg
 	return j, begun, j.err
 }
 
-// readJournal reads the file, without what is after its last slot.
+// readJournal reads the file, without what is after its last entry.
 func readJournal(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -117,7 +118,7 @@ func readJournal(path string) ([]byte, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.New("is not a file")
 	}
-	return io.ReadAll(io.LimitReader(f, (1+maxCalls)*slotSize))
+	return io.ReadAll(io.LimitReader(f, (1+maxCalls)*entrySize))
 }
 
 // callIndexes reads the line of a call. It is empty for any other line.
@@ -140,8 +141,8 @@ func callIndexes(line []byte) (indexes []int) {
 	return indexes
 }
 
-// begin notes a call that is about to be made, in its former slot if it has one.
-func (j *journal) begin(s *slot, items []item) *slot {
+// begin notes a call that is about to be made, in its former entry if it has one.
+func (j *journal) begin(s *entry, items []item) *entry {
 	if j == nil {
 		return nil
 	}
@@ -150,9 +151,9 @@ func (j *journal) begin(s *slot, items []item) *slot {
 	case n > 0:
 		s = j.unused[n-1]
 		j.unused = j.unused[:n-1]
-	case len(j.slots) < maxCalls:
-		s = &slot{n: len(j.slots) + 1}
-		j.slots = append(j.slots, s)
+	case len(j.entries) < maxCalls:
+		s = &entry{n: len(j.entries) + 1}
+		j.entries = append(j.entries, s)
 	case len(j.kept) > 0:
 		s = j.kept[0]
 		j.kept = j.kept[1:]
@@ -169,14 +170,14 @@ func (j *journal) begin(s *slot, items []item) *slot {
 }
 
 // keep leaves a call in the journal, because the service may have done its work.
-func (j *journal) keep(s *slot) {
+func (j *journal) keep(s *entry) {
 	if j != nil && s != nil {
 		j.kept = append(j.kept, s)
 	}
 }
 
 // free removes a call.
-func (j *journal) free(s *slot) {
+func (j *journal) free(s *entry) {
 	if j != nil && s != nil {
 		j.unused = append(j.unused, s)
 		j.writeLine(s.n, nil)
@@ -212,12 +213,12 @@ func (j *journal) writeLine(n int, v any) {
 	if v != nil {
 		text, j.err = json.Marshal(v)
 	}
-	line := append(bytes.Repeat([]byte{' '}, slotSize-1), '\n')
-	if copy(line[:slotSize-1], text) < len(text) && j.err == nil {
+	line := append(bytes.Repeat([]byte{' '}, entrySize-1), '\n')
+	if copy(line[:entrySize-1], text) < len(text) && j.err == nil {
 		j.err = fmt.Errorf("a line of %d bytes", len(text))
 	}
 	if j.err == nil {
-		_, j.err = j.file.WriteAt(line, int64(n)*slotSize)
+		_, j.err = j.file.WriteAt(line, int64(n)*entrySize)
 	}
 }
 
@@ -228,7 +229,7 @@ func (j *journal) close(complete bool, now time.Time) error {
 		return nil
 	}
 	err := j.file.Close()
-	if complete || len(j.unused) == len(j.slots) && !j.until.After(now) {
+	if complete || len(j.unused) == len(j.entries) && !j.until.After(now) {
 		err = cmp.Or(err, os.Remove(j.path))
 	}
 	return cmp.Or(j.err, err)

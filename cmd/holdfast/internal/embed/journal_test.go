@@ -302,8 +302,8 @@ func TestJournal(t *testing.T) {
 	if err := j.close(false, now); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(journalPath(output)); err != nil || info.Size() != (1+maxCalls)*slotSize {
-		t.Errorf("%v, %v; want %d bytes", info, err, (1+maxCalls)*slotSize)
+	if info, err := os.Stat(journalPath(output)); err != nil || info.Size() != (1+maxCalls)*entrySize {
+		t.Errorf("%v, %v; want %d bytes", info, err, (1+maxCalls)*entrySize)
 	}
 	j, begun, err = openJournal(output, "s", now)
 	if err != nil || len(begun) != maxCalls || !slices.Equal(begun[20].indexes, []int{20, 275}) || !slices.Equal(begun[0].indexes, []int{maxCalls, maxCalls + 255}) {
@@ -313,7 +313,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("it waits %v; want at most %v", left, maxUntil)
 	}
 	for _, call := range begun {
-		j.free(call.slot)
+		j.free(call.entry)
 	}
 	if err := j.close(false, now.Add(maxUntil)); err != nil {
 		t.Error(err)
@@ -329,7 +329,7 @@ func TestJournal(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, line := range []string{"", "{", `{"from":-1,"texts":"01"}`, `{"from":1,"texts":"x"}`, `{"from":1,"texts":"00"}`, strings.Repeat(" ", slotSize)} {
+	for _, line := range []string{"", "{", `{"from":-1,"texts":"01"}`, `{"from":1,"texts":"x"}`, `{"from":1,"texts":"00"}`, strings.Repeat(" ", entrySize)} {
 		if got := callIndexes([]byte(line)); got != nil {
 			t.Errorf("%q: %v", line, got)
 		}

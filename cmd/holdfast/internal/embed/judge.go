@@ -38,7 +38,7 @@ func contentErrorf(format string, args ...any) error {
 	return &contentError{fmt.Sprintf(format, args...)}
 }
 
-// lengthError is a first answer whose vectors are not as long as those of the output file.
+// lengthError is a first answer with vectors that are not as long as those of the output file.
 type lengthError struct{ file, answer int }
 
 func (e *lengthError) Error() string {

@@ -21,9 +21,9 @@ type progress struct {
 	total     int    // texts; -1 if unknown
 	before    int    // texts with an embedding from an earlier run
 	done      int    // texts with an embedding from this run
-	failed    int    // texts whose calls failed
+	failed    int    // texts of calls that failed
 	declined  int    // texts that the service declined, or with which it fails alone
-	unusable  int    // texts whose answers cannot be used
+	unusable  int    // texts of answers that cannot be used
 	noun      string // a text of the input: "line"; empty for "text"
 	shown     int    // failures that were reported
 	named     int    // texts at fault
@@ -98,9 +98,9 @@ func (p *progress) count(v verdict, texts int) {
 func (p *progress) place(first, last item) string {
 	noun := cmp.Or(p.noun, "text")
 	if first.index == last.index {
-		return noun + " " + format.Number(first.index+1)
+		return fmt.Sprintf("%s %d", noun, first.index+1) // as editors have it, without a comma
 	}
-	return fmt.Sprintf("%ss %s to %s", noun, format.Number(first.index+1), format.Number(last.index+1))
+	return fmt.Sprintf("%ss %d to %d", noun, first.index+1, last.index+1)
 }
 
 // summary is the last message.

@@ -2,6 +2,7 @@ package embed
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,15 @@ func TestProgress(t *testing.T) {
 	if want := "\r\x1b[K   2.0 s  4,200 of 10,000, 1,600/s · failed 100 · attempts 48\r\x1b[Kholdfast: text 42: a�[2Jb\n"; out.String() != want {
 		t.Errorf("it writes %q, want %q", &out, want)
 	}
+	out.Reset()
+	p.noun = "line"
+	for i := range maxNamed + 2 {
+		p.name(item{index: 1999 + i, text: strings.Repeat("rye ", 100)}, "400 Bad Request")
+	}
+	if got := strings.ReplaceAll(out.String(), "\r\x1b[K", ""); !strings.HasPrefix(got, `holdfast: line 2000 "rye rye rye rye rye rye rye rye rye rye…": 400 Bad Request`+"\n") ||
+		strings.Count(got, "Bad Request") != maxNamed || !strings.HasSuffix(got, ": 400 Bad Request\nholdfast: further texts at fault are counted, but not named: the output has no embedding of them\n") {
+		t.Errorf("it names %q", got)
+	}
 	for _, tt := range []struct {
 		total int
 		want  string
@@ -34,7 +44,7 @@ func TestProgress(t *testing.T) {
 			t.Errorf("of %d: %q, want %q", tt.total, got, tt.want)
 		}
 	}
-	if got := p.place(item{index: 99}, item{index: 1299}); got != "texts 100 to 1,300" {
+	if got := p.place(item{index: 99}, item{index: 1299}); got != "lines 100 to 1300" {
 		t.Error(got)
 	}
 }

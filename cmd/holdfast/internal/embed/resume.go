@@ -21,7 +21,7 @@ type previousRun struct {
 	file           *os.File
 	done           doneSet
 	length         int         // of the vectors; 0 if there is none
-	begun          []begunCall // calls whose embeddings are not all in the file
+	begun          []begunCall // calls with an embedding that is not in the file
 	wholeBytes     int64       // in complete lines
 	partialBytes   int64       // in an incomplete last line
 	missingNewline bool        // the last line is complete except for its newline
@@ -98,7 +98,7 @@ func (p *previousRun) read(ctx context.Context, model string) error {
 // begunBefore are the calls that an earlier run has begun: those of its journal of which a
 // text has no embedding yet. If the file ends within a line, and the journal has not its
 // call, it is found by the lines before.
-func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCall, finished []*slot) {
+func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCall, finished []*entry) {
 	taken := map[int]bool{}
 	take := func(call begunCall) bool {
 		open := slices.ContainsFunc(call.indexes, func(index int) bool { return !p.done.has(index) })
@@ -113,7 +113,7 @@ func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCal
 	}
 	for _, call := range noted {
 		if !take(call) {
-			finished = append(finished, call.slot)
+			finished = append(finished, call.entry)
 		}
 	}
 	if p.partialBytes > 0 && len(p.last) > 0 {
@@ -122,7 +122,7 @@ func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCal
 	return begun, finished
 }
 
-// tornCall is the call whose lines the file ends with, if its chunk had this size. The texts
+// tornCall is the call that wrote the last lines of the file, if its chunk had this size. The texts
 // of the chunk that are missing are those of its lines that were not written.
 func (p *previousRun) tornCall(size int) (call begunCall) {
 	last := p.last[len(p.last)-1]

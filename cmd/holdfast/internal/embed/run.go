@@ -77,7 +77,7 @@ func (o *options) run(cmd *cobra.Command, cfg holdfast.Config, args []string) er
 		b.journal.wait(cooling.until, time.Now())
 	}
 	if failed := b.journal.close(err == nil, time.Now()); failed != nil {
-		report.note(fmt.Sprintf("%s could not be written (%v): a call whose answer was lost may be paid for again", journalPath(o.outputFile()), exit.Reason(failed)))
+		report.note(fmt.Sprintf("%s could not be written (%v): a call may be paid for again if its answer was lost", journalPath(o.outputFile()), exit.Reason(failed)))
 	}
 	if err == nil {
 		return nil
@@ -116,7 +116,7 @@ func (o *options) openJournal(output *os.File, cfg holdfast.Config, previous *pr
 		_ = j.close(false, now)
 		return nil, exit.Errorf(exit.TryAgain, "%w; nothing was sent", &coolingDownError{until})
 	}
-	var finished []*slot
+	var finished []*entry
 	previous.begun, finished = previous.begunBefore(noted, o.chunk)
 	for _, s := range finished {
 		j.free(s)
