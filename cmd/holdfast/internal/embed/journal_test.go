@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
@@ -218,6 +220,54 @@ func readTorn(t *testing.T, file string) int {
 	}
 	all := parseVectors(t, string(data[:strings.LastIndex(string(data), "\n")+1]))
 	return all[len(all)-1].Index
+}
+
+// A call that failed although its work was done, or that an interrupt has cut off, keeps its
+// key in a later run, whatever the size of a chunk is then.
+func TestFailedCallsKeepTheirKeys(t *testing.T) {
+	lost := fault.Fault{Reset: fault.BeforeAnswer, Commit: true}
+	for _, tt := range []struct {
+		name  string
+		rules []fault.Rule
+		want  int
+	}{
+		{"answers were lost, and then it was down", []fault.Rule{{Nth: "2-3", Fault: lost}, {Nth: "4-", Fault: fault.Fault{Status: 500}}}, exit.TryAgain},
+		{"an answer was lost, and then the key was wrong", []fault.Rule{{Nth: "2", Fault: lost}, {Nth: "3-", Fault: fault.Fault{Status: 401}}}, exit.Failure},
+	} {
+		bill, server := startBiller(t, nil)
+		file := filepath.Join(t.TempDir(), "vectors.ndjson")
+		lines := input(t, 100, func(int) bool { return false })
+		if err := server.SetPlan(fault.Plan{Rules: tt.rules}); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("MIXEDBREAD_MAX_RETRIES", "1")
+		if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--chunk", "50", "--width", "1", "--out", file); status != tt.want {
+			t.Errorf("%s: exit status %d, stderr %s", tt.name, status, stderr)
+		}
+		if err := server.SetPlan(fault.Plan{}); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--chunk", "20", "--resume", file); status != 0 {
+			t.Errorf("%s: later: exit status %d, stderr %s", tt.name, status, stderr)
+		}
+		complete(t, tt.name, file, 100)
+		bill.check(t, tt.name, 100)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		output := filepath.Join(t.TempDir(), "vectors.ndjson")
+		ctx, ctrlC := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, ctrlC)
+		b, _, _ := newBatch(func(ctx context.Context, _ string) error { return takes(ctx, time.Minute) })
+		b.journal, _, _ = openJournal(output, "s", time.Now())
+		err := b.run(ctx, textsOf("a", "b", "c", "d", "e"), 2, &previousRun{})
+		if failed := b.journal.close(err == nil, time.Now()); failed != nil || exit.StatusOf(err) != exit.Interrupted {
+			t.Errorf("%v, %v", failed, err)
+		}
+		_, begun, err := openJournal(output, "s", time.Now())
+		if err != nil || len(begun) != 2 || !slices.Equal(begun[0].indexes, []int{0, 1}) || !slices.Equal(begun[1].indexes, []int{2, 3}) {
+			t.Errorf("calls %v, %v; want the two that were cut off", begun, err)
+		}
+	})
 }
 
 // A service that asked for an hour is not asked before, by whatever run. Later, or for

@@ -1,11 +1,14 @@
 package embed
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast"
@@ -73,6 +76,21 @@ func TestUnusableAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever the provider checks: a batch writes no vector that is not of a text.
+func TestCountsVectors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 3} {
+			b, out, messages := newBatch(nil)
+			b.embed = func(context.Context, []string, ...holdfast.CallOption) ([][]float32, error) {
+				return slices.Repeat([][]float32{{1, 2}}, n), nil
+			}
+			if err := b.run(t.Context(), textsOf("a", "b"), 2, &previousRun{}); exit.StatusOf(err) != exit.Failure || out.Len() > 0 || !strings.Contains(messages.String(), "content: 2 texts were sent, ") {
+				t.Errorf("%d vectors: %v, output %q, messages %q", n, err, out, messages)
+			}
+		}
+	})
 }
 
 // A run does not append vectors of another length to a file, and asks only once for each
