@@ -241,6 +241,10 @@ func (b *batch) succeed(r result) error {
 	b.length = len(r.vectors[0])
 	copy(r.work.vectors[r.from:r.to], r.vectors)
 	r.entries = append(r.entries, r.entry)
+	for s := r.half; s != nil; s = s.up {
+		b.journal.free(s.entry) // the whole is not asked again
+		s.entry = nil
+	}
 	if r.half != nil {
 		b.halfEnded(r.half)
 	}

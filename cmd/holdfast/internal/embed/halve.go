@@ -24,6 +24,8 @@ type split struct {
 	open   int       // halves without a result
 	failed []failure // halves of several texts
 	err    error     // of the piece
+	entry  *entry    // of the piece, in the journal until a half succeeds
+	up     *split    // that the piece is a half of; nil for none
 }
 
 // failure is a piece that failed.
@@ -68,7 +70,7 @@ func (b *batch) fail(r result, v verdict) error {
 
 // halve makes the halves of a piece.
 func (b *batch) halve(f failure) (halves []piece) {
-	s := &split{seen: b.successes, err: f.err}
+	s := &split{seen: b.successes, err: f.err, entry: f.entry, up: f.half}
 	middle := f.from + (f.to-f.from)/2
 	for _, h := range []piece{{work: f.work, from: f.from, to: middle}, {work: f.work, from: middle, to: f.to}} {
 		if missing(h.items()) > 0 {
@@ -117,8 +119,8 @@ func (b *batch) serviceIsUp(f failure) bool {
 
 // ask puts what follows a failure in front of the other pieces.
 func (b *batch) ask(f failure) {
-	if !f.next[0].again && f.entry != nil {
-		b.journal.free(f.entry) // no call has this key again
+	if !f.next[0].again {
+		b.journal.keep(f.entry)
 	}
 	f.open += len(f.next) - 1
 	b.ready = slices.Concat(f.next, b.ready)

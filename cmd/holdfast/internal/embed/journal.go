@@ -179,6 +179,7 @@ func (j *journal) keep(s *entry) {
 // free removes a call.
 func (j *journal) free(s *entry) {
 	if j != nil && s != nil {
+		j.kept = slices.DeleteFunc(j.kept, func(kept *entry) bool { return kept == s })
 		j.unused = append(j.unused, s)
 		j.writeLine(s.n, nil)
 	}

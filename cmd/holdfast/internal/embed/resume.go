@@ -111,6 +111,7 @@ func (p *previousRun) begunBefore(noted []begunCall, size int) (begun []begunCal
 		begun = append(begun, call)
 		return true
 	}
+	slices.SortStableFunc(noted, func(a, b begunCall) int { return len(b.indexes) - len(a.indexes) }) // a whole before its halves
 	for _, call := range noted {
 		if !take(call) {
 			finished = append(finished, call.entry)
