@@ -388,3 +388,19 @@ func TestJournal(t *testing.T) {
 		}
 	}
 }
+
+// A whole chunk is asked for before its halves, and calls with all their embeddings are not.
+func TestBegunBefore(t *testing.T) {
+	p := &previousRun{}
+	for _, index := range []int{10, 11, 20} {
+		p.done.add(index, 1)
+	}
+	half, whole, done, part := begunCall{indexes: []int{0, 1}}, begunCall{indexes: []int{0, 1, 2, 3}}, begunCall{indexes: []int{10, 11}}, begunCall{indexes: []int{20, 21}}
+	for _, c := range []*begunCall{&half, &whole, &done, &part} {
+		c.entry = new(entry)
+	}
+	begun, finished := p.begunBefore([]begunCall{half, done, whole, part}, 100)
+	if len(begun) != 2 || begun[0].entry != whole.entry || begun[1].entry != part.entry || !slices.Contains(finished, half.entry) || !slices.Contains(finished, done.entry) {
+		t.Errorf("%v, %v", begun, finished)
+	}
+}
