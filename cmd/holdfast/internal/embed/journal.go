@@ -226,8 +226,11 @@ func (j *journal) writeLine(n int, v any) {
 // close ends the journal. It removes its file if a later run needs nothing from it: if the
 // output is complete, or nothing is noted.
 func (j *journal) close(complete bool, now time.Time) error {
-	if j == nil || j.file == nil {
+	switch {
+	case j == nil:
 		return nil
+	case j.file == nil:
+		return j.err
 	}
 	err := j.file.Close()
 	if complete || len(j.unused) == len(j.entries) && !j.until.After(now) {

@@ -374,6 +374,11 @@ func TestJournal(t *testing.T) {
 	if _, err := os.Stat(journalPath(output)); err == nil {
 		t.Error("the file is left, although nothing is noted")
 	}
+	j = &journal{path: filepath.Join(t.TempDir(), "no such folder", "out.state")}
+	j.keep(j.begin(nil, []item{{index: 1}}))
+	if err := j.close(false, now); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a journal without a folder: %v", err)
+	}
 	for _, text := range []string{"my diary", `{"holdfast embed":2}`, "{}"} {
 		if err := os.WriteFile(journalPath(output), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

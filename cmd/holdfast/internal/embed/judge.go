@@ -88,7 +88,7 @@ func isAboutTexts(status int) bool {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		return false
 	}
-	return status >= 400 && status < 500
+	return status < 300 || status >= 400 && status < 500 // an error within a 200 has no other status
 }
 
 // ending is why the batch ends, with its exit status.

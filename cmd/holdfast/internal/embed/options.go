@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/term"
+	"github.com/holdfast-go/holdfast/dialect"
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 	"github.com/holdfast-go/holdfast/provider/ollama"
 	"github.com/holdfast-go/holdfast/settings"
@@ -94,9 +95,11 @@ func (o *options) configure(stderr io.Writer, env providers.Lookup) (holdfast.Co
 		cfg, model = loaded.Mixedbread.Config(), cmp.Or(loaded.Mixedbread.Model, mixedbread.DefaultModel)
 	case "ollama":
 		cfg, model = loaded.Ollama.Embedding(), loaded.Ollama.Model
+		cfg.Classify = dialect.Ollama.Classify
 	default:
 		p := loaded.Others[o.provider]
 		cfg, model, o.kind = p.Config(), p.Model, p.Kind
+		cfg.Classify = dialect.OpenAIGateway.Classify // also finds errors within a 200
 	}
 	if o.model = cmp.Or(o.model, model); o.model == "" {
 		return cfg, exit.Errorf(exit.Usage, "--model is missing: %s has no default; must be one that makes embeddings, such as nomic-embed-text", o.provider)

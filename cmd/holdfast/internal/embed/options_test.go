@@ -83,6 +83,33 @@ func TestProviderOfTheSettings(t *testing.T) {
 	}
 }
 
+// A gateway answers 200, and its body has the error.
+func TestErrorWithin200(t *testing.T) {
+	for _, tt := range []struct {
+		body string
+		want int
+		says []string
+		done int
+	}{
+		{`{"error": {"code": 400, "message": "too long"}}`, exit.Failure, []string{`line 8 "t7 poison": 200 OK: too long`, "done 19 · declined 1 "}, 19},
+		{`{"error": {"code": 402, "message": "no credits"}}`, exit.Failure, []string{"the quota of the service is used up: 200 OK: no credits; to continue"}, 5},
+	} {
+		server := picky(t, 200, tt.body, nil)
+		settings := cmdtest.JSON(t, fmt.Sprintf(`{"providers": {"mine": {"kind": "openai", "base_url": "%s/v1", "model": "m"}}}`, server.URL()))
+		lines := input(t, 20, func(i int) bool { return i == 7 })
+		var stdout, stderr bytes.Buffer
+		status := program.Run(t.Context(), []string{"embed", "--config", settings, "--file", lines, "--chunk", "5", "--width", "1"}, &stdout, &stderr)
+		if got := len(parseVectors(t, stdout.String())); status != tt.want || got != tt.done {
+			t.Errorf("%s: exit status %d, %d embeddings, stderr %s", tt.body, status, got, &stderr)
+		}
+		for _, say := range tt.says {
+			if !strings.Contains(stderr.String(), say) {
+				t.Errorf("%s: stderr %s does not say %q", tt.body, &stderr, say)
+			}
+		}
+	}
+}
+
 func TestOpenAIAnswers(t *testing.T) {
 	for body, says := range map[string]string{
 		`{"data": [{"index": 0, "embedding": [1]}]}`:                                 "2 texts were sent, 1 embedding came back",

@@ -59,6 +59,7 @@ func (o *options) run(cmd *cobra.Command, cfg holdfast.Config, args []string) er
 			return err
 		}
 		if err := previous.repair(); err != nil {
+			_ = b.journal.close(false, time.Now())
 			return exit.Errorf(exit.WriteError, "--resume %s: %w", o.resume, err)
 		}
 		if previous.partialBytes > 0 {
