@@ -24,6 +24,7 @@ type Client struct {
 	resolved atomic.Pointer[resolved]
 	running  running
 	scopes   scopes // of Config.Scope
+	dropping dropping
 	holding  holding
 	nested   atomic.Bool // EventNestedRetries was reported
 	byID     atomic.Bool // EventRepeatedByID was reported
@@ -176,7 +177,7 @@ func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Re
 	err = o.run()
 	switch {
 	case o.handedOver != nil: // with an error, too: a declining answer of the SDK transport
-		return o, o.handedOver.answer.(*http.Response), nil
+		return o, o.takeAnswer(), nil
 	case o.declined != nil:
 		return o, o.declined, nil
 	}

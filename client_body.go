@@ -146,12 +146,15 @@ func (b *liveBody) settle(o Outcome, cause error) {
 	}
 }
 
-func (b *liveBody) release() {
+// release releases what the answer holds, and reports whether it did: the first time.
+func (b *liveBody) release() (first bool) {
 	b.a.onWire.Load().Forget((*leftBody)(b))
 	b.once.Do(func() {
+		first = true
 		b.releaseAttempt()
 		b.a.call.finish()
 	})
+	return first
 }
 
 // watch makes the end of the operation's context release what the body holds: callers forget

@@ -38,7 +38,7 @@ func (c *Client) Stream(ctx context.Context, method, path string, in any, opts .
 	if err := o.run(); err != nil {
 		return nil, err
 	}
-	s := o.handedOver.answer.(*Stream)
+	s := o.takeStream()
 	s.Attempts = int(o.Made)
 	return s, nil
 }

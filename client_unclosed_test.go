@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +94,110 @@ func TestUnclosedAnswers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An answer that its caller has dropped, and that no context ends, is found by the collector:
+// it gives its permit and its connection back, is counted, and is told once.
+func TestDroppedAnswers(t *testing.T) {
+	for how, drop := range map[string]func(c *holdfast.Client, url string) error{
+		"Do": func(c *holdfast.Client, url string) error {
+			req, _ := http.NewRequest("GET", url, nil)
+			_, err := c.Do(req)
+			return err
+		},
+		"chunked": func(c *holdfast.Client, url string) error {
+			req, _ := http.NewRequest("GET", url+"?chunked", nil)
+			_, err := c.Do(req)
+			return err
+		},
+		"SDK": func(c *holdfast.Client, url string) error {
+			_, err := c.HTTPClient().Get(url)
+			return err
+		},
+		"classified": func(c *holdfast.Client, url string) error {
+			req, _ := http.NewRequest("GET", url, nil)
+			_, err := c.Do(req, holdfast.WithClassify(func(*holdfast.Answer) holdfast.Verdict { return holdfast.Verdict{} }))
+			return err
+		},
+		"Stream": func(c *holdfast.Client, _ string) error {
+			_, err := c.Stream(context.Background(), "GET", "/", nil)
+			return err
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			var closed atomic.Int64
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.RawQuery != "chunked" {
+					w.Header().Set("Content-Length", "1000000")
+				}
+				_, _ = io.WriteString(w, strings.Repeat("all that there is\n", 5000))
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+				closed.Add(1)
+			}))
+			s.Start()
+			defer s.Close()
+			var seen recorder
+			c, err := holdfast.New(holdfast.Config{BaseURL: s.URL, Bulkhead: holdfast.BulkheadConfig{MaxConcurrent: 20, MaxStreams: 20}}, holdfast.WithObserver(&seen))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for range 20 {
+				if err := drop(c, s.URL+"/"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "the collector", func() string {
+				runtime.GC()
+				if dropped, closed := c.Stats().Dropped, closed.Load(); dropped != 20 || closed != 20 {
+					return fmt.Sprintf("%d dropped, %d connections closed", dropped, closed)
+				}
+				return ""
+			})
+			equal(t, "permits", c.Stats().Permits+c.Stats().Streams, 0)
+			equal(t, "in flight", c.Stats().InFlight, 0)
+			told := seen.all(holdfast.EventAnswerDropped)
+			if len(told) != 1 || told[0].RequestID == "" || told[0].Path != "/" {
+				t.Errorf("%+v", told)
+			}
+		})
+	}
+}
+
+// An answer that is read, or closed, was not dropped. It has its trailer.
+func TestAnswersThatAreNotDropped(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, "all")
+		w.(http.Flusher).Flush()
+		w.Header().Set("X-Sum", "3")
+		w.Header().Set(http.TrailerPrefix+"X-More", "4")
+	}))
+	defer s.Close()
+	c, err := holdfast.New(holdfast.Config{BaseURL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i := range 20 {
+		req, _ := http.NewRequest("GET", "/", nil)
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			if out, err := readAll(resp, nil); out != "all" || err != nil || resp.Trailer.Get("X-Sum") != "3" || resp.Trailer.Get("X-More") != "4" {
+				t.Errorf("%q, %v, %v", out, err, resp.Trailer)
+			}
+		}
+		resp.Body.Close()
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	equal(t, "dropped", c.Stats().Dropped, 0)
+	equal(t, "in flight", c.Stats().InFlight, 0)
 }
 
 // readsBadly checks that an answer whose context has ended is an error, not a short answer.

@@ -71,6 +71,12 @@ const (
 	// Idempotency-Key, and RepeatSafe as Retry.Repeat does not repeat. Attempt (the failed
 	// one), Of.
 	EventRepeatedByID
+	// EventAnswerDropped: a caller has dropped an answer of Client.Do, Client.Stream or the SDK
+	// transport without reading it to its end or closing it, and no context ends the call.
+	// The collector found it, and the client released its permit and its connection. It is
+	// reported at most once an hour; ClientStats.Dropped has the number. Status, Duration
+	// (since the call began).
+	EventAnswerDropped
 )
 
 var eventNames = [...]string{
@@ -92,6 +98,7 @@ var eventNames = [...]string{
 	EventRejected:        "circuit breaker open: rejecting request",
 	EventNestedRetries:   "an SDK retries above this client, which retries too",
 	EventRepeatedByID:    "a request that may have been done is repeated, with its request id as the only key",
+	EventAnswerDropped:   "an answer was dropped: it was neither read to its end nor closed",
 	EventAnswersHeld:     "all slots are held by answers that were not closed",
 }
 

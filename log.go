@@ -64,6 +64,8 @@ func (l *log) Observe(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("method", e.Method), slog.String("path", e.Path), slog.String("settings", repeatSettings))
 	case EventAnswersHeld:
 		attrs = append(attrs, slog.Int("held", e.Held), slog.Duration("for_at_least", e.Duration))
+	case EventAnswerDropped:
+		attrs = append(attrs, slog.String("method", e.Method), slog.String("path", e.Path), slog.Duration("after", e.Duration))
 	case EventKeyGenerated:
 		attrs = append(attrs, slog.String("key", e.RequestID))
 	}
@@ -81,7 +83,7 @@ func (l *log) Observe(ctx context.Context, e Event) {
 // level returns an event's level, and false for an event that is not logged.
 func (l *log) level(e Event) (slog.Level, bool) {
 	switch e.Kind {
-	case EventBreakerOpened, EventRejected, EventAnswersHeld, EventNestedRetries:
+	case EventBreakerOpened, EventRejected, EventAnswersHeld, EventAnswerDropped, EventNestedRetries:
 		return slog.LevelWarn, true
 	case EventBreakerHalfOpen, EventBreakerClosed, EventRepeatedByID:
 		return slog.LevelInfo, true

@@ -32,6 +32,10 @@ type ClientStats struct {
 	Permits  int `json:"permits"`   // permits in use now
 	Streams  int `json:"streams"`   // streams that have a place beside the permits now
 
+	// Dropped counts the answers that callers have neither read to the end nor closed, in
+	// calls that no context ends. The collector found them.
+	Dropped uint64 `json:"answers_dropped,omitempty"`
+
 	// ScopesFull counts the calls that had no scope of their own, because Config.Scope gave
 	// more than 128 that are in use.
 	ScopesFull uint64 `json:"scopes_full,omitempty"`
@@ -91,7 +95,7 @@ func (c *Client) Stats() ClientStats {
 		Name: c.shared.name, BaseURL: wire.Shown(r.base), DefaultTimeout: r.Attempt,
 		MaxConns: r.config.Pool.MaxConns, MaxIdleConns: r.config.Pool.MaxIdleConns,
 		MaxRetries: r.Retry.Retries, BaseDelay: r.Retry.Base, MaxDelay: r.Retry.Max,
-		BreakerThreshold: r.config.Breaker.FailureThreshold, InFlight: c.running.count(),
+		BreakerThreshold: r.config.Breaker.FailureThreshold, InFlight: c.running.count(), Dropped: c.dropping.answers.Load(),
 	}
 	s.BreakerState, s.Queued = c.shared.machines()
 	if h := c.shared.bulkhead; h != nil {

@@ -565,3 +565,33 @@ func TestSizes(t *testing.T) {
 		t.Errorf("a Context has %d bytes, its state %d; want at most 48 and 144", n, m)
 	}
 }
+
+// notes counts the notes of the end of a Context.
+type notes struct{ n int }
+
+func (e *notes) ContextEnded(world.World) { e.n++ }
+
+func TestNotify(t *testing.T) {
+	var c Context
+	c.Init(context.Background(), time.Time{})
+	var a, b, d notes
+	for _, e := range []*notes{&a, &b, &d} {
+		if !c.Notify(e) {
+			t.Error("it has not ended")
+		}
+	}
+	if !c.Forget(&b) || c.Forget(&b) || c.Forget(new(notes)) {
+		t.Error("want b forgotten, once, and nothing else")
+	}
+	c.End()
+	c.End()
+	if a.n != 1 || b.n != 0 || d.n != 1 {
+		t.Errorf("notes %d, %d, %d, want 1, 0, 1", a.n, b.n, d.n)
+	}
+	if c.Notify(&b) || b.n != 0 {
+		t.Error("a Context that has ended took a note")
+	}
+	if c.Forget(&a) {
+		t.Error("a note that was given is taken back")
+	}
+}
