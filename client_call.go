@@ -209,6 +209,9 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	a.older = o.attempts.Load()
 	o.attempts.Store(a)
 	a.added = o.start(&a.Attempt, n, &a.firstRoundTrip.watch)
+	if n == 1 {
+		o.shared.window.began(a.Started.UnixNano(), o.shared)
+	}
 	a.startRoundTrip(&a.Context, &a.firstRoundTrip)
 	a.send()
 	if a.HandedOver() {

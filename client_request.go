@@ -226,6 +226,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	if r == nil {
 		return nil
 	}
+	c.shared.window.began(r.RetryAt.UnixNano()-int64(w.Until(r.RetryAt)), &c.shared)
 	allowed := with.Total
 	if deadline, ok := ctx.Deadline(); ok {
 		if left := w.Until(deadline); allowed == 0 || left < allowed {

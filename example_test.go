@@ -202,6 +202,32 @@ func ExampleClient_Stats() {
 	// Output: 1 0 2 1 closed
 }
 
+// The latency of two clients of one service, as a histogram of two steps.
+func ExampleLatency_Add() {
+	service := serve()
+	defer service.Close()
+	first, second := fastClient(service), fastClient(service)
+	defer first.Close()
+	defer second.Close()
+
+	_, _ = first.Get(ctx, "/x")
+	_, _ = second.Get(ctx, "/x")
+	both := first.Stats().Latency.Add(second.Stats().Latency)
+	fmt.Println(both.Count, both.Within(time.Nanosecond), both.Within(time.Minute))
+	// Output: 2 0 2
+}
+
+func ExampleLatency_Within() {
+	service := serve()
+	defer service.Close()
+	client := fastClient(service)
+	defer client.Close()
+
+	_, _ = client.Get(ctx, "/x")
+	fmt.Println(client.Stats().LastMinute.Latency.Within(10*time.Second), "call within ten seconds")
+	// Output: 1 call within ten seconds
+}
+
 func ExampleCall() {
 	service := serve()
 	defer service.Close()

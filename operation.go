@@ -28,6 +28,7 @@ type shared struct {
 	observer    Observer  // nil for none
 	instruments instruments
 	counts      counters
+	window      window // of a client
 }
 
 func (s *shared) init(name string, all *options, retry Retry, b *Breaker, h *Bulkhead) {
@@ -178,6 +179,9 @@ func (o *operation) end(d retry.Decision) error {
 	}
 	now := o.Now()
 	e := o.error(d, now)
+	if o.Made == 0 {
+		o.shared.window.began(now.UnixNano(), o.shared)
+	}
 	o.shared.counts.operation(false, int(o.Made), e.Took)
 	sent := slices.ContainsFunc(e.Attempts, func(a Attempt) bool { return a.Sent })
 	class := ClassNone // of the last attempt

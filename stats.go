@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/latency"
 	"github.com/holdfast-go/holdfast/internal/striped"
 	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // ClientStats are the settings and the statistics of a client at one moment. An
@@ -47,6 +48,16 @@ type ClientStats struct {
 	Latency Latency `json:"latency"`
 	// AttemptLatency is the duration of attempts.
 	AttemptLatency Latency `json:"attempt_latency"`
+
+	// LastMinute has what has happened in the last minute, or up to 20 s before it.
+	LastMinute Recent `json:"last_minute"`
+}
+
+// Recent are the statistics of a short time.
+type Recent struct {
+	Counts
+	Latency        Latency `json:"latency"`
+	AttemptLatency Latency `json:"attempt_latency"`
 }
 
 // PolicyStats are the statistics of a policy at one moment. They encode as JSON, with
@@ -84,8 +95,33 @@ type Counts struct {
 // 12.5 %, or by a microsecond below 8µs. Durations of 38 hours and more count as one
 // value. It encodes as JSON, in seconds.
 type Latency struct {
-	Count         uint64
-	P50, P90, P99 time.Duration // zero if Count is zero
+	Count              uint64
+	Sum                time.Duration // too long or too short by at most a sixteenth
+	P50, P90, P95, P99 time.Duration // zero if Count is zero
+
+	ranges *latency.Snapshot // nil if Count is zero
+}
+
+// Within returns the number of durations of at most d. It leaves out those that exceed d by
+// the precision of a quantile, and so it may be too small.
+func (l Latency) Within(d time.Duration) uint64 {
+	if l.ranges == nil {
+		return 0
+	}
+	return l.ranges.Within(d)
+}
+
+// Add returns the latency of both: of two clients of one service, for example.
+func (l Latency) Add(other Latency) Latency {
+	switch {
+	case l.ranges == nil:
+		return other
+	case other.ranges == nil:
+		return l
+	}
+	sum := *l.ranges
+	sum.Add(other.ranges)
+	return latencyOf(&sum)
 }
 
 // Stats returns the statistics of the client.
@@ -101,7 +137,13 @@ func (c *Client) Stats() ClientStats {
 	if h := c.shared.bulkhead; h != nil {
 		s.Permits, s.Streams = h.InUse(), h.handle.Streams()
 	}
-	s.Counts, s.Latency, s.AttemptLatency = c.shared.read()
+	counts, operations, attempts := c.shared.read()
+	s.Counts, s.Latency, s.AttemptLatency = counts, latencyOf(operations), latencyOf(attempts)
+	if start := c.shared.window.start(world.World{}.Now().UnixNano()); start != nil {
+		operations.Subtract(start.operations)
+		attempts.Subtract(start.attempts)
+		s.LastMinute = Recent{counts.since(start.counts), latencyOf(operations), latencyOf(attempts)}
+	}
 	s.ScopesFull = c.scopes.full.Load()
 	for _, scope := range c.Scopes() {
 		s.Rejected += scope.Rejected
@@ -130,6 +172,15 @@ func (s ClientStats) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes durations in seconds.
+func (r Recent) MarshalJSON() ([]byte, error) {
+	type plain Recent
+	return json.Marshal(struct {
+		plain
+		Waited float64 `json:"waited"`
+	}{plain(r), r.Waited.Seconds()})
+}
+
+// MarshalJSON writes durations in seconds.
 func (s PolicyStats) MarshalJSON() ([]byte, error) {
 	type plain PolicyStats
 	return json.Marshal(struct {
@@ -142,10 +193,12 @@ func (s PolicyStats) MarshalJSON() ([]byte, error) {
 func (l Latency) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Count uint64  `json:"count"`
+		Sum   float64 `json:"sum"`
 		P50   float64 `json:"p50"`
 		P90   float64 `json:"p90"`
+		P95   float64 `json:"p95"`
 		P99   float64 `json:"p99"`
-	}{l.Count, l.P50.Seconds(), l.P90.Seconds(), l.P99.Seconds()})
+	}{l.Count, l.Sum.Seconds(), l.P50.Seconds(), l.P90.Seconds(), l.P95.Seconds(), l.P99.Seconds()})
 }
 
 // counters count for a client or a policy.
@@ -173,8 +226,8 @@ func (c *counters) operation(ok bool, attempts int, took time.Duration) {
 	}
 }
 
-// read reads the counts, and the latencies of operations and attempts.
-func (s *shared) read() (c Counts, ofOperations, ofAttempts Latency) {
+// read reads the counts, and the durations of operations and attempts.
+func (s *shared) read() (c Counts, ofOperations, ofAttempts *latency.Snapshot) {
 	n := &s.counts
 	c = Counts{
 		Retries: n.retries.Load(), Timeouts: n.timeouts.Load(), Throttled: n.throttled.Load(), BrokeOff: n.brokeOff.Load(),
@@ -189,11 +242,15 @@ func (s *shared) read() (c Counts, ofOperations, ofAttempts Latency) {
 	c.Attempts, c.Succeeded, c.Failed = attempts.Count(), operations.Count(), failed.Count()+n.rejected.Load()
 	c.Operations = c.Succeeded + c.Failed
 	operations.Add(failed)
-	return c, latencyOf(operations), latencyOf(attempts)
+	return c, operations, attempts
 }
 
 func latencyOf(s *latency.Snapshot) Latency {
-	return Latency{Count: s.Count(), P50: s.Quantile(0.5), P90: s.Quantile(0.9), P99: s.Quantile(0.99)}
+	if s.Count() == 0 {
+		return Latency{}
+	}
+	own := *s
+	return Latency{Count: s.Count(), Sum: s.Sum(), P50: s.Quantile(0.5), P90: s.Quantile(0.9), P95: s.Quantile(0.95), P99: s.Quantile(0.99), ranges: &own}
 }
 
 // machines returns the state of the breaker and the length of the bulkhead's queue.

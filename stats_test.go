@@ -102,14 +102,22 @@ func TestClientStatsKeys(t *testing.T) {
 	}
 	for _, key := range []string{
 		"name", "operations", "succeeded", "failed", "attempts", "retries", "timeouts", "throttled", "rejected",
-		"pool_timeouts", "waits", "waited", "cooldowns", "broke_off", "in_flight", "queued", "latency", "attempt_latency",
+		"pool_timeouts", "waits", "waited", "cooldowns", "broke_off", "in_flight", "queued", "latency", "attempt_latency", "last_minute",
 	} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("there is no %q", key)
 		}
 	}
+	for key := range got["last_minute"].(map[string]any) {
+		if _, ok := got[key]; !ok {
+			t.Errorf("only the last minute has %q", key)
+		}
+	}
+	if _, ok := got["last_minute"].(map[string]any)["waited"]; !ok {
+		t.Error("the last minute has no wait")
+	}
 	for key := range asMap(t, holdfast.Latency{}) {
-		if !strings.Contains("count p50 p90 p99", key) {
+		if !strings.Contains("count sum p50 p90 p95 p99", key) {
 			t.Errorf("a latency has %q", key)
 		}
 	}
@@ -134,6 +142,8 @@ func TestClientStats(t *testing.T) {
 			t.Helper()
 			got := c.Stats()
 			got.Latency, got.AttemptLatency = holdfast.Latency{}, holdfast.Latency{}
+			equal(t, what+", in the last minute", got.LastMinute.Counts, got.Counts)
+			got.LastMinute = holdfast.Recent{}
 			want.Operations = want.Succeeded + want.Failed
 			want.Name, want.BaseURL, want.DefaultTimeout = got.Name, got.BaseURL, got.DefaultTimeout
 			want.MaxConns, want.MaxIdleConns, want.MaxRetries = got.MaxConns, got.MaxIdleConns, got.MaxRetries
@@ -233,6 +243,67 @@ func TestLatency(t *testing.T) {
 		got := asMap(t, s)["latency"].(map[string]any)
 		equal(t, "count", got["count"], any(100.0))
 		equal(t, "p99 in seconds", got["p99"], any(s.Latency.P99.Seconds()))
+	})
+}
+
+// LastMinute has the calls of the last 60 to 80 seconds, also after a time without calls.
+func TestLastMinute(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := service(t, plan(rule("/slow", "", fault.Fault{Latency: &fault.Latency{Fixed: 2 * time.Second}})), holdfast.Config{})
+		begin := time.Now()
+		at := func(second int, path string, operations uint64, p99 time.Duration) {
+			t.Helper()
+			time.Sleep(time.Until(begin.Add(time.Duration(second) * time.Second)))
+			if path != "" {
+				_, _ = c.Get(t.Context(), path)
+			}
+			s := c.Stats().LastMinute
+			if s.Operations != operations || s.Latency.Count != operations || s.AttemptLatency.Count != operations || s.Latency.P99 < p99 || s.Latency.P99 > p99*9/8+time.Millisecond {
+				t.Errorf("at %d s: %d operations, %+v, want %d of %v", second, s.Operations, s.Latency, operations, p99)
+			}
+		}
+		at(0, "", 0, 0)
+		at(1, "/slow", 1, 2*time.Second)
+		at(4, "/", 2, 2*time.Second)
+		at(30, "/", 3, 2*time.Second)
+		at(59, "/", 4, 2*time.Second)
+		at(89, "/", 3, 0) // at 30, 59 and now
+		at(119, "/", 3, 0)
+		at(140, "", 2, 0)
+		at(198, "", 1, 0) // at most 80 s ago
+		at(200, "", 0, 0)
+		at(1000, "", 0, 0)
+		at(1001, "/slow", 1, 2*time.Second)
+		at(1050, "", 1, 2*time.Second)
+		at(1100, "", 0, 0)
+		equal(t, "operations in all", c.Stats().Operations, 7)
+	})
+}
+
+// Two latencies make one.
+func TestAddedLatencies(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		of := func(d time.Duration, calls int) holdfast.Latency {
+			c, _ := service(t, plan(rule("", "", fault.Fault{Latency: &fault.Latency{Fixed: d}})), holdfast.Config{})
+			for range calls {
+				_, _ = c.Get(t.Context(), "/")
+			}
+			return c.Stats().Latency
+		}
+		fast, slow, none := of(10*time.Millisecond, 90), of(time.Second, 10), holdfast.Latency{}
+		both := fast.Add(slow)
+		equal(t, "count", both.Count, 100)
+		equal(t, "half of them", both.P50, fast.P50)
+		equal(t, "95 of them", both.P95, slow.P95)
+		equal(t, "sum", both.Sum, fast.Sum+slow.Sum)
+		if want := 10900 * time.Millisecond; both.Sum < want*15/16 || both.Sum > want*17/16 {
+			t.Errorf("sum %v, want %v", both.Sum, want)
+		}
+		equal(t, "within 20 ms", both.Within(20*time.Millisecond), 90)
+		equal(t, "within 10 s", both.Within(10*time.Second), 100)
+		equal(t, "of nothing", none.Within(time.Hour), 0)
+		equal(t, "with nothing", fast.Add(none).Count+none.Add(fast).Count, 180)
+		equal(t, "and of the first still", fast.Count, 90)
 	})
 }
 

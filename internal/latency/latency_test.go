@@ -116,3 +116,40 @@ func BenchmarkRecord(b *testing.B) {
 		h.Record(time.Duration(i&0xffff) * time.Microsecond)
 	}
 }
+
+// Snapshots add and subtract, and tell sums and shares within the precision of a range.
+func TestSnapshots(t *testing.T) {
+	var h Histogram
+	h.Record(3 * time.Millisecond)
+	earlier := h.Snapshot()
+	h.Record(100 * time.Millisecond)
+	h.Record(100 * time.Millisecond)
+	h.Record(2 * time.Second)
+	all := h.Snapshot()
+	recent := h.Snapshot()
+	recent.Subtract(earlier)
+	if n, slow := recent.Count(), recent.Quantile(1); n != 3 || slow < 2*time.Second || slow > 2250*time.Millisecond {
+		t.Errorf("%d since, the longest %v", n, slow)
+	}
+	for _, c := range []struct {
+		s    *Snapshot
+		want time.Duration
+	}{{all, 2203 * time.Millisecond}, {recent, 2200 * time.Millisecond}, {new(Snapshot), 0}} {
+		if got := c.s.Sum(); (got - c.want).Abs() > c.want/16 {
+			t.Errorf("sum %v, want %v", got, c.want)
+		}
+	}
+	for d, want := range map[time.Duration]uint64{0: 0, 3 * time.Millisecond: 0, 4 * time.Millisecond: 1, 120 * time.Millisecond: 3, 2 * Longest: 4} {
+		if got := all.Within(d); got != want {
+			t.Errorf("%d within %v, want %d", got, d, want)
+		}
+	}
+	recent.Add(earlier)
+	if *recent != *all {
+		t.Error("what was subtracted does not add up")
+	}
+	earlier.Subtract(all) // as if records were missed
+	if earlier.Count() != 0 || earlier.Sum() != 0 {
+		t.Errorf("less than nothing: %d", earlier.Count())
+	}
+}
