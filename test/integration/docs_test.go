@@ -311,7 +311,7 @@ func knownPackages(t *testing.T) packages {
 	t.Helper()
 	const root = "github.com/holdfast-go/holdfast"
 	cmd := exec.Command("go", "list", "-test", "-deps", "-export", "-f", "{{.Name}}\t{{.ImportPath}}\t{{.Export}}",
-		"./...", root, root+"/dialect", root+"/fault", root+"/faultserver/...", root+"/provider/...", root+"/settings")
+		"./...", root, root+"/dashboard", root+"/dialect", root+"/fault", root+"/faultserver/...", root+"/provider/...", root+"/settings")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -63,7 +63,7 @@ func runHoldfast(ctx context.Context, d comparison, server *faultserver.Server, 
 		defer transport.CloseIdleConnections()
 		opts = append(opts, holdfast.WithTransport(freshKey{transport}))
 	}
-	client, err := holdfast.New(cfg, opts...)
+	client, err := d.page.open(cfg, opts...)
 	if err != nil {
 		return measurement{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/listen"
 )
 
 // The limits of the script's length. A shorter script has too few events to prove
@@ -22,6 +23,7 @@ func NewCommand() *cobra.Command {
 		plant   string
 		seed    uint64
 		seconds float64
+		page    string
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -46,6 +48,19 @@ says how many, and that too few events happened to prove the counts, if that is 
 			}
 			s := newScript(time.Duration(seconds * float64(time.Second)))
 			c := comparison{seed: seed, plant: plant, script: s, due: arrivals(seed, s.length)}
+			if page != "" {
+				if err := listen.CheckAddress(page); err != nil {
+					return exit.Errorf(exit.Usage, "--page %s: %w", page, err)
+				}
+				if !listen.IsLoopback(page) {
+					return exit.Errorf(exit.Usage, "--page %s: must be a loopback address, such as 127.0.0.1:0", page)
+				}
+				var err error
+				if c.page, err = servePage(page); err != nil {
+					return exit.Errorf(exit.Failure, "--page %s: %w", page, err)
+				}
+				defer c.page.close()
+			}
 			return c.run(cmd.Context(), asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -53,6 +68,7 @@ says how many, and that too few events happened to prove the counts, if that is 
 	f.BoolVar(&asJSON, "json", false, "print one JSON object with all counts instead of the events and the table")
 	f.StringVar(&plant, "plant", "", "make a deliberate mistake that the counts must reveal: `fresh-key` sends a new X-Request-ID with each attempt")
 	f.Uint64Var(&seed, "seed", 1, "the `number` that determines the arrivals and the faults")
+	f.StringVar(&page, "page", "", "serve the live page of the client at a loopback `ADDRESS`; port 0 is any free port")
 	f.Float64Var(&seconds, "seconds", usualLength.Seconds(), "the `seconds` for each client, 3 to 60; the phases are scaled to it")
 	return cmd
 }

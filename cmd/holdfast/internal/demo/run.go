@@ -24,6 +24,7 @@ type comparison struct {
 	plant  string
 	script script
 	due    []time.Duration // when the calls start
+	page   *livePage       // nil for none
 }
 
 // run runs the three clients, shows their results and checks the counts.
@@ -37,6 +38,9 @@ func (d comparison) run(ctx context.Context, asJSON bool, stdout, stderr io.Writ
 	before := runtime.NumGoroutine()
 	guarded, err := d.runClient(func(server *faultserver.Server) (measurement, error) {
 		d.writeHead(out, terminal, server.Addr())
+		if d.page != nil {
+			fmt.Fprintf(out, "the live page, while holdfast runs: %s\n", d.page.url)
+		}
 		return runHoldfast(ctx, d, server, newTimeline(out, terminal, d))
 	})
 	if err != nil {
@@ -60,6 +64,7 @@ func (d comparison) run(ctx context.Context, asJSON bool, stdout, stderr io.Writ
 	if err != nil {
 		return runError(ctx, err)
 	}
+	d.page.close()
 	c := count(d, guarded, bare, loop, leak.Count(before))
 
 	if asJSON {
