@@ -21,7 +21,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage stalepool suites lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx
+.PHONY: help demo test bench sdks conformance outage stalepool suites screenshots lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx chromium
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,7 @@ demo: go ## a service fails and recovers, and a client survives it (ARGS=--json 
 
 # These packages have the locks and atomics of the machines and build fast, so their
 # tests also run under the race detector here. make race runs more of them.
-test: go gcc curl httpx mixedbread-sdk postgres ## build and test every module; installs programs that the tests need
+test: go gcc curl httpx mixedbread-sdk postgres chromium ## build and test every module; installs programs that the tests need
 	@$(call each,go -C $$m build -o /dev/null ./... && go -C $$m test ./...)
 	@echo "again under the race detector:" && go test -race ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine
 
@@ -52,6 +52,9 @@ stalepool: go ## pools of holdfast and other clients go stale; writes docs/stale
 
 suites: go ## the tests of other people's modules, bare and through holdfast; writes docs/suites.md; a quarter of an hour
 	@cd test/integration && go run ./suites -page ../../docs/suites.md $(ARGS)
+
+screenshots: go chromium ## pictures of the live page, into docs/images
+	@go -C test/integration test -count=1 -run TestPage -args -screenshots ../../docs/images
 
 lint: go ## gofmt, go vet and staticcheck on every module
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:" >&2; gofmt -l . >&2; exit 1; }
@@ -82,5 +85,5 @@ clean: ## remove files that these commands write
 	@rm -rf benchmarks/out test/integration/out
 
 mixedbread-sdk: node npm # they install it
-go gcc curl httpx node npm mixedbread-sdk postgres:
+go gcc curl httpx node npm mixedbread-sdk postgres chromium:
 	@bash scripts/need.sh $@

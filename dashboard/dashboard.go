@@ -92,7 +92,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.events(w, r)
 	case "":
 		h.file(w, r, "/")
-	case "app.js", "style.css":
+	case "app.js", "style.css", "icon.svg":
 		h.file(w, r, "/"+name)
 	default:
 		http.NotFound(w, r)

@@ -202,7 +202,7 @@ func TestWhoMaySeeThePage(t *testing.T) {
 // The page refers to nothing outside of it.
 func TestPageIsWhole(t *testing.T) {
 	size := 0
-	for _, name := range []string{"", "app.js", "style.css"} {
+	for _, name := range []string{"", "app.js", "style.css", "icon.svg"} {
 		w := httptest.NewRecorder()
 		Handler(nil, Options{}).ServeHTTP(w, ask(t.Context(), name))
 		text := w.Body.String()

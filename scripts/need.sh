@@ -21,6 +21,7 @@ works() {
 	node) [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= node_floor)) ;;
 	npm) npm --version >/dev/null 2>&1 ;;
 	mixedbread-sdk) npm --prefix "$sdk" ls >/dev/null 2>&1 ;; # the version of its package-lock.json
+	chromium) chromium --version >/dev/null 2>&1 ;;
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;; # Debian keeps it off the PATH
 	httpx) /usr/bin/python3 -c 'import httpx, tenacity' 2>/dev/null ;;
 	*) echo "need.sh: unknown tool $1" >&2; exit 2 ;;
@@ -34,6 +35,7 @@ packages() {
 	curl) echo curl ;;
 	node) echo nodejs ;;
 	npm) echo npm ;;
+	chromium) echo chromium fonts-dejavu-core ;;
 	postgres) echo postgresql ;;
 	httpx) echo python3-httpx python3-tenacity ;;
 	esac

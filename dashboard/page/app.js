@@ -33,7 +33,7 @@ function makeCard(data) {
   }
   const list = element('dl')
   for (const [key, text] of [['rate', 'calls/s'], ['retried', 'retries/s'], ['failed', 'failed/s'], ['rejected', 'rejected/s'],
-    ['p50', 'p50, 1 min'], ['p95', 'p95'], ['p99', 'p99'], ['flying', 'in flight'], ['queued', 'queued'], ['permits', 'permits'], ['streams', 'streams'], ['breaker', 'breaker']]) {
+    ['p50', 'p50'], ['p95', 'p95'], ['p99', 'p99'], ['flying', 'in flight'], ['queued', 'queued'], ['permits', 'permits'], ['streams', 'streams'], ['breaker', 'breaker']]) {
     const value = parts.fields[key] = element('dd')
     list.append(element('div', {}, element('dt', {}, text), value))
   }
