@@ -150,7 +150,11 @@ func lineErrorf(err error, place string, n int) error {
 	if err == nil {
 		return nil
 	}
-	return &lineError{fmt.Sprintf(place, n), err}
+	at := fmt.Sprintf(place, n)
+	if c := (*columnError)(nil); errors.As(err, &c) {
+		at += fmt.Sprintf(", column %d", c.column)
+	}
+	return &lineError{at, err}
 }
 
 // parse reads a text from a line.
@@ -162,28 +166,7 @@ func (s *source) parse(line []byte) (item, error) {
 	if !utf8.Valid(line) {
 		return item{}, checkText(string(line))
 	}
-	var one struct {
-		ID   json.RawMessage `json:"id"`
-		Text any             `json:"text"`
-	}
-	var err error
-	if bytes.HasPrefix(bytes.TrimSpace(line), []byte{'{'}) {
-		err = json.Unmarshal(line, &one)
-	} else {
-		err = json.Unmarshal(line, &one.Text)
-	}
-	text, isString := one.Text.(string)
-	switch {
-	case err != nil:
-		return item{}, errors.New(`is not JSON: must be a string or {"id": …, "text": …}`)
-	case !isString:
-		return item{}, errors.New(`has no text: must be a string or {"id": …, "text": …}`)
-	case len(one.ID) > 0 && strings.IndexByte("[{tf", one.ID[0]) >= 0:
-		return item{}, errors.New("its id: must be a string or a number")
-	case string(one.ID) == "null":
-		one.ID = nil
-	}
-	return item{id: one.ID, text: text}, checkText(text)
+	return parseNDJSON(line)
 }
 
 // checkText checks that a text is not empty and can be sent.
