@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/holdfast-go/holdfast"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/cmdtest"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/fault"
@@ -388,7 +389,7 @@ func TestJournal(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"", "{", `{"from":-1,"texts":"01"}`, `{"from":1,"texts":"x"}`, `{"from":1,"texts":"00"}`, strings.Repeat(" ", entrySize)} {
-		if got := callIndexes([]byte(line)); got != nil {
+		if got, ok := callIndexes([]byte(line)); ok {
 			t.Errorf("%q: %v", line, got)
 		}
 	}
@@ -409,3 +410,126 @@ func TestBegunBefore(t *testing.T) {
 		t.Errorf("%v, %v", begun, finished)
 	}
 }
+
+// A journal that holdfast embed cannot have written is not read further than a journal can
+// be, and nothing is sent.
+func TestForeignJournals(t *testing.T) {
+	server := embeddings(t)
+	input := cmdtest.File(t, "in.txt", "rye\n")
+	head := fmt.Sprintf("%-127s\n", `{"holdfast embed":1,"service":""}`)
+	call := fmt.Sprintf("%-127s\n", `{"from":0,"texts":"01"}`)
+	blank := string(blankLines(1))
+	for _, tt := range []struct {
+		name, text string
+		size       int64 // the file has a hole up to here
+		says       string
+	}{
+		{"a hole", head + call, int64(2*len(head) + 128*1000), "is damaged in line 3: without it a call may be paid for again; to continue so, remove it"},
+		{"gigabytes", head + call, 8 << 30, "has more than 131,200 bytes: was not written by holdfast embed: must be moved away"},
+		{"only a hole", "", 128 * 1024, "was not written by holdfast embed"},
+		{"a damaged call", head + call + strings.Replace(call, "from", "form\x00", 1)[:128] + call, 0, "is damaged in line 3"},
+		{"too many texts", head + fmt.Sprintf("%-127s\n", `{"from":0,"texts":"`+strings.Repeat("f", 66)+`"}`), 0, "is damaged in line 2"},
+		{"blank lines", head + blank + call + blank, 0, ""},
+		{"a last line cut off", head + call + call[:20], 0, ""},
+		{"nothing", "", 0, ""},
+	} {
+		file := filepath.Join(t.TempDir(), "vectors.ndjson")
+		for path, text := range map[string]string{file: "", journalPath(file): tt.text} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tt.size > 0 {
+			if err := os.Truncate(journalPath(file), tt.size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := len(server.Record())
+		status, _, stderr := runEmbed(t, server, "", "--file", input, "--resume", file)
+		if asked := len(server.Record()) - before; tt.says != "" && (status != exit.Config || !strings.Contains(stderr, tt.says) || asked != 0) || tt.says == "" && (status != 0 || asked != 1) {
+			t.Errorf("%s: exit status %d, stderr %s, %d requests; want %q", tt.name, status, stderr, asked, tt.says)
+		}
+	}
+}
+
+// A line that is incomplete, and of which no call is noted, tells the last call. The call is
+// noted before the line is removed: the run may end in between.
+func TestNotesATornCallFirst(t *testing.T) {
+	bill, server := startBiller(t, nil)
+	file := filepath.Join(t.TempDir(), "vectors.ndjson")
+	lines := input(t, 250, func(int) bool { return false })
+	if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--out", file); status != 0 {
+		t.Fatal(stderr)
+	}
+	tear(t, file)
+	const model = "mxbai-embed-large-v1"
+	previous, err := openPrevious(t.Context(), file, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &options{resume: file, model: model, chunk: 100}
+	cfg := holdfast.Config{BaseURL: server.URL() + "/v1"}
+	if _, err := o.openJournal(previous.file, cfg, previous); err != nil {
+		t.Fatal(err)
+	}
+	if err := previous.repair(); err != nil {
+		t.Fatal(err)
+	}
+	previous.file.Close() // as a SIGKILL does
+	if status, _, stderr := runEmbed(t, server, "", "--file", lines, "--chunk", "7", "--resume", file); status != 0 {
+		t.Error(stderr)
+	}
+	complete(t, "torn", file, 250)
+	bill.check(t, "torn", 250)
+}
+
+// FuzzJournal: whatever a file has that is called as a journal, it is read within bounds. What
+// is noted after that is read again.
+func FuzzJournal(f *testing.F) {
+	head := fmt.Sprintf("%-127s\n", `{"holdfast embed":1,"service":"s","until":"2026-01-02T03:04:05Z"}`)
+	call := fmt.Sprintf("%-127s\n", `{"from":7,"texts":"ff01"}`)
+	for _, text := range []string{"", head, head[:70], head + call, head + call + string(blankLines(2)), head + call[:50], head + "\x00", call, strings.Repeat(head, 3)} {
+		f.Add([]byte(text))
+	}
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = data[:min(len(data), (1+maxCalls)*entrySize)]
+		file := memory(slices.Clone(data))
+		j := &journal{service: "s", file: &file}
+		begun, err := j.parse(data, now)
+		if err != nil {
+			if text := err.Error(); strings.ContainsAny(text, "\n\r\x1b") || len(text) > 200 {
+				t.Errorf("%q: %v", data, err)
+			}
+			return
+		}
+		if len(begun) > maxCalls || len(j.entries) > maxCalls || j.until.After(now.Add(maxUntil+time.Minute)) {
+			t.Fatalf("%d calls, %d entries, until %v", len(begun), len(j.entries), j.until)
+		}
+		for _, call := range begun {
+			if n := len(call.indexes); n == 0 || n > 256 || call.indexes[0] < 0 || call.indexes[n-1] > maxTexts+1024 || !slices.IsSorted(call.indexes) {
+				t.Fatalf("a call of %v", call.indexes)
+			}
+		}
+		noted := len(begun)
+		if j.begin(nil, []item{{index: 3}, {index: 90}}) != nil {
+			noted++
+		}
+		again, err := (&journal{service: "s"}).parse(file, now)
+		if err != nil || j.err != nil || len(again) != noted {
+			t.Errorf("%q: %d calls, then %d, read again as %d (%v, %v)", data, len(begun), noted, len(again), j.err, err)
+		}
+	})
+}
+
+// memory is the file of a journal.
+type memory []byte
+
+func (m *memory) WriteAt(p []byte, at int64) (int, error) {
+	if need := int(at) + len(p); need > len(*m) {
+		*m = append(*m, make([]byte, need-len(*m))...)
+	}
+	return copy((*m)[at:], p), nil
+}
+func (m *memory) Close() error { return nil }
+func (m *memory) Sync() error  { return nil }

@@ -189,5 +189,6 @@ func createOutput(path string) (*os.File, error) {
 		_ = f.Close()
 		return nil, err
 	}
+	syncFolder(path)
 	return f, nil
 }

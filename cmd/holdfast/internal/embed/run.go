@@ -53,7 +53,7 @@ func (o *options) run(cmd *cobra.Command, cfg holdfast.Config, args []string) er
 		return err
 	}
 	if file != nil {
-		b.out, b.ordered = file, false
+		b.out, b.ordered = durable{file}, false
 		defer file.Close()
 		if b.journal, err = o.openJournal(file, cfg, previous); err != nil {
 			return err
@@ -121,6 +121,15 @@ func (o *options) openJournal(output *os.File, cfg holdfast.Config, previous *pr
 	previous.begun, finished = previous.begunBefore(noted, o.chunk)
 	for _, s := range finished {
 		j.free(s)
+	}
+	for i, call := range previous.begun {
+		if call.entry == nil { // noted before repair removes the line by which it was found
+			var items []item
+			for _, index := range call.indexes {
+				items = append(items, item{index: index})
+			}
+			previous.begun[i].entry = j.begin(nil, items)
+		}
 	}
 	return j, nil
 }
