@@ -36,23 +36,27 @@ func (s *doneSet) add(index int, hash uint64) bool {
 	return true
 }
 
-// has reports whether the set has a text with this index.
-func (s *doneSet) has(index int) bool {
-	p := s.pages[index/page]
-	return p != nil && p[index%page] != 0
+// hash is the hash of the text with this index, 0 if the set has none.
+func (s *doneSet) hash(index int) uint64 {
+	if p := s.pages[index/page]; p != nil {
+		return p[index%page]
+	}
+	return 0
 }
+
+// has reports whether the set has a text with this index.
+func (s *doneSet) has(index int) bool { return s.hash(index) != 0 }
 
 // contains reports whether the set contains a text. It is an error if the text has changed
 // since its embedding was made.
 func (s *doneSet) contains(t item) (bool, error) {
-	p := s.pages[t.index/page]
-	if !s.has(t.index) {
+	switch s.hash(t.index) {
+	case 0:
 		return false, nil
+	case nonzero(t.hash()):
+		return true, nil
 	}
-	if p[t.index%page] != nonzero(t.hash()) {
-		return false, &lineError{fmt.Sprintf("text %s", format.Number(t.index+1)), errors.New("has changed since its embedding was made: must be the same input, or a new run with --out")}
-	}
-	return true, nil
+	return false, &lineError{fmt.Sprintf("text %s", format.Number(t.index+1)), errors.New("has changed since its embedding was made: must be the same input, or a new run with --out")}
 }
 
 // nonzero is a hash that differs from the 0 of an absent text.

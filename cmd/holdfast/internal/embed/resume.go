@@ -25,6 +25,7 @@ type previousRun struct {
 	wholeBytes     int64       // in complete lines
 	partialBytes   int64       // in an incomplete last line
 	missingNewline bool        // the last line is complete except for its newline
+	twins          int         // lines of texts that a line before is of
 	last           []int       // the indexes of the last lines, at most one chunk
 }
 
@@ -85,7 +86,12 @@ func (p *previousRun) read(ctx context.Context, model string) error {
 			return fmt.Errorf("line %d has a vector of %s numbers: must be %s, as in the lines before", n, format.Number(length), format.Number(p.length))
 		}
 		p.length = length
-		p.done.add(index, hash)
+		if !p.done.add(index, hash) {
+			if p.done.hash(index) != nonzero(hash) {
+				return fmt.Errorf("line %d has the index %d of a line before, but is of another text: one of the two must be removed", n, index)
+			}
+			p.twins++
+		}
 		if p.last = append(p.last, index); len(p.last) > 2*mixedbread.MaxTexts {
 			p.last = slices.Delete(p.last, 0, mixedbread.MaxTexts)
 		}

@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,12 @@ func (o *options) run(cmd *cobra.Command, cfg holdfast.Config, args []string) er
 	}
 	if report.total, report.before, err = s.survey(ctx, &previous.done); err != nil {
 		return err
+	}
+	for _, text := range s.twins.notes(cmp.Or(report.noun, "text"), o.provider != "ollama") {
+		report.note(text)
+	}
+	if n := previous.twins; n > 0 {
+		report.note(fmt.Sprintf("%s has %s with a text that a line before has: they are left in it", o.resume, format.Plural(n, "line")))
 	}
 	b := &batch{embed: o.embedFunc(client), model: o.model, width: o.width, ordered: true, out: cmd.OutOrStdout(), report: report,
 		length: previous.length, judge: judge{cfg.Retry.MaxRetryAfter, hideCredentials(cfg)}}

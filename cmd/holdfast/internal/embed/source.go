@@ -53,6 +53,7 @@ type source struct {
 	ndjson bool         // the format of the lines
 	close  func()       // ends a Read that blocks
 	rewind func() error // nil if the input can be read only once
+	twins  twins        // of survey
 }
 
 // openSource opens the input that the command line selects: the arguments, --file or
@@ -182,7 +183,7 @@ func checkText(s string) error {
 
 // survey checks all texts before anything is sent. It counts them, and those that have an
 // embedding already. The error lists the bad lines. Input that can be read only once is
-// not read: its total is -1.
+// not read: its total is -1, and its twins are unknown.
 func (s *source) survey(ctx context.Context, previous *doneSet) (total, done int, err error) {
 	if s.rewind == nil {
 		return -1, previous.n, nil
@@ -208,6 +209,9 @@ func (s *source) survey(ctx context.Context, previous *doneSet) (total, done int
 			return 0, 0, exit.Errorf(exit.Config, "%s: %w; nothing was sent", s.name, err)
 		}
 		total++
+		if err == nil {
+			s.twins.add(t, has)
+		}
 	}
 	if bad > maxShown {
 		fmt.Fprintf(&shown, "\n  and %s more", format.Number(bad-maxShown))
