@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// durable is an output file whose embeddings are on the disk when Write returns, so that a
+// durable is an output file. When Write returns, its embeddings are on the disk, so that a
 // loss of power costs none that is paid for.
 type durable struct {
 	file interface {
