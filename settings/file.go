@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"net/http"
 	"os"
@@ -13,7 +15,21 @@ import (
 	"github.com/holdfast-go/holdfast/internal/spelling"
 )
 
+// read reads at most one byte more than a file may have. Other things than files are an
+// error: a pipe blocks until another process writes to it, and a device may have no end.
 func read(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		kind := "a device"
+		switch {
+		case info.IsDir():
+			kind = "a directory"
+		case info.Mode()&fs.ModeNamedPipe != 0:
+			kind = "a pipe"
+		case info.Mode()&fs.ModeSocket != 0:
+			kind = "a socket"
+		}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("is " + kind + ": must be a file")}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

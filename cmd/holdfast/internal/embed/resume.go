@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/format"
 	"github.com/holdfast-go/holdfast/provider/mixedbread"
 )
@@ -34,6 +35,9 @@ var errInUse = errors.New("is in use by another run of holdfast embed: wait unti
 
 // openPrevious opens, locks and reads the file, without changing it.
 func openPrevious(ctx context.Context, path, model string) (*previousRun, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("is " + files.Kind(info.Mode()) + ": must be a file that holdfast embed has written")
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, exit.Reason(err)
@@ -66,9 +70,6 @@ func openStatus(err error) int {
 }
 
 func (p *previousRun) read(ctx context.Context, model string) error {
-	if info, err := p.file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.New("must be a file that holdfast embed has written")
-	}
 	lines := bufio.NewScanner(p.file)
 	lines.Buffer(nil, maxVector)
 	lines.Split(withNewline)

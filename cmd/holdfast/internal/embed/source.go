@@ -67,15 +67,21 @@ func (o *options) openSource(args []string, stdin io.Reader) (*source, error) {
 	case o.file == "" || o.file == "-":
 		s.in, s.ndjson = stdin, o.file == ""
 	default:
-		f, err := os.Open(o.file)
-		if err != nil {
+		info, err := os.Stat(o.file)
+		switch {
+		case err != nil:
 			return nil, err
+		case info.IsDir(), info.Mode()&os.ModeSocket != 0:
+			return nil, errors.New("is " + files.Kind(info.Mode()) + ": must be a file or a pipe")
+		case info.Mode()&os.ModeNamedPipe != 0: // until it has a writer, to open it blocks
+			s.name, s.in = o.file, &lateFile{path: o.file}
+		default:
+			f, err := os.Open(o.file)
+			if err != nil {
+				return nil, err
+			}
+			s.name, s.in, s.close = o.file, f, func() { _ = f.Close() }
 		}
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			_ = f.Close()
-			return nil, errors.New("is a directory")
-		}
-		s.name, s.in, s.close = o.file, f, func() { _ = f.Close() }
 		s.ndjson = slices.Contains([]string{".ndjson", ".jsonl"}, strings.ToLower(filepath.Ext(o.file)))
 	}
 	if f, ok := s.in.(*os.File); !ok || !s.rewinds(f) {
@@ -83,6 +89,21 @@ func (o *options) openSource(args []string, stdin io.Reader) (*source, error) {
 		s.in, s.close = pipe, func() { _ = pipe.Close(); closeFile() }
 	}
 	return s, nil
+}
+
+// lateFile is opened at its first Read.
+type lateFile struct {
+	path string
+	file *os.File
+}
+
+func (l *lateFile) Read(p []byte) (n int, err error) {
+	if l.file == nil {
+		if l.file, err = os.Open(l.path); err != nil {
+			return 0, err
+		}
+	}
+	return l.file.Read(p)
 }
 
 // rewinds reports whether a file can be read twice from its position, and sets rewind.
