@@ -29,7 +29,8 @@ type Config struct {
 	// "https://api.example.com/v1". Required; http or https, without a user, a query
 	// or a fragment.
 	BaseURL string
-	// Header is sent with every request. A header of the call itself wins.
+	// Header is sent with every request. A header of the call itself wins. It must not have
+	// RequestIDHeader, X-Request-ID or Idempotency-Key: all calls would have one id.
 	Header http.Header
 	// Authorize is called before every attempt with the request that is about to
 	// be sent, for a token that rotates, and once more in a call after a 401: see
@@ -67,7 +68,8 @@ type Config struct {
 
 	// RequestIDHeader is the header that carries the call's id: a UUIDv4, the same
 	// on all its attempts, by which the service can recognize a repeat. A value that
-	// the caller sets stands. Default X-Request-ID (requirement A4).
+	// the caller sets stands. Logs show the id, so the header must not be one for
+	// credentials, such as Authorization or X-Api-Key. Default X-Request-ID (requirement A4).
 	RequestIDHeader string
 	// IdempotencyKey also sends the id as Idempotency-Key.
 	IdempotencyKey bool

@@ -48,7 +48,21 @@ func (c Config) resolveWith(v *validation) Config {
 		v.problem("UnencryptedHTTP2", "is true, and BaseURL is https: must be false, since the two sides choose HTTP/2 themselves")
 	}
 	c.RequestIDHeader = http.CanonicalHeaderKey(c.RequestIDHeader)
+	v.constantIDs(c)
 	return c
+}
+
+// constantIDs reports headers that would give all calls one id or one key. A service takes
+// a call for a repeat of the one before if both have the same.
+func (v *validation) constantIDs(c Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
+		switch name {
+		case "Idempotency-Key", "X-Idempotency-Key":
+			v.problem("Header", "%s would be the same key for all calls: must be left out; IdempotencyKey sends a new one with each call", name)
+		case "X-Request-Id", c.RequestIDHeader:
+			v.problem("Header", "%s would be the same id for all calls: must be left out, since each call gets an id of its own", name)
+		}
+	}
 }
 
 // switchesOff reports whether the field of that name is in a part that is off.
@@ -178,11 +192,29 @@ func checkIDHeader(name string) (value, rule string) {
 	if rule := headerName(name); rule != "" {
 		return "", rule
 	}
-	name = http.CanonicalHeaderKey(name)
-	if slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie"}, name) {
+	if name = http.CanonicalHeaderKey(name); isCredential(name) {
 		return strconv.Quote(name), "must be a header that holds no credential, since logs show the id"
 	}
 	return "", ""
+}
+
+// isCredential reports whether a header, by its canonical name, is one that services read a
+// credential from.
+func isCredential(name string) bool {
+	name = strings.TrimPrefix(name, "X-")
+	return slices.ContainsFunc(credentialEndings, func(ending string) bool {
+		return name == ending || strings.HasSuffix(name, "-"+ending)
+	})
+}
+
+// credentialEndings are the ends of the names of headers for credentials: that of
+// X-Goog-Api-Key is Api-Key. Token alone is none of them, since it may end the name of an
+// idempotency token.
+var credentialEndings = []string{
+	"Authorization", "Auth", "Authentication", "Cookie", "Cookie2", "Api-Key", "Apikey", "Api-Token", "Auth-Key", "Auth-Token",
+	"Access-Key", "Access-Token", "Security-Token", "Session-Token", "Private-Token", "Job-Token", "Deploy-Token", "Vault-Token",
+	"Subscription-Key", "Subscription-Token", "Functions-Key", "Csrf-Token", "Xsrf-Token", "Jwt-Assertion", "Id-Token",
+	"Secret", "Secret-Key", "Client-Secret", "Password", "Credential", "Credentials", "Signature",
 }
 
 // shownName is the valid beginning of a header's name. The rest may be its value, as

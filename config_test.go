@@ -58,6 +58,52 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
+// A header that is the same for all calls cannot have their id, and no credential can be the
+// id, which logs show.
+func TestIDsInConfig(t *testing.T) {
+	const canary = "s3cret"
+	key := "must be left out; IdempotencyKey sends a new one with each call"
+	id := "must be left out, since each call gets an id of its own"
+	credential := "must be a header that holds no credential, since logs show the id"
+	for _, c := range []struct {
+		header, idHeader string
+		want             string
+	}{
+		{"x-request-id", "", "holdfast: Config.Header X-Request-Id would be the same id for all calls: " + id},
+		{"X-Request-ID", "X-Op", "holdfast: Config.Header X-Request-Id would be the same id for all calls: " + id},
+		{"X-OP", "x-op", "holdfast: Config.Header X-Op would be the same id for all calls: " + id},
+		{"idempotency-key", "", "holdfast: Config.Header Idempotency-Key would be the same key for all calls: " + key},
+		{"Idempotency-Key", "Idempotency-Key", "holdfast: Config.Header Idempotency-Key would be the same key for all calls: " + key},
+		{"X-Idempotency-Key", "", "holdfast: Config.Header X-Idempotency-Key would be the same key for all calls: " + key},
+		{"X-Op", "", ""},
+		{"X-Request-Ids", "X-Op", ""},
+		{"X-Api-Key", "", ""},
+		{"", "authorization", `holdfast: Config.RequestIDHeader is "Authorization": ` + credential},
+		{"", "Proxy-Authorization", `holdfast: Config.RequestIDHeader is "Proxy-Authorization": ` + credential},
+		{"", "COOKIE", `holdfast: Config.RequestIDHeader is "Cookie": ` + credential},
+		{"", "x-api-key", `holdfast: Config.RequestIDHeader is "X-Api-Key": ` + credential},
+		{"", "api-key", `holdfast: Config.RequestIDHeader is "Api-Key": ` + credential},
+		{"", "X-Goog-Api-Key", `holdfast: Config.RequestIDHeader is "X-Goog-Api-Key": ` + credential},
+		{"", "X-Amz-Security-Token", `holdfast: Config.RequestIDHeader is "X-Amz-Security-Token": ` + credential},
+		{"", "Ocp-Apim-Subscription-Key", `holdfast: Config.RequestIDHeader is "Ocp-Apim-Subscription-Key": ` + credential},
+		{"", "X-Auth", `holdfast: Config.RequestIDHeader is "X-Auth": ` + credential},
+		{"", "X-Correlation-Id", ""},
+		{"", "X-Client-Token", ""}, // an idempotency key of AWS
+		{"", "Idempotency-Key", ""},
+		{"", "X-Authors", ""},
+	} {
+		cfg := holdfast.Config{BaseURL: "http://a.test", RequestIDHeader: c.idHeader}
+		if c.header != "" {
+			cfg.Header = http.Header{c.header: {canary}}
+		}
+		got := ""
+		if _, err := holdfast.New(cfg); err != nil {
+			got = err.Error()
+		}
+		equal(t, fmt.Sprintf("header %q, id header %q", c.header, c.idHeader), got, c.want)
+	}
+}
+
 func TestBaseURLProblems(t *testing.T) {
 	for url, want := range map[string]string{
 		"":                     `holdfast: Config.BaseURL is empty: must be an address like "https://api.example.com/v1"`,

@@ -191,6 +191,13 @@ func TestProblems(t *testing.T) {
 			at + `header.X-C: has a control character in it, perhaps the end of a line`,
 			at + `header: has the name "X…": must be letters, digits and hyphens`,
 		}},
+		{"constant ids", in(`"header": {"X-Request-ID": "1", "X-Op": "1", "idempotency-key": "1"}, "request_id_header": "X-Op"`), nil, []string{
+			at + `header: Idempotency-Key would be the same key for all calls: must be left out; idempotency_key sends a new one with each call`,
+			at + `header: X-Op would be the same id for all calls: must be left out, since each call gets an id of its own`,
+			at + `header: X-Request-Id would be the same id for all calls: must be left out, since each call gets an id of its own`,
+		}},
+		{"a credential as id", in(`"request_id_header": "X-Api-Key"`), nil,
+			[]string{at + `request_id_header: "X-Api-Key" must be a header that holds no credential, since logs show the id`}},
 		{"two credentials", in(`"api_key": "sk-canary", "header": {"authorization": "Basic sk-canary"}`), nil,
 			[]string{at + `header.Authorization: is set beside api_key, which is sent as this header: set one of them`}},
 

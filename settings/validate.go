@@ -51,4 +51,4 @@ func (e *entry) inFileWords(f *field, p *setting.Problem) string {
 }
 
 // inFiles replaces names of Go that rules have in them.
-var inFiles = strings.NewReplacer("BaseDelay", "base_delay", "or Off", "or off", "Header or Authorize", "api_key or header")
+var inFiles = strings.NewReplacer("BaseDelay", "base_delay", "or Off", "or off", "Header or Authorize", "api_key or header", "IdempotencyKey", "idempotency_key")
