@@ -15,7 +15,8 @@ import (
 // https to http.
 type RedirectError struct {
 	// Hops are the addresses that were called, in order, and then the one that was not.
-	// They have no user, password or query.
+	// They have no user, password or query. The service has chosen the paths after the
+	// first, so that a path may repeat a secret: the text of the error leaves them out.
 	Hops []string
 	// Reason is the reason, for people to read.
 	Reason string
@@ -23,9 +24,33 @@ type RedirectError struct {
 	answer *StatusError
 }
 
-// Error returns the reason and the hops.
+// Error returns the reason and the hops: the first in full, and of the others the scheme and
+// the host.
 func (e *RedirectError) Error() string {
-	return fmt.Sprintf("%s: %s", e.Reason, strings.Join(e.Hops, " → "))
+	shown := slices.Clone(e.Hops)
+	for i := 1; i < len(shown); i++ {
+		shown[i] = withoutPath(shown[i])
+	}
+	return fmt.Sprintf("%s: %s", e.Reason, strings.Join(shown, " → "))
+}
+
+// GoString is the text for %#v, with the text of Error in the place of the hops.
+func (e *RedirectError) GoString() string {
+	return fmt.Sprintf("&holdfast.RedirectError{%q}", e.Error())
+}
+
+// withoutPath is the scheme and the host of an address that a service has chosen, with an
+// ellipsis for the rest.
+func withoutPath(address string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	if scheme != "http" && scheme != "https" {
+		return "…"
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	if path != "" {
+		host += "/…"
+	}
+	return scheme + "://" + host
 }
 
 // Unwrap returns the *StatusError of the redirect.
@@ -42,7 +67,7 @@ type hop struct {
 	crossOrigin bool // a hop left the origin of the base URL: all later ones are without its headers
 	noBody      bool
 	visited     []string // the method and the address of each hop so far
-	shown       []string // the addresses as errors show them
+	shown       []string // the addresses as RedirectError.Hops has them
 }
 
 // follow follows redirects, within the attempt and its limits. It returns the first
@@ -75,7 +100,7 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 			return nil, &notMadeError{err}
 		}
 		if resp, err = a.roundTrip.Do(o.resolved.transport, req); err != nil {
-			return nil, fmt.Errorf("after a redirect to %s: %w", h.shown[len(h.shown)-1], wire.Redacted(err))
+			return nil, fmt.Errorf("after a redirect to %s: %w", withoutPath(h.shown[len(h.shown)-1]), wire.Redacted(err))
 		}
 	}
 }
@@ -96,18 +121,11 @@ func (h *hop) forbids(next *hop, most int) string {
 	return ""
 }
 
-// longestHop bounds an address in the text of a RedirectError.
-const longestHop = 500
-
 func (h *hop) visit() {
 	u := *h.request.URL
 	u.Fragment, u.RawFragment = "", ""
 	h.visited = append(slices.Clip(h.visited), h.request.Method+" "+u.String())
-	shown := wire.Shown(&u)
-	if len(shown) > longestHop {
-		shown = strings.ToValidUTF8(shown[:longestHop], "") + "…"
-	}
-	h.shown = append(slices.Clip(h.shown), shown)
+	h.shown = append(slices.Clip(h.shown), wire.Printable(wire.Shown(&u)))
 }
 
 // next returns the request that a redirect asks for (RFC 9110, 15.4), and false if the

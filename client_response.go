@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/core/judge"
@@ -187,7 +189,7 @@ func (a *clientAttempt) answeredFacts(e *StatusError, v Verdict, arrived time.Ti
 		as = http.StatusTooManyRequests // for the waits that it may have
 	}
 	wait := judge.ReadWait(h, e.Body, as, arrived)
-	f.RetryAfter, f.Quota, e.askedFrom = wait.For, wait.Quota, wait.From
+	f.RetryAfter, f.Quota, e.askedFrom = wait.For, wait.Quota, shownReset(wait.From)
 	if v.RetryAfter > 0 {
 		f.RetryAfter, e.askedFrom = v.RetryAfter, "Config.Classify"
 	}
@@ -195,6 +197,29 @@ func (a *clientAttempt) answeredFacts(e *StatusError, v Verdict, arrived time.Ti
 	f.Told = judge.AsksToWait(h.Get("Retry-After-Ms"), h.Get("Retry-After"))
 	f.KeyInUse, f.Misplaced = e.Status == http.StatusConflict && a.keyInUse(), a.misplaced()
 	return f
+}
+
+// shownReset is Wait.From as errors show it. The service chooses the names of the headers that
+// tell when its limits reset, so a longer word that services do not usually have in them is
+// an ellipsis.
+func shownReset(from string) string {
+	if !strings.Contains(from, "reset") {
+		return from
+	}
+	words := strings.Split(from, "-")
+	for i, word := range words {
+		if len(word) > 3 && !slices.Contains(resetWords, word) {
+			words[i] = "…"
+		}
+	}
+	return strings.Join(words, "-")
+}
+
+var resetWords = []string{
+	"ratelimit", "rate", "limit", "reset", "resettime", "after", "anthropic", "openai", "azure", "github",
+	"requests", "request", "tokens", "token", "input", "output", "images", "image", "audio", "characters", "search", "user", "global",
+	"project", "priority", "fast", "unified", "second", "seconds", "minute", "hour", "daily", "hourly", "month", "monthly",
+	"short", "long", "burst", "sustained",
 }
 
 // readStatusError makes the error of a declining answer, with the beginning of its body.

@@ -1,15 +1,17 @@
 package wire
 
 import (
-	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // redacted is an error with a text that contains no secret. The error itself stays in
@@ -22,6 +24,9 @@ type redacted struct {
 func (r *redacted) Error() string { return r.text }
 func (r *redacted) Unwrap() error { return r.err }
 
+// GoString is the text for %#v, which would show the error itself.
+func (r *redacted) GoString() string { return fmt.Sprintf("&wire.redacted{text:%q}", r.text) }
+
 // quoted is what Go puts in quotes: in an error of net/http, what the other side has
 // sent.
 var quoted = regexp.MustCompile(` ?=?:? ?"(?:[^"\\]|\\.)*"`)
@@ -30,34 +35,92 @@ var quoted = regexp.MustCompile(` ?=?:? ?"(?:[^"\\]|\\.)*"`)
 // of the call, whose query may contain a key, and without what the other side has sent:
 // a line that is not HTTP may repeat the request.
 //
-// Errors of the network and of TLS contain neither, and stay as they are. The text has no
-// control character and is bounded: a proxy may have sent it.
+// Errors of the network keep the names and addresses that they have, and errors of TLS the
+// names of hosts in a certificate. The service may have chosen them, so the text is
+// printable and bounded like every other.
 func Redacted(err error) error {
 	err = WithoutURL(err)
-	if has[*net.OpError](err) || has[*net.DNSError](err) || has[*tls.CertificateVerificationError](err) {
-		return err
-	}
 	whole := err.Error()
-	if text := printable(quoted.ReplaceAllString(whole, "")); text != whole {
+	text := whole
+	if name, ok := errors.AsType[x509.HostnameError](err); ok {
+		text = strings.ReplaceAll(whole, name.Error(), namesOf(name))
+	} else if !ofNetwork(err) {
+		text, _, _ = strings.Cut(whole, unknownAuthorityHint)
+		text = quoted.ReplaceAllString(text, "")
+	}
+	if text = Printable(text); text != whole {
 		return &redacted{text, err}
 	}
 	return err
 }
 
-// longestText is the most bytes of a transport's error that are shown.
+// unknownAuthorityHint is the beginning of what crypto/x509 adds about a certificate that the
+// service has sent, with its name.
+const unknownAuthorityHint = " (possibly because of "
+
+// ofNetwork reports whether an error quotes only what this side has asked for.
+func ofNetwork(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op != "proxyconnect"
+	}
+	return has[*net.DNSError](err)
+}
+
+// maxNames is the most names of a certificate that an error shows.
+const maxNames = 5
+
+// namesOf is the text of e with only the names of hosts, and few of them.
+func namesOf(e x509.HostnameError) string {
+	names := e.Certificate.DNSNames
+	if net.ParseIP(strings.Trim(e.Host, "[]")) != nil {
+		names = nil
+		for _, ip := range e.Certificate.IPAddresses {
+			names = append(names, ip.String())
+		}
+	}
+	if len(names) == 0 {
+		return e.Error()
+	}
+	shown, more := slices.Clone(names[:min(len(names), maxNames)]), ""
+	if n := len(names) - len(shown); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	for i, name := range shown {
+		if !isHostName(name) {
+			shown[i] = "…"
+		}
+	}
+	return fmt.Sprintf("x509: certificate is valid for %s%s, not %s", strings.Join(shown, ", "), more, e.Host)
+}
+
+// isHostName reports whether name has the form of a host or of an address.
+func isHostName(name string) bool {
+	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:*", r))
+	})
+}
+
+// longestText is the most bytes of the other side's text that are shown.
 const longestText = 500
 
-// printable returns the beginning of s, with spaces in the place of control characters.
-func printable(s string) string {
-	if len(s) > longestText {
-		s = strings.ToValidUTF8(s[:longestText], "") + "…"
+// Printable returns the beginning of a text that the other side may have written. Spaces are
+// in the place of characters that do not print: the end of a line, an escape of a terminal,
+// a change of the direction of writing. Bytes that are no UTF-8 become U+FFFD.
+func Printable(s string) string {
+	end := min(len(s), longestText)
+	for end < len(s) && end > longestText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, s)
+	}, strings.ToValidUTF8(s[:end], "\uFFFD"))
+	if end < len(s) {
+		shown += "…"
+	}
+	return shown
 }
 
 // WithoutURL returns err without the address that a *url.Error anywhere in its chain
