@@ -89,7 +89,7 @@ type Config struct {
 }
 
 // Format prints the settings for fmt and loggers. It hides the values of headers,
-// and a BaseURL that may hold a password or a key.
+// and a BaseURL or a Proxy that may hold a password or a key.
 func (c Config) Format(f fmt.State, verb rune) {
 	type config Config // without this method
 	shown := config(c)
@@ -99,6 +99,9 @@ func (c Config) Format(f fmt.State, verb rune) {
 	}
 	if mayHoldSecret(c.BaseURL) {
 		shown.BaseURL = "[hidden]"
+	}
+	if mayHoldSecret(c.Proxy) {
+		shown.Proxy = "[hidden]"
 	}
 	fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }

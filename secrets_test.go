@@ -104,13 +104,26 @@ func (s *sinks) leaks() string {
 // that of a call without secrets.
 type planting struct {
 	base, path      string
+	proxy           string
 	header, mine    http.Header // the client's and the call's
 	body            any
 	authorize       func(*http.Request) error
 	request         string // the URL of the caller's request
 	foreign         error  // the error of another transport
 	requestIDHeader string
+	via             route
 }
+
+// route is how a call reaches its service. The same answer comes on each route.
+type route int
+
+const (
+	direct     route = iota
+	redirected       // redirects are followed
+	proxied          // the service is a proxy
+	tunnelled        // it is a proxy on the way to a service with TLS
+	routes
+)
 
 // places are the places in a call where a secret can be.
 var places = []func(name, secret string) planting{
@@ -121,6 +134,8 @@ var places = []func(name, secret string) planting{
 	func(_, s string) planting { return planting{path: "https:me:" + unslashed(s) + "@service.test/x"} },
 	func(_, s string) planting { return planting{base: "http://me:" + s + "@service.test/v1"} },
 	func(_, s string) planting { return planting{base: "me:" + s + "@service.test"} },
+	func(_, s string) planting { return planting{proxy: "http://me:" + s + "@proxy.test:3128"} },
+	func(_, s string) planting { return planting{proxy: "http://proxy.test:3128?k=" + s} },
 	func(_, s string) planting { return planting{base: "me:" + s + "%40service.test"} },
 	func(_, s string) planting { return planting{base: "http://service.test/v1?k=" + s} },
 	func(_, s string) planting { return planting{base: "service.test:80%3Fk=" + s} },
@@ -193,7 +208,12 @@ var answers = []string{
 	"§\r\n", `"\"§`, "",
 	"HTTP/1.1 302 §\r\nLocation: https://me:§@service.test/?k=§\r\nSet-Cookie: §\r\nContent-Length: 0\r\n\r\n",
 	"HTTP/1.1 401 §\r\nWWW-Authenticate: §\r\nContent-Type: application/problem+json\r\nContent-Length: 82\r\n\r\n" + `{"title": "§", "detail": "bad key §"}`,
+	"HTTP/1.1 302 §\r\nLocation: /§/§\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 307 §\r\nLocation: //other.test/§;§\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 308 §\r\nLocation: §:§\r\nContent-Length: 0\r\n\r\n",
 	"HTTP/1.1 429 §\r\nRetry-After: §\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 429 §\r\nX-Ratelimit-Reset-§: 30\r\nX-Ratelimit-Remaining-§: 0\r\nContent-Length: 0\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nTrailer: §, X-§\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-§: §\r\n\r\n",
 	"HTTP/1.1 503 §\r\nContent-Length: 24\r\n\r\n§",
 	"HTTP/1.1 408 §\r\nX-Should-Retry: §\r\nConnection: close\r\n\r\n§",
 	"HTTP/1.1 101 §\r\nUpgrade: §\r\nConnection: Upgrade\r\n\r\n§",
@@ -202,27 +222,33 @@ var answers = []string{
 // A secret can be in every part of a call and of its answer. No log, event, error,
 // explanation or statistic shows it, with any verb.
 func FuzzNoSecretGetsOut(f *testing.F) {
-	for i := range max(len(places), len(answers)) {
-		f.Add(uint8(i%len(places)), "X-Api-Key", "", "", answers[i%len(answers)])
-		f.Add(uint8(i%len(places)), "authorization", "a%40b?c#d@", "%3f@e", answers[(i+3)%len(answers)])
+	for i := range max(int(routes)*len(places), len(answers)) {
+		place := uint8(i % (int(routes) * len(places)))
+		f.Add(place, "X-Api-Key", "", "", answers[i%len(answers)])
+		f.Add(place, "authorization", "a%40b?c#d@", "%3f@e", answers[(i+3)%len(answers)])
 	}
 	f.Fuzz(func(t *testing.T, place uint8, name, before, after, answer string) {
 		if http.CanonicalHeaderKey(name) == "X-Request-Id" {
 			return // ids are shown
 		}
 		p := places[int(place)%len(places)](name, before+canary+after)
+		p.via = route(int(place) / len(places) % int(routes))
 		if leak := plant(t, p, strings.ReplaceAll(answer, "§", canary)); leak != "" {
-			t.Errorf("place %d, header %q, before %q, after %q, answer %q: this shows the secret:\n%s", place, name, before, after, answer, leak)
+			t.Errorf("place %d, route %d, header %q, before %q, after %q, answer %q: this shows the secret:\n%s", int(place)%len(places), p.via, name, before, after, answer, leak)
 		}
 	})
 }
 
-// Every place with every answer.
+// Every place with every answer on every route.
 func TestNoSecretGetsOutAnywhere(t *testing.T) {
 	for i, place := range places {
 		for _, answer := range answers {
-			if leak := plant(t, place("X-Api-Key", canary), strings.ReplaceAll(answer, "§", canary)); leak != "" {
-				t.Errorf("place %d, answer %q: this shows the secret:\n%s", i, answer, leak)
+			for via := range routes {
+				p := place("X-Api-Key", canary)
+				p.via = via
+				if leak := plant(t, p, strings.ReplaceAll(answer, "§", canary)); leak != "" {
+					t.Errorf("place %d, route %d, answer %q: this shows the secret:\n%s", i, via, answer, leak)
+				}
 			}
 		}
 	}
@@ -308,14 +334,29 @@ func plant(t *testing.T, p planting, answer string) (leak string) {
 }
 
 // settings are those of a client of p, to a service with this answer.
-func (p planting) settings(s *sinks, answer string) (cfg holdfast.Config, opts []holdfast.Option) {
+func (p *planting) settings(s *sinks, answer string) (cfg holdfast.Config, opts []holdfast.Option) {
 	cfg = holdfast.Config{
 		Name: "service", BaseURL: "http://service.test/v1", Header: p.header, Authorize: p.authorize, RequestIDHeader: p.requestIDHeader,
 		Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off},
 		Breaker: holdfast.BreakerConfig{FailureThreshold: 2},
 	}
+	switch p.via {
+	case redirected:
+		cfg.MaxRedirects = 2
+	case tunnelled:
+		cfg.BaseURL = "https://service.test/v1"
+		p.request = strings.Replace(p.request, "http://service.test", "https://service.test", 1)
+		fallthrough
+	case proxied:
+		if p.foreign == nil {
+			cfg.Proxy = "http://proxy.test:3128"
+		}
+	}
 	if p.base != "" {
 		cfg.BaseURL = p.base
+	}
+	if p.proxy != "" {
+		cfg.Proxy = p.proxy
 	}
 	s.print("config", cfg)
 	s.print("config", &cfg)

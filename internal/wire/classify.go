@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -94,6 +95,29 @@ func (e *ProxyAnswer) Error() string {
 	return fmt.Sprintf("proxy %s declined to connect to %s: %d %s", e.Proxy, e.Host, e.Status, http.StatusText(e.Status))
 }
 
+// withoutProxyText replaces an error of a caller's transport that may be the text of a proxy:
+// if a proxy does not connect, that is all of net/http's error, and it has no type. The text
+// stays out of the chain too, since the judge of an error looks for words in it.
+func (c *connection) withoutProxyText(t *http.Transport, req *http.Request, err error) error {
+	c.mu.Lock()
+	connected := c.conn != nil
+	c.mu.Unlock()
+	if connected || !c.sought.Load() || req.URL.Scheme != "https" || t.Proxy == nil || ofGo(err) {
+		return err
+	}
+	proxy, wrong := t.Proxy(req)
+	if proxy == nil || wrong != nil {
+		return err
+	}
+	return fmt.Errorf("the proxy %s did not connect to %s", Printable(proxy.Host), Printable(req.URL.Host))
+}
+
+// ofGo reports whether an error before there is a connection is one of this side.
+func ofGo(err error) bool {
+	return has[net.Error](err) || has[*tls.CertificateVerificationError](err) || has[tls.RecordHeaderError](err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
+}
+
 // socksStatuses are the answers of a SOCKS proxy that are about the proxy and not about the
 // service, with the HTTP statuses that mean the same.
 var socksStatuses = map[string]int{
@@ -111,7 +135,7 @@ func socksAnswer(err error) (*ProxyAnswer, bool) {
 	}
 	for text, status := range socksStatuses {
 		if strings.HasSuffix(failed.Err.Error(), text) {
-			return &ProxyAnswer{Proxy: failed.Source.String(), Host: failed.Addr.String(), Status: status}, true
+			return &ProxyAnswer{Proxy: Printable(failed.Source.String()), Host: Printable(failed.Addr.String()), Status: status}, true
 		}
 	}
 	return nil, false

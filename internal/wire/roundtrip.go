@@ -78,6 +78,9 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	}
 	switch {
 	case err != nil:
+		if foreign, ok := rt.(*http.Transport); ok {
+			err = r.conn.withoutProxyText(foreign, req, err)
+		}
 		err = r.conn.cause(err, inner == nil)
 	case resp == nil:
 		err = errNothing

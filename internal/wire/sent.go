@@ -14,6 +14,7 @@ import (
 // connection is what the hooks have reported about the request's connection.
 type connection struct {
 	foreign        atomic.Bool // no hook reports on the request
+	sought         atomic.Bool // net/http has looked for a connection
 	cleartextHTTP2 bool        // HTTP/2 is spoken without TLS
 
 	mu           sync.Mutex    // guards the fields below

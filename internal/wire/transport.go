@@ -108,7 +108,7 @@ func (t *Transport) pool() *http.Transport {
 			if resp.StatusCode == http.StatusOK {
 				return nil
 			}
-			return &ProxyAnswer{Proxy: proxy.Host, Host: req.Host, Status: resp.StatusCode, Header: resp.Header}
+			return &ProxyAnswer{Proxy: Printable(proxy.Host), Host: Printable(req.Host), Status: resp.StatusCode, Header: resp.Header}
 		},
 		// A connection that answers no PING is dead, and would be used for ever.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingTime(cfg.Attempt), PingTimeout: pingTime(cfg.Attempt)},
