@@ -13,9 +13,8 @@ import (
 
 // connection is what the hooks have reported about the request's connection.
 type connection struct {
-	foreign        atomic.Bool // no hook reports on the request
-	sought         atomic.Bool // net/http has looked for a connection
-	cleartextHTTP2 bool        // HTTP/2 is spoken without TLS
+	foreign atomic.Bool // no hook reports on the request
+	sought  atomic.Bool // net/http has looked for a connection
 
 	mu           sync.Mutex    // guards the fields below
 	search       int           // counts net/http's searches for a connection
@@ -26,9 +25,11 @@ type connection struct {
 	taken        taken         // of tracked
 	wroteBefore  int64         // bytes that were written to it before the request
 	reused       bool
-	missed       bool  // it was retired meanwhile
-	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
-	ended        error // why the request must not have another connection
+	missed       bool // it was retired meanwhile
+	wroteHeaders bool // over HTTP/2: the request's headers were written, or may have been
+	// HTTP/2 is spoken without TLS. It is not under mu: it is set before the request.
+	cleartextHTTP2 bool
+	ended          error // why the request must not have another connection
 }
 
 var (

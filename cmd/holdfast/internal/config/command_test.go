@@ -139,7 +139,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"show", "--set=perhaps"}, exit.Usage, `--set "perhaps": must be true or false`},
 		{[]string{"check", "--set"}, exit.Usage, "unknown flag: --set; holdfast config check --help lists the flags"},
 		{[]string{"check", "./no-such-file"}, exit.Config, "./no-such-file: no such file or directory"},
-		{[]string{"show", folder}, exit.Config, folder + ": is a directory"},
+		{[]string{"show", folder}, exit.Config, folder + ": is a directory: must be a file"},
 		{[]string{"check", huge}, exit.Config, "1 problem in " + huge + "\n  the file is longer than 1048576 bytes"},
 	} {
 		status, stdout, stderr := runConfig(t, nil, tt.args...)
