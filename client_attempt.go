@@ -134,6 +134,7 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 			if err := a.authorize(req, authorize); err != nil {
 				return nil, fmt.Errorf("the request was not authorized: %w", err)
 			}
+			req.URL = wire.WithoutBlanks(req.URL)
 		}
 		a.roundTrip.Unpack = o.acceptEncoding(req) // after the request was signed
 	}

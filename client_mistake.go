@@ -81,6 +81,8 @@ func checkTarget(target *url.URL) error {
 		return mistaken("the host in the request's URL has a user or password in it")
 	case hasControl(target.RawQuery) || hasControl(target.Opaque):
 		return mistaken("net/http: can't write control character in Request.URL")
+	case strings.Contains(target.Opaque, " "):
+		return mistaken("the opaque part of the request's URL has a blank in it").hinted("must be encoded as %%20")
 	}
 	return nil
 }

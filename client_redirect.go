@@ -164,7 +164,7 @@ func (h *hop) next(resp *http.Response) (*hop, bool) {
 	if !wire.SameOrigin(target, h.request.URL) {
 		n.request.Host = target.Host
 	}
-	n.request.URL = target
+	n.request.URL = wire.WithoutBlanks(target)
 	return n, true
 }
 

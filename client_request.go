@@ -111,7 +111,7 @@ func (c *Client) requestCall(in *http.Request, opts []CallOption) (*clientCall, 
 	if req.Header = in.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
-	req.URL, req.Host, req.Body, req.GetBody = target, cmp.Or(in.Host, target.Host), nil, nil
+	req.URL, req.Host, req.Body, req.GetBody = wire.WithoutBlanks(target), cmp.Or(in.Host, target.Host), nil, nil
 	req.Cancel = nil //lint:ignore SA1019 watchCancel has the caller's
 	if _, ofSDK := with.receiver.(transportReceiver); ofSDK {
 		delete(req.Header, "Host") // net/http does not send it

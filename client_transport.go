@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/holdfast-go/holdfast/internal/wire"
 )
 
 // TransportOption changes HTTPClient and Transport, of a Client or a Router.
@@ -87,7 +89,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	asked := req // not the request of the last attempt
-	if last := resp.Request; last != nil && t.client.resolved.Load().config.MaxRedirects > 0 && last.URL.String() != req.URL.String() {
+	if last := resp.Request; last != nil && t.client.resolved.Load().config.MaxRedirects > 0 && last.URL.String() != wire.WithoutBlanks(req.URL).String() {
 		asked = last.WithContext(req.Context()) // the last redirect's
 		asked.Body = nil
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -46,8 +47,12 @@ func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 		return nil, fmt.Errorf("path %q cannot be parsed", withoutQuery(path))
 	case u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "":
 		return nil, fmt.Errorf("path %q leads away from the base URL: must be a path below it", withoutQuery(path))
-	case strings.Contains(u.Path, "..") && slices.Contains(strings.Split(u.Path, "/"), ".."):
+	case slices.Contains(strings.Split(u.Path, "/"), ".."):
 		return nil, fmt.Errorf("path %q has a %q in it: must stay below the base URL", withoutQuery(path), "..")
+	case strings.Contains(u.Path, "\x00"):
+		return nil, fmt.Errorf("path %q has a NUL in it, at which some servers end a path: must be left out", withoutQuery(path))
+	case mayClimb(u.Path):
+		return nil, fmt.Errorf("path %q leads upwards, as some servers read it: must stay below the base URL", withoutQuery(path))
 	}
 	out := *base
 	if u.Path != "" {
@@ -56,9 +61,71 @@ func parsedTarget(base *url.URL, path string) (*url.URL, error) {
 			out.RawPath = below(base.EscapedPath(), u.EscapedPath())
 		}
 	}
-	out.RawQuery = u.RawQuery
+	out.RawQuery = encodeBlanks(u.RawQuery)
 	return &out, nil
 }
+
+// maxDecoded is how often a server and the proxies before it may decode a path.
+const maxDecoded = 4
+
+// otherSlashes are characters that servers take for a slash or a dot: a backslash, and
+// invalid UTF-8 that decodes to one of the two.
+var otherSlashes = strings.NewReplacer(`\`, "/", "\xc0\xaf", "/", "\xc1\x9c", "/", "\xc0\xae", ".")
+
+// mayClimb reports whether a server may read a decoded path as one with a "..": it decodes the
+// path again, takes a backslash for a slash, or leaves out what follows a semicolon
+// in a segment.
+func mayClimb(path string) bool {
+	for range maxDecoded {
+		path = otherSlashes.Replace(path)
+		for segment := range strings.SplitSeq(path, "/") {
+			if end := strings.IndexAny(segment, ";?#\x00"); end >= 0 {
+				segment = segment[:end]
+			}
+			if strings.TrimRight(segment, " ") == ".." {
+				return true
+			}
+		}
+		again := decode(path)
+		if again == path {
+			return false
+		}
+		path = again
+	}
+	return false
+}
+
+// decode decodes the escapes of a path, and leaves what is no escape as it is.
+func decode(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	out := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if b, err := hex.DecodeString(path[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, path[i])
+	}
+	return string(out)
+}
+
+// WithoutBlanks returns u with the blanks in its query encoded, since a blank ends the address
+// in a request of HTTP/1.1.
+func WithoutBlanks(u *url.URL) *url.URL {
+	if !strings.Contains(u.RawQuery, " ") {
+		return u
+	}
+	out := *u
+	out.RawQuery = encodeBlanks(u.RawQuery)
+	return &out
+}
+
+func encodeBlanks(query string) string { return strings.ReplaceAll(query, " ", "%20") }
 
 // withoutQuery returns the part of a path that an error may show: a query, a fragment
 // and the text before an @ may contain a key. A password may contain a ?, so that

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"fmt"
 	"net/url"
+	pathpkg "path"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -18,6 +21,9 @@ func TestTarget(t *testing.T) {
 		{"http://a.test/v1", "/a..b/...", "http://a.test/v1/a..b/..."},
 		{"http://a.test/v1", "///x", "http://a.test/v1/x"},
 		{"http://a.test/v%2F1", "x", "http://a.test/v%2F1/x"},
+		{"http://a.test/v1", "?q=a b&r=c  d", "http://a.test/v1?q=a%20b&r=c%20%20d"},
+		{"http://a.test/v1", "a;v=1/b%5Cc/100%25/..b;c", "http://a.test/v1/a;v=1/b%5Cc/100%25/..b;c"},
+		{"http://a.test/v1", "a/...;/%252e/.;/x", "http://a.test/v1/a/...;/%252e/.;/x"},
 	} {
 		base, _ := url.Parse(c.base)
 		got, err := Target(base, c.path)
@@ -37,11 +43,47 @@ func TestTargetLeadsAway(t *testing.T) {
 		"javascript:1":  `path "javascript:1" leads away from the base URL: must be a path below it`,
 		"/a/../b?k=v":   `path "/a/../b" has a ".." in it: must stay below the base URL`,
 		"/%zz?k=v":      `path "/%zz" cannot be parsed`,
+		"/a%00b?k=v":    `path "/a%00b" has a NUL in it, at which some servers end a path: must be left out`,
 	} {
 		if got, err := Target(base, path); got != nil || err == nil || err.Error() != want {
 			t.Errorf("%s: %v, %v, want %s", path, got, err, want)
 		}
 	}
+	for _, path := range []string{
+		"..;/x", "a/..;v=1/b", "..%3B/x", `..\x`, `a\..\..\x`, "..%5cx", "a%5C..%5c..", "%252e%252e/x", "%25zz/%252E%252e/x", "..%252fx", "%25%32e./x", "..%20/x",
+		"..%3fx", "..%23/x", "%c0%ae%c0%ae/x", "a%c0%af..%c0%afx", "..%255cx", "%25252e./x",
+	} {
+		want := fmt.Sprintf("path %q leads upwards, as some servers read it: must stay below the base URL", path)
+		if got, err := Target(base, path); got != nil || err == nil || err.Error() != want {
+			t.Errorf("%s: %v, %v, want %s", path, got, err, want)
+		}
+	}
+}
+
+// servers read a path as it is in a request, each in its own way.
+var servers = map[string]func(string) string{
+	"one that decodes":       func(p string) string { return unescape(p) },
+	"one that decodes twice": func(p string) string { return unescape(unescape(p)) },
+	"Windows":                func(p string) string { return strings.ReplaceAll(unescape(p), `\`, "/") },
+	"Windows after a proxy":  func(p string) string { return strings.ReplaceAll(unescape(unescape(p)), `\`, "/") },
+	"a servlet":              func(p string) string { return unescape(parameter.ReplaceAllString(p, "")) },
+	"a servlet of late":      func(p string) string { return parameter.ReplaceAllString(unescape(p), "") },
+	"a servlet on Windows": func(p string) string {
+		return strings.ReplaceAll(parameter.ReplaceAllString(unescape(p), ""), `\`, "/")
+	},
+	"one in C":            func(p string) string { p, _, _ = strings.Cut(unescape(p), "\x00"); return p },
+	"one that drops NULs": func(p string) string { return strings.ReplaceAll(unescape(p), "\x00", "") },
+}
+
+// parameter is a parameter of a segment (RFC 3986, 3.3).
+var parameter = regexp.MustCompile(`;[^/]*`)
+
+// unescape decodes what is an escape.
+func unescape(p string) string {
+	return regexp.MustCompile(`%[0-9A-Fa-f]{2}`).ReplaceAllStringFunc(p, func(escape string) string {
+		decoded, _ := url.PathUnescape(escape)
+		return decoded
+	})
 }
 
 // One origin has several spellings. A difference in scheme, host or port makes another.
@@ -126,7 +168,7 @@ func TestPlainPaths(t *testing.T) {
 
 // Every path leads to the base's host and below the base's path, or is an error.
 func FuzzTarget(f *testing.F) {
-	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1", "/work/12", "a.b/c-d_e/", "/a//b", "/a/.", ".well-known/x", ""} {
+	for _, p := range []string{"/x", "//evil.test", "http://evil.test", "/a/../b", "%2e%2e/x", "/..%2f", `\\evil`, "@evil.test/x", ":80/x", "/x?y=//z", "..", "/./..", "javascript:1", "/work/12", "a.b/c-d_e/", "/a//b", "/a/.", ".well-known/x", "", "..;/x", `..\x`, "..%5cx", "%252e%252e/x", "%25zz/%252e./x", "a%00b", "..%00/x", "?q=a b", "a;b/../c", ".%00./x"} {
 		f.Add(p)
 	}
 	base, _ := url.Parse("https://api.test:8443/v1")
@@ -152,6 +194,16 @@ func FuzzTarget(f *testing.F) {
 		for _, segment := range strings.Split(again.Path, "/") {
 			if segment == ".." {
 				t.Errorf("%q leads upwards: %q", path, again.Path)
+			}
+		}
+		request := got.RequestURI()
+		if strings.ContainsAny(request, " \r\n\x00") {
+			t.Errorf("%q is sent as %q", path, request)
+		}
+		sent, _, _ := strings.Cut(request, "?")
+		for name, read := range servers {
+			if served := pathpkg.Clean(read(sent)); served != "/v1" && !strings.HasPrefix(served, "/v1/") {
+				t.Errorf("%q leads to %q for %s", path, served, name)
 			}
 		}
 	})
