@@ -4,9 +4,12 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/wire"
+	"github.com/holdfast-go/holdfast/internal/world"
 )
 
 // Some answers are explained by the operation's own earlier attempts, or by a credential
@@ -51,7 +54,11 @@ func (a *clientAttempt) authorizesAnew(declined *StatusError) bool {
 	}
 	target := *o.request.URL
 	req.URL = &target
-	if authorize(req) != nil || checkHeaders("header", req.Header) != nil {
+	var until time.Time // like the limit of the attempt, since the context of that has ended
+	if limit := o.AttemptLimit; limit > 0 {
+		until = o.Now().Add(limit)
+	}
+	if ended, err := o.ask(o.Context, until, authorize, req); ended || err != nil || checkHeaders("header", req.Header) != nil {
 		return false
 	}
 	if req.URL.String() == a.authorized.url && maps.EqualFunc(req.Header, a.authorized.header, slices.Equal) {
@@ -79,9 +86,48 @@ func (a *clientAttempt) authorize(req *http.Request, authorize func(*http.Reques
 		given := o.anew.request
 		o.anew.request = nil
 		req.Header, req.URL = given.Header.Clone(), given.URL
-	} else if err := authorize(req); err != nil {
+	} else if ended, err := o.ask(a.roundTrip, time.Time{}, authorize, req); ended {
+		return &authorizeEnded{a.roundTrip.Err()}
+	} else if err != nil {
 		return wire.WithoutURL(err)
 	}
 	a.authorized = &authorized{maps.Clone(req.Header), req.URL.String()}
 	return nil
+}
+
+// authorizeEnded is that an attempt ended before its Authorize did.
+type authorizeEnded struct{ error }
+
+func (e *authorizeEnded) Unwrap() error { return e.error }
+
+// ask calls Authorize, in another goroutine since it may block for ever. ended is true if ctx
+// ended first, or until came, zero for none: then req is Authorize's.
+func (o *clientCall) ask(ctx context.Context, until time.Time, authorize func(*http.Request) error, req *http.Request) (ended bool, err error) {
+	var answer struct {
+		err      error
+		panicked any
+		returned bool
+	}
+	parker := o.World.Parker()
+	o.World.Go(func() {
+		defer parker.Wake()
+		defer func() {
+			if !answer.returned {
+				answer.panicked = recover()
+			}
+		}()
+		answer.err = authorize(req)
+		answer.returned = true
+	})
+	if parker.Park(ctx, until) != world.ByWake {
+		return true, nil // the parker is left to the goroutine
+	}
+	parker.Free()
+	switch {
+	case answer.panicked != nil:
+		panic(answer.panicked)
+	case !answer.returned:
+		runtime.Goexit()
+	}
+	return ctx.Err() != nil, answer.err
 }

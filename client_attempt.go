@@ -78,7 +78,7 @@ func (a *clientAttempt) send() {
 	o := a.call
 	req, err := a.request(nil)
 	if err != nil {
-		a.conclude(a.facts(endingOf(err)), err)
+		a.requestFailed(err)
 		return
 	}
 	resp, err := a.roundTrip.Do(o.resolved.transport, req)
@@ -207,14 +207,24 @@ func (a *clientAttempt) concludeWith(f judge.Facts, m judge.Meaning, err error) 
 	a.Conclude(m, err)
 }
 
+// requestFailed concludes an attempt of which a request was not made.
+func (a *clientAttempt) requestFailed(err error) {
+	if ended, ok := errors.AsType[*authorizeEnded](err); ok {
+		a.noAnswer(ended, 0)
+		return
+	}
+	f := a.facts(endingOf(err))
+	f.Sent = a.redirected
+	a.conclude(f, err)
+}
+
 // roundTripFailed concludes an attempt with the error of a round trip. resp is nil,
 // except for a redirect that must not be followed.
 func (a *clientAttempt) roundTripFailed(resp *http.Response, err error) {
 	f := a.facts(judge.NotMade)
 	f.Sent = true
 	if notMade, ok := errors.AsType[*notMadeError](err); ok {
-		f.Ending = endingOf(notMade.error)
-		a.conclude(f, notMade.error)
+		a.requestFailed(notMade.error)
 		return
 	}
 	if redirect, ok := errors.AsType[*RedirectError](err); ok {
@@ -258,6 +268,7 @@ func (a *clientAttempt) proxyDeclined(r *wire.ProxyAnswer) {
 // noAnswer concludes an attempt with no answer, or with a part of one.
 func (a *clientAttempt) noAnswer(err error, status int) {
 	o := a.call
+	_, late := err.(*authorizeEnded)
 	sent := a.redirected || a.roundTrip.Sent(err)
 	limit, reached := a.limit()
 	a.roundTrip.End() // before facts asks whether the body can be sent again
@@ -289,6 +300,9 @@ func (a *clientAttempt) noAnswer(err error, status int) {
 		err = withLimit(limit, err)
 	}
 	m := a.judge(f)
+	if late && m.Outcome == Transient {
+		m.Outcome, m.Why, m.AskUser = Unknown, judge.MustNot, false // the service has no part in it
+	}
 	if m.Retire {
 		a.roundTrip.Retire(o.resolved.transport)
 	}

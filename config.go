@@ -34,7 +34,8 @@ type Config struct {
 	Header http.Header
 	// Authorize is called before every attempt with the request that is about to
 	// be sent, for a token that rotates, and once more in a call after a 401: see
-	// Declined. Its error ends the call.
+	// Declined. Its error ends the call. The limits of the attempt end the call too if it
+	// has not returned by then. It is called in a goroutine of its own.
 	Authorize func(*http.Request) error
 
 	// Classify is called for every answer before anything of it is handed on, and says

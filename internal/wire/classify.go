@@ -100,9 +100,9 @@ func (e *ProxyAnswer) Error() string {
 // stays out of the chain too, since the judge of an error looks for words in it.
 func (c *connection) withoutProxyText(t *http.Transport, req *http.Request, err error) error {
 	c.mu.Lock()
-	connected := c.conn != nil
+	connecting := c.sought && c.conn == nil
 	c.mu.Unlock()
-	if connected || !c.sought.Load() || req.URL.Scheme != "https" || t.Proxy == nil || ofGo(err) {
+	if !connecting || req.URL.Scheme != "https" || t.Proxy == nil || ofGo(err) {
 		return err
 	}
 	proxy, wrong := t.Proxy(req)

@@ -62,7 +62,7 @@ type deadlines struct {
 	world   world.World // of the round trip's context
 	started time.Time
 	limits  *Limits
-	ctx     interface{ Expire() } // ends at a deadline
+	ctx     expiring // ends at a deadline
 	due     [deadlineCount]atomic.Int64
 	armed   atomic.Int64 // when the timer fires
 
@@ -71,10 +71,17 @@ type deadlines struct {
 	stopped  bool
 	expired  bool
 	phase    Phase       // that has expired
+	empty    uint8       // reads of a body in a row that read nothing; of its reader
 	answered atomic.Bool // not under mu: the headers have arrived, and a hook that is called later sets nothing
 	timer    world.Timer
 	limit    time.Duration // of the phase that has expired
 	after    time.Duration // its duration
+}
+
+// expiring is the part of a Context that deadlines use.
+type expiring interface {
+	Err() error
+	Expire()
 }
 
 // Expired returns the phase that reached its limit, if one has, its limit and its

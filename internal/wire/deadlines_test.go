@@ -103,7 +103,7 @@ func BenchmarkBodyRead(b *testing.B) {
 		}
 	})
 	b.Run("timed", func(b *testing.B) {
-		timed := &responseBody{body, &roundTrip.deadlines}
+		timed := &responseBody{ReadCloser: body, deadlines: &roundTrip.deadlines}
 		for b.Loop() {
 			timed.Read(p)
 		}

@@ -140,7 +140,7 @@ func TestUnpack(t *testing.T) {
 	}{{"gzip", true, true}, {"GZIP", true, true}, {"br", true, false}, {"", true, false}, {"gzip", false, false}} {
 		rt := transportFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{
-				ContentLength: 5, Body: io.NopCloser(bytes.NewReader(gzipped("words"))),
+				StatusCode: 200, ContentLength: 5, Body: io.NopCloser(bytes.NewReader(gzipped("words"))),
 				Header: http.Header{"Content-Encoding": {c.encoding}, "Content-Length": {"5"}},
 			}, nil
 		})

@@ -30,7 +30,11 @@ func (r *RoundTrip) installHooks(req *http.Request) {
 // getConn is called before net/http looks for a connection. Of a transport that is not
 // a Transport it is not known when it dials.
 func (r *RoundTrip) getConn(string) {
-	r.conn.sought.Store(true)
+	if r.own == nil {
+		r.conn.mu.Lock()
+		r.conn.sought = true
+		r.conn.mu.Unlock()
+	}
 	if r.follows() && !r.stopsResend() && r.limiter != nil {
 		r.beginAcquire()
 	}

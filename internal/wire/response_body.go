@@ -25,11 +25,25 @@ type responseBody struct {
 	deadlines *deadlines
 }
 
+// maxEmpty is the bound of package bufio for reads in a row that read nothing.
+const maxEmpty = 100
+
 func (b *responseBody) Read(p []byte) (int, error) {
 	b.deadlines.set(dueChunk)
 	n, err := b.ReadCloser.Read(p)
 	b.deadlines.clear(dueChunk)
-	return n, err
+	if n > 0 || err != nil || len(p) == 0 {
+		b.deadlines.empty = 0
+		return n, err
+	}
+	if err := b.deadlines.ctx.Err(); err != nil { // net/http's body knows of it
+		return 0, err
+	}
+	if b.deadlines.empty++; b.deadlines.empty >= maxEmpty {
+		b.deadlines.empty = 0
+		return 0, io.ErrNoProgress
+	}
+	return 0, nil
 }
 
 // ReadAll reads a body to its end, at most limit bytes; zero is no limit. length is the

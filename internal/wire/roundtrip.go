@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -76,16 +77,23 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	} else {
 		resp, err = rt.RoundTrip(req)
 	}
+	if resp != nil && resp.Body == nil { // http.Client accepts it from a fake
+		resp.Body = http.NoBody
+	}
 	switch {
 	case err != nil:
+		if resp != nil { // a RoundTripper must not return both
+			_ = resp.Body.Close()
+		}
 		if foreign, ok := rt.(*http.Transport); ok {
 			err = r.conn.withoutProxyText(foreign, req, err)
 		}
 		err = r.conn.cause(err, inner == nil)
 	case resp == nil:
 		err = errNothing
-	case resp.Body == nil: // http.Client accepts it from a fake
-		resp.Body = http.NoBody
+	case resp.StatusCode < 100:
+		_ = resp.Body.Close()
+		err = fmt.Errorf("malformed answer: the status is %d, and must be at least 100", resp.StatusCode)
 	case isEmpty(req, resp, inner != nil):
 		_ = resp.Body.Close() // over HTTP/2 it is another value
 		resp.Body = http.NoBody
@@ -104,7 +112,7 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		if r.Unpack {
 			unpack(resp)
 		}
-		r.response = responseBody{resp.Body, &r.deadlines}
+		r.response = responseBody{ReadCloser: resp.Body, deadlines: &r.deadlines}
 		resp.Body = &r.response
 	}
 	return resp, nil

@@ -24,7 +24,7 @@ func TestForeignTransport(t *testing.T) {
 	if err != errNothing {
 		t.Error(err)
 	}
-	resp, _, err := do(transportFunc(func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }), get(t, t.Context(), "http://x.test"), Limits{})
+	resp, _, err := do(transportFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil }), get(t, t.Context(), "http://x.test"), Limits{})
 	if err != nil || resp.Body == nil {
 		t.Errorf("%+v, %v", resp, err)
 	}

@@ -13,8 +13,8 @@ import (
 
 // connection is what the hooks have reported about the request's connection.
 type connection struct {
-	foreign atomic.Bool // no hook reports on the request
-	sought  atomic.Bool // net/http has looked for a connection
+	foreign        atomic.Bool // no hook reports on the request
+	cleartextHTTP2 bool        // HTTP/2 is spoken without TLS
 
 	mu           sync.Mutex    // guards the fields below
 	search       int           // counts net/http's searches for a connection
@@ -25,11 +25,10 @@ type connection struct {
 	taken        taken         // of tracked
 	wroteBefore  int64         // bytes that were written to it before the request
 	reused       bool
-	missed       bool // it was retired meanwhile
-	wroteHeaders bool // over HTTP/2: the request's headers were written, or may have been
-	// HTTP/2 is spoken without TLS. It is not under mu: it is set before the request.
-	cleartextHTTP2 bool
-	ended          error // why the request must not have another connection
+	missed       bool  // it was retired meanwhile
+	sought       bool  // a transport that is not a Transport has looked for a connection
+	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
+	ended        error // why the request must not have another connection
 }
 
 var (
