@@ -71,12 +71,14 @@ cover: go ## test coverage: at least 100 % for the machines, 95 % for the root
 mutate: go ## change one operator at a time in the machines and parsers; the tests must notice 90 % of the changes
 	@gremlins=$$(go -C tools tool -n gremlins) && go run ./test/house/mutate -gremlins "$$gremlins"
 
-fuzz: go ## run the fuzz targets of the root module, each for TIME=1m (ONLY='FuzzWait|FuzzStreamEnds' for some)
+fuzz: go ## run the fuzz targets of every module, each for TIME=1m, and add up their calls (ONLY='FuzzWait|FuzzStreamEnds' for some)
 	@bash scripts/fuzz.sh "$(TIME)" "$(ONLY)"
 
+# The memory of the race detector grows with each pass in a process, to 5 GB after 20.
 race: go gcc ## packages with shared memory under the race detector, a quarter of an hour (COUNT=1 for less)
-	@go test -race -count=$(COUNT) -cpu 1,2,8 -timeout 60m -skip '$(ALONE)' $(RACED)
-	@go test -race -timeout 60m -run '$(ALONE)' $(RACED)
+	@for pass in $$(seq $(COUNT)); do for cpus in 1 2 8; do echo "pass $$pass of $(COUNT), $$cpus CPUs"; \
+		go test -race -count=1 -cpu $$cpus -timeout 60m -skip '$(ALONE)' $(RACED) || exit 1; done; done
+	@go test -race -count=1 -timeout 60m -run '$(ALONE)' $(RACED)
 
 release-check: go ## rehearse a release from the last commit (VERSION=v0.1.0)
 	@bash scripts/release-check.sh "$(VERSION)"

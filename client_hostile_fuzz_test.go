@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -116,23 +117,28 @@ func (s *eventTexts) Observe(_ context.Context, e holdfast.Event) {
 	}
 }
 
-// Whatever a service answers, also where it is not HTTP: no text of an error, log or event
+// Whatever a service answers, also where it is not HTTP, and whatever a resolver tells: no text of an error, log or event
 // breaks a line or a terminal, and none is long.
 func FuzzErrorText(f *testing.F) {
 	escape := "\x1b[2J\x1b]0;title\a\u202e\u2028\x00\x9b31m\xff"
 	for _, answer := range answers {
-		f.Add(strings.ReplaceAll(answer, "§", escape))
-		f.Add(strings.ReplaceAll(answer, "§", strings.Repeat("long ", 200)))
+		f.Add(strings.ReplaceAll(answer, "§", escape), "")
+		f.Add(strings.ReplaceAll(answer, "§", strings.Repeat("long ", 200)), "")
 	}
-	f.Add("HTTP/1.1 302 Found\r\nLocation: //" + strings.Repeat("a.", 3000) + "test/\r\nContent-Length: 0\r\n\r\n")
-	f.Fuzz(func(t *testing.T, answer string) {
+	f.Add("HTTP/1.1 302 Found\r\nLocation: //"+strings.Repeat("a.", 3000)+"test/\r\nContent-Length: 0\r\n\r\n", "")
+	f.Add("", escape+strings.Repeat(escape, 100))
+	f.Fuzz(func(t *testing.T, answer, dialError string) {
+		dial := answering(answer)
+		if dialError != "" { // as of a resolver
+			dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New(dialError) }
+		}
 		var logged strings.Builder
 		var events eventTexts
 		client, err := holdfast.New(holdfast.Config{
 			Name: "service", BaseURL: "http://service.test/v1", MaxRedirects: 2,
 			Retry:   holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off},
 			Breaker: holdfast.BreakerConfig{FailureThreshold: holdfast.Off},
-		}, holdfast.WithDialContext(answering(answer)), holdfast.WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		}, holdfast.WithDialContext(dial), holdfast.WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 			holdfast.WithObserver(&events))
 		if err != nil {
 			t.Fatal(err)
