@@ -294,7 +294,7 @@ func (b *gateHooks) changed(ctx context.Context, w world.World, now time.Time, c
 	if b.observer == nil {
 		return
 	}
-	e := Event{Time: now, Name: b.name, Epoch: c.Epoch, Duration: now.Sub(c.Since)}
+	e := Event{Time: now, Name: b.name, From: c.From, Epoch: c.Epoch, Duration: now.Sub(c.Since)}
 	switch c.To {
 	case breaker.Open:
 		e.Kind, e.Failures, e.RetryAt, e.Delay, e.Err = EventBreakerOpened, c.Failures, c.RetryAt, b.openTimeout, cause

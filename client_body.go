@@ -240,7 +240,7 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 	}
 	now := o.Now()
 	e := o.describe(&Error{
-		Took: now.Sub(o.Began), Queued: o.Queued, Stopped: "the answer had begun", Err: cause, kind: kindErrors[m.Kind],
+		Took: now.Sub(o.Began), Queued: o.Queued, Stopped: "the answer had begun", Reason: ReasonAnswerBegun, Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
 			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: class, Err: cause, Sent: true,
 			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe, Queued: o.Queued - queued(before),
@@ -248,7 +248,7 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 	})
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
-		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: b.status, Err: e, Sent: true, Duration: e.Took})
+		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: b.status, Err: e, Reason: e.Reason, Sent: true, Duration: e.Took})
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)

@@ -235,7 +235,7 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 	}
 	e := &Error{
 		Name: c.shared.name, Method: method, URL: wire.Shown(target), RequestID: with.givenID(h),
-		Stopped: breakerIsOpen, Allowed: allowed, Err: b.hooks().reject(ctx, w, r), kind: ErrCircuitOpen,
+		Stopped: breakerIsOpen, Reason: ReasonBreaker, Allowed: allowed, Err: b.hooks().reject(ctx, w, r), kind: ErrCircuitOpen,
 	}
 	if e.RequestID == "" {
 		e.RequestID = unsentID(w)

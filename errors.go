@@ -131,6 +131,8 @@ type Error struct {
 	Attempts []Attempt
 	// Stopped is the reason why there was no further attempt, for people to read.
 	Stopped string
+	// Reason is the same as a code; see docs/reasons.md.
+	Reason Reason
 	// Took is the duration of the operation, waits included.
 	Took time.Duration
 	// Queued is the part of Took that was spent waiting for permits of the bulkhead. It

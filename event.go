@@ -37,20 +37,21 @@ const (
 	// Outcome, Duration.
 	EventSucceeded
 	// EventFailed: the operation failed. Attempt (the number of attempts, 0 if nothing
-	// was sent), Of, Class (of the last attempt), Err, Sent (by any attempt), Duration.
+	// was sent), Of, Class (of the last attempt), Err, Reason, Sent (by any attempt),
+	// Duration.
 	EventFailed
 	// EventBrokeOff: a body that the caller reads, or a stream, ended too early because
 	// the service failed or a limit was reached. EventSucceeded came before it, when
 	// the answer began. Attempt (the number of attempts), Of, Outcome, Class, Status, Err,
-	// Sent, Duration (since the operation started).
+	// Reason, Sent, Duration (since the operation started).
 	EventBrokeOff
-	// EventBreakerOpened: the breaker opened. Failures, Delay (until it admits probes),
+	// EventBreakerOpened: the breaker opened. From, Failures, Delay (until it admits probes),
 	// RetryAt, Epoch, and Err if the failure that opened it is known. Time is later than
 	// the change: an attempt with a later Time started while the breaker was open.
 	EventBreakerOpened
-	// EventBreakerHalfOpen: the breaker admits probes. Duration (since it opened), Epoch.
+	// EventBreakerHalfOpen: the breaker admits probes. From, Duration (since it opened), Epoch.
 	EventBreakerHalfOpen
-	// EventBreakerClosed: the breaker closed. Duration (since it opened), Epoch.
+	// EventBreakerClosed: the breaker closed. From, Duration (since it opened), Epoch.
 	EventBreakerClosed
 	// EventProbe: a half-open breaker admitted a probe. Probe.
 	EventProbe
@@ -128,7 +129,8 @@ type Event struct {
 	Class       Class // what the failure is; see docs/classes.md
 	Status      int   // of the answer
 	Err         error
-	Sent        bool // a client's request may have reached the service; see Attempt.Sent
+	Reason      Reason // why no further attempt followed; see docs/reasons.md
+	Sent        bool   // a client's request may have reached the service; see Attempt.Sent
 	Limit       time.Duration
 	Delay       time.Duration
 	Duration    time.Duration
@@ -136,6 +138,7 @@ type Event struct {
 	// RetryAfterFrom is where RetryAfter was read; see Attempt.RetryAfterFrom.
 	RetryAfterFrom string
 
+	From      State  // the state before the change
 	Failures  int    // in a row
 	Epoch     uint64 // orders the changes of one breaker
 	RetryAt   time.Time

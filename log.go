@@ -77,6 +77,9 @@ func (l *log) Observe(ctx context.Context, e Event) {
 	if e.Class != ClassNone {
 		attrs = append(attrs, slog.String("class", e.Class.String()))
 	}
+	if e.Reason != ReasonNone {
+		attrs = append(attrs, slog.String("reason", e.Reason.String()))
+	}
 	l.logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
 }
 

@@ -188,7 +188,7 @@ func (o *operation) end(d retry.Decision) error {
 	if a := o.lastFailed(); a != nil {
 		class = a.Class
 	}
-	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most(), Class: class, Err: e, Sent: sent, Duration: e.Took})
+	o.reportEnd(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most(), Class: class, Err: e, Reason: e.Reason, Sent: sent, Duration: e.Took})
 	return noted(o.Caller, e)
 }
 
@@ -230,6 +230,7 @@ func (o *operation) error(d retry.Decision, now time.Time) *Error {
 	default:
 		e.Err, e.kind = f.rejected, ErrCoolingDown
 	}
+	e.Reason = o.reason(d, e.kind, now)
 	return e
 }
 

@@ -221,7 +221,7 @@ func (r *Router) open(req *http.Request) (route, error) {
 	case r.closed:
 		return route{}, &Error{
 			Name: clientName(origin), Method: method(req), URL: wire.Shown(req.URL), Err: ErrClosed, kind: ErrClosed,
-			Stopped: "the router was closed",
+			Stopped: "the router was closed", Reason: ReasonClosed,
 		}
 	case r.others == nil:
 		return route{}, notRouted(req, fmt.Errorf("%s is not in RouterConfig.Hosts: add it there, or set RouterConfig.Default", origin))
