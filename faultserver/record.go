@@ -19,8 +19,11 @@ type Attempt struct {
 	Method     string
 	Path       string
 	RequestID  string // from header X-Request-ID
-	Operation  string // see Answer
-	Bytes      int    // of the request's body
+	// Traceparent is the trace context of the request, from the header of that name (W3C
+	// Trace Context).
+	Traceparent string
+	Operation   string // see Answer
+	Bytes       int    // of the request's body
 	// Rule is the index of the rule that strikes, or -1 for none.
 	Rule int
 	// N is the request's number in that rule, from 1, or 0 for none.

@@ -108,18 +108,19 @@ func (x *exchange) note(bytes int) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	x.seq = x.run.record.Add(Attempt{
-		At:         x.at,
-		Connection: x.conn.number,
-		Method:     x.r.Method,
-		Path:       x.r.URL.Path,
-		RequestID:  x.r.Header.Get("X-Request-ID"),
-		Operation:  x.answer.Operation,
-		Bytes:      bytes,
-		Rule:       d.Rule,
-		N:          d.N,
-		Faults:     d.IDs,
-		Delay:      d.Delay,
-		Status:     x.status(),
+		At:          x.at,
+		Connection:  x.conn.number,
+		Method:      x.r.Method,
+		Path:        x.r.URL.Path,
+		RequestID:   x.r.Header.Get("X-Request-ID"),
+		Traceparent: x.r.Header.Get("Traceparent"),
+		Operation:   x.answer.Operation,
+		Bytes:       bytes,
+		Rule:        d.Rule,
+		N:           d.N,
+		Faults:      d.IDs,
+		Delay:       d.Delay,
+		Status:      x.status(),
 	})
 	x.run.ledger.Arrived(x.answer.Operation)
 }

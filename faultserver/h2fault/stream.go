@@ -175,18 +175,19 @@ func (st *stream) note() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.seq = st.run.record.Add(faultserver.Attempt{
-		At:         st.at,
-		Connection: st.c.number,
-		Method:     st.method,
-		Path:       st.url.Path,
-		RequestID:  st.header.Get("X-Request-ID"),
-		Operation:  st.answer.Operation,
-		Bytes:      len(st.body),
-		Rule:       d.Rule,
-		N:          d.N,
-		Faults:     d.IDs,
-		Delay:      d.Delay,
-		Status:     st.status(),
+		At:          st.at,
+		Connection:  st.c.number,
+		Method:      st.method,
+		Path:        st.url.Path,
+		RequestID:   st.header.Get("X-Request-ID"),
+		Traceparent: st.header.Get("Traceparent"),
+		Operation:   st.answer.Operation,
+		Bytes:       len(st.body),
+		Rule:        d.Rule,
+		N:           d.N,
+		Faults:      d.IDs,
+		Delay:       d.Delay,
+		Status:      st.status(),
 	})
 	st.run.ledger.Arrived(st.answer.Operation)
 }
@@ -197,13 +198,14 @@ func (st *stream) noteRefused() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.run.record.Add(faultserver.Attempt{
-		At:         max(now.Sub(s.run.epoch), 0),
-		Connection: st.c.number,
-		Method:     st.method,
-		Path:       st.url.Path,
-		RequestID:  st.header.Get("X-Request-ID"),
-		Rule:       -1,
-		Faults:     []fault.ID{"h2." + fault.ID(fault.MaxConcurrent1)},
+		At:          max(now.Sub(s.run.epoch), 0),
+		Connection:  st.c.number,
+		Method:      st.method,
+		Path:        st.url.Path,
+		RequestID:   st.header.Get("X-Request-ID"),
+		Traceparent: st.header.Get("Traceparent"),
+		Rule:        -1,
+		Faults:      []fault.ID{"h2." + fault.ID(fault.MaxConcurrent1)},
 	})
 }
 
