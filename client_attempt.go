@@ -90,6 +90,9 @@ func (a *clientAttempt) send() {
 		a.roundTripFailed(resp, err)
 		return
 	}
+	if o.ends != nil {
+		o.ends.proto = resp.Proto
+	}
 	f := a.facts(judge.Answered)
 	f.Status = resp.StatusCode
 	switch m := a.judge(f); {

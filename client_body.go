@@ -96,6 +96,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		b.settle(Success, nil)
 		b.release()
+		b.tell(Success, ClassNone, nil)
 		return n, err
 	}
 	b.err = b.failed(b.judge(err))
@@ -124,7 +125,9 @@ func (b *liveBody) plain(err error, always bool) error {
 // service: to the breaker, an answer that the caller has enough of ended well.
 func (b *liveBody) Close() error {
 	b.settle(Success, nil)
-	return b.close()
+	err := b.close()
+	b.tell(Canceled, ClassCanceled, errBodyClosed)
+	return err
 }
 
 // close is Close without a verdict.
@@ -172,6 +175,14 @@ type leftBody liveBody
 func (l *leftBody) ContextEnded(w world.World) {
 	l.once.Do(func() {
 		o := l.a.call
+		if o.ends != nil && o.Context.Err() != nil { // otherwise a Read has reached its limit, and tells it
+			outcome, class := Canceled, ClassCanceled
+			kind, cause := o.ended()
+			if kind == ErrTimeout {
+				outcome, class = Unknown, ClassTimeout
+			}
+			w.Go(func() { (*liveBody)(l).tell(outcome, class, cause) })
+		}
 		l.a.roundTrip.Left()
 		o.ReleaseHeld(&l.a.Attempt)
 		o.endContext()
@@ -252,5 +263,6 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)
+	b.tell(m.Outcome, class, e)
 	return noted(o.Caller, e)
 }

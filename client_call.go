@@ -217,6 +217,9 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	if a.HandedOver() {
 		o.handedOver = a
 	}
+	if o.ends != nil {
+		o.ends.tried(a)
+	}
 	return &a.Attempt
 }
 

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"errors"
 	"net/http"
 	"runtime"
 	"sync/atomic"
@@ -68,12 +69,16 @@ type dropping struct {
 	told    atomic.Int64 // when the last event was, in Unix nanoseconds
 }
 
+var errDropped = errors.New("the answer was dropped")
+
 // dropped releases what an answer holds that its caller has dropped without reading it to
 // its end or closing it.
 func dropped(b *liveBody) {
 	o := b.a.call
 	o.World.Go(func() {
-		if !b.release() {
+		first := b.release()
+		b.tell(Canceled, ClassCanceled, errDropped)
+		if !first {
 			return
 		}
 		_ = b.ReadCloser.Close()

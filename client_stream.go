@@ -212,9 +212,25 @@ func (s *Stream) Trailer() http.Header {
 func (s *Stream) Close() error {
 	s.closed.Store(true)
 	if s.marked.Load() {
-		return s.body.close()
+		err := s.body.close()
+		s.body.tell(Canceled, ClassCanceled, errStreamClosed)
+		return err
 	}
 	return s.body.Close()
+}
+
+// leave closes the stream at the end of a loop.
+func (s *Stream) leave() {
+	switch {
+	case s.err != io.EOF: // it has failed, or its caller has left it
+	case s.marked.Load() && !s.finished: // DecodeEvents has not met the end, and ends the answer
+		s.closed.Store(true)
+		_ = s.body.close()
+		return
+	default:
+		s.body.tell(Success, ClassNone, nil)
+	}
+	_ = s.Close()
 }
 
 // openStream makes a stream of an answer as soon as it has a whole line or event, or has
@@ -288,7 +304,7 @@ func (s *Stream) readFirst() error {
 
 func iterate[E any](s *Stream, next func() (E, error), event func(E) ServerEvent) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
-		defer s.Close()
+		defer s.leave()
 		if s.ends != nil {
 			defer s.body.settle(Success, nil) // if the caller leaves the loop
 		}

@@ -141,6 +141,8 @@ func (o *callOptions) hasKey(h http.Header) bool {
 	return h.Get("Idempotency-Key") != "" || h.Get("X-Idempotency-Key") != "" || h.Get(o.config.RequestIDHeader) != ""
 }
 
+var errRetryFollows = errors.New("a retry followed")
+
 // keepDeclined reads the beginning of a declining answer, for the error and for the case
 // that no better answer follows. It releases the permit and the connection.
 func (o *clientCall) keepDeclined() {
@@ -151,6 +153,11 @@ func (o *clientCall) keepDeclined() {
 	a.live.releaseAttempt()
 	o.answered.Store(0)
 	o.handedOver = nil // until here, run closes the answer after a panic of its body
+	if whole {
+		a.live.tell(Success, ClassNone, nil)
+	} else {
+		a.live.tell(Canceled, ClassCanceled, errRetryFollows)
+	}
 	if before, ok := o.lastFailed().Err.(*StatusError); ok {
 		e.Text = before.Text
 	}

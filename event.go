@@ -27,18 +27,19 @@ const (
 	// check of the breaker and of the cooldown.
 	EventAttempt
 	// EventAttemptDone: an attempt has ended. Attempt, Of, Probe, Outcome, Class, Err, Status,
-	// Sent, Duration, RetryAfter, RetryAfterFrom, and RetryAt (the end of the cooldown, if
-	// the attempt started one).
+	// Sent, Duration, RetryAfter, RetryAfterFrom, RetryAt (the end of the cooldown, if
+	// the attempt started one), Proto, Unread, and Stream (its first line or event has
+	// arrived).
 	EventAttemptDone
 	// EventRetrying: another attempt follows. Attempt (the failed one), Of, Class, Err, Sent,
 	// Delay.
 	EventRetrying
 	// EventSucceeded: the operation succeeded. Attempt (the number of attempts), Of,
-	// Outcome, Duration.
+	// Outcome, Duration, Breaker, Unread.
 	EventSucceeded
 	// EventFailed: the operation failed. Attempt (the number of attempts, 0 if nothing
 	// was sent), Of, Class (of the last attempt), Err, Reason, Sent (by any attempt),
-	// Duration.
+	// Duration, Breaker, Unread.
 	EventFailed
 	// EventBrokeOff: a body that the caller reads, or a stream, ended too early because
 	// the service failed or a limit was reached. EventSucceeded came before it, when
@@ -78,6 +79,12 @@ const (
 	// reported at most once an hour; ClientStats.Dropped has the number. Status, Duration
 	// (since the call began).
 	EventAnswerDropped
+	// EventAnswerEnded: an answer that the caller reads has ended. Only an AnswerInstrument
+	// gets it. Attempt (the number of attempts), Of, Outcome (Success for an answer that was
+	// read to its end, Canceled for one that the caller left before, Unknown if its time was
+	// over), Class and Err (of another outcome than Success), Status, Sent, Duration (since
+	// the operation started), Stream.
+	EventAnswerEnded
 )
 
 var eventNames = [...]string{
@@ -100,6 +107,7 @@ var eventNames = [...]string{
 	EventNestedRetries:   "an SDK retries above this client, which retries too",
 	EventRepeatedByID:    "a request that may have been done is repeated, with its request id as the only key",
 	EventAnswerDropped:   "an answer was dropped: it was neither read to its end nor closed",
+	EventAnswerEnded:     "answer ended",
 	EventAnswersHeld:     "all slots are held by answers that were not closed",
 }
 
@@ -145,6 +153,12 @@ type Event struct {
 	Rejected  uint64
 	Remaining int // free permits
 	Held      int // answers that hold a permit
+
+	// These are set for instruments.
+	Proto   string // of the answer: HTTP/1.1 or HTTP/2.0
+	Breaker string // the state of the breaker after the operation, StateOff without one
+	Unread  bool   // the caller reads the answer's body: EventAnswerEnded follows
+	Stream  bool   // the answer is a stream
 }
 
 // Observer receives the events of a client, a policy or a breaker; see WithObserver.

@@ -3,7 +3,11 @@ package holdfast
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
+	"sync/atomic"
+
+	"github.com/holdfast-go/holdfast/internal/engine"
 )
 
 // Instrument is called at the start and at the end of an operation and of each attempt,
@@ -25,11 +29,25 @@ type Instrument interface {
 	StartAttempt(ctx context.Context, at AttemptStart) (_ context.Context, end func(Event))
 }
 
+// AnswerInstrument is an Instrument that is also told when an answer has ended that the
+// caller reads: of Client.Do, the SDK transport or Client.Stream.
+type AnswerInstrument interface {
+	Instrument
+	// EndAnswer gets EventAnswerEnded, once for each attempt that has ended with
+	// Event.Unread. ctx is the one of StartAttempt. It is called after the end of the
+	// attempt, and before the end of the operation only if the answer is not the caller's
+	// in the end. The answer's last reader, or the one that ended its context, calls it.
+	EndAnswer(ctx context.Context, e Event)
+}
+
 // Operation describes an operation that starts.
 type Operation struct {
 	Name         string // the client's or the policy's
 	RequestID    string // empty for a policy, as are Method and Path
 	Method, Path string
+	// URL is the address of the request, nil for a policy. It must not be changed. Its query
+	// may have a credential: an instrument shows no value that it does not know.
+	URL *url.URL
 }
 
 // AttemptStart describes an attempt that starts.
@@ -52,9 +70,26 @@ func WithInstrument(i Instrument) Option {
 
 type instruments []Instrument
 
+// answered are those that are told of the ends of answers.
+func (is instruments) answered() (all []AnswerInstrument) {
+	for _, i := range is {
+		if i, ok := i.(AnswerInstrument); ok {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 // start starts all instruments by one of their methods. One that returns no context leaves
-// ctx as it is.
-func (is instruments) start(ctx context.Context, method func(Instrument, context.Context) (context.Context, func(Event))) (context.Context, func(Event)) {
+// ctx as it is. end is nil if none returned a function.
+func (is instruments) start(ctx context.Context, method func(Instrument, context.Context) (context.Context, func(Event))) (_ context.Context, end func(Event)) {
+	if len(is) == 1 { // without allocations
+		next, end := method(is[0], ctx)
+		if next == nil {
+			next = ctx
+		}
+		return next, end
+	}
 	ends := make([]func(Event), len(is))
 	for n, i := range is {
 		next, end := method(i, ctx)
@@ -68,5 +103,72 @@ func (is instruments) start(ctx context.Context, method func(Instrument, context
 				end(e)
 			}
 		}
+	}
+}
+
+// ends are the functions that instruments returned, until they are called, and the answer
+// that they wait for.
+type ends struct {
+	operation func(Event)
+	attempt   *engine.Attempt // the latest
+	ofAttempt func(Event)
+
+	answered []AnswerInstrument
+	proto    string                   // of the answer of the latest attempt
+	stream   bool                     // it is one of Client.Stream, and has begun
+	left     *liveBody                // the latest attempt's, if the caller reads it
+	unread   atomic.Pointer[liveBody] // the same, from the end of the attempt to that of the answer
+}
+
+func (es *ends) endAttempt(a *engine.Attempt, e Event) {
+	if es.attempt != a {
+		return
+	}
+	end := es.ofAttempt
+	es.attempt, es.ofAttempt = nil, nil
+	if end != nil {
+		end(e)
+	}
+}
+
+func (es *ends) endOperation(e Event) {
+	if end := es.operation; end != nil {
+		es.operation = nil
+		end(e)
+	}
+}
+
+// tried notes what an attempt has left to its caller.
+func (es *ends) tried(a *clientAttempt) {
+	_, stream := a.call.receiver.(streamReceiver)
+	es.stream = stream && a.Outcome == Success
+	if a.HandedOver() && len(es.answered) > 0 && a.live.ReadCloser != http.NoBody {
+		es.left = &a.live
+	}
+}
+
+// awaits reports whether the end of an answer follows that of the latest attempt.
+func (es *ends) awaits() bool {
+	if es.left != nil {
+		es.unread.Store(es.left)
+		es.left = nil
+		return true
+	}
+	return false
+}
+
+// tell tells the instruments how the answer ended, once.
+func (b *liveBody) tell(o Outcome, class Class, err error) {
+	es := b.a.call.ends
+	if es == nil || !es.unread.CompareAndSwap(b, nil) {
+		return
+	}
+	op, now := &b.a.call.operation, b.a.call.Now()
+	e := op.named(Event{
+		Kind: EventAnswerEnded, Time: now, Attempt: b.a.Number, Of: op.Most(), Outcome: o, Class: class, Err: err,
+		Status: b.status, Sent: true, Duration: since(op.Began, now), Stream: b.stream,
+	})
+	for _, i := range slices.Backward(es.answered) {
+		i.EndAnswer(b.a.Parent(), e)
 	}
 }

@@ -27,12 +27,14 @@ type shared struct {
 	bulkhead    *Bulkhead // nil for none
 	observer    Observer  // nil for none
 	instruments instruments
+	answered    []AnswerInstrument // of instruments
 	counts      counters
 	window      window // of a client
 }
 
 func (s *shared) init(name string, all *options, retry Retry, b *Breaker, h *Bulkhead) {
 	s.Name, s.name, s.breaker, s.bulkhead, s.observer, s.instruments = name, name, b, h, all.observer, all.instruments
+	s.answered = all.instruments.answered()
 	s.Cooldown = engine.NewCooldown(retry.MaxCooldown)
 	if l, ok := s.observer.(*log); ok && s.instruments == nil {
 		s.Listener.Log = l.logger // below DEBUG it has no event of an operation that succeeds
@@ -109,32 +111,12 @@ func (f *failure) bound() {
 	}
 }
 
-// ends are the functions that instruments returned, until they are called.
-type ends struct {
-	operation func(Event)
-	attempts  map[*engine.Attempt]func(Event)
-}
-
-func (es *ends) endAttempt(a *engine.Attempt, e Event) {
-	if end := es.attempts[a]; end != nil {
-		delete(es.attempts, a)
-		end(e)
-	}
-}
-
-func (es *ends) endOperation(e Event) {
-	if end := es.operation; end != nil {
-		es.operation = nil
-		end(e)
-	}
-}
-
 // instrument starts the instruments, and returns the context for the operation.
 func (o *operation) instrument(ctx context.Context) context.Context {
 	if o.shared.instruments == nil {
 		return ctx
 	}
-	o.ends = &ends{attempts: map[*engine.Attempt]func(Event){}}
+	o.ends = &ends{answered: o.shared.answered}
 	ctx, o.ends.operation = o.shared.instruments.start(ctx, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
 		return i.StartOperation(ctx, o.info())
 	})
@@ -151,7 +133,8 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added
 			added = http.Header{}
 			at.Header = added
 		}
-		parent, o.ends.attempts[a] = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+		o.ends.attempt, o.ends.proto = a, ""
+		parent, o.ends.ofAttempt = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
 			return i.StartAttempt(ctx, at)
 		})
 	}
@@ -347,7 +330,7 @@ func (o *operation) lastFailed() *Attempt {
 func (o *operation) info() Operation {
 	op := Operation{Name: o.shared.name}
 	if o.request != nil {
-		op.RequestID, op.Method, op.Path = o.id, o.request.Method, o.request.URL.EscapedPath()
+		op.RequestID, op.Method, op.Path, op.URL = o.id, o.request.Method, o.request.URL.EscapedPath(), o.request.URL
 	}
 	return op
 }
@@ -392,8 +375,21 @@ func (o *operation) report(e Event) {
 func (o *operation) reportEnd(e Event) {
 	o.report(e)
 	if o.ends != nil {
+		e.Breaker, e.Unread = o.breakerState(), o.ends.unread.Load() != nil
 		o.ends.endOperation(o.named(e))
 	}
+}
+
+// breakerState is the state of the breaker now.
+func (o *operation) breakerState() string {
+	b := o.Engine.Breaker.Breaker
+	if b == nil {
+		return StateOff
+	}
+	if _, closed := b.Load().Admit(); closed { // without a lock
+		return StateClosed
+	}
+	return b.Stats(o.Now()).State.String()
 }
 
 // abandon ends what the instruments have started, after a panic or Goexit of the function,
@@ -404,7 +400,7 @@ func (o *operation) abandon() {
 		return
 	}
 	now := o.Now()
-	for a := range o.ends.attempts {
+	if a := o.ends.attempt; a != nil {
 		o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
 	}
 	o.ends.endOperation(o.named(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most()}))
@@ -474,6 +470,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 	}
 	o.report(e)
 	if o.ends != nil {
+		e.Proto, e.Stream, e.Unread = o.ends.proto, o.ends.stream, o.ends.awaits()
 		o.ends.endAttempt(a, o.named(e))
 	}
 }

@@ -155,12 +155,24 @@ func withoutCredentials(all *options) {
 		all.tls.Certificates, all.tls.GetClientCertificate = nil, nil
 	}
 	for i, inner := range all.instruments {
-		all.instruments[i] = headerless{inner}
+		if ends, ok := inner.(AnswerInstrument); ok {
+			all.instruments[i] = headerlessAnswers{headerless{inner}, ends}
+		} else {
+			all.instruments[i] = headerless{inner}
+		}
 	}
 }
 
 // headerless is an Instrument that adds no headers.
 type headerless struct{ Instrument }
+
+// headerlessAnswers is the same of an AnswerInstrument.
+type headerlessAnswers struct {
+	headerless
+	ends AnswerInstrument
+}
+
+func (i headerlessAnswers) EndAnswer(ctx context.Context, e Event) { i.ends.EndAnswer(ctx, e) }
 
 func (i headerless) StartAttempt(ctx context.Context, at AttemptStart) (context.Context, func(Event)) {
 	at.Header = http.Header{}
