@@ -219,8 +219,8 @@ func (s *Stream) Close() error {
 	return s.body.Close()
 }
 
-// leave closes the stream at the end of a loop.
-func (s *Stream) leave() {
+// endLoop closes the stream at the end of a loop.
+func (s *Stream) endLoop() {
 	switch {
 	case s.err != io.EOF: // it has failed, or its caller has left it
 	case s.marked.Load() && !s.finished: // DecodeEvents has not met the end, and ends the answer
@@ -304,7 +304,7 @@ func (s *Stream) readFirst() error {
 
 func iterate[E any](s *Stream, next func() (E, error), event func(E) ServerEvent) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
-		defer s.leave()
+		defer s.endLoop()
 		if s.ends != nil {
 			defer s.body.settle(Success, nil) // if the caller leaves the loop
 		}

@@ -129,7 +129,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	// their own.
 	for kind := holdfast.EventStarted; kind.String() != "invalid"; kind++ {
 		fine := kind == holdfast.EventAttempt || kind == holdfast.EventAttemptDone || kind == holdfast.EventProbe || kind == holdfast.EventAnswersHeld ||
-			kind == holdfast.EventNestedRetries || kind == holdfast.EventRepeatedByID || kind == holdfast.EventAnswerDropped
+			kind == holdfast.EventNestedRetries || kind == holdfast.EventRepeatedByID || kind == holdfast.EventAnswerDropped || kind == holdfast.EventAnswerEnded
 		if logged := regexp.MustCompile(` msg="?` + kind.String() + `"? `).MatchString(got); logged == fine {
 			t.Errorf("%q is logged: %v", kind, logged)
 		}
