@@ -86,7 +86,10 @@ func TestEndsOfAnswers(t *testing.T) {
 		{"closed", "/echo", do(func(r *http.Response, _ context.CancelFunc) { _ = r.Body.Close() }), live + "canceled canceled 200 stream false", nil},
 		{"cut", "/events", do(read), live + "transient lost 200 stream true", broken},
 		{"stalled", "/events", do(read), live + "transient timeout 200 stream true", silent},
-		{"past the deadline, and not read", "/events", do(func(*http.Response, context.CancelFunc) { synctest.Wait(); time.Sleep(time.Hour) }),
+		{"past the deadline, and not read", "/events", do(func(*http.Response, context.CancelFunc) {
+			synctest.Wait()
+			time.Sleep(time.Hour)
+		}),
 			live + "unknown timeout 200 stream true", silent},
 		{"canceled, and not read", "/events", do(func(_ *http.Response, cancel context.CancelFunc) { cancel() }), live + "canceled canceled 200 stream true", silent},
 		{"Get", "/echo", func(t *testing.T, ctx context.Context, c *holdfast.Client, path string) { _ = get(ctx, c, path) },

@@ -24,6 +24,7 @@ var public = map[string]string{
 	"dialect":             "dialect.txt",
 	"fault":               "fault.txt",
 	"faultserver":         "faultserver.txt",
+	"otelholdfast":        "otelholdfast.txt",
 	"provider/bedrock":    "provider-bedrock.txt",
 	"provider/mixedbread": "provider-mixedbread.txt",
 	"provider/ollama":     "provider-ollama.txt",

@@ -8,7 +8,7 @@ import (
 
 // bubbleMakers are test helpers that run their function literals in a bubble. The
 // declaration of one must call synctest.Test or another bubble maker.
-var bubbleMakers = []string{"bothProtocols", "bothProtocolsInStreams", "bubble", "everyPath", "linesAndEvents", "symptom"}
+var bubbleMakers = []string{"bothProtocols", "bothProtocolsInStreams", "bubble", "bubbled", "everyPath", "linesAndEvents", "symptom"}
 
 // testsDoNotSleep forbids sleeps in real time: such a test is slow on a quiet
 // machine and wrong on a busy one. A sleep in a synctest bubble is exact and takes
