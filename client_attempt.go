@@ -28,6 +28,7 @@ type clientAttempt struct {
 	redirected  bool        // it followed a redirect
 	crossOrigin bool        // to another origin
 	byID        bool        // see isByID
+	addedHere   bool        // the headers in added are those of the operation's request, too
 	added       http.Header // by instruments
 	authorized  *authorized // by Authorize
 	answer      any         // of the receiver: *Response, *http.Response or *Stream; or the RoundTripper's error
@@ -114,7 +115,18 @@ var errSwitched = errors.New("the service switched to another protocol, which it
 func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	o := a.call
 	authorize := o.resolved.config.Authorize
+	if a == &o.first && h == nil && a.resent == 0 && authorize == nil && len(a.added) > 0 {
+		if err := a.addHere(); err != nil {
+			return nil, err
+		}
+	}
 	req, own := o.request, authorize != nil || len(a.added) > 0
+	switch first := &o.first; {
+	case a == first && first.addedHere && h == nil && a.resent == 0:
+		own = false
+	case a != first:
+		own = own || first.addedHere
+	}
 	switch {
 	case h != nil:
 		req = h.request.WithContext(a.roundTrip)
@@ -124,6 +136,11 @@ func (a *clientAttempt) request(h *hop) (*http.Request, error) {
 	a.roundTrip.Unpack = o.unpack
 	if own { // the next attempt and the caller's request do not get this attempt's headers
 		req.Header = req.Header.Clone()
+		if a != &o.first && o.first.addedHere {
+			for name := range o.first.added {
+				delete(req.Header, http.CanonicalHeaderKey(name))
+			}
+		}
 		for name, values := range a.added {
 			if !a.crossOrigin {
 				req.Header[http.CanonicalHeaderKey(name)] = values

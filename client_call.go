@@ -163,6 +163,10 @@ func (o *clientCall) finish() {
 	o.endContext()
 	o.closeBody()
 	o.client.running.remove(o)
+	if o.first.added != nil {
+		freeAdded(o.first.added)
+		o.first.added = nil
+	}
 }
 
 func (o *clientCall) endContext() {
@@ -217,9 +221,7 @@ func (o *clientCall) Try(n int) *engine.Attempt {
 	if a.HandedOver() {
 		o.handedOver = a
 	}
-	if o.ends != nil {
-		o.ends.tried(a)
-	}
+	o.tried(a)
 	return &a.Attempt
 }
 

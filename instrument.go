@@ -53,9 +53,10 @@ type Operation struct {
 // AttemptStart describes an attempt that starts.
 type AttemptStart struct {
 	Operation
-	Number, Of int         // Number counts from 1; Of is the largest number possible
-	Probe      bool        // the attempt is a probe of a half-open breaker
-	Header     http.Header // empty; nil for a policy
+	Number, Of int  // Number counts from 1; Of is the largest number possible
+	Probe      bool // the attempt is a probe of a half-open breaker
+	// Header is empty, and nil for a policy. Do not keep it after StartAttempt has returned.
+	Header http.Header
 }
 
 // WithInstrument adds an instrument. Instruments start in the order in which they
@@ -113,7 +114,6 @@ type ends struct {
 	attempt   *engine.Attempt // the latest
 	ofAttempt func(Event)
 
-	answered []AnswerInstrument
 	proto    string                   // of the answer of the latest attempt
 	stream   bool                     // it is one of Client.Stream, and has begun
 	left     *liveBody                // the latest attempt's, if the caller reads it
@@ -138,12 +138,14 @@ func (es *ends) endOperation(e Event) {
 	}
 }
 
-// tried notes what an attempt has left to its caller.
-func (es *ends) tried(a *clientAttempt) {
-	_, stream := a.call.receiver.(streamReceiver)
-	es.stream = stream && a.Outcome == Success
-	if a.HandedOver() && len(es.answered) > 0 && a.live.ReadCloser != http.NoBody {
-		es.left = &a.live
+// tried notes for instruments what an attempt has left to its caller.
+func (o *clientCall) tried(a *clientAttempt) {
+	if a.HandedOver() && len(o.shared.answered) > 0 && a.live.ReadCloser != http.NoBody {
+		o.awaited().left = &a.live
+	}
+	if o.ends != nil {
+		_, stream := o.receiver.(streamReceiver)
+		o.ends.stream = stream && a.Outcome == Success
 	}
 }
 
@@ -168,7 +170,7 @@ func (b *liveBody) tell(o Outcome, class Class, err error) {
 		Kind: EventAnswerEnded, Time: now, Attempt: b.a.Number, Of: op.Most(), Outcome: o, Class: class, Err: err,
 		Status: b.status, Sent: true, Duration: since(op.Began, now), Stream: b.stream,
 	})
-	for _, i := range slices.Backward(es.answered) {
+	for _, i := range slices.Backward(b.a.call.shared.answered) {
 		i.EndAnswer(b.a.Parent(), e)
 	}
 }

@@ -216,3 +216,48 @@ func (a *addresses) StartOperation(ctx context.Context, op holdfast.Operation) (
 func (a *addresses) StartAttempt(ctx context.Context, _ holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
 	return ctx, nil
 }
+
+// silentInstrument waits for no end.
+type silentInstrument struct{}
+
+func (silentInstrument) StartOperation(ctx context.Context, _ holdfast.Operation) (context.Context, func(holdfast.Event)) {
+	return ctx, nil
+}
+
+func (silentInstrument) StartAttempt(ctx context.Context, _ holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
+	return ctx, nil
+}
+
+func (silentInstrument) EndAnswer(context.Context, holdfast.Event) {}
+
+// An instrument costs no allocation of the client's own, but one for an answer that the caller
+// reads.
+func TestAllocationsOfAnInstrument(t *testing.T) {
+	cost := func(call func(*holdfast.Client), opts ...holdfast.Option) float64 {
+		rt := roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("x"))}, nil
+		})
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://a.test"}, append(opts, holdfast.WithTransport(rt))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return testing.AllocsPerRun(500, func() { call(c) })
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	get := func(c *holdfast.Client) { _, _ = c.Get(ctx, "/x") }
+	do := func(c *holdfast.Client) {
+		req, _ := http.NewRequestWithContext(ctx, "GET", "/x", nil)
+		if resp, err := c.Do(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	with := holdfast.WithInstrument(silentInstrument{})
+	if over := cost(get, with) - cost(get); over > 0 {
+		t.Errorf("Get costs %v allocations more with an instrument", over)
+	}
+	if over := cost(do, with) - cost(do); over > 1 {
+		t.Errorf("Do costs %v allocations more with an instrument", over)
+	}
+}

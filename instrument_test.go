@@ -331,3 +331,57 @@ func TestInstrumentEndsAfterAPanic(t *testing.T) {
 		}
 	}
 }
+
+// The headers of one attempt are not those of the next, nor those of its redirects, and not those
+// of another call.
+func TestHeadersOfOneAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent []string
+		rt := roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent = append(sent, fmt.Sprintf("%s%s %v %v %v %v", req.URL.Host, req.URL.Path, req.Header["X-First"], req.Header["X-Number"], req.Header["X-Own"], req.Header["User-Agent"]))
+			status, to := 200, ""
+			switch n := len(sent); {
+			case n <= 2:
+				status = 503
+			case req.URL.Path == "/x":
+				status, to = 307, "/y"
+			case req.URL.Path == "/y":
+				status, to = 307, "http://other.test/z"
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{"Location": {to}}, Body: http.NoBody}, nil
+		})
+		attempt := 0
+		adds := instrument{
+			func(ctx context.Context) context.Context { return ctx },
+			func(ctx context.Context, h http.Header) context.Context {
+				if attempt++; attempt == 1 || attempt == 5 {
+					h.Set("x-first", "yes")
+				}
+				if attempt != 3 && attempt != 4 {
+					h["x-number"] = []string{fmt.Sprint(attempt)}
+				}
+				if attempt == 5 { // goes to other origins, and so must be a copy
+					h.Set("User-Agent", "a tracer")
+				}
+				return ctx
+			},
+		}
+		c, err := holdfast.New(holdfast.Config{BaseURL: "http://api.test", MaxRedirects: 2, Header: http.Header{"X-Own": {"own"}}}, holdfast.WithTransport(rt), holdfast.WithInstrument(adds))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 3 { // attempts 1 to 3, then 4, and then 5
+			if _, err := c.Get(t.Context(), "/x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		equal(t, "the requests", strings.Join(sent, "\n"), strings.Join([]string{
+			"api.test/x [yes] [1] [own] []",
+			"api.test/x [] [2] [own] []",
+			"api.test/x [] [] [own] []", "api.test/y [] [] [own] []", "other.test/z [] [] [] []",
+			"api.test/x [] [] [own] []", "api.test/y [] [] [own] []", "other.test/z [] [] [] []",
+			"api.test/x [yes] [5] [own] [a tracer]", "api.test/y [yes] [5] [own] [a tracer]", "other.test/z [] [] [] []",
+		}, "\n"))
+	})
+}

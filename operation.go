@@ -55,7 +55,7 @@ type operation struct {
 	engine.Operation
 	shared      *shared
 	lazyFailure *failure // nil until something fails
-	ends        *ends    // nil without instruments
+	ends        *ends    // nil until an instrument waits for an end
 
 	// A policy's operation has neither.
 	id      string
@@ -116,27 +116,42 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 	if o.shared.instruments == nil {
 		return ctx
 	}
-	o.ends = &ends{answered: o.shared.answered}
-	ctx, o.ends.operation = o.shared.instruments.start(ctx, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
-		return i.StartOperation(ctx, o.info())
+	op := o.info()
+	ctx, end := o.shared.instruments.start(ctx, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+		return i.StartOperation(ctx, op)
 	})
+	if end != nil {
+		o.awaited().operation = end
+	}
 	return ctx
+}
+
+// awaited are the ends that instruments wait for.
+func (o *operation) awaited() *ends {
+	if o.ends == nil {
+		o.ends = new(ends)
+	}
+	return o.ends
 }
 
 // start begins attempt n in a, and returns the headers that instruments add to it. watch
 // is memory for the attempt's context; it may be nil.
 func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added http.Header) {
 	parent := o.Caller
-	if o.ends != nil {
+	if o.shared.instruments != nil {
 		at := AttemptStart{Operation: o.info(), Number: n, Of: o.Most(), Probe: o.Probe()}
 		if o.request != nil {
-			added = http.Header{}
+			added = newAdded(n)
 			at.Header = added
 		}
-		o.ends.attempt, o.ends.proto = a, ""
-		parent, o.ends.ofAttempt = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+		var end func(Event)
+		parent, end = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
 			return i.StartAttempt(ctx, at)
 		})
+		if end != nil {
+			es := o.awaited()
+			es.attempt, es.ofAttempt, es.proto = a, end, ""
+		}
 	}
 	o.Start(a, n, parent, watch)
 	if o.Watched {

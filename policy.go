@@ -147,7 +147,7 @@ func (f *function[T]) begin(ctx context.Context, p *Policy) {
 }
 
 func (f *function[T]) run() (T, error) {
-	if f.ends != nil {
+	if f.shared.instruments != nil {
 		defer f.abandon()
 	}
 	d := f.Run()
