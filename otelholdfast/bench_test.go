@@ -12,40 +12,69 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// BenchmarkCall measures a call without an instrument, and what the traces and metrics add.
-func BenchmarkCall(b *testing.B) {
+// An instrumented client, in the order of what it costs.
+type instrumentedClient struct {
+	name string
+	ctx  context.Context
+	i    holdfast.Instrument
+}
+
+var instrumented = func() []instrumentedClient {
+	never := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	always := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()))
+	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
+	w3c := propagation.TraceContext{}
+	unsampled, _ := never.Tracer("").Start(context.Background(), "handler")
+	return []instrumentedClient{
+		{"off", context.Background(), nil},
+		{"an instrument that does nothing", context.Background(), nothing{}},
+		{"sampled out below a span of the program", unsampled, otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c})},
+		{"sampled out by the sampler", context.Background(), otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c})},
+		{"sampled out, with metrics", unsampled, otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c, MeterProvider: meter})},
+		{"traced", context.Background(), otelholdfast.New(otelholdfast.Options{TracerProvider: always, Propagator: w3c})},
+	}
+}()
+
+func (c instrumentedClient) client(tb testing.TB) *holdfast.Client {
+	tb.Helper()
 	rt := roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Proto: "HTTP/1.1", Header: http.Header{}, Body: http.NoBody}, nil
 	})
-	never := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
-	unsampled, _ := never.Tracer("").Start(context.Background(), "handler")
-	w3c := propagation.TraceContext{}
-	for _, bb := range []struct {
-		name string
-		ctx  context.Context
-		i    holdfast.Instrument
-	}{
-		{"off", context.Background(), nil},
-		{"nothing", context.Background(), nothing{}},
-		{"sampled out below a span of the program", unsampled, otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c})},
-		{"sampled out by the sampler", context.Background(), otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c})},
-		{"metrics", unsampled, otelholdfast.New(otelholdfast.Options{TracerProvider: never, Propagator: w3c,
-			MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))})},
-		{"on", context.Background(), otelholdfast.New(otelholdfast.Options{TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample())), Propagator: w3c})},
-	} {
-		b.Run(bb.name, func(b *testing.B) {
-			c, err := holdfast.New(holdfast.Config{BaseURL: "http://api.test"}, holdfast.WithTransport(rt), holdfast.WithInstrument(bb.i))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
+	client, err := holdfast.New(holdfast.Config{BaseURL: "http://api.test"}, holdfast.WithTransport(rt), holdfast.WithInstrument(c.i))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// BenchmarkCall measures a call without an instrument, and what the traces and metrics add.
+func BenchmarkCall(b *testing.B) {
+	for _, c := range instrumented {
+		b.Run(c.name, func(b *testing.B) {
+			client := c.client(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.Get(bb.ctx, "/v1/users/42"); err != nil {
+				if _, err := client.Get(c.ctx, "/v1/users/42"); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// A trace that is sampled out costs the header that is sent, which is a string and a slice, and
+// what the SDK's sampler costs if it is asked.
+func TestAllocations(t *testing.T) {
+	costs := map[string]float64{}
+	for _, c := range instrumented {
+		client := c.client(t)
+		costs[c.name] = testing.AllocsPerRun(1000, func() { _, _ = client.Get(c.ctx, "/v1/users/42") })
+	}
+	for name, most := range map[string]float64{"an instrument that does nothing": 0, "sampled out below a span of the program": 2, "sampled out by the sampler": 5} {
+		if over := costs[name] - costs["off"]; over > most {
+			t.Errorf("%s: %v allocations over the call, at most %v", name, over, most)
+		}
 	}
 }
 

@@ -139,7 +139,23 @@ func (i *Instrument) EndAnswer(ctx context.Context, e holdfast.Event) {
 
 func (i *Instrument) inject(ctx context.Context, at holdfast.AttemptStart) {
 	if at.Header != nil {
-		i.propagator.Inject(ctx, propagation.HeaderCarrier(at.Header))
+		i.propagator.Inject(ctx, carrier{propagation.HeaderCarrier(at.Header)})
+	}
+}
+
+// carrier is a HeaderCarrier that does not make the usual names anew each time.
+type carrier struct{ propagation.HeaderCarrier }
+
+func (c carrier) Set(key, value string) {
+	switch key {
+	case "traceparent":
+		c.HeaderCarrier["Traceparent"] = []string{value}
+	case "tracestate":
+		c.HeaderCarrier["Tracestate"] = []string{value}
+	case "baggage":
+		c.HeaderCarrier["Baggage"] = []string{value}
+	default:
+		c.HeaderCarrier.Set(key, value)
 	}
 }
 

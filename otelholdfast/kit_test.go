@@ -25,9 +25,10 @@ import (
 // traced is a client of a fault server in memory, and the spans of its calls.
 type traced struct {
 	*holdfast.Client
-	server   *faultserver.Server
-	spans    *tracetest.SpanRecorder
-	provider *sdktrace.TracerProvider
+	server     *faultserver.Server
+	instrument *otelholdfast.Instrument
+	spans      *tracetest.SpanRecorder
+	provider   *sdktrace.TracerProvider
 }
 
 // bubbled runs f in a bubble with a client that has no jitter.
@@ -39,7 +40,8 @@ func bubbled(t *testing.T, plan []fault.Rule, cfg holdfast.Config, o otelholdfas
 		o.TracerProvider, o.Propagator = c.provider, propagation.TraceContext{}
 		cfg.BaseURL, cfg.Name = c.server.URL(), cmp.Or(cfg.Name, "api")
 		cfg.Retry.Jitter = holdfast.NoJitter
-		client, err := holdfast.New(cfg, holdfast.WithDialContext(c.server.Dial), holdfast.WithInstrument(otelholdfast.New(o)))
+		c.instrument = otelholdfast.New(o)
+		client, err := holdfast.New(cfg, holdfast.WithDialContext(c.server.Dial), holdfast.WithInstrument(c.instrument))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -174,6 +174,32 @@ func TestPolicy(t *testing.T) {
 	})
 }
 
+// A call that is not sampled has no spans, not even below a call that is. The service gets the
+// trace context of the caller.
+func TestNotSampled(t *testing.T) {
+	down := []fault.Rule{rule("/x", "1", fault.Fault{Status: 503})}
+	bubbled(t, down, holdfast.Config{}, otelholdfast.Options{}, func(t *testing.T, c traced) {
+		p := holdfast.MustPolicy(holdfast.PolicyConfig{}, holdfast.WithInstrument(c.instrument))
+		var unsampled trace.SpanContext
+		if err := holdfast.Run(t.Context(), p, func(ctx context.Context) error {
+			unsampled = trace.SpanContextFromContext(ctx).WithTraceFlags(0).WithSpanID(trace.SpanID{1})
+			_, err := c.Get(trace.ContextWithSpanContext(ctx, unsampled), "/x")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(t,
+			`internal holdfast.call attempts=1 breaker.state=off outcome=success waited=0`,
+			`  internal holdfast.attempt attempt.type=original`,
+		)
+		for _, a := range c.server.Record() {
+			if want := "00-" + unsampled.TraceID().String() + "-0100000000000000-00"; a.Traceparent != want {
+				t.Errorf("the service got %q, want %q", a.Traceparent, want)
+			}
+		}
+	})
+}
+
 // An SDK's answers: a declining one that is repeated, and the last one, which the SDK reads. A
 // policy around the client shares the Instrument.
 func TestSDKTransport(t *testing.T) {
