@@ -54,9 +54,10 @@
 // # Logs, events and statistics
 //
 // Nothing is logged without [WithLogger]; with it, a breaker that opens is a warning.
-// An [Observer] receives every [Event]. An [Instrument] starts the spans of a tracer.
-// [Client.Stats], [Policy.Stats], [Registry.Stats] and [Router.Stats] count. No error,
-// event, log or statistic shows a header's value, a body, a query or a password;
+// An [Observer] receives every [Event]. An [Instrument] starts the spans of a tracer;
+// the module otelholdfast has one for OpenTelemetry. [Client.Stats], [Policy.Stats],
+// [Registry.Stats] and [Router.Stats] count. No error, event, log or statistic shows a
+// header's value, a body, a query or a password;
 // SECURITY.md has this promise and its limits.
 //
 // # Settings

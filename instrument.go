@@ -114,10 +114,10 @@ type ends struct {
 	attempt   *engine.Attempt // the latest
 	ofAttempt func(Event)
 
-	proto    string                   // of the answer of the latest attempt
-	stream   bool                     // it is one of Client.Stream, and has begun
-	left     *liveBody                // the latest attempt's, if the caller reads it
-	unread   atomic.Pointer[liveBody] // the same, from the end of the attempt to that of the answer
+	proto  string                   // of the answer of the latest attempt
+	stream bool                     // it is one of Client.Stream, and has begun
+	left   *liveBody                // the latest attempt's, if the caller reads it
+	unread atomic.Pointer[liveBody] // the same, from the end of the attempt to that of the answer
 }
 
 func (es *ends) endAttempt(a *engine.Attempt, e Event) {

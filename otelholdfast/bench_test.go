@@ -3,6 +3,7 @@ package otelholdfast_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/holdfast-go/holdfast"
@@ -87,4 +88,27 @@ func (nothing) StartOperation(ctx context.Context, _ holdfast.Operation) (contex
 
 func (nothing) StartAttempt(ctx context.Context, _ holdfast.AttemptStart) (context.Context, func(holdfast.Event)) {
 	return ctx, nil
+}
+
+// BenchmarkInstrument measures the Instrument without the client and the network.
+func BenchmarkInstrument(b *testing.B) {
+	target, _ := url.Parse("http://api.test/v1/users/42")
+	op := holdfast.Operation{Name: "api", Method: "GET", Path: target.Path, URL: target}
+	for _, c := range instrumented[2:] {
+		b.Run(c.name, func(b *testing.B) {
+			header := http.Header{}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(header)
+				ctx, end := c.i.StartOperation(c.ctx, op)
+				_, endAttempt := c.i.StartAttempt(ctx, holdfast.AttemptStart{Operation: op, Number: 1, Of: 4, Header: header})
+				if endAttempt != nil {
+					endAttempt(holdfast.Event{Kind: holdfast.EventAttemptDone, Attempt: 1, Outcome: holdfast.Success, Status: 200})
+				}
+				if end != nil {
+					end(holdfast.Event{Kind: holdfast.EventSucceeded, Attempt: 1, Outcome: holdfast.Success, Breaker: holdfast.StateClosed})
+				}
+			}
+		})
+	}
 }

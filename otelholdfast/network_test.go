@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,7 @@ func TestNoSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&all, "%+v", measured)
+		expectDocumented(t, c.spans.Ended(), measured)
 		if n := len(c.spans.Ended()); n < 20 {
 			t.Errorf("only %d spans", n)
 		}
@@ -124,6 +126,35 @@ func TestNoSecret(t *testing.T) {
 			t.Errorf("a secret gets out: …%s", text[max(0, at-200):at+40])
 		}
 	})
+}
+
+// docs/traces.md has every name of an attribute, an event and a metric that the tests have met.
+func expectDocumented(t *testing.T, spans []sdktrace.ReadOnlySpan, measured metricdata.ResourceMetrics) {
+	t.Helper()
+	page, err := os.ReadFile("../docs/traces.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, s := range spans {
+		for _, a := range s.Attributes() {
+			names[string(a.Key)] = true
+		}
+		for _, e := range s.Events() {
+			names[e.Name] = true
+		}
+	}
+	for _, m := range measured.ScopeMetrics[0].Metrics {
+		names[m.Name] = true
+	}
+	if len(names) < 20 {
+		t.Errorf("only %d names", len(names))
+	}
+	for name := range names {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/traces.md does not have %s", name)
+		}
+	}
 }
 
 // The metrics have the values of the calls, at most 200 names of clients, and no more.
