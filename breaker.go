@@ -23,6 +23,7 @@ type Breaker struct {
 	handle        *engine.Breaker
 	countAttempts bool
 	observer      Observer
+	recorder      Recorder // nil for none; set before the breaker is used
 	openTimeout   time.Duration
 
 	rejection atomic.Pointer[RejectedError] // of the last opening; valid in its epoch
@@ -59,7 +60,9 @@ func NewBreaker(cfg BreakerConfig, opts ...Option) (*Breaker, error) {
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return newBreaker(cfg, all.observer), nil
+	b := newBreaker(cfg, all.observer)
+	b.recorder = all.recorder(Measured{Name: cfg.Name, Breaker: b})
+	return b, nil
 }
 
 // MustBreaker is NewBreaker for package variables. It panics where NewBreaker returns
@@ -86,6 +89,7 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	if !ok {
 		var err error
 		if t, err = h.Admit(ctx, w, 0); err != nil {
+			b.recordRejection(ctx, w, err)
 			return err
 		}
 	}
@@ -118,9 +122,18 @@ func (b *Breaker) Acquire() (BreakerPermit, error) {
 	}
 	t, err := b.hooks().Admit(context.Background(), realWorld, 0)
 	if err != nil {
+		b.recordRejection(context.Background(), realWorld, err)
 		return BreakerPermit{}, err
 	}
 	return BreakerPermit{b, t}, nil
+}
+
+// recordRejection records a rejection of Do or Acquire.
+func (b *Breaker) recordRejection(ctx context.Context, w world.World, rejected error) {
+	if b.recorder != nil {
+		r := rejected.(*RejectedError)
+		b.recorder.Observe(ctx, Event{Kind: EventRejected, Time: w.Now(), Name: b.name, RetryAt: r.RetryAt, Rejected: b.rejected.Load()})
+	}
 }
 
 // State is the state now. An open breaker is half-open from the end of its open timeout
@@ -291,7 +304,7 @@ func (b *gateHooks) changed(ctx context.Context, w world.World, now time.Time, c
 	if c.To == breaker.Open {
 		b.rejection.Store(&RejectedError{Name: b.name, RetryAt: c.RetryAt, kind: ErrCircuitOpen, epoch: c.Epoch})
 	}
-	if b.observer == nil {
+	if b.observer == nil && b.recorder == nil {
 		return
 	}
 	e := Event{Time: now, Name: b.name, From: c.From, Epoch: c.Epoch, Duration: now.Sub(c.Since)}
@@ -306,5 +319,10 @@ func (b *gateHooks) changed(ctx context.Context, w world.World, now time.Time, c
 	case breaker.Closed:
 		e.Kind = EventBreakerClosed
 	}
-	b.observer.Observe(ctx, e)
+	if b.observer != nil {
+		b.observer.Observe(ctx, e)
+	}
+	if b.recorder != nil {
+		b.recorder.Observe(ctx, e)
+	}
 }

@@ -79,6 +79,10 @@ func New(cfg Config, opts ...Option) (*Client, error) {
 	c.shared.Timed = true
 	r.Fast = c.shared.FastPath(&r.Rules)
 	c.resolved.Store(r)
+	c.shared.record(all.recorder(Measured{Name: cfg.Name, Client: c}))
+	if b != nil {
+		b.recorder = c.shared.recorder
+	}
 	return c, nil
 }
 
@@ -187,6 +191,9 @@ func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Re
 // Breaker returns the client's circuit breaker, nil if it has none. With Config.Scope it is
 // that of calls without a scope.
 func (c *Client) Breaker() *Breaker { return c.shared.breaker }
+
+// Closed reports whether Close or Shutdown was called, or a Router has closed the client.
+func (c *Client) Closed() bool { return c.running.closed.Load() }
 
 // Close ends the client at once: running calls end with ErrClosed, and so does every
 // later call. It closes the connections. Calling it again does nothing.

@@ -19,13 +19,15 @@ import (
 type liveBody struct {
 	io.ReadCloser
 	a      *clientAttempt
-	status int
 	err    error // of Read
 	once   sync.Once
 	closed atomic.Bool // by the caller
 	ended  atomic.Bool // well or not, or in a way that says nothing of the service
-	begun  bool        // a byte has arrived
-	stream bool        // see isStream
+	// recorded: the recorder knows of the end.
+	recorded atomic.Bool
+	status   int32
+	begun    bool // a byte has arrived
+	stream   bool // see isStream
 }
 
 // leaveBody leaves the answer to the caller with its body unread. Until the body is
@@ -39,7 +41,7 @@ func (a *clientAttempt) leaveBody(resp *http.Response) {
 		o.answered.Store(a.Started.UnixNano())
 	}
 	a.roundTrip.Extend(o.OwnDeadline())
-	a.live = liveBody{ReadCloser: resp.Body, a: a, status: resp.StatusCode, stream: stream}
+	a.live = liveBody{ReadCloser: resp.Body, a: a, status: int32(resp.StatusCode), stream: stream}
 	b := &a.live
 	if a.answer = resp; resp.Body == http.NoBody {
 		return
@@ -175,7 +177,7 @@ type leftBody liveBody
 func (l *leftBody) ContextEnded(w world.World) {
 	l.once.Do(func() {
 		o := l.a.call
-		if o.ends != nil && o.Context.Err() != nil { // otherwise a Read has reached its limit, and tells it
+		if (o.ends != nil || l.stream && o.shared.recorder != nil) && o.Context.Err() != nil { // otherwise a Read has reached its limit, and tells it
 			outcome, class := Canceled, ClassCanceled
 			kind, cause := o.ended()
 			if kind == ErrTimeout {
@@ -254,12 +256,12 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 		Took: now.Sub(o.Began), Queued: o.Queued, Stopped: "the answer had begun", Reason: ReasonAnswerBegun, Err: cause, kind: kindErrors[m.Kind],
 		Attempts: append(slices.Clip(before), Attempt{
 			Number: a.Number, Start: a.Started, Took: now.Sub(a.Started), Outcome: m.Outcome, Class: class, Err: cause, Sent: true,
-			Status: b.status, Reused: a.roundTrip.Reused(), Probe: a.Probe, Queued: o.Queued - queued(before),
+			Status: int(b.status), Reused: a.roundTrip.Reused(), Probe: a.Probe, Queued: o.Queued - queued(before),
 		}),
 	})
 	if m.Outcome == Transient {
 		o.shared.counts.brokeOff.Add(1)
-		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: b.status, Err: e, Reason: e.Reason, Sent: true, Duration: e.Took})
+		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: int(b.status), Err: e, Reason: e.Reason, Sent: true, Duration: e.Took})
 		b.settle(Transient, e)
 	}
 	b.ended.Store(true)

@@ -118,7 +118,7 @@ func (o *clientCall) run() error {
 			o.stopWatch()
 		}
 		o.closeBody()
-		return o.end(retry.Decision{Why: retry.Ended})
+		return o.end(retry.Decision{Why: retry.Ended}, false)
 	}
 	done := false
 	defer func() { // after a panic of Authorize, too
@@ -135,12 +135,14 @@ func (o *clientCall) run() error {
 	if o.spend != nil && (d.Why == retry.Answered || o.mayHaveBeenSent()) {
 		o.spend()
 	}
-	err := o.end(d)
+	_, stream := o.receiver.(streamReceiver)
+	err := o.end(d, stream)
 	done = true
 	if o.handedOver != nil {
 		if b := &o.handedOver.live; b.ReadCloser == http.NoBody { // many callers do not close it
-			if _, ok := o.receiver.(streamReceiver); !ok { // which may miss the end
+			if !stream { // which may miss the end
 				b.settle(Success, nil)
+				b.tell(Success, ClassNone, nil)
 			}
 			b.release()
 		}

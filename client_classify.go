@@ -316,7 +316,7 @@ func (b *liveBody) found() (failed error, ended bool) {
 	}
 	v := w.failure
 	w.failure = Verdict{}
-	e := &StatusError{Status: b.status, Header: w.answer.Header, Body: append([]byte(nil), w.data...), Text: v.Text}
+	e := &StatusError{Status: int(b.status), Header: w.answer.Header, Body: append([]byte(nil), w.data...), Text: v.Text}
 	return b.failedAs(v, e, func(err error) error { return err }), w.atEnd
 }
 

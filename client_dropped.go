@@ -86,7 +86,7 @@ func dropped(b *liveBody) {
 		d.answers.Add(1)
 		if last := d.told.Load(); last == 0 || now.UnixNano()-last >= int64(heldTold) {
 			if d.told.CompareAndSwap(last, now.UnixNano()) {
-				o.report(Event{Kind: EventAnswerDropped, Time: now, Status: b.status, Duration: now.Sub(o.Began)})
+				o.report(Event{Kind: EventAnswerDropped, Time: now, Status: int(b.status), Duration: now.Sub(o.Began)})
 			}
 		}
 	})

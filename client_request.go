@@ -208,6 +208,16 @@ func (c *Client) invalid(method, shown string, err error) *Error {
 	}
 }
 
+// recordRejection is not inlined, because an Event is large.
+//
+//go:noinline
+func (c *Client) recordRejection(ctx context.Context, w world.World, target *url.URL, e *Error) {
+	c.shared.recorder.Observe(ctx, Event{
+		Kind: EventFailed, Time: w.Now(), Name: e.Name, RequestID: e.RequestID, Method: e.Method, Path: target.EscapedPath(),
+		Of: c.resolved.Load().Retry.Most() + 1, Err: e, Reason: e.Reason,
+	})
+}
+
 // rejectEarly returns the error of a call that an open breaker rejects, before the call
 // has a request: in an outage nearly every call is rejected, each with a small stack
 // and a cold cache. It returns nil if the call has to take the full path, which returns
@@ -241,6 +251,9 @@ func (c *Client) rejectEarly(ctx context.Context, method string, target *url.URL
 		e.RequestID = unsentID(w)
 	}
 	c.shared.counts.operation(false, 0, 0)
+	if c.shared.recorder != nil {
+		c.recordRejection(ctx, w, target, e)
+	}
 	return e
 }
 

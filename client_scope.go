@@ -79,6 +79,7 @@ func (c *Client) newScope(name string, r *resolved) *scope {
 		cfg := r.config.Breaker
 		cfg.Name += "/" + name
 		s.breaker = newBreaker(cfg, c.shared.observer)
+		s.breaker.recorder = c.shared.recorder
 		s.Breaker = s.breaker.gate()
 	}
 	return s

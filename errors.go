@@ -154,7 +154,7 @@ type Attempt struct {
 	Number int // from 1
 	// Start is the time at which the attempt started. It is zero if the attempt was not
 	// timed. Only the first attempt of a Policy can be untimed, if the policy has no
-	// AttemptTimeout, Total, observer or instrument, and no logger at DEBUG.
+	// AttemptTimeout, Total, observer, instrument or metrics, and no logger at DEBUG.
 	Start time.Time
 	// Took is the attempt's duration. It is zero if the attempt was not timed.
 	Took    time.Duration

@@ -159,17 +159,26 @@ func (es *ends) awaits() bool {
 	return false
 }
 
-// tell tells the instruments how the answer ended, once.
+// tell tells the instruments how the answer ended, once, and the recorder if it was a
+// stream.
 func (b *liveBody) tell(o Outcome, class Class, err error) {
-	es := b.a.call.ends
-	if es == nil || !es.unread.CompareAndSwap(b, nil) {
+	es, r := b.a.call.ends, b.a.call.shared.recorder
+	told := es != nil && es.unread.CompareAndSwap(b, nil)
+	recorded := r != nil && b.stream && !b.recorded.Swap(true)
+	if !told && !recorded {
 		return
 	}
 	op, now := &b.a.call.operation, b.a.call.Now()
 	e := op.named(Event{
 		Kind: EventAnswerEnded, Time: now, Attempt: b.a.Number, Of: op.Most(), Outcome: o, Class: class, Err: err,
-		Status: b.status, Sent: true, Duration: since(op.Began, now), Stream: b.stream,
+		Status: int(b.status), Sent: true, Duration: since(op.Began, now), Stream: b.stream,
 	})
+	if recorded {
+		r.Observe(op.Caller, e)
+	}
+	if !told {
+		return
+	}
 	for _, i := range slices.Backward(b.a.call.shared.answered) {
 		i.EndAnswer(b.a.Parent(), e)
 	}

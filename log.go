@@ -92,7 +92,7 @@ func (l *log) level(e Event) (slog.Level, bool) {
 		return slog.LevelInfo, true
 	case EventRetrying:
 		return l.retryLevel, true
-	case EventAttempt, EventAttemptDone, EventProbe:
+	case EventAttempt, EventAttemptDone, EventProbe, EventAnswerEnded:
 		return 0, false
 	}
 	return slog.LevelDebug, true

@@ -26,6 +26,7 @@ type shared struct {
 	breaker     *Breaker  // nil for none
 	bulkhead    *Bulkhead // nil for none
 	observer    Observer  // nil for none
+	recorder    Recorder  // nil for none
 	instruments instruments
 	answered    []AnswerInstrument // of instruments
 	counts      counters
@@ -161,8 +162,8 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added
 }
 
 // end counts and reports the end of the operation, and returns its error, nil for a
-// success.
-func (o *operation) end(d retry.Decision) error {
+// success. stream: it is one of Client.Stream.
+func (o *operation) end(d retry.Decision, stream bool) error {
 	if d.Why == retry.Answered {
 		a := o.Last()
 		done := a.Started.Add(a.Took)
@@ -173,6 +174,7 @@ func (o *operation) end(d retry.Decision) error {
 		if o.Watched {
 			o.reportEnd(Event{Kind: EventSucceeded, Time: done, Attempt: int(o.Made), Of: o.Most(), Outcome: Success, Duration: took})
 		}
+		o.succeeded(a.Took, done, took, stream)
 		return nil
 	}
 	now := o.Now()
@@ -379,10 +381,19 @@ func (o *operation) named(e Event) Event {
 	return e
 }
 
-// report sends an event to the observer, if there is one.
+// report sends an event to the observer and to the recorder, if there are such.
 func (o *operation) report(e Event) {
-	if o.shared.observer != nil {
-		o.shared.observer.Observe(o.Caller, o.named(e))
+	s := o.shared
+	recorded := s.recorder != nil && e.isRecorded()
+	if s.observer == nil && !recorded {
+		return
+	}
+	e = o.named(e)
+	if s.observer != nil {
+		s.observer.Observe(o.Caller, e)
+	}
+	if recorded {
+		s.recorder.Observe(o.Caller, e)
 	}
 }
 
@@ -476,7 +487,7 @@ func (o *operation) Ended(a *engine.Attempt) {
 			c.timeouts.Add(1)
 		}
 	}
-	if !o.Watched {
+	if !o.Watched && (a.Outcome == Success || o.shared.recorder == nil) {
 		return
 	}
 	e := Event{

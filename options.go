@@ -20,6 +20,7 @@ type options struct {
 	logger      *slog.Logger
 	retryLevel  *slog.Level // nil for DEBUG
 	instruments instruments
+	metrics     []Metrics
 	transport   http.RoundTripper
 	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
 	tls         *tls.Config // nil for the defaults

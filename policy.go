@@ -72,6 +72,7 @@ func NewPolicy(cfg PolicyConfig, opts ...Option) (*Policy, error) {
 	}}
 	r.Fast = p.shared.FastPath(&r.Rules)
 	p.resolved.Store(r)
+	p.shared.record(all.recorder(Measured{Name: p.shared.name, Policy: p}))
 	return p, nil
 }
 
@@ -106,8 +107,12 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 	out, err := fn(fast.Attempt)
 	returned = true
 	if err == nil {
+		took := fast.Took(ctx)
 		fast.Leave(&p.shared.Engine, Success)
-		p.shared.counts.together.Record(0)
+		p.shared.counts.together.Record(took)
+		if r := p.shared.recorder; r != nil {
+			r.Succeeded(ctx, Succeeded{Time: fast.Started().Add(took), Took: took, LastTook: took, Attempts: 1})
+		}
 		return out, nil
 	}
 	f := &function[T]{rules: r, fn: fn, out: out, err: err, made: fast.Attempt}
@@ -151,7 +156,7 @@ func (f *function[T]) run() (T, error) {
 		defer f.abandon()
 	}
 	d := f.Run()
-	return f.out, f.end(d)
+	return f.out, f.end(d, false)
 }
 
 // Try calls the function once.

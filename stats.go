@@ -31,7 +31,9 @@ type ClientStats struct {
 	InFlight int `json:"in_flight"` // operations that run now, or with a body that the caller still reads
 	Queued   int `json:"queued"`    // operations that wait for a permit now
 	Permits  int `json:"permits"`   // permits in use now
-	Streams  int `json:"streams"`   // streams that have a place beside the permits now
+	// MaxPermits is Bulkhead.MaxConcurrent, zero without a bulkhead.
+	MaxPermits int `json:"max_permits"`
+	Streams    int `json:"streams"` // streams that have a place beside the permits now
 
 	// Dropped counts the answers that callers have neither read to the end nor closed, in
 	// calls that no context ends. The collector found them.
@@ -66,6 +68,8 @@ type PolicyStats struct {
 	Name         string `json:"name"`
 	BreakerState string `json:"circuit_breaker_state"` // StateOff without a breaker
 	Queued       int    `json:"queued"`                // calls that wait for a permit of its bulkhead
+	Permits      int    `json:"permits"`               // permits of its bulkhead in use now, also by others that share it
+	MaxPermits   int    `json:"max_permits"`           // its BulkheadConfig.MaxConcurrent, zero without a bulkhead
 	Counts
 }
 
@@ -135,7 +139,7 @@ func (c *Client) Stats() ClientStats {
 	}
 	s.BreakerState, s.Queued = c.shared.machines()
 	if h := c.shared.bulkhead; h != nil {
-		s.Permits, s.Streams = h.InUse(), h.handle.Streams()
+		s.Permits, s.MaxPermits, s.Streams = h.InUse(), h.permits, h.handle.Streams()
 	}
 	counts, operations, attempts := c.shared.read()
 	s.Counts, s.Latency, s.AttemptLatency = counts, latencyOf(operations), latencyOf(attempts)
@@ -155,6 +159,9 @@ func (c *Client) Stats() ClientStats {
 func (p *Policy) Stats() PolicyStats {
 	s := PolicyStats{Name: p.shared.name}
 	s.BreakerState, s.Queued = p.shared.machines()
+	if h := p.shared.bulkhead; h != nil {
+		s.Permits, s.MaxPermits = h.InUse(), h.permits
+	}
 	s.Counts, _, _ = p.shared.read()
 	return s
 }

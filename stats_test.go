@@ -137,7 +137,7 @@ func TestClientStats(t *testing.T) {
 			Breaker: holdfast.BreakerConfig{FailureThreshold: 2}, Timeouts: holdfast.Timeouts{Attempt: 8 * time.Second},
 		})
 		ctx := t.Context()
-		var want holdfast.ClientStats
+		want := holdfast.ClientStats{MaxPermits: 1}
 		now := func(what string) {
 			t.Helper()
 			got := c.Stats()

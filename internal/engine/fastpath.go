@@ -46,6 +46,7 @@ type FastPath struct {
 	Attempt *lazyctx.Context
 	ticket  breaker.Ticket
 	permit  bool
+	timed   bool      // Engine.Timed
 	started time.Time // zero if no limit needs the clock: reading it is the dearest part
 }
 
@@ -69,9 +70,11 @@ func (f *FastPath) Enter(ctx context.Context, e *Engine, r *Rules) (ok bool) {
 		}
 	}
 	var deadline time.Time
-	if r.Attempt > 0 {
+	if f.timed = e.Timed; f.timed || r.Attempt > 0 {
 		f.started = world.Of(ctx).Now()
-		deadline = f.started.Add(r.Attempt)
+		if r.Attempt > 0 {
+			deadline = f.started.Add(r.Attempt)
+		}
 	}
 	if b != nil && !b.Load().Confirms(f.ticket) {
 		if f.permit {
@@ -82,6 +85,17 @@ func (f *FastPath) Enter(ctx context.Context, e *Engine, r *Rules) (ok bool) {
 	f.Attempt = new(lazyctx.Context)
 	f.Attempt.Init(ctx, deadline)
 	return true
+}
+
+// Started is when the attempt started, zero if nothing needs the clock.
+func (f *FastPath) Started() time.Time { return f.started }
+
+// Took is how long the attempt has taken, zero if attempts are not timed.
+func (f *FastPath) Took(ctx context.Context) time.Duration {
+	if !f.timed {
+		return 0
+	}
+	return world.Of(ctx).Since(f.started)
 }
 
 // Leave ends the attempt and gives back what Enter took.
