@@ -20,6 +20,9 @@ import (
 type Registry struct {
 	clients  entries[Client, Config]
 	policies entries[Policy, PolicyConfig]
+
+	mu      sync.Mutex
+	options []Option // of Use
 }
 
 // DefaultRegistry is one Registry for the whole program.
@@ -28,6 +31,21 @@ var DefaultRegistry = new(Registry)
 // ErrConfigConflict is the error of Registry.Open and Registry.OpenPolicy for a name
 // that is already open with other settings.
 var ErrConfigConflict error = &sentinel{text: "already open with other settings"}
+
+// Use adds options to all clients and policies that the registry makes from now on, before
+// those of Open and OpenPolicy: metrics, or a logger. A program calls it at its start.
+func (r *Registry) Use(opts ...Option) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.options = append(r.options, opts...)
+}
+
+// with returns the options of Use, and opts after them.
+func (r *Registry) with(opts []Option) []Option {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Concat(r.options, opts)
+}
 
 // Open returns the client of that name. It makes the client if there is none, once
 // for any number of goroutines. The default of Config.Name is name.
@@ -42,7 +60,7 @@ func (r *Registry) Open(name string, cfg Config, opts ...Option) (*Client, error
 	cfg.Name = cmp.Or(cfg.Name, name)
 	resolved, err := cfg.resolve()
 	return r.clients.open(name, resolved, err, Config.differences, func() (*Client, error) {
-		c, err := New(cfg, opts...)
+		c, err := New(cfg, r.with(opts)...)
 		if err == nil {
 			c.running.onClose = func() { r.clients.remove(name, c) }
 		}
@@ -57,7 +75,7 @@ func (r *Registry) OpenPolicy(name string, cfg PolicyConfig, opts ...Option) (*P
 	cfg.Name = cmp.Or(cfg.Name, name)
 	v := &validation{in: "PolicyConfig."}
 	resolved := cfg.resolve(v)
-	return r.policies.open(name, resolved, v.err(), PolicyConfig.differences, func() (*Policy, error) { return NewPolicy(cfg, opts...) })
+	return r.policies.open(name, resolved, v.err(), PolicyConfig.differences, func() (*Policy, error) { return NewPolicy(cfg, r.with(opts)...) })
 }
 
 // Get returns the client of that name, and false if there is none.
@@ -89,7 +107,7 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// Reset closes all clients and empties the registry, now and at the end of the test,
+// Reset closes all clients, empties the registry and forgets the options of Use, now and at the end of the test,
 // so that tests do not share breakers.
 func (r *Registry) Reset(tb interface {
 	Helper()
@@ -101,6 +119,9 @@ func (r *Registry) Reset(tb interface {
 			_ = c.Close()
 		}
 		r.policies.byName.Clear()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.options = nil
 	}
 	closeAll()
 	tb.Cleanup(closeAll)

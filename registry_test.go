@@ -422,3 +422,38 @@ its PolicyConfig.Bulkhead is one, this call has another`)
 		t.Error("Reset leaves a policy")
 	}
 }
+
+// The options of Use are those of every client and policy that is made later, and Reset
+// forgets them.
+func TestRegistryUse(t *testing.T) {
+	var r holdfast.Registry
+	r.Reset(t)
+	before, err := r.Open("before", holdfast.Config{BaseURL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, more := new(measures), new(measures)
+	r.Use(holdfast.WithMetrics(of))
+	after, err := r.Open("after", holdfast.Config{BaseURL: "http://127.0.0.1:1"}, holdfast.WithMetrics(more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.OpenPolicy("work", holdfast.PolicyConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"before", "after"} { // known ones
+		if _, err := r.Open(name, holdfast.Config{BaseURL: "http://127.0.0.1:1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(of.of) != 2 || of.of[0].Client != after || of.of[1].Policy != p || before == after {
+		t.Errorf("made with the options: %+v", of.of)
+	}
+	equal(t, "made with those of Open", len(more.of), 1)
+	r.Reset(t)
+	if _, err := r.Open("after", holdfast.Config{BaseURL: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "made after Reset", len(of.of), 2)
+}
