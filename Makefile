@@ -1,7 +1,7 @@
 # The commands of this repository. make without a target lists them.
 
 # Keep the list on one line: test/house reads it. tools has no code and is not in it.
-MODULES := . cmd/holdfast benchmarks faultserver/h2fault otelholdfast provider/bedrock test/integration test/rivals
+MODULES := . cmd/holdfast benchmarks faultserver/h2fault otelholdfast promholdfast provider/bedrock test/integration test/rivals
 # The packages in which goroutines share memory, and their slow tests, which use few
 # goroutines: make race runs those once.
 RACED   := . ./internal/core/... ./internal/striped ./internal/world ./internal/lazyctx ./internal/virtual ./internal/engine ./internal/latency

@@ -21,7 +21,7 @@ func TestReasonsPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Reasons
 
-Each operation that fails has a reason why no further attempt followed, in ` + "`Error.Reason`, `Event.Reason` and as `reason`" + ` in the log. ` + "`Error.Stopped`" + ` has the same in words, with the numbers of the case. The codes do not change. This page is written by ` + "`go test . -run ReasonsPage -update`" + `.
+Each operation that fails has a reason why no further attempt followed, in ` + "`Error.Reason`, `Event.Reason` and as `reason`" + ` in the log and in [metrics](metrics.md). ` + "`Error.Stopped`" + ` has the same in words, with the numbers of the case. The codes do not change. This page is written by ` + "`go test . -run ReasonsPage -update`" + `.
 
 A reason is not the failure: that is the [class](classes.md) of an attempt.
 

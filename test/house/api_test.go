@@ -25,6 +25,7 @@ var public = map[string]string{
 	"fault":               "fault.txt",
 	"faultserver":         "faultserver.txt",
 	"otelholdfast":        "otelholdfast.txt",
+	"promholdfast":        "promholdfast.txt",
 	"provider/bedrock":    "provider-bedrock.txt",
 	"provider/mixedbread": "provider-mixedbread.txt",
 	"provider/ollama":     "provider-ollama.txt",

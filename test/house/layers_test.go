@@ -14,7 +14,7 @@ var layers = [][]string{
 	2: {"internal/core/call", "internal/virtual"}, // the order of the machines of layer 1
 	3: {"internal/engine", "internal/wire", "faultserver/internal/address", "faultserver/internal/ledger", "faultserver/internal/provider", "internal/pipe"},
 	4: {".", "faultserver"},
-	5: {"dashboard", "dialect", "internal/conformance", "settings", "faultserver/h2fault", "otelholdfast"},
+	5: {"dashboard", "dialect", "internal/conformance", "settings", "faultserver/h2fault", "otelholdfast", "promholdfast"},
 	6: {"provider/mixedbread", "provider/ollama", "provider/bedrock"},
 	// The command line: 7 and 8 are shared by the commands, 9 to 11 are the commands.
 	7: {
