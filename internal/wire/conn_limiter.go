@@ -65,6 +65,13 @@ func (l *connLimiter) acquire(addr string) bool {
 	return true
 }
 
+// boundBoth bounds the connections of HTTP/1, too: two pools have some.
+func (l *connLimiter) boundBoth() {
+	l.mu.Lock()
+	l.both = true
+	l.mu.Unlock()
+}
+
 // room reports whether another connection may be dialled.
 func (l *connLimiter) room() bool {
 	l.mu.Lock()
@@ -92,6 +99,7 @@ func (l *connLimiter) release() {
 // once.
 func (l *connLimiter) track(c *trackedConn) *trackedConn {
 	c.users.Store(unused)
+	c.asking.init(c.Conn)
 	c.born = l.seq.Load()
 	c.heard.Store(c.born)
 	l.mu.Lock()

@@ -23,6 +23,9 @@ func (r *RoundTrip) installHooks(req *http.Request) {
 		r.trace.GotFirstResponseByte = r.gotFirstResponseByte
 	}
 	if httptrace.ContextClientTrace(r.Context) != nil { // the caller's hooks, which are called too
+		if r.wrapped == nil {
+			r.trace.GotFirstResponseByte, r.trace.PutIdleConn = r.answerBegins, r.becomesIdle
+		}
 		httptrace.WithClientTrace(r.Context, &r.trace)
 	}
 }
@@ -74,7 +77,10 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 		c.wroteBefore = tracked.wrote.Load()
 		c.taken = tracked.take(r.started)
 		if tracked.join(info.Reused) {
-			if c.joined = tracked; tracked.tooOld() && tracked.http2.Load() {
+			c.joined = tracked
+			if !tracked.http2.Load() {
+				tracked.ask(r, info)
+			} else if tracked.tooOld() {
 				tracked.transport.outgrow(tracked)
 			}
 		} else { // nothing can be written to it, and net/http looks for another, or gives up
@@ -186,7 +192,7 @@ func (r *RoundTrip) beginConnect() {
 // same limit. search is the one that the dial is for, zero for the current one; if it is
 // over, the request does not wait for this dial. r is nil if the transport is used
 // without a RoundTrip.
-func (r *RoundTrip) dialling(search int) int {
+func (r *RoundTrip) dialling(search int32) int32 {
 	if r == nil {
 		return 0
 	}

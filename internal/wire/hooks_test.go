@@ -65,7 +65,7 @@ func TestSearch(t *testing.T) {
 				roundTrip.Start(&attempt{Context: t.Context()}, began, time.Time{}, &Limits{Connect: 2 * time.Second, Write: time.Minute, Acquire: 5 * time.Second})
 				defer roundTrip.End()
 				roundTrip.limiter = new(connLimiter)
-				dialled := 0
+				dialled := int32(0)
 				for i, step := range strings.Fields(c.steps) {
 					time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second)))
 					switch step {

@@ -59,6 +59,7 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	if own, ok := rt.(*Transport); ok {
 		r.own, r.limiter = own, &own.limiter
 		own.retire()
+		own.trust(r.started)
 	}
 	inner := netHTTP(rt)
 	if inner != nil && !r.world.IsReal() {
@@ -80,6 +81,7 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 	if resp != nil && resp.Body == nil { // http.Client accepts it from a fake
 		resp.Body = http.NoBody
 	}
+	resp, err = r.withoutSurplus(resp, err)
 	switch {
 	case err != nil:
 		if resp != nil { // a RoundTripper must not return both
@@ -212,6 +214,7 @@ func (r *RoundTrip) leave() {
 		r.wrapped.cancel() // at once: the end of r reaches it by a goroutine
 	}
 	r.leaveConn()
+	r.unask()
 	if r.limiter != nil {
 		r.limiter.notify()
 	}

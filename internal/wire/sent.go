@@ -17,15 +17,17 @@ type connection struct {
 	cleartextHTTP2 bool        // HTTP/2 is spoken without TLS
 
 	mu           sync.Mutex    // guards the fields below
-	search       int           // counts net/http's searches for a connection
 	acquireLeft  time.Duration // of Limits.Acquire, after a dial; zero is all of it
 	conn         net.Conn      // nil before there is one
 	tracked      *trackedConn  // nil if others have dialled it
 	joined       *trackedConn  // the connection that counts the round trip as a user
+	hooked       *trackedConn  // the first one: its hook is the request's
 	taken        taken         // of tracked
 	wroteBefore  int64         // bytes that were written to it before the request
+	search       int32         // counts net/http's searches for a connection
 	reused       bool
-	missed       bool  // it was retired meanwhile
+	missed       bool  // it was retired meanwhile, or had surplus bytes
+	early        bool  // it was new, and the service had spoken before the request was written
 	sought       bool  // a transport that is not a Transport has looked for a connection
 	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
 	ended        error // why the request must not have another connection
@@ -94,8 +96,8 @@ func CanRetire(rt http.RoundTripper) bool {
 	return ok
 }
 
-// Missed reports whether the connection was retired while net/http handed it out. The
-// service has no part in that.
+// Missed reports whether the connection was retired while net/http handed it out, or had
+// surplus bytes. Nothing of the request was written.
 func (r *RoundTrip) Missed() bool {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()

@@ -17,10 +17,12 @@ import (
 // them in its second write after the handshake, and hands the connection out after the
 // first.
 //
-// And it knows the round trips that use it, and when something was last read from it, so
-// that a connection can be retired that nothing uses or is heard of.
+// It knows the round trips that use it, and when something was last read from it, so
+// that a connection can be retired that nothing uses or is heard of. And it finds bytes that
+// no request has asked for: see asking.
 type trackedConn struct {
 	net.Conn
+	asking
 	transport *Transport
 	limiter   *connLimiter    // of the transport
 	pool      *http.Transport // that has dialled it
@@ -94,7 +96,9 @@ func (c *trackedConn) carryStream() {
 
 // Read notes that something was heard.
 func (c *trackedConn) Read(p []byte) (int, error) {
+	c.readBegins()
 	n, err := c.Conn.Read(p)
+	c.readEnds(p[:max(n, 0)])
 	if n > 0 {
 		c.heard.Store(c.limiter.seq.Load())
 	}
@@ -135,6 +139,9 @@ func (c *trackedConn) carriedStream() {
 
 // Write counts before it writes: a Write that blocks may have written something.
 func (c *trackedConn) Write(p []byte) (int, error) {
+	if !c.mayWrite() {
+		return 0, errSurplus
+	}
 	if c.writesToSettings.Load() > 0 && c.writesToSettings.Add(-1) == 0 {
 		defer close(c.settings)
 	}
@@ -147,6 +154,9 @@ func (c *trackedConn) Write(p []byte) (int, error) {
 // ReadFrom is called by net/http for the body of a request, without TLS. A file goes from
 // the system's memory to the socket.
 func (c *trackedConn) ReadFrom(from io.Reader) (int64, error) {
+	if !c.mayWrite() {
+		return 0, errSurplus
+	}
 	if limited, ok := from.(*io.LimitedReader); ok {
 		if body, ok := limited.R.(*requestBody); ok {
 			if n, err, ok := body.sendFile(c, limited.N); ok {
@@ -168,6 +178,7 @@ func (c *trackedConn) Close() error {
 		close(c.settings)
 	}
 	if c.closed.CompareAndSwap(false, true) {
+		c.wake()
 		c.carriedStream()
 		c.limiter.remove(c)
 	}

@@ -45,6 +45,7 @@ type Transport struct {
 	limiter connLimiter
 	cfg     TransportConfig
 	current atomic.Pointer[http.Transport]
+	once    atomic.Int64         // until when a connection is used once, in Unix nanoseconds; zero is never
 	lost    atomic.Pointer[lost] // the last connection that has failed, until the next request
 }
 
@@ -100,7 +101,7 @@ func (t *Transport) pool() *http.Transport {
 		MaxConnsPerHost:        t.maxConnsPerHost(),
 		MaxIdleConns:           cfg.MaxIdleConns,
 		MaxIdleConnsPerHost:    cfg.MaxIdleConns,
-		DisableKeepAlives:      cfg.MaxIdleConns == 0,
+		DisableKeepAlives:      t.disablesKeepAlives(),
 		IdleConnTimeout:        cfg.IdleExpiry,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  time.Second, // as http.DefaultTransport
