@@ -21,7 +21,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage stalepool suites screenshots lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx chromium
+.PHONY: help demo test bench sdks conformance outage attack stalepool suites screenshots lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx chromium
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ conformance: go ## test holdfast and other clients against every fault; writes d
 
 outage: go ## holdfast and other clients in one outage; writes docs/outage.md; half an hour (ARGS='-runs 2')
 	@cd test/integration && go run ./outage -page ../../docs/outage.md $(ARGS)
+
+attack: go gcc ## attack holdfast with stress, kills, floods and fuzz; writes docs/attacks.md; 20 minutes (TIME=2m, ARGS="-only kill")
+	@cd test/integration && go run ./attack -time $(if $(filter file,$(origin TIME)),20m,$(TIME)) -page ../../docs/attacks.md $(ARGS)
 
 stalepool: go ## pools of holdfast and other clients go stale; writes docs/stalepool.md; three minutes (ARGS=-tolerate)
 	@cd test/integration && go run ./stalepool -page ../../docs/stalepool.md $(ARGS)
