@@ -15,6 +15,7 @@ import (
 type connection struct {
 	foreign        atomic.Bool // no hook reports on the request
 	cleartextHTTP2 bool        // HTTP/2 is spoken without TLS
+	sought         bool        // a transport that is not a Transport has looked for a connection; under mu
 
 	mu           sync.Mutex    // guards the fields below
 	acquireLeft  time.Duration // of Limits.Acquire, after a dial; zero is all of it
@@ -28,7 +29,6 @@ type connection struct {
 	reused       bool
 	missed       bool  // it was retired meanwhile, or had surplus bytes
 	early        bool  // it was new, and the service had spoken before the request was written
-	sought       bool  // a transport that is not a Transport has looked for a connection
 	wroteHeaders bool  // over HTTP/2: the request's headers were written, or may have been
 	ended        error // why the request must not have another connection
 }
