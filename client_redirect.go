@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,8 +12,8 @@ import (
 )
 
 // RedirectError is a redirect that must not be followed: it leads in a circle, through
-// more than Config.MaxRedirects hops, to another scheme than http and https, or from
-// https to http.
+// more than Config.MaxRedirects hops, to another scheme than http and https, from https
+// to http, or from a public origin to a private address.
 type RedirectError struct {
 	// Hops are the addresses that were called, in order, and then the one that was not.
 	// They have no user, password or query. The service has chosen the paths after the
@@ -77,6 +78,7 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 	h := &hop{request: o.initial}
 	h.request.Body = nil // each hop has a body of its own
 	h.visit()
+	publicOnly := a.publicOnly()
 	for {
 		next, ok := h.next(resp)
 		if !ok || !next.noBody && o.upload != nil && !(o.upload.Again() && o.upload.Settled()) {
@@ -87,7 +89,11 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 			next.request.Header = crossOriginHeader(next.request.Header)
 		}
 		next.visit()
-		if reason := h.forbids(next, o.resolved.config.MaxRedirects); reason != "" {
+		reason := h.forbids(next, o.resolved.config.MaxRedirects)
+		if reason == "" && publicOnly && wire.IsPrivateHost(next.request.URL.Hostname()) {
+			reason = toPrivate
+		}
+		if reason != "" {
 			answer, _ := a.readStatusError(resp, resp.Body, false)
 			return resp, &RedirectError{Hops: next.shown, Reason: reason, answer: answer}
 		}
@@ -95,14 +101,27 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		a.roundTrip.End()
 		h, a.redirected, a.crossOrigin = next, true, next.crossOrigin
 		a.nextRoundTrip()
+		a.roundTrip.PublicOnly = publicOnly && next.crossOrigin
+		before := resp
 		req, err := a.request(h)
 		if err != nil {
 			return nil, &notMadeError{err}
 		}
-		if resp, err = a.roundTrip.Do(o.resolved.transport, req); err != nil {
+		if resp, err = a.roundTrip.Do(o.resolved.transport, req); errors.Is(err, wire.ErrPrivate) {
+			return before, &RedirectError{Hops: h.shown, Reason: toPrivate, answer: &StatusError{Status: before.StatusCode, Header: before.Header}}
+		} else if err != nil {
 			return nil, fmt.Errorf("after a redirect to %s: %w", withoutPath(h.shown[len(h.shown)-1]), wire.Redacted(err))
 		}
 	}
+}
+
+const toPrivate = "a redirect leads from a public origin to a private address (Config.AllowPrivateRedirects)"
+
+// publicOnly reports whether redirects must lead to public addresses, after the first round
+// trip of an attempt.
+func (a *clientAttempt) publicOnly() bool {
+	r := a.call.resolved
+	return !r.config.AllowPrivateRedirects && !wire.IsPrivateHost(r.base.Hostname()) && !a.roundTrip.IsPrivate(r.transport, a.call.request)
 }
 
 // forbids returns the reason why a redirect from h to next must not be followed, empty if

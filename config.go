@@ -79,6 +79,11 @@ type Config struct {
 	// redirect from https to http is not followed. A redirect to another origin
 	// takes Accept, Content-Type and the like along, and no other header.
 	MaxRedirects int
+	// AllowPrivateRedirects follows a redirect from a public origin to a private, loopback
+	// or link-local address, too. Default: such a redirect is an ErrStatus, so that a
+	// service cannot make the client call the network that it runs in. docs/http.md says
+	// what is checked. A BaseURL that is itself private may redirect anywhere.
+	AllowPrivateRedirects bool
 	// MaxResponseBytes is the longest answer that is read into memory, after
 	// decompression. A longer one is ErrBodyTooLarge. Bodies that the caller reads
 	// are not bounded. Default 32 MiB; Off for no limit.

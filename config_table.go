@@ -269,6 +269,11 @@ var table = []setting.Setting[Config]{
 			Unset: "none", Doc: "redirects that an attempt follows"},
 		At: func(c *Config) *int { return &c.MaxRedirects }, Most: 20,
 	},
+	of[bool]{
+		Row: row{Name: "AllowPrivateRedirects", Key: "allow_private_redirects", Env: "ALLOW_PRIVATE_REDIRECTS",
+			Doc: "whether a redirect may lead from a public origin to a private, loopback or link-local address"},
+		At: func(c *Config) *bool { return &c.AllowPrivateRedirects },
+	},
 	of[int64]{
 		Row: row{Name: "MaxResponseBytes", Key: "max_response_bytes", Env: "MAX_RESPONSE_BYTES", Off: setting.Always,
 			Doc: "the longest answer that is read into memory, in bytes"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,20 +67,30 @@ func NewRouter(cfg RouterConfig, opts ...Option) (*Router, error) {
 // It follows up to ten redirects, each with the client of its origin. So the headers of
 // Config.Header stay at their origin. http.Client removes Authorization and Cookie on the
 // way to another domain, but no other header that the SDK sets. A redirect from https to
-// http is returned as an answer.
+// http is returned as an answer, and so is one from a public origin to a private, loopback
+// or link-local address, unless that is listed or Default has AllowPrivateRedirects.
 func (r *Router) HTTPClient(opts ...TransportOption) *http.Client {
-	return &http.Client{Transport: r.Transport(opts...), CheckRedirect: checkRedirect}
+	return &http.Client{Transport: r.Transport(opts...), CheckRedirect: r.checkRedirect}
 }
 
-// checkRedirect is the rule of http.Client, which would also follow from https to http.
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// checkRedirect is the rule of http.Client, which would also follow from https to http, and from
+// a public origin to a private address.
+func (r *Router) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
+		return http.ErrUseLastResponse
+	case wire.IsPrivateHost(req.URL.Hostname()) && !wire.IsPrivateHost(via[0].URL.Hostname()) && !r.allowsPrivate(req.URL):
 		return http.ErrUseLastResponse
 	case len(via) >= 10:
 		return errors.New("stopped after 10 redirects")
 	}
 	return nil
+}
+
+// allowsPrivate reports whether a redirect may lead to a private origin: it is listed, or
+// Default allows all of them.
+func (r *Router) allowsPrivate(to *url.URL) bool {
+	return (*r.routes.Load())[wire.OriginOf(to)].listed || r.others != nil && r.others.AllowPrivateRedirects
 }
 
 // Transport returns the transport of HTTPClient, for code that takes an

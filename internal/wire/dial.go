@@ -38,7 +38,11 @@ func dialNetwork(ctx context.Context, network, addr string) (net.Conn, error) {
 	if bubble.Inside() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errInBubble}
 	}
-	return (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, network, addr)
+	d := net.Dialer{KeepAlive: 30 * time.Second}
+	if r, _ := ctx.Value(roundTripKey{}).(*RoundTrip); r != nil && r.PublicOnly {
+		d.ControlContext = onlyPublic
+	}
+	return d.DialContext(ctx, network, addr)
 }
 
 // errInBubble is the error of a client that has no dialler of its own in a bubble. With a

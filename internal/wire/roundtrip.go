@@ -40,6 +40,10 @@ type RoundTrip struct {
 	limiter *connLimiter // of own
 	isHead  atomic.Bool  // of the limiter's line
 	Unpack  bool         // a compressed answer: see AsksGzip
+
+	// PublicOnly: a Transport dials no private address for the request. A proxy dials for
+	// itself.
+	PublicOnly bool
 }
 
 // idleCloser is the method of http.Transport that http.Client.CloseIdleConnections calls.
@@ -58,6 +62,7 @@ func (r *RoundTrip) Start(ctx Context, began, deadline time.Time, limits *Limits
 func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	if own, ok := rt.(*Transport); ok {
 		r.own, r.limiter = own, &own.limiter
+		r.PublicOnly = r.PublicOnly && !usesProxy(own, req)
 		own.retire()
 		own.trust(r.started)
 	}

@@ -85,7 +85,12 @@ func (t *Transport) pool() *http.Transport {
 				return nil, err
 			}
 			search := r.dialling(0)
-			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, network, addr) })
+			conn, err := dialWithin(ctx, cfg.Connect, func(ctx context.Context) (net.Conn, error) {
+				if r != nil && r.PublicOnly {
+					return dialPublic(ctx, network, addr, cfg.Dial)
+				}
+				return cfg.Dial(ctx, network, addr)
+			})
 			if err != nil {
 				t.limiter.release()
 				return nil, err
