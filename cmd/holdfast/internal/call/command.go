@@ -5,6 +5,7 @@ package call
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/args"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/exit"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/providers"
 )
@@ -73,5 +74,6 @@ stdout.
 	f.StringVar(&o.repeat, "repeat", "keyed", "which calls are repeated although the service may have received them: `keyed, safe or never`")
 	f.BoolVar(&o.noRepeat, "no-repeat", false, "the same as --repeat never")
 	f.StringVar(&o.key, "idempotency-key", "", "send `KEY` as Idempotency-Key; auto generates one")
+	args.Secret(cmd, "header", "data", "idempotency-key")
 	return cmd
 }

@@ -41,6 +41,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"-H", "A: " + cmdtest.Secret + "\n", "http://h/"}, exit.Usage, "control character"},
 		{[]string{"-H", "Content-Length: 1", "http://h/"}, exit.Usage, "Content-Length is set from the data"},
 		{[]string{"-u" + cmdtest.Secret, "http://h/"}, exit.Usage, "unknown flag: -u; holdfast call --help lists"},
+		{[]string{"--header" + cmdtest.Secret, "http://h/"}, exit.Usage, "unknown flag: --header…"},
+		{[]string{"--data" + cmdtest.Secret + "=x", "http://h/"}, exit.Usage, "unknown flag: --data…"},
 		{[]string{"--user=" + cmdtest.Secret, "http://h/"}, exit.Usage, "unknown flag: --user"},
 		{[]string{"-d", cmdtest.Secret, "-d", cmdtest.Secret, "http://h/"}, exit.Usage, "-d is given 2 times"},
 		{[]string{"-X", "GE T", "http://h/"}, exit.Usage, `-X "GE T": must be a method`},

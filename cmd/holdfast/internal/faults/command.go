@@ -63,6 +63,7 @@ With --admin a second listener can change the plan and read the record: GET and 
 	f.StringVar(&o.record, "record", "", "write every attempt to `FILE`, as one JSON object on a line")
 	f.StringVar(&o.admin, "admin", "", "the loopback `ADDRESS` of the admin listener; port 0 is any free port")
 	f.StringVar(&o.adminToken, "admin-token", "", "the `TOKEN` of the admin listener, 16 to 256 characters; by default one is generated and printed")
+	args.Secret(cmd, "admin-token")
 	cmd.AddCommand(catalog.NewCommand(), plans.NewCommand(), explain.NewCommand(), plans.NewSchemaCommand())
 	return cmd
 }
@@ -70,7 +71,7 @@ With --admin a second listener can change the plan and read the record: GET and 
 // noPlanArgument requires no argument. It suggests the subcommand or the flag that was
 // probably meant.
 func noPlanArgument(cmd *cobra.Command, given []string) error {
-	if len(given) > 0 {
+	if len(given) > 0 && !cmd.Flags().Changed("admin-token") {
 		if near := args.Nearest(cmd, given[0]); near != "" {
 			return fmt.Errorf("faults takes no argument; got %q; did you mean %s?", given[0], near)
 		}

@@ -27,6 +27,8 @@ func TestWrongUse(t *testing.T) {
 	program.Fails(t, exit.Usage, `got "lits"; did you mean list?`, "faults", "lits")
 	program.Fails(t, exit.Usage, `faults takes no argument; got "quux"`, "faults", "quux")
 	program.Fails(t, exit.Usage, `list takes no argument; got "quux"`, "faults", "list", "quux")
+	program.Fails(t, exit.Usage, "faults takes no argument; got 1: are quotes missing?", "faults", "--admin-token", "a", "quux")
+	program.Fails(t, exit.Usage, "unknown flag: --admin-token…; ", "faults", "--admin-tokenquux")
 	program.Fails(t, exit.Usage, `"outge" is not a built-in plan; did you mean outage?`, "faults", "plans", "outge")
 	program.Fails(t, exit.Usage, "at most 1", "faults", "plans", "a", "b")
 	program.Fails(t, exit.Usage, `--plan outge: "outge" is not a built-in plan; did you mean outage?`, "faults", "--plan", "outge")
