@@ -57,8 +57,8 @@
 // An [Observer] receives every [Event]. An [Instrument] starts the spans of a tracer;
 // the module otelholdfast has one for OpenTelemetry. [Client.Stats], [Policy.Stats],
 // [Registry.Stats] and [Router.Stats] count. No error, event, log or statistic shows a
-// header's value, a body, a query or a password;
-// SECURITY.md has this promise and its limits.
+// header's value, a body, a query or a password; SECURITY.md has this promise and its
+// limits.
 //
 // # Settings
 //

@@ -97,7 +97,7 @@ func ExampleAnnotate() {
 	defer client.Close()
 	_, _ = client.Get(context.Background(), "/")
 	for _, span := range spans.Ended()[:2] {
-		fmt.Println(span.Name(), span.Attributes()[0].Key, span.Attributes()[0].Value.Emit())
+		fmt.Println(span.Name(), span.Attributes()[0].Key, span.Attributes()[0].Value.String())
 	}
 	// Output:
 	// HTTP GET holdfast.attempt.type original

@@ -118,7 +118,7 @@ func line(s sdktrace.ReadOnlySpan) string {
 	var attrs []string
 	for _, a := range s.Attributes() {
 		if !slices.Contains(network, a.Key) {
-			attrs = append(attrs, strings.TrimPrefix(string(a.Key), "holdfast.")+"="+a.Value.Emit())
+			attrs = append(attrs, strings.TrimPrefix(string(a.Key), "holdfast.")+"="+a.Value.String())
 		}
 	}
 	slices.Sort(attrs)

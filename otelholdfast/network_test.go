@@ -26,7 +26,7 @@ func attributes(s sdktrace.ReadOnlySpan, keys ...attribute.Key) string {
 		value := "-"
 		for _, a := range s.Attributes() {
 			if a.Key == key {
-				value = a.Value.Emit()
+				value = a.Value.String()
 			}
 		}
 		got = append(got, value)
@@ -223,7 +223,7 @@ func collect(t *testing.T, reader *sdkmetric.ManualReader) map[string]string {
 		name := func(set attribute.Set) string {
 			name := m.Name
 			for _, a := range set.ToSlice() {
-				name += " " + string(a.Key) + "=" + a.Value.Emit()
+				name += " " + string(a.Key) + "=" + a.Value.String()
 			}
 			return name
 		}
