@@ -181,9 +181,9 @@ func TestRecordOfOneAttempt(t *testing.T) {
 		}, InMemory())
 		c := client(t, s)
 		time.Sleep(5 * time.Second)
-		post(c, s.URL()+"/work?q=1", map[string]string{"X-Request-ID": "r", "X-Operation-ID": "o"}, "12345")
+		post(c, s.URL()+"/work?q=1", map[string]string{"X-Request-ID": "r", "X-Operation-ID": "o", "Traceparent": "00-1-2-01"}, "12345")
 		got := fmt.Sprintf("%+v", s.Record())
-		want := "[{At:5s Connection:1 Method:POST Path:/work RequestID:r Operation:o Bytes:5 Rule:0 N:1 " +
+		want := "[{At:5s Connection:1 Method:POST Path:/work RequestID:r Traceparent:00-1-2-01 Operation:o Bytes:5 Rule:0 N:1 " +
 			"Faults:[time.latency commit.then_drop http.status] Delay:1.008s Status:503 Effect:true}]"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
