@@ -242,7 +242,11 @@ func TestAllocationsOfAnInstrument(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		return testing.AllocsPerRun(500, func() { call(c) })
+		least := testing.AllocsPerRun(100, func() { call(c) })
+		for range 5 { // goroutines of other tests may allocate meanwhile
+			least = min(least, testing.AllocsPerRun(100, func() { call(c) }))
+		}
+		return least
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
