@@ -282,8 +282,9 @@ func TestOneNameTwice(t *testing.T) {
 			`holdfast_call_duration_seconds_count{client="api",outcome="failed"} 1`,
 		)
 		b.Close()
+		_, _ = b.Get(t.Context(), "/x") // fails
 		p.expect(`holdfast_concurrency_limit{client="api"} 3`, `holdfast_breaker_state{client="api",state="open"} 0`,
-			`holdfast_call_duration_seconds_count{client="api",outcome="failed"} 1`)
+			`holdfast_call_duration_seconds_count{client="api",outcome="failed"} 2`)
 	})
 }
 

@@ -216,7 +216,7 @@ func (s *series) failed(ctx context.Context, e holdfast.Event) {
 		rule = ruleBulkhead
 	case holdfast.ReasonCooldown:
 		rule = ruleCooldown
-	case holdfast.ReasonCanceled, holdfast.ReasonClosed:
+	case holdfast.ReasonCanceled:
 		how = canceled
 	}
 	switch {
