@@ -248,6 +248,16 @@ func (free) Recorder(holdfast.Measured) holdfast.Recorder  { return free{} }
 func (free) Succeeded(context.Context, holdfast.Succeeded) {}
 func (free) Observe(_ context.Context, _ holdfast.Event)   {}
 
+// leastAllocs is the least of ten measurements: the collector, which the tests before have
+// kept busy, empties the pools of net/http.
+func leastAllocs(f func()) float64 {
+	n := testing.AllocsPerRun(50, f)
+	for range 9 {
+		n = min(n, testing.AllocsPerRun(50, f))
+	}
+	return n
+}
+
 // A call that succeeds allocates nothing for its recorder.
 func TestRecorderAllocations(t *testing.T) {
 	rt := roundTripper(func(*http.Request) (*http.Response, error) {
@@ -261,8 +271,8 @@ func TestRecorderAllocations(t *testing.T) {
 		}
 		defer c.Close()
 		p := holdfast.MustPolicy(holdfast.PolicyConfig{}, opts...)
-		ofClient = append(ofClient, testing.AllocsPerRun(100, func() { _, _ = c.Get(ctx, "/x") }))
-		ofPolicy = append(ofPolicy, testing.AllocsPerRun(100, func() { _ = holdfast.Run(ctx, p, func(context.Context) error { return nil }) }))
+		ofClient = append(ofClient, leastAllocs(func() { _, _ = c.Get(ctx, "/x") }))
+		ofPolicy = append(ofPolicy, leastAllocs(func() { _ = holdfast.Run(ctx, p, func(context.Context) error { return nil }) }))
 	}
 	equal(t, "allocations of a client's call with a recorder", ofClient[1], ofClient[0])
 	equal(t, "allocations of a policy's call with a recorder", ofPolicy[1], ofPolicy[0])
