@@ -83,8 +83,8 @@ func repository() (string, error) {
 
 // run runs the command of a round. The result has failed if the command has.
 func (r round) run(ctx context.Context, top string, total time.Duration) result {
-	args := r.command(max(time.Duration(r.share*float64(total)), time.Second).Round(time.Second))
-	res := result{round: r, command: "cd " + r.module + " && GOWORK=off " + strings.Join(quoted(args), " ")}
+	args := r.command(max(time.Duration(r.share*float64(total)), 5*time.Second).Round(time.Second))
+	res := result{round: r, command: strings.TrimPrefix("cd "+r.module+" && ", "cd . && ") + "GOWORK=off " + strings.Join(quoted(args), " ")}
 	dir := filepath.Join(top, filepath.FromSlash(r.module))
 	if r.exists != "" {
 		listed, err := goTool(ctx, dir, "go", "test", "-list", r.exists, ".")
@@ -98,7 +98,7 @@ func (r round) run(ctx context.Context, top string, total time.Duration) result 
 	res.failed = err != nil && !isTimeUp(res.output)
 	res.read(res.output)
 	if res.count == "" {
-		res.failed, res.count = true, "it printed no count"
+		res.failed, res.count = true, "it printed no count" // also if it does not build
 	}
 	return res
 }

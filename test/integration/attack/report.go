@@ -19,7 +19,7 @@ func document(results []result, total time.Duration) string {
 		}
 	}
 	text := strings.NewReplacer(
-		"{date}", time.Now().UTC().Format(time.DateOnly), "{machine}", machine, "{total}", total.String(),
+		"{date}", time.Now().UTC().Format(time.DateOnly), "{machine}", machine, "{total}", format(total),
 		"{table}", table.String(), "{commands}", commands.String(),
 	).Replace(page)
 	if broken {
@@ -31,13 +31,21 @@ func document(results []result, total time.Duration) string {
 	return text
 }
 
+// format writes 20m0s as 20 minutes.
+func format(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
+	return d.String()
+}
+
 const floodLimit = "2 s or 8 MiB"
 
 const page = `# Attacks
 
-What running code tried against holdfast, how often, and what came of it. ` + "`make attack`" + ` runs the rounds and writes this page. It takes {total}, is not part of CI, and fails if a promise of [SECURITY.md](../SECURITY.md) or of [embed.md](embed.md) is broken. ` + "`TIME=2m`" + ` makes it shorter, ` + "`ARGS='-only kill'`" + ` selects rounds.
+What running code tried against holdfast, how often, and what came of it. ` + "`make attack`" + ` runs the rounds and writes this page. It takes 20 minutes, is not part of CI, and fails if a promise of [SECURITY.md](../SECURITY.md) or of [embed.md](embed.md) is broken. ` + "`TIME=2m`" + ` makes it shorter, ` + "`ARGS='-only kill'`" + ` selects rounds.
 
-{date}, {machine}.
+{date}, {machine}, {total} in all.
 
 | Round | What was tried | What came of it |
 |---|---|---|

@@ -35,7 +35,7 @@ var rounds = []round{
 		func(d time.Duration) []string {
 			return []string{"go", "test", "-count=1", "-v", "-timeout", "60m", "-run", "TestSmuggling", "./attack", "-args", "-spend", d.String()}
 		}},
-	{"surplus", "answers that are longer than their length, so that the rest may be taken for the next answer", "test/integration", "", 0.02, surplus},
+	{"surplus", "answers that are longer than their length, so that the rest may be taken for the next answer", ".", "", 0.02, surplus},
 	{"hooks", "an observer, tracer, hook or body that panics, blocks or ends its goroutine, for every way of calling and every answer", ".", "TestHooksLoseNothing", 0.03,
 		func(time.Duration) []string {
 			return []string{"go", "test", "-count=1", "-v", "-timeout", "60m", "-run", "^TestHooksLoseNothing$", "."}
@@ -56,7 +56,7 @@ func fuzz(name, tried, dir, target string, share float64) round {
 
 // surplus is the round of surplus answers: the tests of them.
 func surplus(time.Duration) []string {
-	return []string{"go", "test", "-count=1", "-v", "-timeout", "60m", "-run", "Surplus", "github.com/holdfast-go/holdfast/..."}
+	return []string{"go", "test", "-count=1", "-v", "-timeout", "60m", "-run", "Surplus", ".", "./internal/wire"}
 }
 
 // result is what came of a round.
