@@ -73,7 +73,7 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Setenv("MIXEDBREAD_RETRY_BASE_DELAY", "1ms")
 	t.Setenv("MIXEDBREAD_RETRY_MAX_DELAY", "5ms")
 	t.Setenv("MIXEDBREAD_RETRY_MAX_RETRIES", "10")
-	killed, runs, files, torn, inFlight, twice := 0, 0, 0, 0, 0, 0
+	killed, runs, files, torn, inFlight, lost, twice := 0, 0, 0, 0, 0, 0, 0
 	for killed < *kills && !t.Failed() {
 		var when moment
 		bill := &biller{keys: map[string]string{}, paid: map[string]int{}, each: when.request}
@@ -140,16 +140,14 @@ func TestKilledAtRandom(t *testing.T) {
 		if _, err := os.Stat(journalPath(file)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the journal is left (%v)", err)
 		}
-		if duplicates := server.Effects().Resent; duplicates == 0 {
-			t.Error("no answer was lost: nothing was put to the test")
-		}
+		lost += server.Effects().Resent
 		server.Close()
 	}
-	if inFlight == 0 {
-		t.Error("no process was killed while a call was in flight")
+	if inFlight == 0 || lost == 0 {
+		t.Errorf("%d processes were killed while a call was in flight, and %d answers were lost: nothing was put to the test", inFlight, lost)
 	}
-	t.Logf("%s in %s, %s with calls in flight, %s within a line: %s texts in %s, paid twice %d",
-		format.Plural(killed, "SIGKILL"), format.Plural(runs, "run"), format.Number(inFlight), format.Number(torn), format.Number(files*texts), format.Plural(files, "file"), twice)
+	t.Logf("%s in %s, %s with calls in flight, %s within a line, %s after their work was done: %s texts in %s, %d paid for twice",
+		format.Plural(killed, "SIGKILL"), format.Plural(runs, "run"), format.Number(inFlight), format.Number(torn), format.Plural(lost, "request"), format.Number(files*texts), format.Plural(files, "file"), twice)
 }
 
 // A disk that becomes full, here by a limit of the size of a file, cuts off a chunk. A later
