@@ -255,8 +255,15 @@ func (b *gateHooks) Note(ctx context.Context, w world.World, t breaker.Ticket, o
 	b.changed(ctx, w, now, b.handle.Note(now, t, o), cause)
 }
 
-// admitted reports the machine's decision.
+// admitted reports the machine's decision. If the observer panics or calls Goexit, no
+// operation gets the ticket, and admitted gives it back.
 func (b *gateHooks) admitted(ctx context.Context, w world.World, now time.Time, t breaker.Ticket, retryAt time.Time, c breaker.Change, ok bool) (breaker.Ticket, error) {
+	reported := false
+	defer func() {
+		if ok && !reported {
+			b.handle.Done(w.Now(), t, Unknown)
+		}
+	}()
 	b.changed(ctx, w, now, c, nil)
 	if !ok {
 		return breaker.Ticket{}, b.reject(ctx, w, &RejectedError{Name: b.name, RetryAt: retryAt, kind: ErrCircuitOpen})
@@ -264,6 +271,7 @@ func (b *gateHooks) admitted(ctx context.Context, w world.World, now time.Time, 
 	if b.observer != nil && t.Probe() {
 		b.observer.Observe(ctx, Event{Kind: EventProbe, Time: now, Name: b.name, Probe: true})
 	}
+	reported = true
 	return t, nil
 }
 

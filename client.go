@@ -171,11 +171,8 @@ func (c *Client) Do(req *http.Request, opts ...CallOption) (*http.Response, erro
 
 // do is Do. The call is nil if the request cannot be made.
 func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Response, error) {
-	o, err := c.requestCall(req, opts)
+	o, err := c.takeRequest(req, opts)
 	if err != nil {
-		if req.Body != nil {
-			_ = req.Body.Close() // as a RoundTripper does
-		}
 		return nil, nil, noted(req.Context(), err)
 	}
 	err = o.run()
@@ -186,6 +183,17 @@ func (c *Client) do(req *http.Request, opts []CallOption) (*clientCall, *http.Re
 		return o, o.declined, nil
 	}
 	return o, nil, err
+}
+
+// takeRequest is requestCall. It closes the request's body, as a RoundTripper does, if there
+// is no call that will: after an error, a panic or Goexit.
+func (c *Client) takeRequest(req *http.Request, opts []CallOption) (o *clientCall, err error) {
+	defer func() {
+		if o == nil && req.Body != nil {
+			_ = req.Body.Close()
+		}
+	}()
+	return c.requestCall(req, opts)
 }
 
 // Breaker returns the client's circuit breaker, nil if it has none. With Config.Scope it is

@@ -127,17 +127,15 @@ func (b *liveBody) plain(err error, always bool) error {
 // service: to the breaker, an answer that the caller has enough of ended well.
 func (b *liveBody) Close() error {
 	b.settle(Success, nil)
-	err := b.close()
-	b.tell(Canceled, ClassCanceled, errBodyClosed)
-	return err
+	defer b.tell(Canceled, ClassCanceled, errBodyClosed)
+	return b.close()
 }
 
 // close is Close without a verdict.
 func (b *liveBody) close() error {
 	b.closed.Store(true)
-	err := b.ReadCloser.Close()
-	b.release()
-	return err
+	defer b.release()
+	return b.ReadCloser.Close()
 }
 
 // settle tells the breaker how the answer ended, once. It has counted the answer's
@@ -156,8 +154,8 @@ func (b *liveBody) release() (first bool) {
 	b.a.onWire.Load().Forget((*leftBody)(b))
 	b.once.Do(func() {
 		first = true
+		defer b.a.call.finish()
 		b.releaseAttempt()
-		b.a.call.finish()
 	})
 	return first
 }
@@ -183,20 +181,29 @@ func (l *leftBody) ContextEnded(w world.World) {
 			if kind == ErrTimeout {
 				outcome, class = Unknown, ClassTimeout
 			}
-			w.Go(func() { (*liveBody)(l).tell(outcome, class, cause) })
+			apart(w, func() { (*liveBody)(l).tell(outcome, class, cause) })
 		}
 		l.a.roundTrip.Left()
 		o.ReleaseHeld(&l.a.Attempt)
 		o.endContext()
 		o.client.running.remove(o)
-		w.Go(o.closeBody) // which may wait
+		apart(w, o.closeBody)
+	})
+}
+
+// apart runs code of the caller's, which may wait, in another goroutine. A panic there would
+// end the program, since the caller cannot recover it: it ends only f.
+func apart(w world.World, f func()) {
+	w.Go(func() {
+		defer func() { _ = recover() }()
+		f()
 	})
 }
 
 // releaseAttempt releases what the attempt holds.
 func (b *liveBody) releaseAttempt() {
+	defer b.a.call.ReleaseHeld(&b.a.Attempt)
 	b.a.roundTrip.End()
-	b.a.call.ReleaseHeld(&b.a.Attempt)
 }
 
 var errBodyClosed = errors.New("the body was closed")
@@ -259,12 +266,12 @@ func (b *liveBody) failedWith(m judge.Meaning, class Class, cause error) error {
 			Status: int(b.status), Reused: a.roundTrip.Reused(), Probe: a.Probe, Queued: o.Queued - queued(before),
 		}),
 	})
+	defer b.tell(m.Outcome, class, e)
+	defer b.ended.Store(true)
 	if m.Outcome == Transient {
+		defer b.settle(Transient, e)
 		o.shared.counts.brokeOff.Add(1)
 		o.report(Event{Kind: EventBrokeOff, Time: o.Began.Add(e.Took), Attempt: a.Number, Of: o.Most(), Outcome: m.Outcome, Class: class, Status: int(b.status), Err: e, Reason: e.Reason, Sent: true, Duration: e.Took})
-		b.settle(Transient, e)
 	}
-	b.ended.Store(true)
-	b.tell(m.Outcome, class, e)
 	return noted(o.Caller, e)
 }

@@ -61,6 +61,15 @@ func (o *clientCall) setRequest(req *http.Request) {
 // begin sets the settings, the id, the start and the context of the operation.
 // body gives the request's body without the attempt's; it is nil if that cannot be had.
 func (o *clientCall) begin(ctx context.Context, with *callOptions, body func() (io.ReadCloser, error)) {
+	begun := false
+	defer func() {
+		if !begun { // after a panic or Goexit of an instrument, of Scope or of an observer
+			if o.stopWatch != nil {
+				o.stopWatch()
+			}
+			o.abandon()
+		}
+	}()
 	o.shared, o.resolved, o.repeat = &o.client.shared, with.resolved, with.repeat
 	h, idHeader := o.request.Header, with.config.RequestIDHeader
 	if ids := h[idHeader]; len(ids) > 0 {
@@ -101,36 +110,32 @@ func (o *clientCall) begin(ctx context.Context, with *callOptions, body func() (
 	if with.nested.repeats > 0 {
 		o.tellNested(with)
 	}
-	if !o.Watched {
-		return
+	if o.Watched {
+		if made && with.key == "" {
+			o.report(Event{Kind: EventKeyGenerated, Time: o.Began})
+		}
+		o.report(Event{Kind: EventStarted, Time: o.Began, Limit: with.attempt})
 	}
-	if made && with.key == "" {
-		o.report(Event{Kind: EventKeyGenerated, Time: o.Began})
-	}
-	o.report(Event{Kind: EventStarted, Time: o.Began, Limit: with.attempt})
+	begun = true
 }
 
 // run takes the request through the rules.
 func (o *clientCall) run() error {
-	if !o.client.running.add(o) {
-		o.abort()
-		if o.stopWatch != nil {
-			o.stopWatch()
-		}
-		o.closeBody()
-		return o.end(retry.Decision{Why: retry.Ended}, false)
-	}
 	done := false
-	defer func() { // after a panic of Authorize, too
+	defer func() { // after a panic or Goexit of the caller's code, too
 		defer o.abandon()
 		switch {
 		case done && o.handedOver != nil: // the caller closes the body
-		case o.handedOver != nil: // a panic of an observer
+		case o.handedOver != nil: // of an observer
 			_ = o.handedOver.live.Close()
 		default:
 			o.finish()
 		}
 	}()
+	if !o.client.running.add(o) {
+		o.abort()
+		return o.end(retry.Decision{Why: retry.Ended}, false)
+	}
 	d := o.Run()
 	if o.spend != nil && (d.Why == retry.Answered || o.mayHaveBeenSent()) {
 		o.spend()
@@ -162,9 +167,14 @@ func (o *clientCall) mayHaveBeenSent() bool {
 
 // finish ends the operation's context and removes it from the running calls.
 func (o *clientCall) finish() {
+	defer o.freeAdded()
+	defer o.client.running.remove(o)
+	defer o.closeBody()
 	o.endContext()
-	o.closeBody()
-	o.client.running.remove(o)
+}
+
+// freeAdded gives back the headers that instruments added.
+func (o *clientCall) freeAdded() {
 	if o.first.added != nil {
 		freeAdded(o.first.added)
 		o.first.added = nil

@@ -75,13 +75,15 @@ var errDropped = errors.New("the answer was dropped")
 // its end or closing it.
 func dropped(b *liveBody) {
 	o := b.a.call
-	o.World.Go(func() {
+	apart(o.World, func() {
 		first := b.release()
+		if first {
+			_ = b.ReadCloser.Close()
+		}
 		b.tell(Canceled, ClassCanceled, errDropped)
 		if !first {
 			return
 		}
-		_ = b.ReadCloser.Close()
 		d, now := &o.client.dropping, o.Now()
 		d.answers.Add(1)
 		if last := d.told.Load(); last == 0 || now.UnixNano()-last >= int64(heldTold) {

@@ -212,25 +212,23 @@ func (s *Stream) Trailer() http.Header {
 func (s *Stream) Close() error {
 	s.closed.Store(true)
 	if s.marked.Load() {
-		err := s.body.close()
-		s.body.tell(Canceled, ClassCanceled, errStreamClosed)
-		return err
+		defer s.body.tell(Canceled, ClassCanceled, errStreamClosed)
+		return s.body.close()
 	}
 	return s.body.Close()
 }
 
 // endLoop closes the stream at the end of a loop.
 func (s *Stream) endLoop() {
-	switch {
-	case s.err != io.EOF: // it has failed, or its caller has left it
-	case s.marked.Load() && !s.finished: // DecodeEvents has not met the end, and ends the answer
+	if s.err == io.EOF && s.marked.Load() && !s.finished { // DecodeEvents has not met the end, and ends the answer
 		s.closed.Store(true)
 		_ = s.body.close()
 		return
-	default:
+	}
+	defer s.Close()
+	if s.err == io.EOF { // otherwise it has failed, or its caller has left it
 		s.body.tell(Success, ClassNone, nil)
 	}
-	_ = s.Close()
 }
 
 // openStream makes a stream of an answer as soon as it has a whole line or event, or has

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/internal/engine"
@@ -82,28 +81,39 @@ func (is instruments) answered() (all []AnswerInstrument) {
 }
 
 // start starts all instruments by one of their methods. One that returns no context leaves
-// ctx as it is. end is nil if none returned a function.
-func (is instruments) start(ctx context.Context, method func(Instrument, context.Context) (context.Context, func(Event))) (_ context.Context, end func(Event)) {
+// ctx as it is. end gets the function that ends them, nil for none: also those that have
+// started before one that panics.
+func (is instruments) start(ctx context.Context, end *func(Event), method func(Instrument, context.Context) (context.Context, func(Event))) context.Context {
 	if len(is) == 1 { // without allocations
-		next, end := method(is[0], ctx)
-		if next == nil {
+		next, only := method(is[0], ctx)
+		if *end = only; next == nil {
 			next = ctx
 		}
-		return next, end
+		return next
 	}
-	ends := make([]func(Event), len(is))
-	for n, i := range is {
-		next, end := method(i, ctx)
-		if ends[n] = end; next != nil {
+	started := make(endings, 0, len(is))
+	*end = func(e Event) { started.call(e) }
+	for _, i := range is {
+		next, one := method(i, ctx)
+		if one != nil {
+			started = append(started, one)
+		}
+		if next != nil {
 			ctx = next
 		}
 	}
-	return ctx, func(e Event) {
-		for _, end := range slices.Backward(ends) {
-			if end != nil {
-				end(e)
-			}
-		}
+	return ctx
+}
+
+// endings are functions that end instruments, in the order of their start.
+type endings []func(Event)
+
+// call calls the functions in the reverse order: all of them, also if one panics or calls
+// Goexit.
+func (es endings) call(e Event) {
+	if last := len(es) - 1; last >= 0 {
+		defer es[:last].call(e)
+		es[last](e)
 	}
 }
 
@@ -176,10 +186,15 @@ func (b *liveBody) tell(o Outcome, class Class, err error) {
 	if recorded {
 		r.Observe(op.Caller, e)
 	}
-	if !told {
-		return
+	if told {
+		tellAll(b.a.Parent(), b.a.call.shared.answered, e)
 	}
-	for _, i := range slices.Backward(b.a.call.shared.answered) {
-		i.EndAnswer(b.a.Parent(), e)
+}
+
+// tellAll calls the instruments in the reverse order, as endings.call does.
+func tellAll(ctx context.Context, all []AnswerInstrument, e Event) {
+	if last := len(all) - 1; last >= 0 {
+		defer tellAll(ctx, all[:last], e)
+		all[last].EndAnswer(ctx, e)
 	}
 }

@@ -117,11 +117,15 @@ func (o *operation) instrument(ctx context.Context) context.Context {
 	if o.shared.instruments == nil {
 		return ctx
 	}
-	op := o.info()
-	ctx, end := o.shared.instruments.start(ctx, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
+	op, is := o.info(), o.shared.instruments
+	method := func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
 		return i.StartOperation(ctx, op)
-	})
-	if end != nil {
+	}
+	if len(is) > 1 {
+		return is.start(ctx, &o.awaited().operation, method)
+	}
+	var end func(Event)
+	if ctx = is.start(ctx, &end, method); end != nil {
 		o.awaited().operation = end
 	}
 	return ctx
@@ -145,13 +149,19 @@ func (o *operation) start(a *engine.Attempt, n int, watch *lazyctx.Watch) (added
 			added = newAdded(n)
 			at.Header = added
 		}
-		var end func(Event)
-		parent, end = o.shared.instruments.start(parent, func(i Instrument, ctx context.Context) (context.Context, func(Event)) {
-			return i.StartAttempt(ctx, at)
-		})
-		if end != nil {
+		a.Number, a.Probe = at.Number, at.Probe // for the end, if an instrument panics
+		is := o.shared.instruments
+		method := func(i Instrument, ctx context.Context) (context.Context, func(Event)) { return i.StartAttempt(ctx, at) }
+		if len(is) > 1 {
 			es := o.awaited()
-			es.attempt, es.ofAttempt, es.proto = a, end, ""
+			es.attempt, es.proto = a, ""
+			parent = is.start(parent, &es.ofAttempt, method)
+		} else {
+			var end func(Event)
+			if parent = is.start(parent, &end, method); end != nil {
+				es := o.awaited()
+				es.attempt, es.ofAttempt, es.proto = a, end, ""
+			}
 		}
 	}
 	o.Start(a, n, parent, watch)
@@ -425,11 +435,15 @@ func (o *operation) abandon() {
 	if o.ends == nil {
 		return
 	}
-	now := o.Now()
-	if a := o.ends.attempt; a != nil {
-		o.ends.endAttempt(a, o.named(Event{Kind: EventAttemptDone, Time: now, Attempt: a.Number, Of: o.Most(), Probe: a.Probe}))
+	e := Event{Time: o.Now(), Kind: EventFailed, Attempt: int(o.Made)}
+	if o.Schedule != nil { // it has begun
+		e.Of = o.Most()
 	}
-	o.ends.endOperation(o.named(Event{Kind: EventFailed, Time: now, Attempt: int(o.Made), Of: o.Most()}))
+	defer o.ends.endOperation(o.named(e))
+	if a := o.ends.attempt; a != nil {
+		e.Kind, e.Attempt, e.Probe = EventAttemptDone, a.Number, a.Probe
+		o.ends.endAttempt(a, o.named(e))
+	}
 }
 
 // The methods of engine.Records.

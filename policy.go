@@ -98,15 +98,15 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 		f.begin(ctx, p)
 		return f.run()
 	}
-	returned := false
+	left := false
 	defer func() {
-		if !returned { // a panic or Goexit
+		if !left { // a panic or Goexit of fn, or of a logger's handler
 			fast.Leave(&p.shared.Engine, Unknown)
 		}
 	}()
 	out, err := fn(fast.Attempt)
-	returned = true
 	if err == nil {
+		left = true
 		took := fast.Took(ctx)
 		fast.Leave(&p.shared.Engine, Success)
 		p.shared.counts.together.Record(took)
@@ -118,6 +118,7 @@ func Do[T any](ctx context.Context, p *Policy, fn func(context.Context) (T, erro
 	f := &function[T]{rules: r, fn: fn, out: out, err: err, made: fast.Attempt}
 	f.begin(ctx, p)
 	f.Resume(&fast)
+	left = true
 	return f.run()
 }
 
@@ -148,7 +149,17 @@ type function[T any] struct {
 
 func (f *function[T]) begin(ctx context.Context, p *Policy) {
 	f.shared = &p.shared
-	f.Begin(f.instrument(ctx), &p.shared.Engine, &f.rules.Rules, f)
+	if p.shared.instruments != nil {
+		begun := false
+		defer func() {
+			if !begun { // a panic or Goexit of an instrument
+				f.abandon()
+			}
+		}()
+		ctx = f.instrument(ctx)
+		begun = true
+	}
+	f.Begin(ctx, &p.shared.Engine, &f.rules.Rules, f)
 }
 
 func (f *function[T]) run() (T, error) {
@@ -165,13 +176,13 @@ func (f *function[T]) Try(n int) *engine.Attempt {
 	if n > 1 {
 		a = new(engine.Attempt)
 	}
-	f.start(a, n, nil)
-	ctx, err := &a.Context, f.err
-	if f.made != nil {
+	ctx, err, made := &a.Context, f.err, f.made != nil
+	if made {
 		ctx, f.made = f.made, nil
-		defer ctx.End()
-	} else {
-		defer ctx.End()
+	}
+	defer ctx.End()
+	f.start(a, n, nil)
+	if !made {
 		f.out, err = f.fn(ctx)
 	}
 	f.judge(a, ctx, err)

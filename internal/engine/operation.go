@@ -193,9 +193,11 @@ func (o *Operation) Admits(t time.Time) bool {
 func (o *Operation) Probe() bool { return o.ticket.Probe() }
 
 // Settle gives the ticket back. With Note and SettleAnswer it is the only place that tells
-// the breaker.
+// the breaker. After a panic of a record it also gives back what the operation holds for an
+// attempt that was not made.
 func (o *Operation) Settle(verdict outcome.Outcome) {
-	o.endPass(false) // of an attempt that was not made
+	o.endPass(false)
+	o.release(&o.permit)
 	g := &o.Engine.Breaker
 	switch {
 	case g.Breaker == nil:

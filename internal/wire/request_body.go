@@ -31,7 +31,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	r.clear(dueWrite)
 	r.clear(dueHeaders)
 	b.read.Store(true)
-	n, err := b.body.Read(p[:min(len(p), Chunk)])
+	n, err := b.readSource(p[:min(len(p), Chunk)])
 	b.got += int64(n)
 	if wrong := b.wrongLength(err == io.EOF); wrong != nil && !b.closed.Load() {
 		n, err = 0, wrong
@@ -45,6 +45,35 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		r.set(dueHeaders)
 	}
 	return n, err
+}
+
+// readSource reads the caller's body. net/http's goroutine calls it, in which a panic would
+// end the program: here it is the body's error.
+func (b *requestBody) readSource(p []byte) (n int, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			n, err = 0, b.broken("Read", recover())
+		}
+	}()
+	n, err = b.body.Read(p)
+	returned = true
+	return n, err
+}
+
+// broken returns the error of a body with a method that has panicked with a value, or has
+// called runtime.Goexit if the value is nil. That has ended a goroutine of net/http's, so that
+// the connection can do no more.
+func (b *requestBody) broken(method string, panicked any) error {
+	err := fmt.Errorf("its %s panicked: %v", method, panicked)
+	if panicked == nil {
+		err = fmt.Errorf("its %s called runtime.Goexit", method)
+	}
+	b.failed.CompareAndSwap(nil, &err)
+	if panicked == nil {
+		b.roundTrip.cut()
+	}
+	return err
 }
 
 // sendFile sends at most n bytes of the body, which is a file, to a socket of HTTP/1.1, one
@@ -100,7 +129,15 @@ func (b *requestBody) Close() error {
 }
 
 func (b *requestBody) shut() {
-	if b.closed.CompareAndSwap(false, true) {
-		_ = b.body.Close()
+	if !b.closed.CompareAndSwap(false, true) {
+		return
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = b.broken("Close", recover())
+		}
+	}()
+	_ = b.body.Close()
+	returned = true
 }

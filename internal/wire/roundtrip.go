@@ -207,6 +207,17 @@ func (r *RoundTrip) End() {
 	r.leave()
 }
 
+// cut ends the round trip and its connection.
+func (r *RoundTrip) cut() {
+	r.conn.mu.Lock()
+	conn := r.conn.conn
+	r.conn.mu.Unlock()
+	if conn != nil {
+		abandon(conn)
+	}
+	r.Context.End()
+}
+
 // Left is End after the end of the context, for code that must not wait: another goroutine
 // closes the request's body.
 func (r *RoundTrip) Left() {
