@@ -12,18 +12,18 @@ import (
 func (r *RoundTrip) installHooks(req *http.Request) {
 	r.trace.GetConn = r.getConn
 	r.trace.GotConn = r.gotConn
-	if req.URL.Scheme == "https" || r.conn.cleartextHTTP2 {
+	if req.URL.Scheme == "https" || r.conn.cleartextHTTP2 || r.own == nil {
 		r.trace.WroteHeaders = r.wroteHeaders
 	}
 	r.trace.WroteRequest = r.wroteRequest
 	if len(req.Header["Expect"]) > 0 {
 		r.trace.Wait100Continue = func() { r.wroteRequest(httptrace.WroteRequestInfo{}) }
 	}
-	if r.wrapped != nil {
+	if r.own == nil {
 		r.trace.GotFirstResponseByte = r.gotFirstResponseByte
 	}
 	if httptrace.ContextClientTrace(r.Context) != nil { // the caller's hooks, which are called too
-		if r.wrapped == nil {
+		if r.own != nil {
 			r.trace.GotFirstResponseByte, r.trace.PutIdleConn = r.answerBegins, r.becomesIdle
 		}
 		httptrace.WithClientTrace(r.Context, &r.trace)
@@ -88,6 +88,10 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 			abandon(info.Conn)
 		}
 	}
+	if tracked == nil && info.Reused && !c.isHTTP2(info.Conn) && hasBytes(info.Conn) {
+		c.missed = true
+		abandon(info.Conn)
+	}
 	r.clear(dueConnect)
 	if r.limiter != nil && c.isHTTP2(info.Conn) { // there may be no stream for the request
 		r.resumeAcquire()
@@ -107,15 +111,17 @@ func abandon(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// wroteHeaders is called when the headers were written, or the write has failed.
+// wroteHeaders is called when the headers were written, or the write has failed. Over
+// HTTP/1.1 the first of them are written afterwards, if they are short.
 func (r *RoundTrip) wroteHeaders() {
 	if !r.follows() {
 		return
 	}
 	r.conn.mu.Lock()
 	r.conn.wroteHeaders = true
+	isHTTP2 := r.conn.isHTTP2(r.conn.conn)
 	r.conn.mu.Unlock()
-	if r.due[dueWrite].Load() == 0 { // over HTTP/2 the request has waited for a stream until now
+	if isHTTP2 && r.due[dueWrite].Load() == 0 { // over HTTP/2 the request has waited for a stream until now
 		r.clear(dueAcquire)
 		r.set(dueWrite)
 	}

@@ -283,9 +283,11 @@ func (t *Transport) trust(now time.Time) {
 // declines: a service that has no room for another connection sends it so.
 func (r *RoundTrip) withoutSurplus(resp *http.Response, err error) (*http.Response, error) {
 	r.conn.mu.Lock()
-	c, surplus := r.conn.tracked, false
+	c, conn, surplus := r.conn.tracked, r.conn.conn, false
 	switch {
+	case conn == nil, r.conn.foreign.Load():
 	case c == nil:
+		surplus = resp != nil && (r.conn.early || r.conn.missed)
 	case c.http2.Load():
 	case r.conn.early:
 		surplus = resp != nil && resp.StatusCode < http.StatusBadRequest
@@ -296,7 +298,7 @@ func (r *RoundTrip) withoutSurplus(resp *http.Response, err error) (*http.Respon
 	if !surplus {
 		return resp, err
 	}
-	_ = c.Close()
+	abandon(conn)
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}

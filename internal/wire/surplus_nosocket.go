@@ -9,3 +9,5 @@ type socketLook struct{}
 
 func (*socketLook) init(net.Conn) {}
 func (*socketLook) bytes() []byte { return nil }
+
+func hasBytes(net.Conn) bool { return false }

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 )
@@ -40,4 +41,14 @@ func (l *socketLook) bytes() []byte {
 		return nil
 	}
 	return l.buffer[:l.found]
+}
+
+// hasBytes reports whether the socket below a connection has bytes that were not read.
+func hasBytes(conn net.Conn) bool {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	var l socketLook
+	l.init(conn)
+	return len(l.bytes()) > 0
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // talk serves HTTP/1.1 by hand. answer is called for each request with its number on the
@@ -85,12 +86,12 @@ func bodyOf(rt http.RoundTripper, req *http.Request) (string, *RoundTrip, error)
 	return string(b), r, err
 }
 
-// beforeWrite is a context in which f is called just before a request is written: net/http
+// beforeWrite is a context in which f is called just before a request is written at first: net/http
 // expects its answer, and has read nothing since the last.
 func beforeWrite(t *testing.T, f func(began <-chan struct{})) context.Context {
 	began := make(chan struct{})
 	return httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-		WroteHeaders:         func() { f(began) },
+		WroteHeaders:         sync.OnceFunc(func() { f(began) }), // net/http may send it again
 		GotFirstResponseByte: sync.OnceFunc(func() { close(began) }),
 	})
 }
@@ -175,16 +176,17 @@ func TestSurplusWhileIdle(t *testing.T) {
 	} {
 		t.Run(strings.TrimSpace(rest[:min(len(rest), 12)]), func(t *testing.T) {
 			more := make(chan struct{})
+			var once sync.Once
 			var kept atomic.Int64
-			url, opened := talk(t, false, func(conn net.Conn, n int, req *http.Request) {
+			url, opened := talk(t, false, func(conn net.Conn, _ int, req *http.Request) {
 				if !req.Close {
 					kept.Add(1)
 				}
 				_, _ = io.WriteString(conn, ok(req.URL.Path))
-				if more != nil && n == 1 {
+				once.Do(func() {
 					<-more
 					_, _ = io.WriteString(conn, rest)
-				}
+				})
 			})
 			rt := untrusting(t, TransportConfig{MaxConns: 2, MaxIdleConns: 2})
 			if b, _, err := bodyOf(rt, get(t, t.Context(), url+"/1")); err != nil || b != "/1" {
@@ -207,6 +209,9 @@ func TestSurplusWhileIdle(t *testing.T) {
 			}
 			if opened.Load() != 3 || kept.Load() != 1 {
 				t.Errorf("%d connections, %d kept", opened.Load(), kept.Load())
+			}
+			if !rt.limiter.both { // the pool before and this one have connections
+				t.Error("the connections of both pools together are not bounded")
 			}
 			rt.once.Store(1) // long ago
 			for range 2 {
@@ -244,6 +249,87 @@ func TestSurplusInSocket(t *testing.T) {
 	}
 	if n, err := c.ReadFrom(strings.NewReader("three")); n != 0 || err != errSurplus {
 		t.Error(n, err)
+	}
+}
+
+// A Write that waits for net/http to read is told what is found meanwhile.
+func TestSurplusDuringWrite(t *testing.T) {
+	for name, c := range map[string]struct {
+		found   func(*RoundTrip, *trackedConn)
+		surplus bool
+	}{
+		"in net/http's buffer": {func(r *RoundTrip, c *trackedConn) { r.answerBegins() }, true},
+		"in a Read":            {func(_ *RoundTrip, c *trackedConn) { c.readEnds([]byte("x")) }, true},
+		"earlier":              {func(_ *RoundTrip, c *trackedConn) { c.transport.metSurplus(); c.readBegins() }, true},
+		"nothing":              {func(_ *RoundTrip, c *trackedConn) { c.readBegins() }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, client := pair(t)
+			rt := NewTransport(TransportConfig{MaxIdleConns: 1})
+			conn := rt.limiter.track(&trackedConn{Conn: client, transport: rt, limiter: &rt.limiter})
+			defer conn.Close()
+			r := new(RoundTrip)
+			conn.ask(r, httptrace.GotConnInfo{Conn: conn, Reused: true})
+			r.conn.tracked = conn
+			written := make(chan error)
+			go func() {
+				_, err := conn.Write([]byte("x"))
+				written <- err
+			}()
+			for !conn.waiting.Load() {
+				runtime.Gosched()
+			}
+			c.found(r, conn)
+			if err := <-written; errors.Is(err, errSurplus) != c.surplus {
+				t.Error(err)
+			}
+			conn.mu.Lock()
+			defer conn.mu.Unlock()
+			if conn.tooLate {
+				t.Error("the Write has waited for its limit")
+			}
+			if got := rt.once.Load() != 0; got != c.surplus {
+				t.Errorf("surplus bytes are known: %t", got)
+			}
+		})
+	}
+}
+
+// Of a connection of another transport less is known: the bytes that its socket has before
+// the request, and an answer that begins before the request's headers are made.
+func TestSurplusOfOtherTransport(t *testing.T) {
+	other := func(r *RoundTrip, reused bool, conn net.Conn) {
+		r.Start(&attempt{Context: t.Context()}, time.Now(), time.Time{}, &Limits{})
+		r.gotConn(httptrace.GotConnInfo{Conn: conn, Reused: reused})
+	}
+	for _, reused := range []bool{false, true} {
+		service, client := pair(t)
+		if _, err := io.WriteString(service, ok("of another")); err != nil {
+			t.Fatal(err)
+		}
+		for !hasBytes(client) {
+			runtime.Gosched()
+		}
+		var r RoundTrip
+		other(&r, reused, client)
+		if r.Missed() != reused || r.Sent(nil) == reused {
+			t.Errorf("bytes before the request, reused=%t: missed %t, sent %t", reused, r.Missed(), r.Sent(nil))
+		}
+		r.End()
+		for _, early := range []bool{false, true} {
+			_, client := pair(t)
+			var r RoundTrip
+			other(&r, reused, client)
+			if !early {
+				r.wroteHeaders()
+			}
+			r.gotFirstResponseByte()
+			_, err := r.withoutSurplus(new(http.Response), nil)
+			if got := err != nil; got != (early && reused) || got && !r.Sent(err) {
+				t.Errorf("reused=%t, early=%t: %v, sent %t", reused, early, err, r.Sent(err))
+			}
+			r.End()
+		}
 	}
 }
 

@@ -89,8 +89,18 @@ func (r *RoundTrip) becomeForeign() {
 // reused, and none that an answer has begun for. The lock is held.
 func (w *wrapped) sendsAgain(reused bool) bool { return w.answered || w.hasBody || !reused }
 
+// gotFirstResponseByte is called when the first byte of an answer is there. A connection of
+// another transport is not watched: only a byte that was there before the request's headers
+// were made is known to be surplus.
 func (r *RoundTrip) gotFirstResponseByte() {
-	r.conn.mu.Lock()
-	defer r.conn.mu.Unlock()
-	r.wrapped.answered = true
+	follows := r.follows()
+	c := &r.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.wrapped != nil {
+		r.wrapped.answered = true
+	}
+	if follows && c.conn != nil && c.reused && !c.wroteHeaders && !c.isHTTP2(c.conn) {
+		c.early = true
+	}
 }
