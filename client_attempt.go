@@ -82,7 +82,7 @@ func (a *clientAttempt) send() {
 		a.requestFailed(err)
 		return
 	}
-	resp, err := a.roundTrip.Do(o.resolved.transport, req)
+	resp, err := a.do(req)
 	if err == nil && o.resolved.config.MaxRedirects > 0 {
 		resp, err = a.follow(resp)
 	}
@@ -106,6 +106,17 @@ func (a *clientAttempt) send() {
 	default:
 		o.receiver.decline(a, resp, m.Outcome)
 	}
+}
+
+// do makes a round trip. With Config.CheckRequestID an answer without the call's id is none.
+// Another origin does not get the id.
+func (a *clientAttempt) do(req *http.Request) (*http.Response, error) {
+	o := a.call
+	resp, err := a.roundTrip.Do(o.resolved.transport, req)
+	if cfg := &o.resolved.config; err == nil && cfg.CheckRequestID && !a.crossOrigin && resp.Header.Get(cfg.RequestIDHeader) != o.id {
+		return nil, a.roundTrip.Disown(resp, cfg.RequestIDHeader)
+	}
+	return resp, err
 }
 
 var errSwitched = errors.New("the service switched to another protocol, which it was not asked for")

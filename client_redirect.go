@@ -107,7 +107,7 @@ func (a *clientAttempt) follow(resp *http.Response) (*http.Response, error) {
 		if err != nil {
 			return nil, &notMadeError{err}
 		}
-		if resp, err = a.roundTrip.Do(o.resolved.transport, req); errors.Is(err, wire.ErrPrivate) {
+		if resp, err = a.do(req); errors.Is(err, wire.ErrPrivate) {
 			return before, &RedirectError{Hops: h.shown, Reason: toPrivate, answer: &StatusError{Status: before.StatusCode, Header: before.Header}}
 		} else if err != nil {
 			return nil, fmt.Errorf("after a redirect to %s: %w", withoutPath(h.shown[len(h.shown)-1]), wire.Redacted(err))

@@ -72,6 +72,12 @@ type Config struct {
 	// the caller sets stands. Logs show the id, so the header must not be one for
 	// credentials, such as Authorization or X-Api-Key. Default X-Request-ID (requirement A4).
 	RequestIDHeader string
+	// CheckRequestID wants the id in the same header of each answer, for a service that
+	// sends it back. An answer with another id or none belongs to another request: its
+	// connection is closed, and the attempt is lost (ErrConnection). Over HTTP/1.1 a service
+	// that sends more than it announces mixes answers up (SECURITY.md). An answer of something in
+	// between, such as a 503 of a load balancer, has no id and is lost too. Default false.
+	CheckRequestID bool
 	// IdempotencyKey also sends the id as Idempotency-Key.
 	IdempotencyKey bool
 	// MaxRedirects is the number of redirects that an attempt follows, at most 20.

@@ -260,6 +260,11 @@ var table = []setting.Setting[Config]{
 		At: func(c *Config) *string { return &c.RequestIDHeader }, Default: "X-Request-ID", Check: checkIDHeader,
 	},
 	of[bool]{
+		Row: row{Name: "CheckRequestID", Key: "check_request_id", Env: "CHECK_REQUEST_ID",
+			Doc: "whether each answer must have the call's id in that header"},
+		At: func(c *Config) *bool { return &c.CheckRequestID },
+	},
+	of[bool]{
 		Row: row{Name: "IdempotencyKey", Key: "idempotency_key", Env: "IDEMPOTENCY_KEY",
 			Doc: "whether the id is sent as `Idempotency-Key` too"},
 		At: func(c *Config) *bool { return &c.IdempotencyKey },

@@ -65,7 +65,7 @@ func (r *RoundTrip) Silent(err error, limited bool) bool {
 // an answer has arrived. net/http has no type for it: over HTTP/1.1 it repeats such
 // requests itself, and gives the cause of all other errors behind these words.
 func silent(err error) bool {
-	if unprocessed(err) || errors.As(err, new(streamError)) {
+	if unprocessed(err) || errors.As(err, new(streamError)) || has[*otherAnswer](err) {
 		return false // the service has spoken
 	}
 	if write, ok := errors.AsType[*net.OpError](err); ok && write.Op == "write" {

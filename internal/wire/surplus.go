@@ -278,6 +278,36 @@ func (t *Transport) trust(now time.Time) {
 	}
 }
 
+// otherAnswer is the error for an answer without the id of its request.
+type otherAnswer struct {
+	header string // of the id
+	none   bool   // the answer has none
+}
+
+func (e *otherAnswer) Error() string {
+	if e.none {
+		return "the answer has no " + e.header + ": it may be to another request"
+	}
+	return "the answer has another " + e.header + ": it is to another request"
+}
+
+// Disown closes the connection of an answer that has not the id of its request in a header, and
+// returns the error for it. Over HTTP/2 the answers of others have streams of their own, and
+// only this one is closed.
+func (r *RoundTrip) Disown(resp *http.Response, header string) error {
+	r.conn.mu.Lock()
+	conn := r.conn.conn
+	if conn != nil && r.conn.isHTTP2(conn) {
+		conn = nil
+	}
+	r.conn.mu.Unlock()
+	if conn != nil {
+		abandon(conn)
+	}
+	_ = resp.Body.Close()
+	return &otherAnswer{header, len(resp.Header[header]) == 0}
+}
+
 // withoutSurplus returns what net/http has returned, unless the answer was there before the
 // request was written. A connection that was not used before may have such an answer if it
 // declines: a service that has no room for another connection sends it so.
