@@ -641,7 +641,7 @@ func (r *hookRig) state() holdfast.State {
 
 // holdPermit holds the only permit for d from now on. It calls no hook later.
 func (r *hookRig) holdPermit(d time.Duration) {
-	release := func() {}
+	var release func()
 	if r.isPolicy() {
 		p, _ := r.permits.TryAcquire()
 		release = p.Release
