@@ -1,7 +1,9 @@
 package holdfast
 
 import (
+	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"time"
@@ -59,7 +61,7 @@ type opening struct {
 	body    []byte // that the verdict is about: the beginning of the body, or an event
 	whole   bool   // the body has no more
 	err     error  // the body failed
-	late    bool   // no event arrived in time
+	tooLong error  // Config.MaxEventBytes was exceeded before there was an event that is content
 }
 
 // open asks Config.Classify about the beginning of an answer that the caller reads, where a
@@ -86,32 +88,43 @@ func (a *clientAttempt) open(resp *http.Response) (o opening) {
 		return o
 	}
 	patience := wire.PeekTime
-	if limit := a.call.resolved.firstEvent; limit > 0 {
-		patience = limit - a.call.World.Since(a.Started)
+	if a.extendToFirstEvent(); a.awaitsEvent {
+		patience = 0
 	}
-	o, c, body := a.openEvents(resp, max(patience, time.Nanosecond))
-	o.late = o.late && a.call.resolved.firstEvent > 0
-	if o.verdict.Class == ClassNone && o.err == nil && !o.late {
+	o, c, body := a.openEvents(resp, patience)
+	if o.verdict.Class == ClassNone && o.err == nil && o.tooLong == nil {
+		a.awaitsEvent = false
 		resp.Body = &watchedBody{ReadCloser: body, classifier: c, a: a, seen: c.fed, trailer: &resp.Trailer}
 	}
 	return o
 }
 
 // openEvents reads the events of a stream up to one that is a failure, or content. It takes
-// patience at most; zero is no limit but those of the attempt.
+// patience at most. Zero is for a call that cannot go on without: the limits of the attempt
+// and Config.MaxEventBytes bound it.
 func (a *clientAttempt) openEvents(resp *http.Response, patience time.Duration) (o opening, c *classifier, body *wire.Peeked) {
 	c, body = a.newClassifier(resp), a.roundTrip.Peek(resp.Body, patience)
-	resp.Body = body
-	for decided := false; !decided; {
+	if resp.Body = body; patience == 0 {
+		body.Most = math.MaxInt
+	}
+	for {
 		piece := body.More()
 		c.add(piece)
-		if o.verdict, decided = c.first(); decided || len(piece) > 0 {
+		decided := false
+		if o.verdict, decided = c.first(); decided {
+			break
+		}
+		if c.skipsTooMuch() && patience == 0 {
+			o.tooLong = tooLateEvent(c.frames.Max)
+			break
+		}
+		if len(piece) > 0 {
 			continue
 		}
-		switch o.late = body.Late(); {
-		case o.late:
+		switch {
+		case body.Late():
 		case body.Err() == io.EOF:
-			o.whole, decided = true, true
+			o.whole = true
 			c.frames.End()
 			if o.verdict, decided = c.first(); !decided {
 				o.verdict = c.ended(resp.Trailer)
@@ -121,8 +134,21 @@ func (a *clientAttempt) openEvents(resp *http.Response, patience time.Duration) 
 		}
 		break
 	}
+	if c.tooLong && patience == 0 {
+		o.tooLong = tooLongEvent(c.frames.Max)
+	}
 	o.body = c.answer.Event.Data
 	return o, c, body
+}
+
+// tooLongEvent and tooLateEvent are the errors of a stream that exceeds
+// Config.MaxEventBytes: by an event, and before the first one.
+func tooLongEvent(most int) error {
+	return fmt.Errorf("a line or event of more than %d bytes: raise Config.MaxEventBytes", most)
+}
+
+func tooLateEvent(most int) error {
+	return fmt.Errorf("more than %d bytes before the first line or event: raise Config.MaxEventBytes", most)
 }
 
 // unopened concludes an attempt of which the beginning of the answer is a failure, and
@@ -131,8 +157,8 @@ func (a *clientAttempt) unopened(resp *http.Response, o opening) bool {
 	switch {
 	case o.err != nil:
 		a.brokeOff(resp, int64(len(o.body)), o.err)
-	case o.late:
-		a.noFirstEvent(resp)
+	case o.tooLong != nil:
+		a.tooLong(resp, o.tooLong)
 	case o.verdict.Class != ClassNone:
 		a.Arrived = a.call.Now()
 		if o.whole {
@@ -146,15 +172,6 @@ func (a *clientAttempt) unopened(resp *http.Response, o opening) bool {
 	return true
 }
 
-// noFirstEvent concludes an attempt with a stream that had no content in time.
-func (a *clientAttempt) noFirstEvent(resp *http.Response) {
-	limit := a.call.resolved.firstEvent
-	a.roundTrip.End()
-	f := a.facts(judge.NoAnswer)
-	f.Status, f.Sent, f.Ended, f.Limit = resp.StatusCode, true, true, judge.PhaseLimit
-	a.conclude(f, &TimeoutError{Phase: phaseFirstEvent, Limit: limit, After: a.call.World.Since(a.Started)})
-}
-
 const phaseFirstEvent = "first_event"
 
 // statusError is the error of an answer that Config.Classify finds to be a failure.
@@ -165,13 +182,14 @@ func (a *clientAttempt) statusError(resp *http.Response, o opening) *StatusError
 
 // classifier asks Config.Classify about the events of one stream, in the bytes that pass.
 type classifier struct {
-	ask    func(*Answer) Verdict // nil if only the time of events counts
-	answer Answer                // with the last event
-	data   []byte                // of the last event
-	fed    int                   // bytes
-	frames frame.Splitter
-	next   func() (frame.Event, error)
-	over   bool // there is nothing more to ask
+	ask     func(*Answer) Verdict // nil if only the time of events counts
+	answer  Answer                // with the last event
+	data    []byte                // of the last event
+	fed     int                   // bytes
+	frames  frame.Splitter
+	next    func() (frame.Event, error)
+	over    bool // there is nothing more to ask
+	tooLong bool // for an event was
 }
 
 // newClassifier returns the classifier of a stream.
@@ -204,6 +222,12 @@ func (c *classifier) add(piece []byte) {
 	}
 }
 
+// skipsTooMuch reports whether more than an event may have is before the first that is
+// content.
+func (c *classifier) skipsTooMuch() bool {
+	return c.frames.Max > 0 && c.fed-len(c.frames.Rest()) > c.frames.Max
+}
+
 // first asks about the events that are complete, up to one that is a failure, or content:
 // then it has decided.
 func (c *classifier) first() (v Verdict, decided bool) {
@@ -213,7 +237,7 @@ func (c *classifier) first() (v Verdict, decided bool) {
 		case err == frame.ErrMore, err == io.EOF:
 			return Verdict{}, false
 		case err != nil: // its reader meets the same
-			c.over = true
+			c.over, c.tooLong = true, err == frame.ErrTooLong
 			return Verdict{}, true
 		}
 		if v = c.event(ServerEvent(e)); v.Class != ClassNone || !v.More {

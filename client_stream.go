@@ -248,7 +248,10 @@ func (a *clientAttempt) openStream(resp *http.Response) {
 	}
 	switch err := s.readFirst(); {
 	case err == frame.ErrTooLong:
-		a.tooLong(resp, s.tooLong())
+		a.tooLong(resp, tooLongEvent(s.frames.Max))
+		return
+	case err == errTooLate:
+		a.tooLong(resp, tooLateEvent(s.frames.Max))
 		return
 	case err != nil:
 		a.brokeOff(resp, s.bytes, err)
@@ -280,6 +283,10 @@ func (a *clientAttempt) extendToFirstEvent() {
 	a.roundTrip.Extend(deadline)
 }
 
+// errTooLate means that more than an event may have was before the first one: comments or
+// white space.
+var errTooLate = errors.New("no event")
+
 // readFirst reads until there is a whole line, or a whole event of an event stream.
 func (s *Stream) readFirst() error {
 	peek := s.frames.PeekLine
@@ -290,6 +297,8 @@ func (s *Stream) readFirst() error {
 		switch err := peek(); {
 		case err == nil, err == io.EOF:
 			return nil
+		case err == frame.ErrMore && s.frames.Max > 0 && s.bytes-int64(len(s.frames.Rest())) > int64(s.frames.Max):
+			return errTooLate
 		case err == frame.ErrMore && s.readErr == nil:
 			s.read()
 		case err == frame.ErrMore:
@@ -406,7 +415,7 @@ func (s *Stream) advance(err error) {
 		}
 		return
 	case err == frame.ErrTooLong:
-		m, cause = judge.Judge(judge.Facts{Ending: judge.TooLong}, judge.Rules{}), s.tooLong()
+		m, cause = judge.Judge(judge.Facts{Ending: judge.TooLong}, judge.Rules{}), tooLongEvent(s.frames.Max)
 	default:
 		cause = fmt.Errorf("the answer ended too early: %w", err)
 	}
@@ -456,10 +465,6 @@ func (s *Stream) finish() {
 }
 
 var errStreamClosed = errors.New("the stream was closed")
-
-func (s *Stream) tooLong() error {
-	return fmt.Errorf("a line or event of more than %d bytes: raise Config.MaxEventBytes", s.frames.Max)
-}
 
 func decoded[T any](s *Stream, data []byte, err error) (T, error) {
 	var v T

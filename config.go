@@ -95,8 +95,11 @@ type Config struct {
 	// are not bounded. Default 32 MiB; Off for no limit.
 	MaxResponseBytes int64
 	// MaxEventBytes is the longest line or event of a Client.Stream, at most 1 GiB.
-	// A longer one is ErrBodyTooLarge. The stream as a whole is not bounded. Default
-	// 8 MiB, which an image in base64 fits into; Off for no limit.
+	// A longer one is ErrBodyTooLarge, and so are more bytes before the first line or
+	// event: comments, white space, and events of which Classify says More. With
+	// Timeouts.FirstEvent, both hold for the first event in Client.Do and the SDK
+	// transport, too. The stream as a whole is not bounded. Default 8 MiB, which an image
+	// in base64 fits into; Off for no limit.
 	MaxEventBytes int
 }
 

@@ -9,12 +9,13 @@ import (
 )
 
 // Peeked is a body of which the beginning is read before its reader gets it: up to errorBody
-// bytes. To its reader it is the whole body.
+// bytes, unless its user has another bound. To its reader it is the whole body.
 //
 // A Read of net/http cannot be given up. So with a limit it is made by another goroutine,
 // and if it is still under way then, the first Read of the reader waits for it.
 type Peeked struct {
 	io.ReadCloser
+	Most      int // bytes of the beginning
 	roundTrip *RoundTrip
 	until     time.Time // of all reads ahead; zero for no limit
 	beginning []byte
@@ -32,7 +33,7 @@ const PeekTime = errorTime
 // Peek returns a body whose beginning can be read ahead, for at most d from now on; zero is
 // no limit but those of the round trip.
 func (r *RoundTrip) Peek(of io.ReadCloser, d time.Duration) *Peeked {
-	p := &Peeked{ReadCloser: of, roundTrip: r}
+	p := &Peeked{ReadCloser: of, Most: errorBody, roundTrip: r}
 	if d > 0 {
 		p.until = r.world.Now().Add(d)
 	}
@@ -42,13 +43,13 @@ func (r *RoundTrip) Peek(of io.ReadCloser, d time.Duration) *Peeked {
 // More reads the next piece of the beginning, and returns it. It is empty if the body has
 // ended or failed, if the beginning has its full length, or if the time is over.
 func (p *Peeked) More() []byte {
-	if p.pending != nil || p.err != nil || len(p.beginning) >= errorBody {
+	if p.pending != nil || p.err != nil || len(p.beginning) >= p.Most {
 		return nil
 	}
 	if p.room == nil {
 		p.room = make([]byte, 4<<10)
 	}
-	room := p.room[:min(len(p.room), errorBody-len(p.beginning))]
+	room := p.room[:min(len(p.room), p.Most-len(p.beginning))]
 	for range 100 { // the bound of package bufio for empty reads
 		if !p.ahead(room) {
 			return nil
