@@ -146,6 +146,12 @@ func Catalog() []Entry {
 		{"h1.continue_never", "a server that does not know Expect: 100-continue",
 			"fully: the answer comes once the body does"},
 		{"h1.switching_protocols", "a 101 that was not requested", "fully; the connection then stays open without bytes"},
+		{"h1.surplus_at_once", "a second answer behind the first, which a client could take for the answer to its next request",
+			"fully: both in one packet if the answer is short, and over TLS in two packets, one after the other"},
+		{"h1.surplus_later", "a second answer that arrives while the connection is idle, or in use again",
+			"fully: a packet of its own, a millisecond after the answer or as late as the machine's timers are"},
+		{"h1.surplus_next_request", "a second answer that arrives when the next request was begun: only what the answer contains shows that it belongs to another",
+			"fully; the next request is not read, and a FIN follows, so that one request meets it"},
 
 		{"tls.expired", "a certificate that has expired", "fully"},
 		{"tls.wrong_host", "a certificate for another host", "fully"},

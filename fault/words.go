@@ -82,7 +82,7 @@ const (
 )
 
 // H1 is one violation of HTTP/1.1 in an answer that is correct otherwise. The
-// connection is closed after it.
+// connection is closed after it, unless the word says otherwise.
 type H1 string
 
 // The violations of HTTP/1.1.
@@ -100,6 +100,9 @@ const (
 	InterimFlood          H1 = "interim_flood"           // Size bytes of 103 answers before the real one; default 1 MiB
 	ContinueNever         H1 = "continue_never"          // no 100 for a request that waits for it: the body is late or missing
 	SwitchingProtocols    H1 = "switching_protocols"     // a 101 without a request for it, then no more bytes
+	SurplusAtOnce         H1 = "surplus_at_once"         // the answer, and with it a second answer, which belongs to no request; the connection stays open
+	SurplusLater          H1 = "surplus_later"           // the answer, and a millisecond later the second; the connection stays open
+	SurplusNextRequest    H1 = "surplus_next_request"    // the answer, and the second when the first byte of the next request arrives, which is not read; then a FIN
 )
 
 // H2 is a fault in the frames of HTTP/2. Package faultserver speaks HTTP/1.1
@@ -156,7 +159,7 @@ var vocabulary = map[reflect.Type][]string{
 		StreamCut, StreamMalformed),
 	reflect.TypeFor[H1](): words(ContentLengthLong, ContentLengthShort, ContentLengthConflict, ChunkSizeMalformed,
 		LastChunkMissing, CloseDelimitedCut, HeaderMalformed, HeaderOversized, Garbage, HTTP09, InterimFlood,
-		ContinueNever, SwitchingProtocols),
+		ContinueNever, SwitchingProtocols, SurplusAtOnce, SurplusLater, SurplusNextRequest),
 	reflect.TypeFor[H2]():        slices.Concat(words(h2Requests...), words(h2Connections...)),
 	reflect.TypeFor[TLS]():       words(TLSExpired, TLSWrongHost, TLSUntrusted, TLSHandshakeStall, TLSAlert, TLSClientCertificate),
 	reflect.TypeFor[Abandoned](): words(AbandonedFinished, AbandonedDropped),

@@ -324,6 +324,7 @@ func TestCloseFreesWhatIsHeld(t *testing.T) {
 	held := []fault.Fault{
 		{H1: fault.SwitchingProtocols},
 		{H1: fault.ContentLengthShort},
+		{H1: fault.SurplusLater},
 		{H1: fault.HeaderOversized, Size: fault.MaxSize},
 		{H1: fault.InterimFlood, Size: fault.MaxSize},
 		{Upload: fault.UploadStall},

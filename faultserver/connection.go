@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,9 @@ type connection struct {
 	begun  bool             // the first Read has been called
 
 	next    atomic.Pointer[fault.End] // the way the next byte ends the connection; nil: it does not
+	surplus atomic.Pointer[[]byte]    // what is sent before that
+	behind  atomic.Pointer[[]byte]    // what is sent together with the next Write
+	secure  net.Conn                  // TLS over the connection; nil: none
 	ending  atomic.Bool               // the connection is being ended: net/http no longer sets deadlines
 	closing <-chan struct{}           // of the server
 	closed  chan struct{}
@@ -61,6 +65,9 @@ func (c *connection) Read(b []byte) (int, error) {
 		return n, err
 	}
 	if end := c.next.Load(); end != nil {
+		if surplus := c.surplus.Load(); surplus != nil {
+			c.over().Write(*surplus)
+		}
 		c.end(*end)
 		return 0, io.EOF
 	}
@@ -97,6 +104,24 @@ func (c *connection) begin() bool {
 		return true
 	}
 	return false
+}
+
+// Write adds what is to be sent together with the bytes.
+func (c *connection) Write(b []byte) (int, error) {
+	behind := c.behind.Swap(nil)
+	if behind == nil {
+		return c.Conn.Write(b)
+	}
+	n, err := c.Conn.Write(slices.Concat(b, *behind))
+	return min(n, len(b)), err
+}
+
+// over is the connection as HTTP is spoken over it.
+func (c *connection) over() net.Conn {
+	if c.secure != nil {
+		return c.secure
+	}
+	return c
 }
 
 // endNext makes the next byte that arrives end the connection.

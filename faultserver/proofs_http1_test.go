@@ -1,7 +1,10 @@
 package faultserver
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
@@ -125,6 +128,54 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 		},
 		status: 200, effect: true,
 	},
+	"h1.surplus_at_once": {
+		fault: fault.Fault{H1: fault.SurplusAtOnce},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			packet := make([]byte, 4<<10)
+			n, err := w.in.Read(packet)
+			if both := string(packet[:n]); err != nil || !strings.Contains(both, echoBody+"HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(both, surplusBody) {
+				t.Errorf("%q, %v; want two answers", both, err)
+			}
+			w.send("op-2")
+			w.wantHead("HTTP/1.1 200 OK") // the connection stays open
+		},
+		status: 200, effect: true,
+	},
+	"h1.surplus_later": {
+		fault: fault.Fault{H1: fault.SurplusLater},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			if _, body := w.full(); body != echoBody {
+				t.Errorf("%q", body)
+			}
+			if w.in.Buffered() > 0 {
+				t.Error("the second answer came with the first")
+			}
+			w.wantSurplus()
+			w.wantNoBytes() // the connection stays open
+		},
+		status: 200, effect: true,
+	},
+	"h1.surplus_next_request": {
+		fault: fault.Fault{H1: fault.SurplusNextRequest},
+		prove: func(t *testing.T, s *Server, w *wire) {
+			w.send("op-1")
+			if _, body := w.full(); body != echoBody {
+				t.Errorf("%q", body)
+			}
+			w.wantNoBytes()
+			if _, err := io.WriteString(w, "P"); err != nil {
+				t.Error(err)
+			}
+			w.wantSurplus()
+			w.wantEnd(0, io.EOF)
+			if n := len(s.Record()); n != 1 {
+				t.Errorf("%d requests were read", n)
+			}
+		},
+		status: 200, effect: true,
+	},
 	"h1.switching_protocols": {
 		fault: fault.Fault{H1: fault.SwitchingProtocols},
 		prove: func(t *testing.T, s *Server, w *wire) {
@@ -159,4 +210,37 @@ var proofsOfHTTP1 = map[fault.ID]proof{
 		},
 		status: 413,
 	},
+}
+
+const surplusBody = `{"surplus":"an answer to no request"}`
+
+// wantSurplus reads an answer that belongs to no request.
+func (w *wire) wantSurplus() {
+	w.t.Helper()
+	if resp, body := w.full(); resp.StatusCode != 200 || body != surplusBody || resp.Header.Get("X-Request-ID") == "" {
+		w.t.Errorf("%v %q", resp, body)
+	}
+}
+
+// Over TLS the second answer is encrypted, too.
+func TestSurplusOverTLS(t *testing.T) {
+	for _, word := range []fault.H1{fault.SurplusAtOnce, fault.SurplusLater, fault.SurplusNextRequest} {
+		s := Start(t, strikeAll(fault.Fault{H1: word}), TLS())
+		roots := x509.NewCertPool()
+		roots.AddCert(s.Certificate())
+		conn, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		w := &wire{Conn: conn, t: t, in: bufio.NewReader(conn)}
+		w.send("op-1")
+		if _, body := w.full(); body != echoBody {
+			t.Errorf("%s: %q", word, body)
+		}
+		if word == fault.SurplusNextRequest {
+			w.send("op-2")
+		}
+		w.wantSurplus()
+	}
 }

@@ -86,6 +86,11 @@ func (x *exchange) header(lines ...string) []byte {
 
 // strikeH1 writes an answer that violates HTTP/1.1.
 func (x *exchange) strikeH1(f *fault.Fault) {
+	switch f.H1 {
+	case fault.SurplusAtOnce, fault.SurplusLater, fault.SurplusNextRequest:
+		x.strikeSurplus(f.H1)
+		return
+	}
 	c, _ := x.hijack()
 	body := x.answer.Body
 	half := len(body) / 2
@@ -116,6 +121,51 @@ func (x *exchange) strikeH1(f *fault.Fault) {
 	case fault.SwitchingProtocols:
 		writeAll(c, []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: nothing\r\n\r\n"))
 		discard(c)
+	}
+}
+
+// lateTime is the time between an answer and its late surplus.
+const lateTime = time.Millisecond
+
+// surplus is a whole answer that belongs to no request.
+func surplus() []byte {
+	const body = `{"surplus":"an answer to no request"}`
+	return append(head(http.StatusOK, "Content-Type: application/json", "X-Request-ID: of-no-request", length(len(body))), body...)
+}
+
+// strikeSurplus sends the healthy answer and a second one. The connection stays with
+// net/http.
+func (x *exchange) strikeSurplus(when fault.H1) {
+	more := surplus()
+	if when == fault.SurplusNextRequest {
+		x.conn.surplus.Store(&more)
+		x.conn.endNext(fault.FIN)
+	}
+	a := x.answer
+	if len(a.Chunks) > 0 { // the end of chunks would follow the surplus
+		a.Body, a.Chunks = bytes.Join(a.pieces(), nil), nil
+	}
+	x.write(a)
+	switch when {
+	case fault.SurplusAtOnce:
+		if x.conn.secure == nil {
+			x.conn.behind.Store(&more)
+		}
+		x.flush()
+		if x.conn.secure != nil || x.conn.behind.Swap(nil) != nil {
+			x.conn.over().Write(more)
+		}
+	case fault.SurplusLater:
+		x.flush()
+		go func() {
+			timer := time.NewTimer(lateTime)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				x.conn.over().Write(more)
+			case <-x.conn.closed:
+			}
+		}()
 	}
 }
 

@@ -419,7 +419,9 @@ func (s *Server) serve() {
 		ErrorLog: log.New(errorLog{}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if encrypted, ok := c.(*tls.Conn); ok {
-				c = encrypted.NetConn()
+				below := encrypted.NetConn().(*connection)
+				below.secure = encrypted
+				c = below
 			}
 			return context.WithValue(ctx, connKey{}, c.(*connection))
 		},

@@ -169,6 +169,7 @@ const (
 	mustNotTwice = "RFC 9110, 9.2.2: a client should not automatically retry a non-idempotent request unless it can know that the semantics are idempotent, or that the first was never applied"
 	retryAfter   = "RFC 9110, 10.2.3: Retry-After indicates how long the user agent ought to wait before a follow-up request"
 	readAll      = "RFC 9112, 9.3: a client must read the entire response if it intends to reuse the connection"
+	surplusData  = "RFC 9112, 6.3: a client must not process, cache or forward such extra data as a separate response"
 	incomplete   = "RFC 9112, 8: a response that breaks off, or has invalid framing or coding, is incomplete"
 	transient    = "curl(1), --retry: transient is a timeout, and the status 408, 429, 500, 502, 503 and 504"
 	maxTime      = "curl(1), --max-time: the most time that each transfer may take, which keeps jobs from hanging for hours"

@@ -84,7 +84,7 @@ var protocolRules = []Rule{
 		Fault: "h1.content_length_short", Plan: once(fault.Fault{H1: fault.ContentLengthShort}),
 		Want: Undetectable, Least: 1, Most: 2,
 		Why:     "bytes after the announced length are never taken for the next answer",
-		Sources: []string{"RFC 9112, 6.3: a client must not process, cache or forward such extra data as a separate response"},
+		Sources: []string{surplusData},
 	},
 	repeated("h1.content_length_conflict", fault.Fault{H1: fault.ContentLengthConflict},
 		"an answer with two different lengths is discarded", "RFC 9112, 6.3: a user agent must close the connection and discard the response"),
@@ -117,6 +117,24 @@ var protocolRules = []Rule{
 		Method: "PUT", Body: 64 << 10, Expect: true, Attempt: 2 * time.Second, Want: Answered, Least: 1, Most: 1,
 		Why:     "the client does not wait forever for a 100 that does not come",
 		Sources: []string{"RFC 9110, 10.1.1: a client should not wait for an indefinite period before it sends the content", "curl(1), --expect100-timeout: one second"},
+	},
+	{
+		Fault: "h1.surplus_at_once", Plan: always(fault.Fault{H1: fault.SurplusAtOnce}),
+		Calls: 3, Lives: true, Want: Answered, Least: 3,
+		Why:     "a second answer behind the first is not taken for the answer to the next request",
+		Sources: []string{surplusData},
+	},
+	{
+		Fault: "h1.surplus_later", Plan: always(fault.Fault{H1: fault.SurplusLater}),
+		Calls: 3, Every: 50 * time.Millisecond, Lives: true, Want: Answered, Least: 3,
+		Why:     "a second answer that arrives on an idle connection is not taken for the answer to the next request",
+		Sources: []string{surplusData},
+	},
+	{
+		Fault: "h1.surplus_next_request", Plan: once(fault.Fault{H1: fault.SurplusNextRequest}),
+		Calls: 2, Lives: true, Want: Undetectable, Least: 1,
+		Why:     "a second answer that arrives after the next request was begun looks like its answer",
+		Sources: []string{surplusData},
 	},
 	{
 		Fault: "h1.switching_protocols", Plan: once(fault.Fault{H1: fault.SwitchingProtocols}),

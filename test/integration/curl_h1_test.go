@@ -97,7 +97,10 @@ var curlMeets = map[fault.ID]meeting{
 	"h1.interim_flood": {fault: fault.Fault{H1: fault.InterimFlood}, exit: []int{receiveError, tooLarge}, why: "the bound on all headers has no code of its own yet"},
 	"h1.continue_never": {fault: fault.Fault{H1: fault.ContinueNever}, args: "--verbose --data-binary @LARGE --expect100-timeout 0.1", exit: []int{done},
 		why: "curl waits for so long, then sends the body all the same", says: "Done waiting for 100-continue"},
-	"h1.switching_protocols": {fault: fault.Fault{H1: fault.SwitchingProtocols}, args: impatient, exit: []int{timeout}},
+	"h1.surplus_at_once":      {fault: fault.Fault{H1: fault.SurplusAtOnce}, exit: []int{done}, why: "the answer is complete, and curl closes a connection with more"},
+	"h1.surplus_later":        {fault: fault.Fault{H1: fault.SurplusLater}, exit: []int{done}, why: "curl has its answer before"},
+	"h1.surplus_next_request": {fault: fault.Fault{H1: fault.SurplusNextRequest}, exit: []int{done}, why: "there is no next request"},
+	"h1.switching_protocols":  {fault: fault.Fault{H1: fault.SwitchingProtocols}, args: impatient, exit: []int{timeout}},
 
 	// TLS.
 	"tls.expired":            {conn: fault.ConnFault{TLS: fault.TLSExpired}, tls: true, exit: []int{certificate}},
