@@ -158,7 +158,7 @@ func TestAllocations(t *testing.T) {
 		return least(func() { _, _ = c.Get(context.Background(), "/x") })
 	}
 	for what, status := range map[string]int{"succeeds": 200, "is rejected": 500} {
-		if off, on := allocs(status), allocs(status, holdfast.WithMetrics(m)); on != off {
+		if off, on := allocs(status), allocs(status, holdfast.WithMetrics(m)); on > off {
 			t.Errorf("a call that %s has %v allocations with metrics, and %v without", what, on, off)
 		}
 	}
@@ -175,7 +175,7 @@ func TestAllocations(t *testing.T) {
 			})
 		})
 	}
-	if off, on := policy(), policy(holdfast.WithMetrics(m)); on != off {
+	if off, on := policy(), policy(holdfast.WithMetrics(m)); on > off {
 		t.Errorf("a call with a retry has %v allocations with metrics, and %v without", on, off)
 	}
 }
