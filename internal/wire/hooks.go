@@ -106,6 +106,7 @@ func (r *RoundTrip) gotConn(info httptrace.GotConnInfo) {
 // abandon closes a connection without a further write: TLS would send an alert.
 func abandon(conn net.Conn) {
 	if tracked := trackedBelow(conn); tracked != nil {
+		tracked.failed.Store(true)
 		conn = tracked
 	}
 	_ = conn.Close()

@@ -50,6 +50,7 @@ type asking struct {
 	asker   atomic.Pointer[RoundTrip] // that has the hook
 	began   func()                    // the hook GotFirstResponseByte
 	idled   func(error)               // the hook PutIdleConn
+	failed  atomic.Bool               // a Read has failed, or a round trip has given the connection up
 	secure  atomic.Bool               // TLS is spoken: what a Read returns may be no part of an answer
 	look    socketLook
 
@@ -219,10 +220,13 @@ func (c *asking) readBegins() {
 	c.wake()
 }
 
-// readEnds is called after it, with the bytes that were read. Without a request that was
+// readEnds is called after it, with what it returns. Without a request that was
 // written they are surplus. Over TLS an idle connection may get others, which TLS keeps to
 // itself; so there only a connection is given up that is about to be used.
-func (c *trackedConn) readEnds(bytes []byte) {
+func (c *trackedConn) readEnds(bytes []byte, err error) {
+	if err != nil {
+		c.failed.Store(true)
+	}
 	c.reading.Store(false)
 	if len(bytes) == 0 {
 		return
@@ -243,6 +247,16 @@ func (c *trackedConn) tellSurplus(bytes []byte) {
 		return
 	}
 	c.transport.metSurplus()
+}
+
+// closes is called before the connection is closed. net/http closes an idle one that it does not
+// read from if it finds bytes in its buffer.
+func (c *trackedConn) closes() {
+	t := c.transport
+	if c.state.Load() == stateIdle && !c.reading.Load() && !c.failed.Load() && !c.secure.Load() &&
+		c.users.Load() != retired && t.closing.Load() == 0 {
+		t.metSurplus()
+	}
 }
 
 // onceTime is how long a connection of HTTP/1.1 is used for one request only, after
@@ -295,17 +309,21 @@ func (e *otherAnswer) Error() string {
 // returns the error for it. Over HTTP/2 the answers of others have streams of their own, and
 // only this one is closed.
 func (r *RoundTrip) Disown(resp *http.Response, header string) error {
+	err := &otherAnswer{header, len(resp.Header[header]) == 0}
 	r.conn.mu.Lock()
-	conn := r.conn.conn
+	conn, tracked := r.conn.conn, r.conn.tracked
 	if conn != nil && r.conn.isHTTP2(conn) {
 		conn = nil
 	}
 	r.conn.mu.Unlock()
 	if conn != nil {
+		if tracked != nil && !err.none {
+			tracked.transport.metSurplus()
+		}
 		abandon(conn)
 	}
 	_ = resp.Body.Close()
-	return &otherAnswer{header, len(resp.Header[header]) == 0}
+	return err
 }
 
 // withoutSurplus returns what net/http has returned, unless the answer was there before the

@@ -259,7 +259,7 @@ func TestSurplusDuringWrite(t *testing.T) {
 		surplus bool
 	}{
 		"in net/http's buffer": {func(r *RoundTrip, c *trackedConn) { r.answerBegins() }, true},
-		"in a Read":            {func(_ *RoundTrip, c *trackedConn) { c.readEnds([]byte("x")) }, true},
+		"in a Read":            {func(_ *RoundTrip, c *trackedConn) { c.readEnds([]byte("x"), nil) }, true},
 		"earlier":              {func(_ *RoundTrip, c *trackedConn) { c.transport.metSurplus(); c.readBegins() }, true},
 		"nothing":              {func(_ *RoundTrip, c *trackedConn) { c.readBegins() }, false},
 	} {
@@ -329,6 +329,31 @@ func TestSurplusOfOtherTransport(t *testing.T) {
 				t.Errorf("reused=%t, early=%t: %v, sent %t", reused, early, err, r.Sent(err))
 			}
 			r.End()
+		}
+	}
+}
+
+// net/http closes an idle connection that has bytes in its buffer. For another reason that
+// says nothing.
+func TestSurplusAtClose(t *testing.T) {
+	for name, change := range map[string]func(*trackedConn){
+		"":                    func(*trackedConn) {},
+		"it is not idle":      func(c *trackedConn) { c.state.Store(stateOpen) },
+		"it waits for bytes":  func(c *trackedConn) { c.readBegins() },
+		"the service ends it": func(c *trackedConn) { c.readEnds(nil, io.EOF) },
+		"TLS has ended":       func(c *trackedConn) { c.secure.Store(true) },
+		"it is retired":       func(c *trackedConn) { c.users.Store(retired) },
+		"it is given up":      func(c *trackedConn) { abandon(c) },
+		"all idle are closed": func(c *trackedConn) { c.transport.closing.Add(1) },
+	} {
+		_, client := pair(t)
+		rt := NewTransport(TransportConfig{MaxIdleConns: 1})
+		c := rt.limiter.track(&trackedConn{Conn: client, transport: rt, limiter: &rt.limiter})
+		c.state.Store(stateIdle)
+		change(c)
+		_ = c.Close()
+		if got := rt.once.Load() != 0; got != (name == "") {
+			t.Errorf("%s: surplus bytes are known: %t", name, got)
 		}
 	}
 }

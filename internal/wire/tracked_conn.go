@@ -98,7 +98,7 @@ func (c *trackedConn) carryStream() {
 func (c *trackedConn) Read(p []byte) (int, error) {
 	c.readBegins()
 	n, err := c.Conn.Read(p)
-	c.readEnds(p[:max(n, 0)])
+	c.readEnds(p[:max(n, 0)], err)
 	if n > 0 {
 		c.heard.Store(c.limiter.seq.Load())
 	}
@@ -173,6 +173,7 @@ type onlyWriter struct{ io.Writer }
 
 // Close gives the connection's place back, once.
 func (c *trackedConn) Close() error {
+	c.closes()
 	err := c.Conn.Close()
 	if c.writesToSettings.Swap(0) > 0 {
 		close(c.settings)

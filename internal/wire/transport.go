@@ -45,6 +45,7 @@ type Transport struct {
 	limiter connLimiter
 	cfg     TransportConfig
 	current atomic.Pointer[http.Transport]
+	closing atomic.Int32         // calls that close what is idle
 	once    atomic.Int64         // until when a connection is used once, in Unix nanoseconds; zero is never
 	lost    atomic.Pointer[lost] // the last connection that has failed, until the next request
 }
@@ -164,7 +165,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections closes the connections that no request uses.
-func (t *Transport) CloseIdleConnections() { t.current.Load().CloseIdleConnections() }
+func (t *Transport) CloseIdleConnections() {
+	t.closing.Add(1)
+	defer t.closing.Add(-1)
+	t.current.Load().CloseIdleConnections()
+}
 
 // retire is called before a request. It closes the idle connections that may have ended
 // like the one that was lost. If streams of HTTP/2 use such a connection, they live on, and
@@ -195,6 +200,7 @@ func (t *Transport) outgrow(c *trackedConn) {
 // Close closes every connection, in use or not. http.Transport closes idle ones only,
 // and an HTTP/2 connection is idle a while after the last call that used it.
 func (t *Transport) Close() {
+	t.closing.Add(1) // for ever
 	t.CloseIdleConnections()
 	t.limiter.closeAll()
 }
