@@ -21,7 +21,7 @@ export GOWORK := off
 each = failed=; for m in $(MODULES); do $(1) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "failed in:$$failed" >&2; exit 1; }
 
-.PHONY: help demo test bench sdks conformance outage attack stalepool suites screenshots lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx chromium
+.PHONY: help demo test bench sdks conformance outage attack stalepool surplus suites screenshots lint cover mutate fuzz race release-check clean go gcc curl node npm mixedbread-sdk postgres httpx chromium
 
 help: ## list these commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ attack: go gcc ## attack holdfast with stress, kills, floods and fuzz; writes do
 
 stalepool: go ## pools of holdfast and other clients go stale; writes docs/stalepool.md; three minutes (ARGS=-tolerate)
 	@cd test/integration && go run ./stalepool -page ../../docs/stalepool.md $(ARGS)
+
+surplus: go ## count answers of another user when a service sends more than it announces; writes docs/surplus.md; two minutes
+	@cd test/integration && go run ./surplus -page ../../docs/surplus.md $(ARGS)
 
 suites: go ## the tests of other people's modules, bare and through holdfast; writes docs/suites.md; a quarter of an hour
 	@cd test/integration && go run ./suites -page ../../docs/suites.md $(ARGS)
