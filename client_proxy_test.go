@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast"
 )
@@ -42,26 +44,36 @@ func proxying(t *testing.T, answer string) (addr string, asked func() string) {
 		t.Fatal(err)
 	}
 	var told sinks
-	done := make(chan struct{})
-	asked = func() string { l.Close(); <-done; return told.leaks() }
-	t.Cleanup(func() { asked() })
-	go func() {
-		defer close(done)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	tell := func(text []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		told.Write(text)
+	}
+	serve := func(conn net.Conn) { // a connection may wait for its first request, beside others
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // much longer than it takes
+		question := make([]byte, 4096)
+		n, _ := conn.Read(question)
+		_, _ = io.WriteString(conn, answer)
+		rest := []byte(nil)
+		if tcp := conn.(*net.TCPConn); tcp.CloseWrite() == nil {
+			rest, _ = io.ReadAll(conn)
+		}
+		tell(append(question[:n], rest...))
+	}
+	all.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			question := make([]byte, 4096)
-			n, _ := conn.Read(question)
-			told.Write(question[:n])
-			_, _ = io.WriteString(conn, answer)
-			if tcp := conn.(*net.TCPConn); tcp.CloseWrite() == nil {
-				_, _ = io.Copy(&told, conn)
-			}
-			conn.Close()
+			all.Go(func() { serve(conn) })
 		}
-	}()
+	})
+	asked = func() string { l.Close(); all.Wait(); return told.leaks() }
+	t.Cleanup(func() { asked() })
 	return l.Addr().String(), asked
 }
 
@@ -112,6 +124,7 @@ func TestForeignProxyIsNamed(t *testing.T) {
 func throughProxy(ctx context.Context, base string, cfg holdfast.Config, opts ...holdfast.Option) string {
 	var s sinks
 	cfg.BaseURL, cfg.MaxRedirects = base, 2
+	cfg.Timeouts.Attempt = 5 * time.Second // much longer than it takes
 	cfg.Retry = holdfast.Retry{MaxRetries: 1, BaseDelay: holdfast.Off, MaxRetryAfter: holdfast.Off}
 	s.print("config", cfg)
 	c, err := holdfast.New(cfg, append(opts, holdfast.WithObserver(&s),
