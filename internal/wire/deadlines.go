@@ -66,17 +66,24 @@ type deadlines struct {
 	due     [deadlineCount]atomic.Int64
 	armed   atomic.Int64 // when the timer fires
 
-	// In this order, the small fields share a word with answered.
-	mu       sync.Mutex
-	stopped  bool
-	expired  bool
-	phase    Phase       // that has expired
-	empty    uint8       // reads of a body in a row that read nothing; of its reader
-	answered atomic.Bool // not under mu: the headers have arrived, and a hook that is called later sets nothing
-	timer    world.Timer
-	limit    time.Duration // of the phase that has expired
-	after    time.Duration // its duration
+	// In this order, the small fields share a word with answer.
+	mu      sync.Mutex
+	stopped bool
+	expired bool
+	phase   Phase         // that has expired
+	empty   uint8         // reads of a body in a row that read nothing; of its reader
+	answer  atomic.Uint32 // not under mu: how much has arrived
+	timer   world.Timer
+	limit   time.Duration // of the phase that has expired
+	after   time.Duration // its duration
 }
+
+// How much of an answer has arrived.
+const (
+	answerAwaited uint32 = iota
+	answerBegun          // the headers: a hook that is called later sets nothing
+	answerRead           // all of it
+)
 
 // expiring is the part of a Context that deadlines use.
 type expiring interface {
@@ -176,7 +183,7 @@ func (d *deadlines) fire() {
 	first, next := deadlineCount, int64(never)
 	for which := range deadlineCount {
 		due := d.due[which].Load()
-		if due == 0 || d.answered.Load() && which != dueAttempt && which != dueChunk && which != dueEvent {
+		if due == 0 || d.answer.Load() >= answerBegun && which != dueAttempt && which != dueChunk && which != dueEvent {
 			continue
 		}
 		if due < next {

@@ -62,7 +62,7 @@ func TestDeadlines(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // a hook that is called after the headers sets nothing
 		roundTrip, ended := start(t, 10*time.Second)
-		roundTrip.answered.Store(true)
+		roundTrip.answer.Store(answerBegun)
 		roundTrip.set(dueWrite)
 		roundTrip.set(dueHeaders)
 		if at := ended(); at != 10*time.Second {

@@ -32,6 +32,9 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	b.deadlines.set(dueChunk)
 	n, err := b.ReadCloser.Read(p)
 	b.deadlines.clear(dueChunk)
+	if err == io.EOF {
+		b.deadlines.answer.Store(answerRead)
+	}
 	if n > 0 || err != nil || len(p) == 0 {
 		b.deadlines.empty = 0
 		return n, err

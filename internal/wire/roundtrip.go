@@ -105,7 +105,7 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		_ = resp.Body.Close() // over HTTP/2 it is another value
 		resp.Body = http.NoBody
 	}
-	r.answered.Store(true)
+	r.answer.Store(answerBegun)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,9 @@ func (r *RoundTrip) Do(rt http.RoundTripper, req *http.Request) (*http.Response,
 		r.conn.mu.Lock()
 		r.conn.joined = nil
 		r.conn.mu.Unlock()
-	} else if resp.Body != http.NoBody {
+	} else if resp.Body == http.NoBody {
+		r.answer.Store(answerRead)
+	} else {
 		if r.Unpack {
 			unpack(resp)
 		}

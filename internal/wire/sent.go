@@ -123,7 +123,7 @@ func (r *RoundTrip) leaveConn() {
 	r.conn.joined = nil
 	r.conn.mu.Unlock()
 	if c != nil {
-		c.leave()
+		c.leave(r.answer.Load() == answerRead)
 	}
 }
 

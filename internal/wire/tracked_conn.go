@@ -23,6 +23,7 @@ import (
 type trackedConn struct {
 	net.Conn
 	asking
+	unasked   unasked
 	transport *Transport
 	limiter   *connLimiter    // of the transport
 	pool      *http.Transport // that has dialled it
@@ -101,6 +102,7 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	c.readEnds(p[:max(n, 0)], err)
 	if n > 0 {
 		c.heard.Store(c.limiter.seq.Load())
+		c.readUnasked(n)
 	}
 	return n, err
 }
@@ -115,14 +117,18 @@ func (c *trackedConn) join(pooled bool) bool {
 			return false
 		}
 		if c.users.CompareAndSwap(n, max(n, 0)+1) {
+			c.unasked.count.Store(0)
 			return true
 		}
 	}
 }
 
-// leave ends the use by a round trip. The last one closes the connection if it is too old,
-// or if its pool gets no more requests.
-func (c *trackedConn) leave() {
+// leave ends the use by a round trip; whole means that it has all of its answer. The last
+// one closes the connection if it is too old, or if its pool gets no more requests.
+func (c *trackedConn) leave(whole bool) {
+	if !whole {
+		c.unasked.unread.Add(unreadMost)
+	}
 	if c.long.Load() {
 		c.carriedStream()
 	}

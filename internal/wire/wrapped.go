@@ -63,7 +63,7 @@ func (r *RoundTrip) follows() bool {
 	switch {
 	case c.ended != nil:
 		return true
-	case r.answered.Load(), w.reported && c.foreign.Load():
+	case r.answer.Load() >= answerBegun, w.reported && c.foreign.Load():
 		return false
 	case !w.reported:
 		w.reported, w.derivedThen = true, w.derived.Load()
